@@ -1,0 +1,36 @@
+/** Where in an input something is: a byte offset of the decompressed stream, a line, or neither. */
+export interface InputPlace {
+  readonly path: string;
+  readonly byteOffset?: number;
+  readonly line?: number;
+}
+
+function describe(place: InputPlace): string {
+  if (place.line !== undefined) return `${place.path}:${place.line}`;
+  if (place.byteOffset !== undefined) return `${place.path}:@${place.byteOffset}`;
+  return place.path;
+}
+
+/**
+ * The input cannot be used: it is missing, unreadable, of another kind, or damaged beyond reading.
+ * The message says where, what was found and what was expected.
+ */
+export class TraceError extends Error {
+  override readonly name = 'TraceError';
+  readonly place: InputPlace;
+
+  constructor(place: InputPlace, problem: string) {
+    super(`${describe(place)}: ${problem}`);
+    this.place = place;
+  }
+}
+
+/** The command line, an environment variable or the configuration is wrong; the user can mend it. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
