@@ -1,0 +1,264 @@
+import { hexOfWords, pageOfWords } from '../base/address.ts';
+import { argumentWords, type EventKind, eventNames } from './catalogue.ts';
+
+/**
+ * Packed event batches: the only thing between decoding and replay.
+ *
+ * A batch holds the events of some whole lines as records of 32-bit words, in two buffers that
+ * cross threads without a copy. A record is a header of HEADER_WORDS words and the event's
+ * arguments as the catalogue lays them out; texts lie in an arena of their own. Lines and byte
+ * offsets count from the batch's first line, so that batches can be decoded side by side.
+ */
+export interface EventBatch {
+  /** Records, one after the other. */
+  readonly words: Uint32Array;
+  /** Latin-1 bytes of the texts that records point to. */
+  readonly text: Uint8Array;
+  /** The bytes that were decoded, for quoting lines in reports. */
+  readonly source: Uint8Array;
+  /** Offset of `source` in the decompressed stream. */
+  readonly byteOffset: number;
+  /** Bytes of the stream that it stands for: more than `source` holds where a line was too long. */
+  readonly byteLength: number;
+  /** Lines that end in `source` (an unfinished last line of the trace counts as one). */
+  readonly lines: number;
+  /** Records in `words`. */
+  readonly events: number;
+  /** Those of them that are trace events, and not messages or marks. */
+  readonly traceEvents: number;
+  /** Lines that are no event and no message. */
+  readonly foreignLines: number;
+  /** Events that the replay does not need, by name. */
+  readonly skipped: Readonly<Record<string, number>>;
+}
+
+const KIND = 0;
+const LINE = 1;
+const OFFSET = 2;
+const SECONDS = 3;
+const NANOSECONDS = 4;
+const THREAD = 5;
+/** Words before a record's first argument. */
+export const HEADER_WORDS = 6;
+
+/** In the place of nanoseconds: the event carries no time. */
+export const NO_TIME = 0xffff_ffff;
+/** In the place of the thread: the line names none. */
+export const NO_THREAD = 0xffff_ffff;
+
+const RECORD_WORDS = Uint32Array.from(eventNames, (name) => HEADER_WORDS + argumentWords(name));
+const IS_TRACE_EVENT = Uint8Array.from(eventNames, (name) => (name.includes(':') ? 0 : 1));
+const LONGEST_RECORD = Math.max(...RECORD_WORDS);
+
+/** Writes a batch; a decoder fills it, `finish` hands it over and starts the next. */
+export class BatchWriter {
+  /** Line of the record being written, from 0 at the batch's first. */
+  line = 0;
+  foreignLines = 0;
+
+  #words: Uint32Array;
+  #used = 0;
+  #events = 0;
+  #traceEvents = 0;
+  #text = new Uint8Array(1024);
+  #textUsed = 0;
+  readonly #skipped = new Map<string, number>();
+
+  /** `expectedBytes`: how much of the trace one batch will hold; only the first allocation depends on it. */
+  constructor(expectedBytes = 64 * 1024) {
+    this.#words = new Uint32Array(Math.max(4096, expectedBytes >>> 3));
+  }
+
+  /**
+   * Where the arguments of a new record go. Write them with `words` and `addText`, then call
+   * `commit`; without it the record never was.
+   */
+  begin(kind: EventKind): number {
+    if (this.#used + LONGEST_RECORD > this.#words.length) this.#grow();
+    this.#words[this.#used + KIND] = kind;
+    return this.#used + HEADER_WORDS;
+  }
+
+  /** The words to write arguments to; ask anew after every `begin`. */
+  get words(): Uint32Array {
+    return this.#words;
+  }
+
+  commit(byteOffset: number, seconds: number, nanoseconds: number, thread: number): void {
+    const words = this.#words;
+    const at = this.#used;
+    words[at + LINE] = this.line;
+    words[at + OFFSET] = byteOffset;
+    words[at + SECONDS] = seconds;
+    words[at + NANOSECONDS] = nanoseconds;
+    words[at + THREAD] = thread;
+    this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
+    this.#events += 1;
+    this.#traceEvents += IS_TRACE_EVENT[words[at + KIND] as number] as number;
+  }
+
+  /** Writes a text argument at word `at`: up to `limit` of the bytes `from .. to`. */
+  addText(at: number, bytes: Uint8Array, from: number, to: number, limit = 512): void {
+    const length = Math.min(to - from, limit);
+    if (this.#textUsed + length > this.#text.length) {
+      const larger = new Uint8Array(Math.max(this.#textUsed + length, this.#text.length * 2));
+      larger.set(this.#text);
+      this.#text = larger;
+    }
+    this.#text.set(bytes.subarray(from, from + length), this.#textUsed);
+    this.#words[at] = this.#textUsed;
+    this.#words[at + 1] = length;
+    this.#textUsed += length;
+  }
+
+  /** The same for a string; characters above U+00FF become `?`. */
+  addString(at: number, text: string): void {
+    const bytes = Buffer.from(text.replace(/[\u0100-\uffff]/g, '?'), 'latin1');
+    this.addText(at, bytes, 0, bytes.length);
+  }
+
+  /** Counts an event that is not stored. */
+  skip(name: string, count = 1): void {
+    this.#skipped.set(name, (this.#skipped.get(name) ?? 0) + count);
+  }
+
+  /** The batch so far; the writer is empty again and keeps none of its buffers. */
+  finish(source: Uint8Array, byteOffset: number, lines: number): EventBatch {
+    const batch: EventBatch = {
+      words: this.#words.subarray(0, this.#used),
+      text: this.#text.subarray(0, this.#textUsed),
+      source,
+      byteOffset,
+      byteLength: source.length,
+      lines,
+      events: this.#events,
+      traceEvents: this.#traceEvents,
+      foreignLines: this.foreignLines,
+      skipped: Object.fromEntries(this.#skipped),
+    };
+    this.#words = new Uint32Array(this.#words.length);
+    this.#text = new Uint8Array(1024);
+    this.#used = 0;
+    this.#textUsed = 0;
+    this.#events = 0;
+    this.#traceEvents = 0;
+    this.line = 0;
+    this.foreignLines = 0;
+    this.#skipped.clear();
+    return batch;
+  }
+
+  #grow(): void {
+    const larger = new Uint32Array(this.#words.length * 2);
+    larger.set(this.#words);
+    this.#words = larger;
+  }
+}
+
+/**
+ * Reads a batch record by record. `at` arguments are word offsets as `offsetsOf` gives them.
+ *
+ * ```ts
+ * const walk = offsetsOf('vtd_page_walk_one');
+ * while (cursor.next()) if (cursor.kind === WALK) use(cursor.page(walk.iova));
+ * ```
+ */
+export class BatchCursor {
+  /** The number of the current event. */
+  kind = -1;
+  /** 1-based line of the trace. */
+  line = 0;
+  /** Offset of the line's first byte in the decompressed stream. */
+  byteOffset = 0;
+
+  #batch: EventBatch;
+  #words: Uint32Array;
+  #next = 0;
+  #args = 0;
+  readonly #firstLine: number;
+
+  /** `linesBefore`: lines of the trace before the batch's first. */
+  constructor(batch: EventBatch, linesBefore: number) {
+    this.#batch = batch;
+    this.#words = batch.words;
+    this.#firstLine = linesBefore + 1;
+  }
+
+  /** Moves to the next record; false after the last. */
+  next(): boolean {
+    const at = this.#next;
+    const words = this.#words;
+    if (at >= words.length) return false;
+    const kind = words[at + KIND] as number;
+    this.kind = kind;
+    this.line = this.#firstLine + (words[at + LINE] as number);
+    this.byteOffset = this.#batch.byteOffset + (words[at + OFFSET] as number);
+    this.#args = at + HEADER_WORDS;
+    this.#next = at + (RECORD_WORDS[kind] as number);
+    return true;
+  }
+
+  /** Whole seconds of the event's time; meaningless without `hasTime`. */
+  get seconds(): number {
+    return this.#words[this.#args - HEADER_WORDS + SECONDS] as number;
+  }
+
+  get nanoseconds(): number {
+    return this.#words[this.#args - HEADER_WORDS + NANOSECONDS] as number;
+  }
+
+  get hasTime(): boolean {
+    return this.nanoseconds !== NO_TIME;
+  }
+
+  /** The thread or process the line names, or NO_THREAD. */
+  get thread(): number {
+    return this.#words[this.#args - HEADER_WORDS + THREAD] as number;
+  }
+
+  u32(at: number): number {
+    return this.#words[this.#args + at] as number;
+  }
+
+  i32(at: number): number {
+    return (this.#words[this.#args + at] as number) | 0;
+  }
+
+  /** High 32 bits of a u64 argument. */
+  high(at: number): number {
+    return this.#words[this.#args + at] as number;
+  }
+
+  /** Low 32 bits of a u64 argument. */
+  low(at: number): number {
+    return this.#words[this.#args + at + 1] as number;
+  }
+
+  /** The 4 KiB page of a u64 argument. */
+  page(at: number): number {
+    return pageOfWords(
+      this.#words[this.#args + at] as number,
+      this.#words[this.#args + at + 1] as number,
+    );
+  }
+
+  /** A u64 argument as a bigint; for rare events. */
+  u64(at: number): bigint {
+    return (BigInt(this.high(at)) << 32n) | BigInt(this.low(at));
+  }
+
+  /** A u64 argument as text. */
+  hex(at: number): string {
+    return hexOfWords(this.high(at), this.low(at));
+  }
+
+  text(at: number): string {
+    const from = this.#words[this.#args + at] as number;
+    const length = this.#words[this.#args + at + 1] as number;
+    return Buffer.from(
+      this.#batch.text.buffer,
+      this.#batch.text.byteOffset + from,
+      length,
+    ).toString('latin1');
+  }
+}

@@ -1,0 +1,233 @@
+import {
+  type ArgumentType,
+  catalogue,
+  type EventDeclaration,
+  type EventName,
+  eventNames,
+  type Shape,
+  wordsOf,
+} from './catalogue.ts';
+
+/*
+ * The catalogue's shapes, turned into code.
+ *
+ * A reader is straight-line JavaScript made from the shapes of one event when the program starts:
+ * it compares literals byte by byte and gathers digits, with every position a constant. Walking a
+ * table of steps instead, over the same bytes, took 2.5 times as long, and these few lines see
+ * nearly every byte of a trace. The source of a reader holds nothing but the catalogue's own text.
+ */
+
+/** Where a reader puts texts; a `BatchWriter`. */
+export interface TextSink {
+  addText(at: number, bytes: Uint8Array, from: number, to: number): void;
+}
+
+/**
+ * Reads an event's text at `at`, behind the name and its blank, and writes its arguments to
+ * `words` from `base` on. Returns where the line ends (an LF), or -1 where no shape fits. The bytes
+ * must hold an LF at or after `at`.
+ */
+export type EventReader = (
+  bytes: Uint8Array,
+  at: number,
+  words: Uint32Array,
+  base: number,
+  sink: TextSink,
+) => number;
+
+/**
+ * Finds the catalogued event whose name begins at `from` and ends with a blank or the line;
+ * returns its number, or -1. The bytes must hold an LF at or after `from`.
+ */
+export type NameReader = (bytes: Uint8Array, from: number) => number;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+
+const HEX = new Uint8Array(256).fill(255);
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  HEX[digit.charCodeAt(0)] = value;
+  HEX[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** Where a text ends: before `literal`, or at the end of the line without its CR and blanks; -1 if never. */
+function endOfText(bytes: Uint8Array, from: number, literal: Uint8Array): number {
+  let at = from;
+  if (literal.length === 0) {
+    while (bytes[at] !== LF) at += 1;
+    while (at > from && (bytes[at - 1] === CR || bytes[at - 1] === SPACE)) at -= 1;
+    return at;
+  }
+  for (; bytes[at] !== LF; at += 1) {
+    let index = 0;
+    while (index < literal.length && bytes[at + index] === literal[index]) index += 1;
+    if (index === literal.length) return at;
+  }
+  return -1;
+}
+
+/** Where the line ends if nothing but blanks and a CR is left of it; else -1. */
+function endOfLine(bytes: Uint8Array, at: number): number {
+  let end = at;
+  while (bytes[end] === CR || bytes[end] === SPACE) end += 1;
+  return bytes[end] === LF ? end : -1;
+}
+
+const tools = { HEX, endOfText, endOfLine };
+
+const PIECE = /\{(\w+):([^}]+)\}|([^{]+)/g;
+
+function compareBytes(text: string, at: string): string {
+  return [...text]
+    .map((char, index) => `b[${at}${index === 0 ? '' : `+${index}`}]!==${char.charCodeAt(0)}`)
+    .join('||');
+}
+
+const store = (word: number, value: string): string =>
+  word < 0 ? '' : `w[base+${word}]=${value};`;
+
+const gather = {
+  hex: (word: number, wide: boolean): string =>
+    `s=p;lo=0;hi=0;while((d=HEX[b[p]])<16){hi=(hi<<4)|(lo>>>28);lo=(lo<<4)|d;p++;}` +
+    `n=p-s;if(n===0||n>${wide ? 16 : 8})return -1;` +
+    (wide && word >= 0 ? `w[base+${word}]=hi;w[base+${word + 1}]=lo;` : store(word, 'lo')),
+  decimal: (word: number, wide: boolean): string =>
+    `neg=b[p]===45;if(neg)p++;s=p;lo=0;hi=0;` +
+    `while((d=b[p]-48)>=0&&d<10){x=lo*10+d;lo=x%4294967296;hi=hi*10+(x-lo)/4294967296;p++;}` +
+    `if(p===s||hi>${wide ? 4294967295 : 0})return -1;` +
+    (wide && word >= 0 ? `w[base+${word}]=hi;w[base+${word + 1}]=lo;` : store(word, 'neg?-lo:lo')),
+  pointer: (word: number): string =>
+    // "(nil)" or "0x" and digits.
+    `if(${compareBytes('(nil)', 'p')}){if(${compareBytes('0x', 'p')})return -1;p+=2;${gather.hex(word, true)}}` +
+    `else{p+=5;${word < 0 ? '' : `w[base+${word}]=0;w[base+${word + 1}]=0;`}}`,
+  choice: (word: number, words: readonly string[]): string =>
+    `${words
+      .map(
+        (text, index) =>
+          `if(!(${compareBytes(text, 'p')})){p+=${text.length};${store(word, String(index))}}`,
+      )
+      .join('else ')}else return -1;`,
+  text: (word: number, until: string): string =>
+    `s=p;p=endOfText(b,p,${JSON.stringify(until)});if(p<0)return -1;` +
+    (word < 0 ? '' : `sink.addText(base+${word},b,s,p);`),
+};
+
+/** The source of a function for one shape. */
+function shapeSource(
+  { text, sets = {} }: Shape,
+  args: Readonly<Record<string, ArgumentType>>,
+): string {
+  const offsets = new Map<string, number>();
+  let total = 0;
+  for (const [name, type] of Object.entries(args)) {
+    offsets.set(name, total);
+    total += wordsOf(type);
+  }
+  const absent = new Set(Array.from({ length: total }, (_, word) => word));
+  const pieces = [...text.matchAll(PIECE)];
+  let body = '';
+  for (const [index, [, name = '', form = '', literal]] of pieces.entries()) {
+    if (literal !== undefined) {
+      body += `if(${compareBytes(literal, 'p')})return -1;p+=${literal.length};`;
+      continue;
+    }
+    const type = args[name];
+    const word = offsets.get(name) ?? -1;
+    if (type !== undefined) for (let i = 0; i < wordsOf(type); i += 1) absent.delete(word + i);
+    const wide = type === 'u64' || type === undefined;
+    if (form === 'x') body += gather.hex(word, wide);
+    else if (form === 'd') body += gather.decimal(word, wide);
+    else if (form === 'p') body += gather.pointer(word);
+    else if (form === 's') body += gather.text(word, pieces[index + 1]?.[3] ?? '');
+    else body += gather.choice(word, form.split('|'));
+  }
+  for (const [name, value] of Object.entries(sets)) {
+    const word = offsets.get(name) ?? -1;
+    absent.delete(word);
+    body += store(word, String(value));
+  }
+  for (const word of absent) body += store(word, '0');
+  return `(b,p,w,base,sink)=>{let s=0,n=0,d=0,x=0,lo=0,hi=0,neg=false;${body}return endOfLine(b,p);}`;
+}
+
+function build(source: string): (...args: never[]) => unknown {
+  const literals: Uint8Array[] = [];
+  // Texts end at literals that are compared at run time: hand these over as bytes, not as strings.
+  const ready = source.replace(/endOfText\(b,p,("(?:[^"\\]|\\.)*")\)/g, (_, quoted: string) => {
+    literals.push(Buffer.from(JSON.parse(quoted) as string, 'latin1'));
+    return `endOfText(b,p,literals[${literals.length - 1}])`;
+  });
+  const make = new Function(
+    'tools',
+    'literals',
+    `const {HEX,endOfText,endOfLine}=tools;return ${ready};`,
+  );
+  return make(tools, literals) as (...args: never[]) => unknown;
+}
+
+function buildReader(name: EventName): EventReader {
+  const { args, shapes }: EventDeclaration = catalogue[name];
+  const readers = shapes.map((shape) => build(shapeSource(shape, args)) as unknown as EventReader);
+  const [first] = readers;
+  if (first === undefined) return () => -1;
+  if (readers.length === 1) return first;
+  return (bytes, at, words, base, sink) => {
+    for (const reader of readers) {
+      const end = reader(bytes, at, words, base, sink);
+      if (end >= 0) return end;
+    }
+    return -1;
+  };
+}
+
+/** Source that tells names apart by as few bytes as possible, then compares the whole name. */
+function treeSource(names: readonly string[], checked: ReadonlySet<number>): string {
+  const [only] = names;
+  if (names.length === 1 && only !== undefined) {
+    const rest = [...only].map((_, index) => index).filter((index) => !checked.has(index));
+    const compare = rest.map((index) => `b[f+${index}]!==${only.charCodeAt(index)}`).join('||');
+    return (
+      `${compare === '' ? '' : `if(${compare})return -1;`}` +
+      `x=b[f+${only.length}];return x===32||x===10||x===13?${eventNames.indexOf(only as EventName)}:-1;`
+    );
+  }
+  // One past the shortest name still holds a byte, the blank behind it.
+  const shortest = Math.min(...names.map((name) => name.length));
+  let best = 0;
+  let bestSize = Number.POSITIVE_INFINITY;
+  for (let at = 0; at <= shortest; at += 1) {
+    if (checked.has(at)) continue;
+    const largest = Math.max(...[...groupBy(names, at).values()].map((group) => group.length));
+    if (largest < bestSize) [best, bestSize] = [at, largest];
+  }
+  const cases = [...groupBy(names, best)].map(([byte, group]) =>
+    byte < 0
+      ? `case 32:case 10:case 13:${treeSource(group, checked)}`
+      : `case ${byte}:${treeSource(group, new Set([...checked, best]))}`,
+  );
+  return `switch(b[f+${best}]){${cases.join('')}default:return -1;}`;
+}
+
+/** Names by the byte at `at`; -1 for those that end there. */
+function groupBy(names: readonly string[], at: number): Map<number, string[]> {
+  const groups = new Map<number, string[]>();
+  for (const name of names) {
+    const byte = at < name.length ? name.charCodeAt(at) : -1;
+    const group = groups.get(byte) ?? [];
+    group.push(name);
+    groups.set(byte, group);
+  }
+  return groups;
+}
+
+/** Readers of every event's text, by the event's number. */
+export function buildEventReaders(): readonly EventReader[] {
+  return eventNames.map(buildReader);
+}
+
+/** The reader of names. */
+export function buildNameReader(): NameReader {
+  const names = eventNames.filter((name) => !name.includes(':'));
+  return build(`(b,f)=>{let x=0;${treeSource(names, new Set())}}`) as unknown as NameReader;
+}
