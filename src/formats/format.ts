@@ -1,0 +1,43 @@
+import type { BatchWriter, EventBatch } from '../events/batch.ts';
+
+/**
+ * A kind of trace. Every format ends at the same thing, event batches; none knows another.
+ *
+ * `lines`: each line stands for itself, so any block of whole lines can be decoded alone, and
+ * blocks of one trace side by side. `stream`: the bytes make sense only in order.
+ */
+export type TraceFormat = LineFormat | StreamFormat;
+
+interface FormatBase {
+  /** As reports and `--format` of the input name it. */
+  readonly name: string;
+  /** What a person calls it. */
+  readonly title: string;
+  /** True where `head`, the first 64 KiB or all of a shorter trace, is of this kind. Never throws. */
+  recognises(head: Uint8Array): boolean;
+}
+
+export interface LineFormat extends FormatBase {
+  readonly kind: 'lines';
+  /** A decoder of blocks; it keeps no state between lines. */
+  decoder(): LineDecoder;
+}
+
+export interface LineDecoder {
+  /**
+   * Decodes a block of whole lines and returns how many there were. Only the last line of a trace
+   * may lack its LF; it is then not believed, as it may be the front of a longer line.
+   */
+  decode(block: Uint8Array, writer: BatchWriter): number;
+}
+
+export interface StreamFormat extends FormatBase {
+  readonly kind: 'stream';
+  /** Opens a decoder that hands each batch to `emit` as soon as it is full. */
+  open(emit: (batch: EventBatch) => void): StreamDecoder;
+}
+
+export interface StreamDecoder {
+  push(chunk: Uint8Array): void | Promise<void>;
+  end(): void | Promise<void>;
+}

@@ -1,0 +1,244 @@
+import { type BatchWriter, NO_THREAD, NO_TIME } from '../../events/batch.ts';
+import {
+  type ArgumentType,
+  catalogue,
+  type EventDeclaration,
+  type EventName,
+  kindOf,
+  kindOfName,
+  lossKinds,
+  offsetsOf,
+} from '../../events/catalogue.ts';
+import { writeMessage } from '../../events/messages.ts';
+
+/*
+ * One JSON object per event, from an array or a line:
+ *
+ *   {"event":"vtd_page_walk_one","timestamp":1795332947862113000,"tid":7329,
+ *    "args":{"domain":"0x2","iova":"0xffff4000","gpa":"0x3f4000","mask":"0xfff","perm":3}}
+ *
+ * Aliases: event|name|event_name; timestamp|ts|time|timestamp_ns|t; tid|thread|vtid;
+ * args|fields|payload, by name or by position. Numbers are read from their digits; one above 2^53
+ * that a writer has put through a double is refused, because it is no longer the number it was.
+ */
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue;
+}
+
+const NAME_KEYS = ['event', 'name', 'event_name'] as const;
+const TIME_KEYS = ['timestamp', 'ts', 'time', 'timestamp_ns', 't'] as const;
+const THREAD_KEYS = ['tid', 'thread', 'vtid'] as const;
+const ARGUMENT_KEYS = ['args', 'fields', 'payload'] as const;
+/** Other names of arguments, as QEMU's declarations have them. */
+const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
+  gpa: ['translated'],
+  base: ['addr'],
+  start: ['iova_start', 'iova'],
+  end: ['iova_end', 'next'],
+  slot: ['dev'],
+  fn: ['func'],
+  mask: ['bitmask'],
+  on: ['en'],
+  state: ['new_state'],
+  error: ['error_desc', 'err'],
+  bitmap: ['bitmap_size'],
+  ram: ['translated_addr', 'start'],
+  flags: ['backend_flag'],
+  pageSize: ['page_size'],
+  result: ['ret'],
+  hwpt: ['out_hwpt_id', 'hwpt_id'],
+  pt: ['pt_id'],
+  ioas: ['ioas_id'],
+  enable: ['start'],
+};
+
+const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
+const OPS: readonly string[] = ['UNMAP', 'MAP'];
+
+/** An argument that is missing or no number of its type. */
+class BadArgument extends Error {}
+
+export function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function pick(object: JsonObject, keys: readonly string[]): JsonValue | undefined {
+  for (const key of keys) if (object[key] !== undefined) return object[key];
+  return undefined;
+}
+
+/** The event's name in an object, if it has one. */
+export function eventNameOf(object: JsonObject): string | undefined {
+  const name = pick(object, NAME_KEYS);
+  return typeof name === 'string' ? name : undefined;
+}
+
+/** Writes the event of an object; anything else is counted as a foreign line. */
+export function writeEvent(value: JsonValue, byteOffset: number, writer: BatchWriter): void {
+  const name = isObject(value) ? eventNameOf(value) : undefined;
+  if (!isObject(value) || name === undefined) {
+    writer.foreignLines += 1;
+    return;
+  }
+  const kind = kindOfName(name);
+  if (kind === undefined || name.includes(':')) {
+    writer.skip(name);
+    return;
+  }
+  const { seconds, nanoseconds } = timeOf(pick(value, TIME_KEYS));
+  const thread = threadOf(pick(value, THREAD_KEYS));
+  try {
+    writeArguments(name as EventName, pick(value, ARGUMENT_KEYS) ?? {}, writer);
+    writer.commit(byteOffset, seconds, nanoseconds, thread);
+  } catch (thrown) {
+    if (!(thrown instanceof BadArgument)) throw thrown;
+    writeLoss(writer, byteOffset, `${name}: ${thrown.message}`);
+    return;
+  }
+  const error = isObject(value) ? pick(value, ARGUMENT_KEYS) : undefined;
+  if ((name === 'migrate_error' || name === 'migrate_fd_error') && isObject(error)) {
+    const text = String(pick(error, ['error', 'error_desc']) ?? '');
+    writeMessage(text, writer, { byteOffset, seconds, nanoseconds, thread }, true);
+  }
+}
+
+/** Writes that something at this place could not be read. */
+export function writeLoss(writer: BatchWriter, byteOffset: number, detail: string): void {
+  const base = writer.begin(loss.kind);
+  writer.words[base + loss.at.kind] = lossKinds.indexOf('unreadable');
+  writer.words[base + loss.at.count] = 0;
+  writer.words[base + loss.at.count + 1] = 1;
+  writer.addString(base + loss.at.detail, detail.slice(0, 120));
+  writer.commit(byteOffset, 0, NO_TIME, NO_THREAD);
+}
+
+function writeArguments(name: EventName, args: JsonValue, writer: BatchWriter): void {
+  const declaration: EventDeclaration = catalogue[name];
+  const base = writer.begin(kindOf(name));
+  const offsets: Readonly<Record<string, number>> = offsetsOf(name);
+  const byPosition = Array.isArray(args) ? positions(declaration) : null;
+  for (const [argument, type] of Object.entries(declaration.args)) {
+    const at = base + (offsets[argument] as number);
+    const set = setBy(declaration, argument, args);
+    const value =
+      set ??
+      (byPosition === null
+        ? named(args as JsonObject, argument)
+        : (args as readonly JsonValue[])[byPosition.indexOf(argument)]);
+    writeArgument(writer, at, type, argument, value);
+  }
+}
+
+/** An argument by its name, or by another name of it. */
+function named(args: JsonObject, argument: string): JsonValue | undefined {
+  return pick(args, [argument, ...(ARGUMENT_ALIASES[argument] ?? [])]);
+}
+
+/** Arguments in the order in which the event prints them, unkept ones as `_`. */
+function positions({ shapes }: EventDeclaration): readonly string[] {
+  const text = shapes.at(-1)?.text ?? '';
+  return [...text.matchAll(/\{(\w+):/g)].map(([, argument]) => argument ?? '_');
+}
+
+/** What a shape sets without printing it shows in JSON by the arguments that are there. */
+function setBy(
+  { shapes }: EventDeclaration,
+  argument: string,
+  args: JsonValue,
+): number | undefined {
+  const setting = shapes.find((shape) => shape.sets?.[argument] !== undefined);
+  if (setting === undefined) return undefined;
+  const mark = argument === 'flagged' ? ['flags', 'backend_flag'] : ['fd'];
+  return isObject(args) && pick(args, mark) !== undefined ? (setting.sets?.[argument] ?? 0) : 0;
+}
+
+function writeArgument(
+  writer: BatchWriter,
+  at: number,
+  type: ArgumentType,
+  argument: string,
+  value: JsonValue | undefined,
+): void {
+  if (type === 'text') {
+    writer.addString(at, typeof value === 'string' ? value : '');
+    return;
+  }
+  const number = argument === 'op' ? operation(value) : integerOf(value, argument);
+  if (type === 'u64') {
+    if (number < 0n || number >= 1n << 64n) throw new BadArgument(`${argument} is out of range`);
+    writer.words[at] = Number(number >> 32n);
+    writer.words[at + 1] = Number(number & 0xffff_ffffn);
+    return;
+  }
+  if (number >= 1n << 32n || number < -(1n << 31n))
+    throw new BadArgument(`${argument} is out of range`);
+  writer.words[at] = Number(number);
+}
+
+function operation(value: JsonValue | undefined): bigint {
+  const index = OPS.indexOf(String(value).toUpperCase());
+  if (index < 0) throw new BadArgument(`op is ${JSON.stringify(value)}, expected MAP or UNMAP`);
+  return BigInt(index);
+}
+
+const INTEGER = /^-?(?:0x[0-9a-f]+|\d+)$/i;
+
+function integerOf(value: JsonValue | undefined, argument: string): bigint {
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) throw new BadArgument(`${argument} has lost digits`);
+    return BigInt(value);
+  }
+  if (typeof value !== 'string') throw new BadArgument(`${argument} is missing`);
+  const text = value.trim();
+  if (text === '(nil)') return 0n;
+  // A number of JSON arrives as its digits; with an exponent or a point it went through a double.
+  if (!INTEGER.test(text))
+    throw new BadArgument(`${argument} is ${JSON.stringify(value).slice(0, 40)}`);
+  return text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text.toLowerCase());
+}
+
+function threadOf(value: JsonValue | undefined): number {
+  const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
+  return typeof number === 'number' && number >= 0 && number < NO_THREAD ? number : NO_THREAD;
+}
+
+interface Time {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+const NO: Time = { seconds: 0, nanoseconds: NO_TIME };
+
+/** Integer digits by magnitude (ns, us, ms or s), a decimal in seconds, or ISO 8601. */
+function timeOf(value: JsonValue | undefined): Time {
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text !== 'string') return NO;
+  const [, whole, fraction = ''] = /^(\d{1,20})(?:\.(\d{1,9})\d*)?$/.exec(text) ?? [];
+  if (whole === undefined) return isoTime(text);
+  let nanoseconds: bigint;
+  const digits = BigInt(whole);
+  if (fraction !== '') nanoseconds = digits * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
+  else if (digits >= 10n ** 17n) nanoseconds = digits;
+  else if (digits >= 10n ** 14n) nanoseconds = digits * 1000n;
+  else if (digits >= 10n ** 11n) nanoseconds = digits * 1_000_000n;
+  else nanoseconds = digits * 1_000_000_000n;
+  return split(nanoseconds);
+}
+
+function isoTime(text: string): Time {
+  const [, toSeconds, fraction = '', zone = 'Z'] =
+    /^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?$/.exec(text) ??
+    [];
+  if (toSeconds === undefined) return NO;
+  const seconds = Date.parse(`${toSeconds.replace(' ', 'T')}${zone}`) / 1000;
+  if (!Number.isFinite(seconds) || seconds < 0) return NO;
+  return split(BigInt(seconds) * 1_000_000_000n + BigInt((fraction || '0').padEnd(9, '0')));
+}
+
+function split(nanoseconds: bigint): Time {
+  const seconds = nanoseconds / 1_000_000_000n;
+  if (seconds > 0xffff_ffffn) return NO;
+  return { seconds: Number(seconds), nanoseconds: Number(nanoseconds % 1_000_000_000n) };
+}
