@@ -1,0 +1,280 @@
+import type { VfioContainer } from './vfio-container.ts';
+import { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** What QEMU is doing, as far as the lines since the last command show it. */
+export type Operation =
+  /** Nothing that concerns one device more than another. */
+  | 'idle'
+  /** Context-cache invalidation of one device: switch, then a walk or a whole unmap. */
+  | 'device'
+  /** Context-cache invalidation of all: whole unmaps, switches, then each device in turn. */
+  | 'all-devices'
+  /** IOTLB invalidation of everything: each device in turn. */
+  | 'all-walks'
+  /** IOTLB invalidation of a domain or of pages in it: each of its devices in turn. */
+  | 'domain'
+  /** A region was registered, or a dirty sync: one device's tables are replayed. */
+  | 'replay';
+
+/** How a line's device is known, best first. */
+export type AttributionReason =
+  | 'named'
+  | 'only-device'
+  | 'operation'
+  | 'root-table'
+  | 'order'
+  | 'domain'
+  | 'container'
+  | 'ambiguous';
+
+/**
+ * Finds the device that a line without one belongs to.
+ *
+ * QEMU visits devices in the order of their registration, the most recent first, and starts each
+ * one's walk with a line of the top-level table; a device whose context entry is absent prints that
+ * instead. A global invalidation therefore names all devices by their place in the order.
+ */
+export class Attribution {
+  /** Devices with notifiers, the most recently registered first. */
+  readonly order: VtdAddressSpace[] = [];
+  readonly #byBdf = new Map<number, VtdAddressSpace>();
+  /** Spaces that no line has named yet, by domain (-1: unknown). */
+  readonly #anonymous = new Map<number, VtdAddressSpace>();
+  #spaces: readonly VtdAddressSpace[] = [];
+
+  /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
+  startsUncertain = false;
+
+  operation: Operation = 'idle';
+  /** The device of operation `device` or `replay`. */
+  #device: VtdAddressSpace | null = null;
+  /** Devices switched since the operation began. */
+  readonly #switched = new Set<number>();
+  /** Index in `order` of the next device that the operation will visit. */
+  #next = 0;
+  /** Level of the current walk's top-level table; 0 before the first. */
+  #topLevel = 0;
+  /** The device whose tables are being walked. */
+  #walking: VtdAddressSpace | null = null;
+  /** How #walking is known. */
+  reason: AttributionReason = 'ambiguous';
+
+  /** All spaces, those of named devices first. */
+  get spaces(): readonly VtdAddressSpace[] {
+    return this.#spaces;
+  }
+
+  /** The space of a named device; made if it is new. A nameless one with nothing against it becomes it. */
+  named(bdf: number): VtdAddressSpace {
+    const known = this.#byBdf.get(bdf);
+    if (known !== undefined) return known;
+    const [only] = this.#anonymous.values();
+    if (only !== undefined && this.#anonymous.size === 1 && this.#byBdf.size === 0) {
+      this.#anonymous.clear();
+      only.bdf = bdf;
+      this.#byBdf.set(bdf, only);
+      this.#list();
+      return only;
+    }
+    const space = this.#make(bdf);
+    this.#byBdf.set(bdf, space);
+    this.#list();
+    return space;
+  }
+
+  /** The space of a device by name, if some line has shown it to have translations of interest. */
+  known(bdf: number): VtdAddressSpace | undefined {
+    return this.#byBdf.get(bdf);
+  }
+
+  /** A device got its first notifier: QEMU puts it at the head of its list. */
+  register(space: VtdAddressSpace): void {
+    this.unregister(space);
+    this.order.unshift(space);
+  }
+
+  unregister(space: VtdAddressSpace): void {
+    const index = this.order.indexOf(space);
+    if (index >= 0) this.order.splice(index, 1);
+  }
+
+  /** A new command begins. */
+  begin(operation: Operation, space: VtdAddressSpace | null = null): void {
+    this.operation = operation;
+    this.#device = space;
+    this.#switched.clear();
+    this.#next = 0;
+    this.#topLevel = 0;
+    this.#walking = null;
+    if (space !== null) this.#walk(space, 'operation');
+  }
+
+  /** `vtd_switch_address_space` of a device. */
+  switched(bdf: number): void {
+    this.#switched.add(bdf);
+    if (this.operation === 'device') this.#topLevel = 0;
+  }
+
+  /**
+   * `vtd_ce_not_present` of a device. True where this is the look-up that makes QEMU unmap the
+   * whole space of the device, and not one of those before it is switched.
+   */
+  absent(bdf: number): boolean {
+    const space = this.#byBdf.get(bdf);
+    if (space === undefined) return false;
+    switch (this.operation) {
+      case 'device':
+        return this.#device?.bdf === bdf && this.#switched.has(bdf);
+      case 'all-devices':
+        if (!this.#switched.has(bdf)) return false;
+        this.#visited(space);
+        return true;
+      case 'all-walks':
+        this.#visited(space);
+        return true;
+      case 'domain':
+        this.#visited(space);
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  /** `vtd_page_walk_level`. */
+  level(basePage: number, level: number): void {
+    if (this.operation === 'replay') {
+      if (this.#walking !== null && level >= this.#topLevel) {
+        this.#topLevel = level;
+        this.#walking.rootPage = basePage;
+      }
+      return;
+    }
+    const isRoot =
+      level >= this.#topLevel || this.order.some((space) => space.rootPage === basePage);
+    if (!isRoot) return;
+    this.#topLevel = level;
+    const space = this.#nextWalk(basePage);
+    if (space !== null) space.rootPage = basePage;
+    this.#walking = space;
+  }
+
+  /** The device of a `vtd_page_walk_one` or skip line; made anew for a domain nobody knows. */
+  walker(domain: number): VtdAddressSpace | null {
+    const walking = this.#walking ?? this.#fallback(domain);
+    if (walking !== null && domain >= 0) walking.domain = domain;
+    return walking;
+  }
+
+  /** The device that lines without any hint belong to, if there is only one. */
+  get only(): VtdAddressSpace | null {
+    if (this.order.length === 1) return this.order[0] as VtdAddressSpace;
+    const spaces = this.spaces;
+    return spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
+  }
+
+  /** The device of the current command, if it names one. */
+  get device(): VtdAddressSpace | null {
+    return this.#device;
+  }
+
+  /** A replay or walk of `space` is under way. */
+  walkOf(space: VtdAddressSpace, reason: AttributionReason): void {
+    this.#topLevel = 0;
+    this.#walk(space, reason);
+  }
+
+  /** The devices that share a container. */
+  inContainer(container: VfioContainer): readonly VtdAddressSpace[] {
+    return this.spaces.filter((space) => space.container === container);
+  }
+
+  #list(): void {
+    this.#spaces = [...this.#byBdf.values(), ...this.#anonymous.values()];
+  }
+
+  #make(bdf: number | null): VtdAddressSpace {
+    const space = new VtdAddressSpace(bdf);
+    space.uncertain = this.startsUncertain;
+    return space;
+  }
+
+  #walk(space: VtdAddressSpace, reason: AttributionReason): void {
+    this.#walking = space;
+    this.reason = reason;
+  }
+
+  #visited(space: VtdAddressSpace): void {
+    const index = this.order.indexOf(space);
+    if (index >= 0) this.#next = index + 1;
+    this.#topLevel = 0;
+    this.#walking = null;
+  }
+
+  /** The device whose walk starts with a top-level table at `basePage`. */
+  #nextWalk(basePage: number): VtdAddressSpace | null {
+    if (this.operation === 'device' && this.#device !== null) {
+      this.reason = 'operation';
+      return this.#device;
+    }
+    const { only } = this;
+    if (only !== null) {
+      this.reason = 'only-device';
+      return only;
+    }
+    if (this.operation === 'all-devices' || this.operation === 'all-walks') {
+      const space = this.order[this.#next];
+      this.#next += 1;
+      this.reason = space === undefined ? 'ambiguous' : 'order';
+      return space ?? null;
+    }
+    const sharing = this.order.filter((space) => space.rootPage === basePage);
+    if (sharing.length === 1) {
+      this.reason = 'root-table';
+      return sharing[0] as VtdAddressSpace;
+    }
+    // Several devices in one domain: the walks come in the order of registration.
+    const inDomain = this.order.findIndex(
+      (space, index) => index >= this.#next && space.rootPage === basePage,
+    );
+    if (this.operation === 'domain' && inDomain >= 0) {
+      this.#next = inDomain + 1;
+      this.reason = 'order';
+      return this.order[inDomain] as VtdAddressSpace;
+    }
+    this.reason = 'ambiguous';
+    return null;
+  }
+
+  /** The device of a walk event where no top-level line came before it. */
+  #fallback(domain: number): VtdAddressSpace | null {
+    const { only } = this;
+    if (only !== null && (only.bdf !== null || only.domain === domain || only.domain === null)) {
+      this.reason = 'only-device';
+      return only;
+    }
+    if (this.#byBdf.size > 0) {
+      const inDomain = this.spaces.filter((space) => space.domain === domain);
+      this.reason = inDomain.length === 1 ? 'domain' : 'ambiguous';
+      return inDomain.length === 1 ? (inDomain[0] as VtdAddressSpace) : null;
+    }
+    // Nothing in the trace names a device: one space per domain, as domains are told apart.
+    const anonymous = this.#anonymous.get(domain);
+    this.reason = 'domain';
+    if (anonymous !== undefined) return anonymous;
+    const space = this.#make(null);
+    space.domain = domain;
+    this.#anonymous.set(domain, space);
+    this.#list();
+    return space;
+  }
+
+  /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
+  get sole(): VtdAddressSpace | null {
+    const { only } = this;
+    if (only !== null || this.spaces.length > 0) return only;
+    const space = this.#make(null);
+    this.#anonymous.set(-1, space);
+    this.#list();
+    return space;
+  }
+}

@@ -1,0 +1,173 @@
+import type { Profile } from './profile.ts';
+
+/** Bits of QEMU's flag word behind `global_dirty_changed`. */
+const DIRTY_BITS = [
+  [1, 'migration'],
+  [2, 'dirty-rate'],
+  [4, 'dirty-limit'],
+] as const;
+
+/** Migration states in which 7.2's unmap path looks at the devices (`migration_is_setup_or_active`). */
+const SETUP_OR_ACTIVE: ReadonlySet<string> = new Set([
+  'setup',
+  'active',
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover',
+  'postcopy-recover-setup',
+  'postcopy-device',
+  'pre-switchover',
+  'device',
+  'wait-unplug',
+  'colo',
+]);
+/** The same with a migration that is being cancelled and without COLO (`migration_is_running`). */
+const RUNNING: ReadonlySet<string> = new Set(
+  [...SETUP_OR_ACTIVE, 'cancelling'].filter((state) => state !== 'colo'),
+);
+/** States that a migration reaches only after its dirty log was started. */
+const AFTER_START: ReadonlySet<string> = new Set(
+  [...RUNNING].filter((state) => state !== 'setup' && state !== 'wait-unplug'),
+);
+
+/** Where in the trace something is; kept as numbers until a report needs them. */
+export interface Mark {
+  readonly line: number;
+  readonly byteOffset: number;
+  /** Decimal nanoseconds, or null. */
+  readonly time: string | null;
+}
+
+/** A stretch of the trace with dirty tracking on. */
+export interface Window {
+  readonly first: Mark;
+  last: Mark | null;
+  bits: number;
+  readonly unknown: boolean;
+  unmaps: number;
+  readonly ordinal: number;
+}
+
+/**
+ * Whether dirty tracking is on: QEMU's flag word, the migration's state, and what devices say.
+ *
+ * `null` is "the trace does not show it". The flag word is known from its first line on, and before
+ * it where that line can only be a rise from zero.
+ */
+export class DirtyTracking {
+  /** The flag word, or null before its first line. */
+  mask: number | null = null;
+  /** The last `migrate_set_state`, or '' before the first. */
+  migrationState = '';
+  /** True while devices log their own DMA. */
+  deviceTracking = false;
+  /** Set when the first line of the flag word shows that tracking had been off until then. */
+  offUntilFirstLine = false;
+  readonly windows: Window[] = [];
+  #current: Window | null = null;
+  readonly #saving = new Set<string>();
+  #anySaveSetup = false;
+  #running = true;
+
+  /** The window that is open, if any. */
+  get window(): Window | null {
+    return this.#current;
+  }
+
+  /** `global_dirty_changed`. Returns true where tracking was switched on or off. */
+  setMask(mask: number, mark: Mark): boolean {
+    const before = this.mask;
+    if (before === null) {
+      // One bit and nothing before: it has just been set, as the word starts at zero. Two bits, or
+      // none, mean that tracking had been on already when the trace began.
+      this.offUntilFirstLine = mask !== 0 && (mask & (mask - 1)) === 0;
+    }
+    this.mask = mask;
+    if (mask !== 0 && this.#current === null) this.#open(mark, mask, false);
+    else if (mask !== 0 && this.#current !== null) this.#current.bits |= mask;
+    else if (mask === 0) this.#close(mark);
+    if (mask === 0) this.deviceTracking = false;
+    return ((before ?? 0) !== 0) !== (mask !== 0);
+  }
+
+  /** True where the flag word has already the value of a line that says it changed. */
+  isRepeated(mask: number): boolean {
+    return this.mask === mask;
+  }
+
+  setMigrationState(state: string, mark: Mark): void {
+    this.migrationState = state;
+    if (this.mask !== null) return;
+    // Without the flag word, the migration's own state is the best there is.
+    if (AFTER_START.has(state)) {
+      if (this.#current === null) this.#open(mark, 1, false);
+    } else if (state === 'failed' || state === 'cancelled') this.#close(mark);
+  }
+
+  saveSetup(name: string): void {
+    this.#anySaveSetup = true;
+    this.#saving.add(name);
+  }
+
+  saveCleanup(name: string): void {
+    this.#saving.delete(name);
+  }
+
+  setRunning(running: boolean): void {
+    this.#running = running;
+  }
+
+  /** `migration_is_running`, by the states seen; null before the first. */
+  get migrationRunning(): boolean | null {
+    return this.migrationState === '' ? null : RUNNING.has(this.migrationState);
+  }
+
+  /**
+   * Whether QEMU's flag word is non-zero: what VT-d looks at from 11.0 on, and what starts tracking
+   * in every container from 8.1 on.
+   */
+  get globalDirty(): boolean | null {
+    if (this.mask !== null) return this.mask !== 0;
+    if (this.migrationState === '') return null;
+    return AFTER_START.has(this.migrationState) ? true : null;
+  }
+
+  /** Whether an unmap of a container that can track asks for dirty bits now. */
+  started(profile: Profile): boolean | null {
+    if (profile.legacyTracking === 'started') return this.globalDirty;
+    // 7.2: only while a migration runs and its devices save; a dirty rate alone does not count.
+    if (this.migrationState === '') {
+      if (this.mask === null) return null;
+      return (this.mask & 1) === 0 ? false : null;
+    }
+    if (!SETUP_OR_ACTIVE.has(this.migrationState)) return false;
+    if (this.#anySaveSetup) return this.#running && this.#saving.size > 0;
+    if (this.migrationState === 'setup') return false;
+    return this.mask === null ? null : (this.mask & 1) !== 0;
+  }
+
+  /** What switched tracking on in a window. */
+  static causeOf(window: Window): string {
+    if (window.unknown) return 'unknown';
+    const names = DIRTY_BITS.filter(([bit]) => (window.bits & bit) !== 0).map(([, name]) => name);
+    return names.length === 0 ? 'unknown' : names.join('+');
+  }
+
+  #open(first: Mark, bits: number, unknown: boolean): void {
+    this.#current = {
+      first,
+      last: null,
+      bits,
+      unknown,
+      unmaps: 0,
+      ordinal: this.windows.length + 1,
+    };
+    this.windows.push(this.#current);
+  }
+
+  #close(last: Mark): void {
+    if (this.#current === null) return;
+    this.#current.last = last;
+    this.#current = null;
+  }
+}

@@ -1,0 +1,160 @@
+import { addressOfPage } from '../base/address.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { offsetsOf } from '../events/catalogue.ts';
+import { messageEra, messageTopics } from '../events/messages.ts';
+import { type Machine, markOf } from './machine.ts';
+import type { PageWalks } from './page-walks.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
+import { lineMarks } from './qemu-version.ts';
+import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import { E2BIG } from './vfio-legacy.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+const at = {
+  tooBig: offsetsOf('message:bitmap-too-big'),
+  unmap: offsetsOf('message:dma-unmap-failed'),
+  map: offsetsOf('message:dma-map-failed'),
+  other: offsetsOf('message:other'),
+} as const;
+
+/** Failed unmaps remembered, so that a text that QEMU prints once more is not a second failure. */
+const REMEMBERED = 64;
+
+/** QEMU's messages about unmaps and maps that failed: they belong to the notification before them. */
+export class FailureMessages {
+  readonly #machine: Machine;
+  readonly #pending: PendingUnmaps;
+  readonly #walks: PageWalks;
+  /** A failure whose notification is not in the trace. */
+  readonly #alone = new Unmap();
+  readonly #recent: string[] = [];
+  /** Bytes of a "too big" line that no notification came before. */
+  #tooBigBytes = 0;
+
+  constructor(machine: Machine, pending: PendingUnmaps, walks: PageWalks) {
+    this.#machine = machine;
+    this.#pending = pending;
+    this.#walks = walks;
+  }
+
+  /** "UNMAP: Size of bitmap too big": the unmap before it fails with -7, before any ioctl. */
+  bitmapTooBig(cursor: BatchCursor): void {
+    this.#machine.hasMessages = true;
+    const bytes = Number(cursor.u64(at.tooBig.bytes));
+    this.#tooBigBytes = bytes;
+    const unmap = this.#pending.newest;
+    if (unmap === null || unmap.observed) return;
+    const size = addressOfPage(unmap.last - unmap.first + 1);
+    const { parameters } = this.#machine;
+    parameters.pageSizeOfBitmap(size, BigInt(bytes), 'Size of bitmap too big', cursor.line);
+    parameters.refused(bytes, cursor.line);
+    unmap.observedBitmapBytes = bytes;
+    this.#observe(unmap, E2BIG);
+  }
+
+  /** "...dma_unmap(container, iova, size) = errno". */
+  unmapFailed(cursor: BatchCursor): void {
+    this.#machine.hasMessages = true;
+    this.#learnEra(cursor.u32(at.unmap.era));
+    const first = cursor.page(at.unmap.iova);
+    const last = first + cursor.page(at.unmap.size) - 1;
+    const errno = cursor.i32(at.unmap.errno);
+    const pointer = cursor.hex(at.unmap.container);
+    const unmap = this.#pending.newest;
+    if (unmap !== null && unmap.first === first && unmap.last === last) {
+      this.#observe(unmap, errno);
+      unmap.pointer = pointer;
+      if (unmap.container !== null) unmap.container.pointer = pointer;
+    } else if (last >= first && !this.#recent.includes(`${first}-${last}`)) {
+      this.#failureAlone(cursor, first, last, errno);
+    }
+    this.#tooBigBytes = 0;
+  }
+
+  /** "...dma_map(container, iova, size, vaddr) = errno". */
+  mapFailed(cursor: BatchCursor): void {
+    this.#machine.hasMessages = true;
+    this.#learnEra(cursor.u32(at.map.era));
+    const first = cursor.page(at.map.iova);
+    const last = first + cursor.page(at.map.size) - 1;
+    const errno = cursor.i32(at.map.errno);
+    const pointer = cursor.hex(at.map.container);
+    const { map } = this.#walks;
+    if (map.active && map.first === first && map.last === last) {
+      if (map.container !== null) {
+        map.container.pointer = pointer;
+        if (map.inserted) this.#machine.hostForget(map.container, first, last);
+      }
+      map.active = false;
+      this.#walks.reportFailure(errno, true);
+      return;
+    }
+    // Of a RAM section, or without its notification.
+    const container = this.#containerAt(pointer);
+    if (container?.holdsExactly(first, last) === true) {
+      this.#machine.hostForget(container, first, last);
+    }
+    const tracked = this.#machine.trackedIn(container);
+    const mark = markOf(cursor);
+    const space = this.#machine.attribution.only;
+    const failure = { mark, space, container, first, last, errno, observed: true, tracked };
+    this.#machine.observer.mapFailed(failure);
+  }
+
+  /** Any other message that a rule knows. */
+  other(cursor: BatchCursor): void {
+    this.#machine.hasMessages = true;
+    const topic = messageTopics[cursor.u32(at.other.topic)] ?? 'backend';
+    if (topic === 'dmabuf-fallback') {
+      this.#machine.version.learn(lineMarks.dmabufWarning);
+      return;
+    }
+    const { map } = this.#walks;
+    if (topic === 'map-dropped' && map.active && map.inserted && map.container !== null) {
+      this.#machine.hostForget(map.container, map.first, map.last);
+      map.active = false;
+    }
+    const tracked = this.#machine.trackedIn(this.#pending.newest?.container ?? null);
+    const text = cursor.text(at.other.text);
+    this.#machine.observer.message(topic, text, markOf(cursor), tracked);
+  }
+
+  #observe(unmap: Unmap, errno: number): void {
+    if (unmap.observed && unmap.errno === errno) return;
+    this.#pending.observe(unmap, errno);
+    this.#recent.push(`${unmap.first}-${unmap.last}`);
+    if (this.#recent.length > REMEMBERED) this.#recent.shift();
+  }
+
+  /** The text alone proves the unmap, and that it failed. */
+  #failureAlone(cursor: BatchCursor, first: number, last: number, errno: number): void {
+    this.#pending.settle();
+    const container = this.#containerAt(cursor.hex(at.unmap.container));
+    const owners = container === null ? [] : this.#machine.attribution.inContainer(container);
+    const owner = owners.length === 1 ? (owners[0] as VtdAddressSpace) : null;
+    const space = owner ?? this.#machine.attribution.only;
+    const unmap = this.#alone;
+    unmap.start(cursor, first, last);
+    unmap.space = space;
+    unmap.container = container ?? space?.container ?? null;
+    unmap.carried = UNKNOWN_ADDRESS;
+    unmap.tracked = this.#machine.trackedIn(unmap.container);
+    const nodes = space === null ? null : space.shadow.overlapping(first, last);
+    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
+    unmap.observedBitmapBytes = this.#tooBigBytes;
+    this.#observe(unmap, errno);
+    unmap.query = errno === E2BIG ? 'bitmap' : null;
+    this.#pending.report(unmap);
+  }
+
+  #containerAt(pointer: string): VfioContainer | null {
+    const { containers, onlyContainer } = this.#machine;
+    return containers.find((container) => container.pointer === pointer) ?? onlyContainer;
+  }
+
+  #learnEra(era: number): void {
+    if (era === messageEra.old) this.#machine.version.learn(lineMarks.oldMessage);
+    else if (era === messageEra.current) this.#machine.version.learn(lineMarks.newMessage);
+  }
+}

@@ -1,0 +1,71 @@
+import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
+
+/** Permission bits of a DMA mapping, as `vtd_page_walk_one` prints them. */
+export const permission = { none: 0, read: 1, write: 2 } as const;
+
+/** Bits beside the permissions that mappings carry here. */
+export const mappingFlag = {
+  /** Permissions and guest address were not in the trace. */
+  unknown: 4,
+  /** A RAM section that the memory listener mapped, not a translation. */
+  ram: 8,
+  /** An unmap should have removed it and did not. */
+  stale: 16,
+  /** The guest address is not known. */
+  addressUnknown: 32,
+} as const;
+
+/**
+ * QEMU's shadow of one device's translations: `IOVATree` of `util/iova-tree.c`, the same in 7.2,
+ * 10.0 and 10.2. Ranges are in 4 KiB pages with inclusive ends; `value` is the guest page.
+ */
+export class IovaTree {
+  readonly #ranges = new PageRangeMap();
+  peak = 0;
+
+  get size(): number {
+    return this.#ranges.size;
+  }
+
+  /**
+   * `iova_tree_insert`: false where the range overlaps another or has no permission; QEMU's VT-d
+   * code ignores that, and so the tree stays as it was.
+   */
+  insert(first: number, last: number, gpa: number, flags: number): boolean {
+    if ((flags & (permission.read | permission.write | mappingFlag.unknown)) === 0) return false;
+    if (!this.#ranges.insert(first, last, gpa, flags)) return false;
+    if (this.#ranges.size > this.peak) this.peak = this.#ranges.size;
+    return true;
+  }
+
+  /**
+   * `iova_tree_remove`: takes out every node that shares a page with the range, also those that
+   * lie only partly in it, and returns them.
+   */
+  remove(first: number, last: number): RangeScratch {
+    return this.#ranges.remove(first, last);
+  }
+
+  /** The nodes that share a page with the range, lowest first. */
+  overlapping(first: number, last: number): RangeScratch {
+    return this.#ranges.collect(first, last);
+  }
+
+  overlaps(first: number, last: number): boolean {
+    return this.#ranges.overlaps(first, last);
+  }
+
+  /** True where one node covers exactly this range. */
+  hasNode(first: number, last: number): boolean {
+    const found = this.#ranges.collect(first, last);
+    return found.count === 1 && found.first(0) === first && found.last(0) === last;
+  }
+
+  clear(): void {
+    this.#ranges.clear();
+  }
+
+  [Symbol.iterator]() {
+    return this.#ranges[Symbol.iterator]();
+  }
+}

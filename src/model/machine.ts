@@ -1,0 +1,246 @@
+import type { RangeScratch } from '../base/page-range-map.ts';
+import type { Backend } from '../base/vocabulary.ts';
+import { BatchCursor, NO_TIME } from '../events/batch.ts';
+import { type EventName, eventNames, kindOf } from '../events/catalogue.ts';
+import { Attribution } from './attribution.ts';
+import { DirtyTracking, type Mark } from './dirty-tracking.ts';
+import type { ModelObserver } from './observer.ts';
+import { type ParameterOptions, Parameters } from './parameters.ts';
+import type { Profile } from './profile.ts';
+import { QemuVersion } from './qemu-version.ts';
+import { RamLayout } from './ram-layout.ts';
+import { type UnmapContext, VfioContainer } from './vfio-container.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** What the user fixed; null: to be found in the trace. */
+export interface ModelOptions extends ParameterOptions {
+  readonly qemu: Profile | null;
+  readonly backend: Backend | null;
+  /** Pages of RAM in all and below 4 GiB (-1: QEMU's default for the size). */
+  readonly ram: { readonly total: number; readonly below: number } | null;
+  readonly tracking: 'from-trace' | 'on' | 'off';
+}
+
+/** Something that only lost lines explain. */
+export interface Gap {
+  count: number;
+  readonly first: Mark;
+  /** Line of the last. */
+  last: number;
+}
+
+const WALK = kindOf('vtd_page_walk_one');
+const NOTIFY = kindOf('vfio_iommu_map_notify');
+
+/**
+ * The emulated machine: the components and counters that the parts of a session share. It knows
+ * no events; the parts that read them are handed this.
+ */
+export class Machine {
+  readonly options: ModelOptions;
+  readonly observer: ModelObserver;
+  readonly tracking = new DirtyTracking();
+  readonly attribution = new Attribution();
+  readonly version: QemuVersion;
+  readonly parameters: Parameters;
+  readonly ram: RamLayout;
+  readonly containers: VfioContainer[] = [];
+  /** How often each event was seen, by its number. */
+  readonly seen = new Float64Array(eventNames.length);
+  /** Inconsistencies that only lost lines explain. */
+  readonly gaps = new Map<string, Gap>();
+  /** QEMU's own messages are in this trace, so that a failure would show. */
+  hasMessages = false;
+
+  /** Whole unmaps seen, one per notifier. */
+  wholeUnmaps = 0;
+  hostNow = 0;
+  hostPeak = 0;
+  shadowNow = 0;
+  shadowPeak = 0;
+
+  readonly #context: { -readonly [Key in keyof UnmapContext]: UnmapContext[Key] };
+
+  constructor(options: ModelOptions, observer: ModelObserver) {
+    this.options = options;
+    this.observer = observer;
+    this.version = new QemuVersion(options.qemu);
+    this.parameters = new Parameters(options);
+    const { ram } = options;
+    this.ram = ram === null ? new RamLayout() : RamLayout.fromOptions(ram.total, ram.below);
+    this.#context = {
+      profile: this.version.profile,
+      hasEntry: true,
+      deviceTracking: false,
+      hostPageSize: this.parameters.hostPageSize.value,
+      bitmapLimit: this.parameters.bitmapLimit.value,
+    };
+  }
+
+  get profile(): Profile {
+    return this.version.profile;
+  }
+
+  has(name: EventName): boolean {
+    return (this.seen[kindOf(name)] as number) > 0;
+  }
+
+  /** Page walks are in the trace, so that mappings have guest addresses. */
+  get hasWalks(): boolean {
+    return (this.seen[WALK] as number) > 0;
+  }
+
+  /** Notifications are in the trace, so that a missing one is a lost one. */
+  get hasNotifications(): boolean {
+    return (this.seen[NOTIFY] as number) > 0;
+  }
+
+  /** Remembers something that only lost lines explain; `space`, if given, is uncertain from here on. */
+  gap(what: string, place: BatchCursor | Mark, space: VtdAddressSpace | null = null): void {
+    const known = this.gaps.get(what);
+    if (known === undefined) {
+      const first = place instanceof BatchCursor ? markOf(place) : place;
+      this.gaps.set(what, { count: 1, first, last: place.line });
+    } else {
+      known.count += 1;
+      known.last = place.line;
+    }
+    if (space !== null) space.uncertain = true;
+  }
+
+  /**
+   * Whether tracking is on for unmaps of a container: the user's word, else what the trace shows;
+   * never where the host cannot track.
+   */
+  trackedIn(container: VfioContainer | null): boolean | null {
+    if (this.options.tracking !== 'from-trace') return this.options.tracking === 'on';
+    if (container?.backend === 'vfio-user' || container?.canTrack === false) return false;
+    return this.tracking.started(this.profile);
+  }
+
+  /** Whether VT-d would drain instead of unmapping in chunks; null: the trace does not show it. */
+  get drainsNow(): boolean | null {
+    const { drain } = this.profile;
+    if (drain === null) return false;
+    if (this.options.tracking !== 'from-trace') return this.options.tracking === 'on';
+    return drain.when === 'global-dirty'
+      ? this.tracking.globalDirty
+      : this.tracking.migrationRunning;
+  }
+
+  /** What decides how an unmap asks for dirty bits; reused by the next call. */
+  unmapContext(hasEntry: boolean): UnmapContext {
+    const context = this.#context;
+    context.profile = this.version.profile;
+    context.hasEntry = hasEntry;
+    context.deviceTracking = this.tracking.deviceTracking;
+    context.hostPageSize = this.parameters.hostPageSize.value;
+    context.bitmapLimit = this.parameters.bitmapLimit.value;
+    return context;
+  }
+
+  /** The container of a device; made where no line has shown one. */
+  containerOf(space: VtdAddressSpace): VfioContainer {
+    if (space.container !== null) return space.container;
+    const free = this.containers.filter(
+      (container) => this.attribution.inContainer(container).length === 0,
+    );
+    space.container = free.length === 1 ? (free[0] as VfioContainer) : this.newContainer();
+    return space.container;
+  }
+
+  newContainer(): VfioContainer {
+    const container = new VfioContainer(`container-${this.containers.length}`);
+    const sibling = this.containers.find((known) => known.backendSource !== 'assumed');
+    if (this.options.backend !== null) {
+      container.setBackend(this.options.backend, 'option', '--backend');
+    } else if (sibling !== undefined) {
+      container.setBackend(sibling.backend, 'derived', `like ${sibling.id}`);
+    }
+    this.containers.push(container);
+    return container;
+  }
+
+  /** The only container, or null. */
+  get onlyContainer(): VfioContainer | null {
+    return this.containers.length === 1 ? (this.containers[0] as VfioContainer) : null;
+  }
+
+  hostMap(
+    container: VfioContainer,
+    first: number,
+    last: number,
+    gpa: number,
+    flags: number,
+  ): boolean {
+    const before = container.host.size;
+    const inserted = container.map(first, last, gpa, flags);
+    this.#hostChanged(container.host.size - before);
+    return inserted;
+  }
+
+  /** Takes out of the host map what an unmap that returned `result` removes. */
+  hostUnmap(container: VfioContainer, first: number, last: number, result: number): void {
+    const before = container.host.size;
+    container.unmap(first, last, result);
+    this.#hostChanged(container.host.size - before);
+  }
+
+  /** Takes out what turns out not to be mapped. */
+  hostForget(container: VfioContainer, first: number, last: number): void {
+    const before = container.host.size;
+    container.forget(first, last);
+    this.#hostChanged(container.host.size - before);
+  }
+
+  shadowInsert(
+    space: VtdAddressSpace,
+    first: number,
+    last: number,
+    gpa: number,
+    flags: number,
+  ): void {
+    if (!space.shadow.insert(first, last, gpa, flags)) return;
+    this.shadowNow += 1;
+    if (this.shadowNow > this.shadowPeak) this.shadowPeak = this.shadowNow;
+  }
+
+  shadowRemove(space: VtdAddressSpace, first: number, last: number): RangeScratch {
+    const removed = space.shadow.remove(first, last);
+    this.shadowNow -= removed.count;
+    return removed;
+  }
+
+  shadowClear(space: VtdAddressSpace): void {
+    this.shadowNow -= space.shadow.size;
+    space.shadow.clear();
+  }
+
+  #hostChanged(by: number): void {
+    this.hostNow += by;
+    if (this.hostNow > this.hostPeak) this.hostPeak = this.hostNow;
+  }
+}
+
+/** Where the cursor stands. */
+export function markOf(cursor: BatchCursor): Mark {
+  return {
+    line: cursor.line,
+    byteOffset: cursor.byteOffset,
+    time: timeText(cursor.seconds, cursor.nanoseconds),
+  };
+}
+
+/** Decimal nanoseconds of an event's time, or null where it has none. */
+export function timeText(seconds: number, nanoseconds: number): string | null {
+  if (nanoseconds === NO_TIME) return null;
+  return seconds === 0 ? String(nanoseconds) : `${seconds}${String(nanoseconds).padStart(9, '0')}`;
+}
+
+/** bus << 8 | devfn of an event that prints bus, slot and function. */
+export function bdfOf(
+  cursor: BatchCursor,
+  at: { readonly bus: number; readonly slot: number; readonly fn: number },
+): number {
+  return (cursor.u32(at.bus) << 8) | (cursor.u32(at.slot) << 3) | cursor.u32(at.fn);
+}

@@ -1,0 +1,337 @@
+import { pageOf } from '../base/address.ts';
+import type { RangeScratch } from '../base/page-range-map.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { offsetsOf } from '../events/catalogue.ts';
+import type { Mark } from './dirty-tracking.ts';
+import { mappingFlag, permission } from './iova-tree.ts';
+import { type Machine, markOf, timeText } from './machine.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
+import type { StaleMappings } from './stale-mappings.ts';
+import { UNKNOWN_ADDRESS } from './unmap.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import { EINVAL, ENOSPC } from './vfio-legacy.ts';
+import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+
+const at = {
+  walk: offsetsOf('vtd_page_walk_one'),
+  skipMap: offsetsOf('vtd_page_walk_one_skip_map'),
+  skipUnmap: offsetsOf('vtd_page_walk_one_skip_unmap'),
+  level: offsetsOf('vtd_page_walk_level'),
+} as const;
+
+const READ_WRITE = permission.read | permission.write;
+const UNKNOWN_MAPPING = READ_WRITE | mappingFlag.unknown | mappingFlag.addressUnknown;
+
+/** A walk event that waits for its notification. */
+class WalkEvent {
+  active = false;
+  space: VtdAddressSpace | null = null;
+  domain = -1;
+  /** Pages, inclusive. */
+  first = 0;
+  last = 0;
+  gpa = 0;
+  /** Permissions; 0 is an UNMAP. */
+  permissions = 0;
+  /** Notifications that have come for it. */
+  delivered = 0;
+  /** Of an UNMAP: the nodes it took from the shadow, valid until the shadow is touched again. */
+  nodes: RangeScratch | null = null;
+  /** Of an UNMAP: our shadow had nothing where QEMU's had. */
+  isSurprise = false;
+}
+
+/** A MAP that waits for QEMU's message that it failed. */
+export class PendingMap {
+  active = false;
+  space: VtdAddressSpace | null = null;
+  container: VfioContainer | null = null;
+  first = 0;
+  last = 0;
+  gpa = 0;
+  flags = 0;
+  /** What the emulation says it returned. */
+  predicted = 0;
+  inserted = false;
+  tracked: boolean | null = null;
+  #line = 0;
+  #byteOffset = 0;
+  #seconds = 0;
+  #nanoseconds = 0;
+
+  /** The MAP is that of the cursor's line. */
+  at(cursor: BatchCursor): void {
+    this.#line = cursor.line;
+    this.#byteOffset = cursor.byteOffset;
+    this.#seconds = cursor.seconds;
+    this.#nanoseconds = cursor.nanoseconds;
+  }
+
+  get mark(): Mark {
+    return {
+      line: this.#line,
+      byteOffset: this.#byteOffset,
+      time: timeText(this.#seconds, this.#nanoseconds),
+    };
+  }
+}
+
+/**
+ * Page walks, `vtd_page_walk` and below it, and the notifications that they send to VFIO.
+ *
+ * Each change that a walk finds is one line, and after it one `vfio_iommu_map_notify` for each
+ * notifier that it concerns. The walk's line drives the shadow, the notification the host map.
+ */
+export class PageWalks {
+  readonly #machine: Machine;
+  readonly #pending: PendingUnmaps;
+  readonly #stale: StaleMappings;
+  readonly #walk = new WalkEvent();
+  readonly map = new PendingMap();
+  /** The notifier whose registration is being replayed: nobody else gets its events. */
+  replayedNotifier: AddressRange | null = null;
+  readonly #warned = new Set<VfioContainer>();
+
+  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings) {
+    this.#machine = machine;
+    this.#pending = pending;
+    this.#stale = stale;
+  }
+
+  /** `vtd_page_walk_level`. */
+  level(cursor: BatchCursor): void {
+    this.#machine.attribution.level(cursor.page(at.level.base), cursor.u32(at.level.level));
+    if (cursor.page(at.level.start) === 0) {
+      this.#machine.parameters.walkEnd(cursor.page(at.level.end), cursor.line);
+    }
+  }
+
+  /** True where the event is what QEMU can print: aligned, and of a size that a table entry has. */
+  isSound(cursor: BatchCursor): boolean {
+    const maskLow = cursor.low(at.walk.mask);
+    const maskPages = cursor.page(at.walk.mask) + 1;
+    const perm = cursor.i32(at.walk.perm);
+    return (
+      perm >= 0 &&
+      perm <= 3 &&
+      (maskLow & 0xfff) === 0xfff &&
+      (cursor.low(at.walk.iova) & 0xfff) === 0 &&
+      cursor.page(at.walk.iova) % maskPages === 0
+    );
+  }
+
+  /**
+   * An UNMAP, and now a MAP of the same range and address, with nothing between: the walk met a
+   * changed translation, and the UNMAP carried the new address. Asked before the UNMAP settles.
+   */
+  recogniseChange(cursor: BatchCursor): void {
+    const unmap = this.#pending.single;
+    const walk = this.#walk;
+    if (unmap === null || unmap.cause !== 'page-walk' || !walk.active) return;
+    if (cursor.i32(at.walk.perm) === 0 || cursor.page(at.walk.iova) !== walk.first) return;
+    const sameSize = cursor.page(at.walk.mask) === walk.last - walk.first;
+    if (sameSize && cursor.page(at.walk.gpa) === walk.gpa) unmap.cause = 'changed-translation';
+  }
+
+  /** `vtd_page_walk_one`. */
+  event(cursor: BatchCursor): void {
+    const walk = this.#walk;
+    const space = this.#machine.attribution.walker(cursor.u32(at.walk.domain));
+    walk.active = true;
+    walk.space = space;
+    walk.domain = cursor.u32(at.walk.domain);
+    walk.first = cursor.page(at.walk.iova);
+    walk.last = walk.first + cursor.page(at.walk.mask);
+    walk.gpa = cursor.page(at.walk.gpa);
+    walk.permissions = cursor.i32(at.walk.perm);
+    walk.delivered = 0;
+    walk.nodes = null;
+    walk.isSurprise = false;
+    if (space === null) return;
+    if (walk.permissions === 0) {
+      walk.nodes = this.#machine.shadowRemove(space, walk.first, walk.last);
+      // QEMU prints the line only where its own shadow had something.
+      walk.isSurprise = walk.nodes.count === 0;
+      if (walk.isSurprise) {
+        this.#machine.gap('an UNMAP of what was never seen mapped', cursor);
+      }
+      return;
+    }
+    if (space.shadow.overlaps(walk.first, walk.last)) {
+      // QEMU would have unmapped the old translation first.
+      this.#machine.gap('a MAP over a translation that was never seen unmapped', cursor);
+      this.#machine.shadowRemove(space, walk.first, walk.last);
+    }
+    this.#machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
+  }
+
+  /** Another line has come: whatever the last walk event was to bring, it has brought. */
+  end(cursor: BatchCursor): void {
+    const walk = this.#walk;
+    if (!walk.active) return;
+    walk.active = false;
+    if (walk.delivered > 0 || walk.space === null || !this.#machine.hasNotifications) return;
+    if (!this.#isDelivered(walk.space, walk.first, walk.last)) return;
+    this.#machine.gap('the notification of a walk is missing', cursor, walk.space);
+    const container = this.#machine.containerOf(walk.space);
+    if (walk.permissions === 0) this.#machine.hostForget(container, walk.first, walk.last);
+    else {
+      const { first, last, gpa, permissions } = walk;
+      this.#machine.hostMap(container, first, last, gpa, permissions);
+    }
+  }
+
+  /** The UNMAP notification of the walk event before it, if it is one. */
+  unmap(cursor: BatchCursor, first: number, last: number): boolean {
+    const walk = this.#walk;
+    if (!walk.active || walk.permissions !== 0) return false;
+    if (first < walk.first || last > walk.last) return false;
+    walk.delivered += 1;
+    const unmap = this.#pending.open(cursor, first, last);
+    this.#pending.place(unmap, walk.space);
+    unmap.domain = walk.domain;
+    unmap.cause = 'page-walk';
+    unmap.carried = walk.gpa;
+    unmap.judge(walk.nodes, this.#machine.unmapContext(true), this.#machine.ram);
+    if (walk.isSurprise) unmap.unknownMappings += 1;
+    return true;
+  }
+
+  /** An UNMAP that neither a walk nor a whole unmap explains. */
+  unexplainedUnmap(cursor: BatchCursor, first: number, last: number): void {
+    const space = this.#machine.attribution.device ?? this.#machine.attribution.sole;
+    const unmap = this.#pending.open(cursor, first, last);
+    this.#pending.place(unmap, space);
+    unmap.carried = UNKNOWN_ADDRESS;
+    const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
+    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
+    if (this.#machine.hasWalks) {
+      this.#machine.gap('an UNMAP without its walk', cursor, space);
+    }
+  }
+
+  /** A MAP notification, of the walk event before it or of one that is not in the trace. */
+  mapped(cursor: BatchCursor, first: number, last: number): void {
+    const walk = this.#walk;
+    const isWalked =
+      walk.active && walk.permissions !== 0 && first >= walk.first && last <= walk.last;
+    if (isWalked) walk.delivered += 1;
+    const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
+    if (space === null) return;
+    const container = this.#machine.containerOf(space);
+    const { map } = this;
+    map.active = true;
+    map.space = space;
+    map.container = container;
+    map.first = first;
+    map.last = last;
+    map.gpa = isWalked ? walk.gpa + (first - walk.first) : 0;
+    map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
+    map.tracked = this.#machine.trackedIn(container);
+    map.at(cursor);
+    // A part of a larger mapping is refused by QEMU itself, before the host sees it.
+    const isCropped = isWalked && (first !== walk.first || last !== walk.last);
+    const entryLimit = this.#machine.parameters.entryLimit.value;
+    map.predicted = isCropped
+      ? EINVAL
+      : container.behaviour.mapResult(container.host, first, last, entryLimit);
+    map.inserted =
+      map.predicted === 0 && this.#machine.hostMap(container, first, last, map.gpa, map.flags);
+    if (map.inserted) this.#watchEntries(container, map);
+  }
+
+  /** No message came for the newest MAP: it did what the emulation says. */
+  settle(): void {
+    const { map } = this;
+    if (!map.active) return;
+    map.active = false;
+    const { container } = map;
+    if (map.predicted === 0 || container === null) return;
+    if (!this.#machine.hasMessages || map.predicted === EINVAL) {
+      this.reportFailure(map.predicted, false);
+      return;
+    }
+    // QEMU would have said so. The host took it: what was thought of the host is wrong.
+    if (map.predicted === ENOSPC) {
+      this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
+    } else {
+      this.#machine.gap('a MAP over what should still be mapped was accepted', map.mark);
+      this.#machine.hostForget(container, map.first, map.last);
+    }
+    this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
+  }
+
+  /** The newest MAP failed. */
+  reportFailure(errno: number, observed: boolean): void {
+    const { mark, space, container, first, last, tracked } = this.map;
+    const failure = { mark, space, container, first, last, errno, observed, tracked };
+    this.#machine.observer.mapFailed(failure);
+  }
+
+  /** `vtd_page_walk_one_skip_map`: QEMU's shadow has this mapping already. */
+  skippedMap(cursor: BatchCursor): void {
+    const space = this.#machine.attribution.walker(-1);
+    if (space === null) return;
+    const first = cursor.page(at.skipMap.iova);
+    const last = first + cursor.page(at.skipMap.mask);
+    if (space.shadow.hasNode(first, last)) return;
+    this.#machine.gap('a mapping that was never seen made', cursor);
+    const gpa = cursor.page(at.skipMap.gpa);
+    const flags = READ_WRITE | mappingFlag.unknown;
+    this.#machine.shadowRemove(space, first, last);
+    this.#machine.shadowInsert(space, first, last, gpa, flags);
+    const container = this.#machine.containerOf(space);
+    if (!container.host.overlaps(first, last)) {
+      this.#machine.hostMap(container, first, last, gpa, flags);
+    }
+  }
+
+  /** `vtd_page_walk_one_skip_unmap`: nothing in QEMU's shadow, so nothing is unmapped. */
+  skippedUnmap(cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    if (attribution.operation === 'replay') return;
+    const space = attribution.walker(-1);
+    if (space === null || space.container === null) return;
+    const { container, shadow } = space;
+    const first = cursor.page(at.skipUnmap.iova);
+    const last = first + cursor.page(at.skipUnmap.mask);
+    if (shadow.overlaps(first, last)) {
+      this.#machine.gap('a mapping that is gone was never seen unmapped', cursor);
+      this.#machine.shadowRemove(space, first, last);
+      this.#machine.hostForget(container, first, last);
+      return;
+    }
+    // The guest has invalidated it, QEMU has forgotten it, and the host may still map it.
+    if (container.host.size === shadow.size && container.staleCount === 0) return;
+    this.#stale.mark(space, first, last, markOf(cursor), 'skipped-invalidation');
+  }
+
+  /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
+  #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
+    const space = this.#machine.attribution.device ?? this.#machine.attribution.sole;
+    if (this.#machine.hasWalks) {
+      this.#machine.gap('a MAP without its walk', cursor, space);
+    }
+    if (space === null) return null;
+    this.#machine.shadowRemove(space, first, last);
+    this.#machine.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);
+    return space;
+  }
+
+  /** Whether some notifier that gets the events of this walk lies in their range. */
+  #isDelivered(space: VtdAddressSpace, first: number, last: number): boolean {
+    const concerns = (notifier: AddressRange) =>
+      first <= pageOf(notifier.end) && last >= pageOf(notifier.start);
+    if (this.#machine.attribution.operation === 'replay') {
+      return this.replayedNotifier !== null && concerns(this.replayedNotifier);
+    }
+    return space.notifiers.some(concerns);
+  }
+
+  #watchEntries(container: VfioContainer, map: PendingMap): void {
+    if (container.backend !== 'legacy' || this.#warned.has(container)) return;
+    if (container.host.size < this.#machine.parameters.entryLimit.value * 0.9) return;
+    this.#warned.add(container);
+    this.#machine.observer.entriesNearLimit(container, map.space, map.mark);
+  }
+}

@@ -1,0 +1,151 @@
+import type { BatchCursor } from '../events/batch.ts';
+import type { Machine } from './machine.ts';
+import { NO_ENTRY, Unmap } from './unmap.ts';
+import { E2BIG, ENOMEM, EPERM } from './vfio-legacy.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/**
+ * Unmaps between their line and their report.
+ *
+ * What an unmap did shows only in the lines after it: QEMU's message that it failed follows its
+ * notification. So the newest one is kept open until another line comes, and the chunks of a whole
+ * unmap until their switch is over, because a failure of one proves that tracking was on for all.
+ */
+export class PendingUnmaps {
+  readonly #machine: Machine;
+  readonly #single = new Unmap();
+  #singleOpen = false;
+  readonly #held: Unmap[] = [];
+  #heldCount = 0;
+  #heldProven = false;
+
+  /** Lines between which unmaps were judged on uncertain ground. */
+  readonly uncertain = { unmaps: 0, firstLine: 0, lastLine: 0 };
+  /** The newest unmap set bits past the end of RAM: a trace that ends here ends in a crash. */
+  endsPastRam = false;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** The unmap that stands alone and is still open, if any. */
+  get single(): Unmap | null {
+    return this.#singleOpen ? this.#single : null;
+  }
+
+  /** Chunks of whole unmaps that are held back. */
+  get heldCount(): number {
+    return this.#heldCount;
+  }
+
+  held(index: number): Unmap {
+    return this.#held[index] as Unmap;
+  }
+
+  /** The unmap that a message right now is about. */
+  get newest(): Unmap | null {
+    if (this.#singleOpen) return this.#single;
+    return this.#heldCount > 0 ? this.held(this.#heldCount - 1) : null;
+  }
+
+  /** Opens the unmap of the cursor's line. */
+  open(cursor: BatchCursor, first: number, last: number): Unmap {
+    this.#singleOpen = true;
+    this.#single.start(cursor, first, last);
+    return this.#single;
+  }
+
+  /** Adds a chunk of a whole unmap, of the cursor's line. */
+  hold(cursor: BatchCursor, first: number, last: number): Unmap {
+    const index = this.#heldCount;
+    const unmap = this.#held[index] ?? new Unmap();
+    this.#held[index] = unmap;
+    this.#heldCount = index + 1;
+    unmap.start(cursor, first, last);
+    return unmap;
+  }
+
+  /** Says whose unmap it is. */
+  place(unmap: Unmap, space: VtdAddressSpace | null): void {
+    unmap.space = space;
+    unmap.container = space === null ? null : this.#machine.containerOf(space);
+    if (space !== null) unmap.domain = space.domain;
+    unmap.tracked = this.#machine.trackedIn(unmap.container);
+  }
+
+  /** No message can follow any more for the unmap that stands alone. */
+  settle(): void {
+    if (!this.#singleOpen) return;
+    this.#singleOpen = false;
+    this.decide(this.#single);
+    this.report(this.#single);
+  }
+
+  /** The switch is over: reports the chunks that were held, in order. */
+  release(): void {
+    const count = this.#heldCount;
+    this.#heldCount = 0;
+    const proven = this.#heldProven;
+    this.#heldProven = false;
+    for (let index = 0; index < count; index += 1) {
+      const unmap = this.held(index);
+      if (proven && unmap.tracked === null) {
+        unmap.tracked = true;
+        unmap.query = unmap.trackedQuery;
+      }
+      this.report(unmap);
+    }
+  }
+
+  /** Decides what QEMU's unmap returned, and does to the host map what it did. */
+  decide(unmap: Unmap): void {
+    unmap.query = unmap.tracked === null ? null : unmap.tracked ? unmap.trackedQuery : 'none';
+    if (!unmap.observed) {
+      unmap.errno = unmap.tracked === true ? unmap.trackedErrno : this.#plainResult(unmap);
+    }
+    if (unmap.container !== null) {
+      this.#machine.hostUnmap(unmap.container, unmap.first, unmap.last, unmap.errno);
+    }
+  }
+
+  /** QEMU's message says what the unmap returned. */
+  observe(unmap: Unmap, errno: number): void {
+    unmap.observed = true;
+    unmap.errno = errno;
+    // Only the paths with a bitmap return these, so tracking was on.
+    if (errno === E2BIG || errno === ENOMEM || errno === EPERM) {
+      unmap.tracked = true;
+      if (unmap !== this.#single) this.#heldProven = true;
+    }
+    if (errno === E2BIG) {
+      unmap.e2big = true;
+      unmap.container?.setBackend('legacy', 'derived', 'only a legacy container refuses a bitmap');
+    }
+  }
+
+  report(unmap: Unmap): void {
+    const { window } = this.#machine.tracking;
+    if (unmap.tracked === true && window !== null) window.unmaps += 1;
+    if (unmap.space?.uncertain === true || unmap.unknownMappings > 0) {
+      const { uncertain } = this;
+      if (uncertain.unmaps === 0) uncertain.firstLine = unmap.line;
+      uncertain.unmaps += 1;
+      uncertain.lastLine = unmap.line;
+    }
+    this.endsPastRam = unmap.tracked === true && unmap.errno === 0 && unmap.pastRamPage >= 0;
+    this.#machine.observer.unmap(unmap);
+  }
+
+  #plainResult(unmap: Unmap): number {
+    const { container } = unmap;
+    if (container === null) return 0;
+    const context = this.#machine.unmapContext(unmap.carried !== NO_ENTRY);
+    return container.behaviour.unmapResult(
+      container.host,
+      unmap.first,
+      unmap.last,
+      'none',
+      context,
+    );
+  }
+}

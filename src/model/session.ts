@@ -1,0 +1,459 @@
+import { type BatchCursor, NO_THREAD, NO_TIME } from '../events/batch.ts';
+import { type EventName, eventNames, kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
+import type { Operation } from './attribution.ts';
+import { BackendLines } from './backend-lines.ts';
+import { FailureMessages } from './failure-messages.ts';
+import { bdfOf, Machine, type ModelOptions, markOf } from './machine.ts';
+import type { ModelObserver } from './observer.ts';
+import { PageWalks } from './page-walks.ts';
+import { PendingUnmaps } from './pending-unmaps.ts';
+import { eventMarks, lineMarks } from './qemu-version.ts';
+import { StaleMappings } from './stale-mappings.ts';
+import { VfioListener } from './vfio-listener.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+import { WholeUnmaps } from './whole-unmaps.ts';
+
+const at = {
+  switch: offsetsOf('vtd_switch_address_space'),
+  replay: offsetsOf('vtd_replay_ce_valid'),
+  replayInvalid: offsetsOf('vtd_replay_ce_invalid'),
+  absent: offsetsOf('vtd_ce_not_present'),
+  ccUpdate: offsetsOf('vtd_iotlb_cc_update'),
+  ccDevice: offsetsOf('vtd_inv_desc_cc_device'),
+  notify: offsetsOf('vfio_iommu_map_notify'),
+  dirtyBitmap: offsetsOf('vfio_get_dirty_bitmap'),
+  queryDirty: offsetsOf('vfio_container_query_dirty_bitmap'),
+  iommufdDirty: offsetsOf('iommufd_backend_get_dirty_bitmap'),
+  misalignment: offsetsOf('vfio_known_safe_misalignment'),
+  saving: offsetsOf('vfio_save_setup'),
+  vmstate: offsetsOf('vfio_vmstate_change'),
+  mask: offsetsOf('global_dirty_changed'),
+  state: offsetsOf('migrate_set_state'),
+  start: offsetsOf('session:start'),
+  argument: offsetsOf('session:argument'),
+  name: offsetsOf('session:name'),
+  end: offsetsOf('session:end'),
+  loss: offsetsOf('trace:loss'),
+} as const;
+
+const WALK = kindOf('vtd_page_walk_one');
+const NOTIFY = kindOf('vfio_iommu_map_notify');
+const WHOLE = kindOf('vtd_as_unmap_whole');
+/** `op` of a notification, as the catalogue numbers it. */
+const OP_MAP = 1;
+
+/**
+ * Lines that may stand between an unmap and what belongs to it: QEMU's messages, the backend's own
+ * lines, and lines of threads that do not hold QEMU's big lock.
+ */
+const ANNOTATIONS: ReadonlySet<EventName> = new Set<EventName>([
+  'message:bitmap-too-big',
+  'message:dma-unmap-failed',
+  'message:dma-map-failed',
+  'message:other',
+  'message:unknown',
+  'migrate_error',
+  'migrate_fd_error',
+  'migrate_set_state',
+  'dirtyrate_set_state',
+  'iommufd_backend_map_dma',
+  'iommufd_backend_map_file_dma',
+  'iommufd_backend_unmap_dma',
+  'iommufd_backend_unmap_dma_non_exist',
+  'iommufd_backend_get_dirty_bitmap',
+  'vfio_user_dma_map',
+  'vfio_user_dma_unmap',
+  'vfio_container_query_dirty_bitmap',
+  'vfio_get_dirty_bitmap',
+  'vtd_pasid_cache_reset',
+  'trace:loss',
+]);
+
+/** By event number: 1 where its line ends everything that is still open. */
+const CLOSES = Uint8Array.from(eventNames, (name, kind) =>
+  ANNOTATIONS.has(name) || kind === NOTIFY || kind === WHOLE || kind === WALK ? 0 : 1,
+);
+
+/** Lines with which the trace of a new machine can begin. */
+const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
+  'session:start',
+  'session:name',
+  'session:argument',
+  'vfio_realize',
+  'vfio_attach_device',
+  'vfio_device_attach',
+  'iommufd_cdev_connect_and_bind',
+  'vtd_pasid_cache_reset',
+]);
+
+type Handler = (cursor: BatchCursor) => void;
+type On = (name: EventName, handler: Handler) => void;
+
+export interface SessionOptions extends ModelOptions {
+  /** The trace's own stamps show QEMU's version, as those of the log backend do. */
+  readonly stampsTellVersion: boolean;
+}
+
+/**
+ * One boot of one VM: the emulated machine, fed with the events of a trace in order.
+ *
+ * Routes each event to the part that it concerns, and ends what was open before it: an unmap whose
+ * messages may still have come, the chunks of a whole unmap, a command that announced one.
+ */
+export class Session {
+  readonly machine: Machine;
+  readonly unmaps: PendingUnmaps;
+
+  /** The guest's name, where a line told it. */
+  vm: string | null = null;
+  firstLine = 0;
+  lastLine = 0;
+  /** The trace shows the machine from its start. */
+  startsAtBoot = false;
+  /** What QEMU or libvirt said when QEMU ended, or ''. */
+  ending = '';
+
+  readonly #stampsTellVersion: boolean;
+  readonly #stale: StaleMappings;
+  readonly #walks: PageWalks;
+  readonly #whole: WholeUnmaps;
+  readonly #listener: VfioListener;
+  readonly #backends: BackendLines;
+  readonly #failures: FailureMessages;
+  readonly #handlers: Handler[];
+
+  constructor(options: SessionOptions, observer: ModelObserver) {
+    this.#stampsTellVersion = options.stampsTellVersion;
+    this.machine = new Machine(options, observer);
+    this.unmaps = new PendingUnmaps(this.machine);
+    this.#stale = new StaleMappings(this.machine);
+    this.#walks = new PageWalks(this.machine, this.unmaps, this.#stale);
+    this.#whole = new WholeUnmaps(this.machine, this.unmaps, this.#stale);
+    this.#listener = new VfioListener(this.machine, this.unmaps, this.#walks);
+    this.#backends = new BackendLines(this.machine, this.unmaps, this.#walks, this.#listener);
+    this.#failures = new FailureMessages(this.machine, this.unmaps, this.#walks);
+    this.#handlers = eventNames.map(() => () => {});
+    this.#route((name, handler) => {
+      this.#handlers[kindOf(name)] = handler;
+    });
+  }
+
+  /** Takes the event that the cursor stands on. */
+  apply(cursor: BatchCursor): void {
+    const { kind } = cursor;
+    const { seen } = this.machine;
+    seen[kind] = (seen[kind] as number) + 1;
+    if (this.firstLine === 0) this.#begin(cursor);
+    this.lastLine = cursor.line;
+    if (CLOSES[kind] === 1) this.#close(cursor);
+    (this.#handlers[kind] as Handler)(cursor);
+  }
+
+  /** The trace, or this boot, is over. */
+  finish(): void {
+    this.unmaps.settle();
+    this.#walks.settle();
+    this.#whole.closeGroup(null);
+    this.unmaps.release();
+    this.#whole.finish(null);
+  }
+
+  /**
+   * The first line of interest. A machine that is being made prints its devices' address spaces,
+   * disabled, or attaches its first device, before anything else.
+   */
+  #begin(cursor: BatchCursor): void {
+    this.firstLine = cursor.line;
+    const name = eventNames[cursor.kind] as EventName;
+    const isDisabled = name === 'vtd_switch_address_space' && cursor.u32(at.switch.on) === 0;
+    this.startsAtBoot = isDisabled || FIRST_OF_A_BOOT.has(name);
+    this.machine.attribution.startsUncertain = !this.startsAtBoot;
+  }
+
+  /** Ends everything that is open before a line that is not part of it. */
+  #close(cursor: BatchCursor): void {
+    this.#closeUnmaps(cursor);
+    this.#walks.end(cursor);
+    this.#whole.justClosed = null;
+  }
+
+  #closeUnmaps(cursor: BatchCursor): void {
+    this.unmaps.settle();
+    this.#walks.settle();
+    this.#whole.closeGroup(null);
+    if (this.unmaps.heldCount > 0) this.unmaps.release();
+    this.#whole.finish(cursor);
+  }
+
+  // --- Routes --------------------------------------------------------------------------------------
+
+  #route(on: On): void {
+    for (const [name, mark] of Object.entries(eventMarks)) {
+      on(name as EventName, () => this.machine.version.learn(mark));
+    }
+    this.#routeWalks(on);
+    this.#routeCommands(on);
+    this.#routeListener(on);
+    this.#routeBackends(on);
+    this.#routeTracking(on);
+    this.#routeMessages(on);
+    this.#routeSession(on);
+  }
+
+  #routeWalks(on: On): void {
+    on('vtd_page_walk_one', (cursor) => this.#walked(cursor));
+    on('vtd_page_walk_one_skip_map', (cursor) => this.#walks.skippedMap(cursor));
+    on('vtd_page_walk_one_skip_unmap', (cursor) => this.#walks.skippedUnmap(cursor));
+    on('vtd_page_walk_level', (cursor) => this.#walks.level(cursor));
+    on('vfio_iommu_map_notify', (cursor) => this.#notified(cursor));
+    on('vtd_as_unmap_whole', (cursor) => {
+      this.unmaps.settle();
+      this.#walks.settle();
+      this.#walks.end(cursor);
+      this.#whole.close(cursor);
+    });
+    on('vtd_replay_ce_valid', (cursor) => {
+      const space = this.machine.attribution.named(bdfOf(cursor, at.replay));
+      this.#replayed(space);
+      space.domain = cursor.u32(at.replay.domain);
+      space.rootPage = cursor.page(at.replay.lo);
+    });
+    on('vtd_replay_ce_invalid', (cursor) => {
+      this.#replayed(this.machine.attribution.named(bdfOf(cursor, at.replayInvalid)));
+    });
+  }
+
+  #walked(cursor: BatchCursor): void {
+    if (!this.#walks.isSound(cursor)) {
+      this.#unreadable(cursor, 'vtd_page_walk_one with an impossible range');
+      return;
+    }
+    this.#walks.recogniseChange(cursor);
+    this.#close(cursor);
+    this.#walks.event(cursor);
+  }
+
+  #notified(cursor: BatchCursor): void {
+    const first = cursor.page(at.notify.start);
+    const last = cursor.page(at.notify.end);
+    const isWhole =
+      (cursor.low(at.notify.start) & 0xfff) === 0 && (cursor.low(at.notify.end) & 0xfff) === 0xfff;
+    if (last < first || !isWhole) {
+      this.#unreadable(cursor, 'vfio_iommu_map_notify with an impossible range');
+      return;
+    }
+    if (cursor.u32(at.notify.op) === OP_MAP) {
+      this.#closeUnmaps(cursor);
+      this.#walks.mapped(cursor, first, last);
+      return;
+    }
+    this.unmaps.settle();
+    this.#walks.settle();
+    if (this.#walks.unmap(cursor, first, last)) return;
+    if (this.#whole.take(cursor, first, last)) return;
+    this.#walks.unexplainedUnmap(cursor, first, last);
+  }
+
+  #unreadable(cursor: BatchCursor, what: string): void {
+    this.machine.observer.loss('unreadable', 1, markOf(cursor), what);
+  }
+
+  /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
+  #replayed(space: VtdAddressSpace): void {
+    const { attribution, profile } = this.machine;
+    if (profile.replayClearsShadow) this.machine.shadowClear(space);
+    const isRegistration = attribution.operation === 'replay' && attribution.device === space;
+    const notifier = isRegistration ? this.#walks.replayedNotifier : null;
+    attribution.begin('replay', space);
+    this.#walks.replayedNotifier = notifier;
+  }
+
+  #routeCommands(on: On): void {
+    const { attribution } = this.machine;
+    const everything = (cursor: BatchCursor) => this.#refreshAll(cursor);
+    const idle = () => this.#command('idle');
+    on('vtd_inv_desc_cc_global', everything);
+    on('vtd_inv_desc_cc_domain', everything);
+    on('vtd_dmar_enable', everything);
+    on('vtd_reg_dmar_root', everything);
+    on('vtd_reset_exit', (cursor) => {
+      if (eventMarks.vtd_reset_exit !== undefined) {
+        this.machine.version.learn(eventMarks.vtd_reset_exit);
+      }
+      this.#refreshAll(cursor);
+    });
+    on('vtd_inv_desc_cc_devices', idle);
+    on('vtd_inv_desc_wait_sw', idle);
+    on('vtd_inv_desc_cc_device', (cursor) => {
+      this.#command('device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
+    });
+    on('vtd_inv_desc_iotlb_global', () => this.#command('all-walks'));
+    on('vtd_inv_desc_iotlb_domain', () => this.#command('domain'));
+    on('vtd_inv_desc_iotlb_pages', () => this.#command('domain'));
+    on('vtd_ce_not_present', (cursor) => {
+      const bdf = (cursor.u32(at.absent.bus) << 8) | cursor.u32(at.absent.devfn);
+      if (attribution.absent(bdf)) this.#whole.announce([attribution.named(bdf)], cursor);
+    });
+    on('vtd_iotlb_cc_update', (cursor) => {
+      const bdf = (cursor.u32(at.ccUpdate.bus) << 8) | cursor.u32(at.ccUpdate.devfn);
+      const space = attribution.known(bdf);
+      if (space === undefined) return;
+      space.rootPage = cursor.page(at.ccUpdate.lo);
+      space.domain = (cursor.low(at.ccUpdate.hi) >>> 8) & 0xffff;
+    });
+    on('vtd_switch_address_space', (cursor) => this.#listener.switched(cursor));
+  }
+
+  /** QEMU unmaps the whole space of every device with notifiers, and switches all devices. */
+  #refreshAll(cursor: BatchCursor): void {
+    const isInvalidation =
+      cursor.kind === kindOf('vtd_inv_desc_cc_global') ||
+      cursor.kind === kindOf('vtd_inv_desc_cc_domain');
+    this.#command(isInvalidation ? 'all-devices' : 'idle');
+    this.#whole.announce(this.machine.attribution.order, cursor);
+  }
+
+  #command(operation: Operation, space: VtdAddressSpace | null = null): void {
+    this.machine.attribution.begin(operation, space);
+    this.#listener.forget();
+  }
+
+  /** Devices that VFIO has nothing to do with need no space; without listener lines, one may. */
+  #commandedDevice(bdf: number): VtdAddressSpace | null {
+    const { attribution } = this.machine;
+    const known = attribution.known(bdf);
+    if (known !== undefined) return known;
+    const isTold = this.machine.has('vfio_listener_region_add_iommu');
+    return isTold || attribution.spaces.length > 1 ? null : attribution.named(bdf);
+  }
+
+  #routeListener(on: On): void {
+    const attached = (cursor: BatchCursor) => {
+      const mark = eventMarks[eventNames[cursor.kind] as EventName];
+      if (mark !== undefined) this.machine.version.learn(mark);
+      this.#listener.attached(cursor);
+    };
+    on('vfio_realize', attached);
+    on('vfio_attach_device', attached);
+    on('vfio_device_attach', attached);
+    on('iommufd_cdev_connect_and_bind', attached);
+    on('vfio_listener_region_add_iommu', (cursor) => {
+      const space = this.#listener.addIommu(cursor);
+      // Before 8.1 the replay that follows begins with a whole unmap.
+      if (space !== null && !this.machine.profile.replayClearsShadow) {
+        this.#whole.announce([], cursor);
+      }
+    });
+    on('vfio_listener_region_del_iommu', (cursor) => this.#listener.deleteIommu(cursor));
+    on('vfio_listener_region_add_ram', (cursor) => this.#listener.addRam(cursor));
+    on('vfio_listener_region_del', (cursor) => this.#listener.delete(cursor));
+  }
+
+  #routeBackends(on: On): void {
+    on('iommufd_cdev_alloc_ioas', (cursor) => this.#backends.allocatedIoas(cursor));
+    on('iommufd_backend_alloc_hwpt', (cursor) => this.#backends.allocatedHwpt(cursor));
+    on('iommufd_backend_map_dma', (cursor) => this.#backends.mapped(cursor));
+    on('iommufd_backend_map_file_dma', (cursor) => this.#backends.mapped(cursor));
+    on('iommufd_backend_unmap_dma', (cursor) => this.#backends.unmapped(cursor));
+    on('iommufd_backend_unmap_dma_non_exist', (cursor) => this.#backends.unmapped(cursor));
+    on('vfio_user_version', (cursor) => this.#backends.vfioUser(cursor));
+    on('vfio_user_dma_map', (cursor) => this.#backends.vfioUser(cursor));
+    on('vfio_user_dma_unmap', (cursor) => this.#backends.vfioUser(cursor));
+  }
+
+  #routeTracking(on: On): void {
+    const { parameters, tracking, version } = this.machine;
+    on('global_dirty_changed', (cursor) => {
+      const mask = cursor.u32(at.mask.mask);
+      const mark = markOf(cursor);
+      if (tracking.mask === mask) this.machine.gap('a change of dirty tracking is missing', mark);
+      tracking.setMask(mask, mark);
+    });
+    on('migrate_set_state', (cursor) => {
+      tracking.setMigrationState(cursor.text(at.state.state), markOf(cursor));
+    });
+    on('vfio_save_setup', (cursor) => tracking.saveSetup(cursor.text(at.saving.name)));
+    on('vfio_save_cleanup', (cursor) => tracking.saveCleanup(cursor.text(at.saving.name)));
+    on('vfio_vmstate_change', (cursor) => {
+      tracking.setRunning(cursor.i32(at.vmstate.running) !== 0);
+    });
+    on('vfio_device_dirty_tracking_start', () => {
+      tracking.deviceTracking = true;
+    });
+    on('vfio_get_dirty_bitmap', (cursor) => {
+      const isOld = cursor.u32(at.dirtyBitmap.old) === 1;
+      version.learn(isOld ? lineMarks.oldDirtyBitmap : lineMarks.dirtyBitmap);
+      const { size, bitmap } = at.dirtyBitmap;
+      const name = 'vfio_get_dirty_bitmap';
+      parameters.pageSizeOfBitmap(cursor.u64(size), cursor.u64(bitmap), name, cursor.line);
+    });
+    on('vfio_container_query_dirty_bitmap', (cursor) => {
+      const isFlagged = cursor.u32(at.queryDirty.flagged) === 1;
+      version.learn(isFlagged ? lineMarks.flaggedQueryDirty : lineMarks.queryDirty);
+      const { size, bitmap } = at.queryDirty;
+      const name = 'vfio_container_query_dirty_bitmap';
+      parameters.pageSizeOfBitmap(cursor.u64(size), cursor.u64(bitmap), name, cursor.line);
+    });
+    on('iommufd_backend_get_dirty_bitmap', (cursor) => {
+      if (cursor.u32(at.iommufdDirty.flagged) === 1) version.learn(lineMarks.flaggedIommufdQuery);
+      const size = Number(cursor.u64(at.iommufdDirty.pageSize));
+      parameters.printedPageSize(size, 'iommufd_backend_get_dirty_bitmap', cursor.line);
+    });
+    on('vfio_known_safe_misalignment', (cursor) => {
+      const size = Number(cursor.u64(at.misalignment.pageSize));
+      parameters.printedPageSize(size, 'vfio_known_safe_misalignment', cursor.line);
+    });
+  }
+
+  #routeMessages(on: On): void {
+    on('message:bitmap-too-big', (cursor) => this.#failures.bitmapTooBig(cursor));
+    on('message:dma-unmap-failed', (cursor) => this.#failures.unmapFailed(cursor));
+    on('message:dma-map-failed', (cursor) => this.#failures.mapFailed(cursor));
+    on('message:other', (cursor) => this.#failures.other(cursor));
+    on('message:unknown', () => {
+      this.machine.hasMessages = true;
+    });
+    on('trace:loss', (cursor) => {
+      const kind = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
+      const count = Number(cursor.u64(at.loss.count));
+      for (const space of this.machine.attribution.spaces) space.uncertain = true;
+      this.machine.observer.loss(kind, count, markOf(cursor), cursor.text(at.loss.detail));
+    });
+  }
+
+  #routeSession(on: On): void {
+    on('session:start', (cursor) => {
+      this.machine.version.name(versionIn(cursor.text(at.start.qemu)));
+    });
+    on('session:name', (cursor) => {
+      this.vm ??= cursor.text(at.name.name);
+    });
+    on('session:argument', (cursor) => {
+      this.machine.parameters.commandLine(cursor.text(at.argument.text), cursor.line);
+    });
+    on('session:end', (cursor) => {
+      this.ending = cursor.text(at.end.text);
+    });
+    const first = kindOf('vtd_switch_address_space');
+    const switched = this.#handlers[first] as Handler;
+    // The first stamped line of VT-d tells which generation of stamps QEMU writes.
+    if (this.#stampsTellVersion) {
+      on('vtd_switch_address_space', (cursor) => {
+        this.#learnStamp(cursor);
+        this.#handlers[first] = switched;
+        switched(cursor);
+      });
+    }
+  }
+
+  #learnStamp(cursor: BatchCursor): void {
+    if (cursor.nanoseconds === NO_TIME) return;
+    const isThread = cursor.thread !== NO_THREAD;
+    this.machine.version.learn(isThread ? lineMarks.threadStamp : lineMarks.isoStamp);
+  }
+}
+
+/** The `x.y.z` in what libvirt prints as QEMU's version, e.g. `10.0.13Debian 1:10.0.13+ds`. */
+function versionIn(text: string): string {
+  return /\d+\.\d+(?:\.\d+)?/.exec(text)?.[0] ?? '';
+}

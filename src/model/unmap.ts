@@ -1,0 +1,232 @@
+import type { RangeScratch } from '../base/page-range-map.ts';
+import type { Cause, DirtyQuery } from '../base/vocabulary.ts';
+import { type BatchCursor, NO_TIME } from '../events/batch.ts';
+import { dirtyBitmapBytesOfPages, isBitmapTooBig } from './dirty-bitmap.ts';
+import { mappingFlag, permission } from './iova-tree.ts';
+import type { RamLayout } from './ram-layout.ts';
+import type { UnmapContext, VfioContainer } from './vfio-container.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** In the place of a carried page: the unmap came without an IOTLB entry. */
+export const NO_ENTRY = -1;
+/** In the place of a carried page: an entry, but its address is not known. */
+export const UNKNOWN_ADDRESS = -2;
+
+/**
+ * One UNMAP that reached VFIO, with everything that is to be said of it.
+ *
+ * Objects are reused by the session: whoever is handed one copies what it keeps.
+ */
+export class Unmap {
+  line = 0;
+  byteOffset = 0;
+  seconds = 0;
+  nanoseconds: number = NO_TIME;
+
+  space: VtdAddressSpace | null = null;
+  container: VfioContainer | null = null;
+  domain: number | null = null;
+  cause: Cause = 'unknown';
+  /** Pages, inclusive. */
+  first = 0;
+  last = 0;
+  /** Guest page that the notification carries, NO_ENTRY or UNKNOWN_ADDRESS. */
+  carried = NO_ENTRY;
+  /** Dirty tracking was on for its container; null: the trace does not show it. */
+  tracked: boolean | null = null;
+  query: DirtyQuery | null = null;
+  /** What QEMU's unmap returned. */
+  errno = 0;
+  /** The log holds QEMU's own error text for it. */
+  observed = false;
+  /** Bytes of a dirty bitmap of this size. */
+  bitmapBytes = 0;
+  /** The container's address in QEMU's message, or ''. */
+  pointer = '';
+  /** Bytes of the bitmap in an observed "too big" line, or 0. */
+  observedBitmapBytes = 0;
+
+  // What happens to dirty bits, judged as if tracking were on.
+  /** What the unmap would return. */
+  trackedErrno = 0;
+  trackedQuery: DirtyQuery = 'none';
+  e2big = false;
+  /** Carries 0 and puts some mapping's dirty bits in the wrong place. */
+  harmfulZero = false;
+  wrongAddress = false;
+  noQuery = false;
+  /** The highest page of ram_addr that would be marked, where that is past the end of RAM; else -1. */
+  pastRamPage = -1;
+  /** Guest page of the first mapping whose bits are misplaced; -1 if there is none. */
+  expected = -1;
+  /** Mappings under it whose address or permissions the trace does not hold. */
+  unknownMappings = 0;
+  /** Writable mappings under it. */
+  writableMappings = 0;
+  /** Only the drain of 11.x, emulated: this unmap itself would not have happened under tracking. */
+  replacedByDrain = false;
+
+  #riskFirst: number[] = [];
+  #riskLast: number[] = [];
+  #riskCount = 0;
+
+  get riskCount(): number {
+    return this.#riskCount;
+  }
+  riskFirst(index: number): number {
+    return this.#riskFirst[index] as number;
+  }
+  riskLast(index: number): number {
+    return this.#riskLast[index] as number;
+  }
+
+  get carriesZero(): boolean {
+    return this.carried === 0;
+  }
+
+  /** Makes the object the unmap of the cursor's line. */
+  start(cursor: BatchCursor, first: number, last: number): void {
+    this.line = cursor.line;
+    this.byteOffset = cursor.byteOffset;
+    this.seconds = cursor.seconds;
+    this.nanoseconds = cursor.nanoseconds;
+    this.first = first;
+    this.last = last;
+    this.space = null;
+    this.container = null;
+    this.domain = null;
+    this.cause = 'unknown';
+    this.carried = NO_ENTRY;
+    this.tracked = null;
+    this.query = null;
+    this.errno = 0;
+    this.observed = false;
+    this.pointer = '';
+    this.observedBitmapBytes = 0;
+    this.replacedByDrain = false;
+    this.#clearJudgement();
+  }
+
+  /**
+   * Judges the unmap as if tracking were on: what it would return, and which guest pages' dirty
+   * bits it would lose or misplace, over `nodes`, the shadow's nodes that it touches.
+   *
+   * A node's bits are safe only if the node lies wholly inside the unmap and its own bits land on
+   * its own RAM; an unmap that fails, or for which nothing is asked, makes every writable node
+   * unsafe. Read-only nodes cannot have been written by the device.
+   */
+  judge(nodes: RangeScratch | null, context: UnmapContext, ram: RamLayout): void {
+    this.#clearJudgement();
+    this.bitmapBytes = dirtyBitmapBytesOfPages(this.last - this.first + 1, context.hostPageSize);
+    const container = this.container;
+    if (container === null) {
+      this.trackedQuery = 'none';
+    } else {
+      const { behaviour, host } = container;
+      this.trackedQuery = behaviour.query(context);
+      this.trackedErrno = behaviour.unmapResult(
+        host,
+        this.first,
+        this.last,
+        this.trackedQuery,
+        context,
+      );
+    }
+    this.e2big =
+      this.trackedQuery === 'bitmap' && isBitmapTooBig(this.bitmapBytes, context.bitmapLimit);
+    const marks =
+      this.trackedErrno === 0 && this.trackedQuery !== 'none' && this.carried !== UNKNOWN_ADDRESS;
+    if (marks) this.#marksPastRam(ram.totalPages);
+    const count = nodes === null ? 0 : nodes.count;
+    for (let index = 0; index < count; index += 1) {
+      const scratch = nodes as RangeScratch;
+      const first = scratch.first(index);
+      const last = scratch.last(index);
+      if (last < this.first || first > this.last) continue;
+      const flags = scratch.flags(index);
+      if ((flags & (mappingFlag.unknown | mappingFlag.addressUnknown)) !== 0) {
+        this.unknownMappings += 1;
+        continue;
+      }
+      if ((flags & permission.write) === 0) continue;
+      this.writableMappings += 1;
+      const gpa = scratch.value(index);
+      if (marks && first >= this.first && last <= this.last) {
+        const markedAt = this.carried + (first - this.first);
+        if (ram.ramPage(gpa) === markedAt) continue;
+      }
+      if (this.expected < 0) this.expected = gpa;
+      this.#risk(gpa, gpa + (last - first));
+    }
+    const atRisk = this.#riskCount > 0 || this.unknownMappings > 0;
+    if (this.trackedQuery === 'none') this.noQuery = atRisk;
+    else if (this.trackedErrno === 0 && atRisk && this.carried !== UNKNOWN_ADDRESS) {
+      if (this.carried === 0) this.harmfulZero = true;
+      else this.wrongAddress = this.#riskCount > 0;
+    }
+  }
+
+  /** Under tracking this unmap would not have been sent: version 11 drains instead. */
+  replaceByDrain(): void {
+    this.#clearJudgement();
+    this.replacedByDrain = true;
+  }
+
+  /**
+   * Takes over what the drain of `nodes` would have done: each would have been unmapped alone, with
+   * its own guest address, or with zero, in the place of a `ram_addr`.
+   */
+  judgeDrain(nodes: RangeScratch, carriesZero: boolean, ram: RamLayout): void {
+    for (let index = 0; index < nodes.count; index += 1) {
+      const flags = nodes.flags(index);
+      if ((flags & (mappingFlag.unknown | mappingFlag.addressUnknown)) !== 0) {
+        this.unknownMappings += 1;
+        continue;
+      }
+      if ((flags & permission.write) === 0) continue;
+      this.writableMappings += 1;
+      const gpa = nodes.value(index);
+      if (ram.ramPage(gpa) === (carriesZero ? 0 : gpa)) continue;
+      if (this.expected < 0) this.expected = gpa;
+      this.#risk(gpa, gpa + (nodes.last(index) - nodes.first(index)));
+    }
+    if (this.#riskCount === 0) return;
+    if (carriesZero) this.harmfulZero = true;
+    else this.wrongAddress = true;
+  }
+
+  /** Finds out whether a bit would be set past the end of RAM; the host reports what it has mapped. */
+  #marksPastRam(ramPages: number): void {
+    if (ramPages < 0 || this.container === null) return;
+    if (this.carried + (this.last - this.first) < ramPages) return;
+    const highest = this.container.host.highest(this.first, this.last);
+    if (highest < 0) return;
+    const marked = this.carried + (highest - this.first);
+    if (marked >= ramPages) this.pastRamPage = marked;
+  }
+
+  /** Adds guest pages to what is at risk; neighbours are joined. */
+  #risk(first: number, last: number): void {
+    const count = this.#riskCount;
+    if (count > 0 && this.#riskLast[count - 1] === first - 1) {
+      this.#riskLast[count - 1] = last;
+      return;
+    }
+    this.#riskFirst[count] = first;
+    this.#riskLast[count] = last;
+    this.#riskCount = count + 1;
+  }
+
+  #clearJudgement(): void {
+    this.trackedErrno = 0;
+    this.e2big = false;
+    this.harmfulZero = false;
+    this.wrongAddress = false;
+    this.noQuery = false;
+    this.pastRamPage = -1;
+    this.expected = -1;
+    this.unknownMappings = 0;
+    this.writableMappings = 0;
+    this.#riskCount = 0;
+  }
+}

@@ -1,0 +1,241 @@
+import { pageOf } from '../base/address.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
+import { mappingFlag, permission } from './iova-tree.ts';
+import { bdfOf, type Machine } from './machine.ts';
+import type { PageWalks } from './page-walks.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
+import { lineMarks } from './qemu-version.ts';
+import { NO_ENTRY } from './unmap.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+
+const at = {
+  switch: offsetsOf('vtd_switch_address_space'),
+  attach: offsetsOf('vfio_attach_device'),
+  addIommu: offsetsOf('vfio_listener_region_add_iommu'),
+  delIommu: offsetsOf('vfio_listener_region_del_iommu'),
+  addRam: offsetsOf('vfio_listener_region_add_ram'),
+  regionDel: offsetsOf('vfio_listener_region_del'),
+} as const;
+
+const REALIZE = kindOf('vfio_realize');
+const BIND = kindOf('iommufd_cdev_connect_and_bind');
+
+const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
+/** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
+const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
+
+/**
+ * VFIO's memory listener: which devices there are, when they are translated, and the RAM sections
+ * that are mapped while they are not.
+ */
+export class VfioListener {
+  readonly #machine: Machine;
+  readonly #pending: PendingUnmaps;
+  readonly #walks: PageWalks;
+  /** Devices by whether their IOMMU region is enabled, as the last switch left it. */
+  readonly #enabled = new Map<number, boolean>();
+  #lastSwitch = -1;
+  #switchedSinceAttach = false;
+  /** The container that is being attached, while no line has named its device (7.2). */
+  #attaching: VfioContainer | null = null;
+  /** Where the sections of the current change go, if the lines before it say so. */
+  #container: VfioContainer | null = null;
+  #space: VtdAddressSpace | null = null;
+  /** The name in the `region_del_iommu` line just before a `region_del`. */
+  #deletedRegion: string | null = null;
+
+  constructor(machine: Machine, pending: PendingUnmaps, walks: PageWalks) {
+    this.#machine = machine;
+    this.#pending = pending;
+    this.#walks = walks;
+  }
+
+  /** The container that the lines right now concern, if they say so. */
+  get container(): VfioContainer | null {
+    return this.#container;
+  }
+
+  /** Another command has begun: what follows is about other devices. */
+  forget(): void {
+    this.#container = null;
+    this.#space = null;
+    this.#walks.replayedNotifier = null;
+  }
+
+  /** `vtd_switch_address_space`: a device's IOMMU region is enabled or disabled. */
+  switched(cursor: BatchCursor): void {
+    const bdf = bdfOf(cursor, at.switch);
+    const on = cursor.u32(at.switch.on) !== 0;
+    const before = this.#enabled.get(bdf);
+    const changed = before !== undefined && before !== on;
+    this.#enabled.set(bdf, on);
+    this.#lastSwitch = bdf;
+    this.#switchedSinceAttach = true;
+    this.#machine.attribution.switched(bdf);
+    if (this.#attaching !== null) {
+      this.#bind(bdf, this.#attaching);
+      this.#attaching = null;
+      return;
+    }
+    // Only a real change makes the listener map or unmap anything.
+    const space = changed ? (this.#machine.attribution.known(bdf) ?? null) : null;
+    this.#space = space;
+    this.#container = space?.container ?? null;
+    const isTold = this.#machine.has('vfio_listener_region_add_iommu');
+    if (space !== null && on && !isTold) space.uncertain = false;
+  }
+
+  /** A device is attached: `vfio_realize`, `vfio_attach_device`, `vfio_device_attach`, or iommufd's bind. */
+  attached(cursor: BatchCursor): void {
+    const container = this.#machine.newContainer();
+    container.hostNames.add(cursor.text(at.attach.name));
+    // Only the legacy path attaches by group.
+    const backend = cursor.kind === BIND ? 'iommufd' : 'legacy';
+    container.setBackend(backend, 'trace', `${eventNames[cursor.kind]} at line ${cursor.line}`);
+    const isNamed = this.#switchedSinceAttach && !this.#isBound(this.#lastSwitch);
+    this.#switchedSinceAttach = false;
+    if (cursor.kind === REALIZE) this.#attaching = container;
+    // From 8.2 on the device's address space has just been made, and switched.
+    else if (isNamed) this.#bind(this.#lastSwitch, container);
+    this.#container = container;
+  }
+
+  /** `vfio_listener_region_add_iommu`: VFIO registers a notifier; a replay of the tables follows. */
+  addIommu(cursor: BatchCursor): VtdAddressSpace | null {
+    const name = cursor.text(at.addIommu.name);
+    this.#machine.version.learn(name === '' ? lineMarks.unnamedRegion : lineMarks.namedRegion);
+    const space = this.#spaceOfRegion(name);
+    if (space === null) return null;
+    const range = { start: cursor.u64(at.addIommu.start), end: cursor.u64(at.addIommu.end) };
+    if (space.notifiers.length === 0) this.#machine.attribution.register(space);
+    space.addNotifier(range);
+    space.uncertain = false;
+    this.#machine.containerOf(space);
+    this.#machine.attribution.begin('replay', space);
+    this.#walks.replayedNotifier = range;
+    return space;
+  }
+
+  /** `vfio_listener_region_del_iommu`. */
+  deleteIommu(cursor: BatchCursor): void {
+    this.#deletedRegion = cursor.text(at.delIommu.name);
+  }
+
+  /** `vfio_listener_region_add_ram`. */
+  addRam(cursor: BatchCursor): void {
+    const start = cursor.u64(at.addRam.start);
+    const end = cursor.u64(at.addRam.end);
+    const { first, last } = this.#hostPages(start, end);
+    if (last < first) return;
+    this.#machine.ram.addSection(first, last, cursor.line);
+    const container = this.#container ?? this.#containerFor(first, last, 'add');
+    if (container !== null) this.#machine.hostMap(container, first, last, first, RAM_FLAGS);
+  }
+
+  /** `vfio_listener_region_del`: an unmap, without an IOTLB entry in all versions but for RAM in 11.x. */
+  delete(cursor: BatchCursor): void {
+    const range = { start: cursor.u64(at.regionDel.start), end: cursor.u64(at.regionDel.end) };
+    const { first, last } = this.#hostPages(range.start, range.end);
+    const name = this.#deletedRegion;
+    this.#deletedRegion = null;
+    const space = this.#spaceOfDeleted(name, range);
+    if (last < first) return;
+    const unmap = this.#pending.open(cursor, first, last);
+    unmap.cause = 'region-del';
+    if (space === null) {
+      this.#deleteRam(first, last);
+      return;
+    }
+    this.#pending.place(unmap, space);
+    unmap.carried = NO_ENTRY;
+    const nodes = space.shadow.overlapping(first, last);
+    unmap.judge(nodes, this.#machine.unmapContext(false), this.#machine.ram);
+    space.removeNotifier(range);
+    if (space.notifiers.length === 0) this.#machine.attribution.unregister(space);
+  }
+
+  #deleteRam(first: number, last: number): void {
+    const unmap = this.#pending.single;
+    if (unmap === null) return;
+    const container = this.#container ?? this.#containerFor(first, last, 'delete');
+    const owners = container === null ? [] : this.#machine.attribution.inContainer(container);
+    this.#pending.place(unmap, owners.length === 1 ? (owners[0] as VtdAddressSpace) : null);
+    unmap.container = container;
+    unmap.tracked = this.#machine.trackedIn(container);
+    unmap.domain = null;
+    // While tracking is on, 11.x makes up an entry whose address is the section's own.
+    const { globalDirty } = this.#machine.tracking;
+    const hasEntry = this.#machine.profile.regionDelEntry && globalDirty === true;
+    unmap.carried = hasEntry ? first : NO_ENTRY;
+    const nodes = container === null ? null : container.host.collect(first, last);
+    unmap.judge(nodes, this.#machine.unmapContext(hasEntry), this.#machine.ram);
+  }
+
+  #bind(bdf: number, container: VfioContainer): void {
+    const space = this.#machine.attribution.named(bdf);
+    space.container ??= container;
+    this.#space = space;
+    this.#container = container;
+  }
+
+  #isBound(bdf: number): boolean {
+    return bdf < 0 || (this.#machine.attribution.known(bdf)?.container ?? null) !== null;
+  }
+
+  /** VFIO maps whole host pages: a section's start is rounded up, its end down. */
+  #hostPages(start: bigint, end: bigint): { first: number; last: number } {
+    const size = BigInt(this.#machine.parameters.hostPageSize.value);
+    const from = ((start + size - 1n) / size) * size;
+    const to = ((end + 1n) / size) * size;
+    return { first: pageOf(from), last: Number(to >> 12n) - 1 };
+  }
+
+  /** The device of a region by its name, or, in 7.2, by the switch before it. */
+  #spaceOfRegion(name: string): VtdAddressSpace | null {
+    const { attribution } = this.#machine;
+    const switched = this.#space?.bdf ?? this.#lastSwitch;
+    const [, slot, fn] = REGION_NAME.exec(name) ?? [];
+    if (slot === undefined || fn === undefined) {
+      // A region of another kind of IOMMU has another name.
+      if (name !== '') return null;
+      return switched >= 0 ? attribution.named(switched) : attribution.sole;
+    }
+    const devfn = (Number.parseInt(slot, 16) << 3) | Number(fn);
+    if (switched >= 0 && (switched & 0xff) === devfn) return attribution.named(switched);
+    const same = attribution.spaces.filter(
+      (space) => space.bdf !== null && (space.bdf & 0xff) === devfn,
+    );
+    return same.length === 1 ? (same[0] as VtdAddressSpace) : attribution.named(devfn);
+  }
+
+  /** The device whose IOMMU section goes away; null for a RAM section. */
+  #spaceOfDeleted(name: string | null, range: AddressRange): VtdAddressSpace | null {
+    if (name !== null) return this.#spaceOfRegion(name);
+    const holds = (space: VtdAddressSpace) =>
+      space.notifiers.some(
+        (notifier) => notifier.start === range.start && notifier.end === range.end,
+      );
+    if (this.#space !== null && holds(this.#space)) return this.#space;
+    return this.#machine.attribution.spaces.find(holds) ?? null;
+  }
+
+  /**
+   * The container of a RAM section that no line places. A change of the memory map goes to all
+   * containers that are not translated, in the order in which they were made.
+   */
+  #containerFor(first: number, last: number, change: 'add' | 'delete'): VfioContainer | null {
+    const { attribution, containers, onlyContainer } = this.#machine;
+    if (containers.length === 0) return this.#machine.newContainer();
+    if (onlyContainer !== null) return onlyContainer;
+    const fitting = containers.find((container) => {
+      const spaces = attribution.inContainer(container);
+      if (spaces.some((space) => space.notifiers.length > 0)) return false;
+      return change === 'add'
+        ? !container.host.overlaps(first, last)
+        : container.holdsExactly(first, last);
+    });
+    return fitting ?? null;
+  }
+}

@@ -1,0 +1,346 @@
+import { addressOfPage, pageOf, U64_MAX } from '../base/address.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { offsetsOf } from '../events/catalogue.ts';
+import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
+import type { Mark } from './dirty-tracking.ts';
+import { mappingFlag } from './iova-tree.ts';
+import { bdfOf, type Machine, markOf, timeText } from './machine.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
+import { lineMarks } from './qemu-version.ts';
+import type { StaleMappings } from './stale-mappings.ts';
+import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
+import {
+  type AddressRange,
+  alignedPow2Mask,
+  HIGH_NOTIFIER,
+  LOW_NOTIFIER,
+  type VtdAddressSpace,
+} from './vtd-address-space.ts';
+
+const at = offsetsOf('vtd_as_unmap_whole');
+
+/** Widest address that chunks are checked against; the clamp to the real width only cuts the list off. */
+const WIDEST = 57;
+
+/** A whole unmap of one notifier, while its chunks are coming in. */
+interface OpenGroup {
+  readonly firstPage: number;
+  /** The notifier's end, before the clamp to the address width. */
+  readonly end: bigint;
+  /** Page that the next chunk begins with. */
+  next: number;
+  /** Index of its first chunk among the held unmaps. */
+  readonly from: number;
+}
+
+/**
+ * Whole unmaps: `vtd_address_space_unmap` of one device, notifier by notifier, and what QEMU 11.x
+ * does in its place while dirty tracking is on, the drain.
+ *
+ * The chunks of a notifier come without a device; `vtd_as_unmap_whole` closes them and names it. A
+ * drain has no closing line, and where it finds nothing it prints none at all. So the lines that
+ * make QEMU unmap a whole space announce it here first, and when the command is over it shows
+ * whether chunks came, a drain, or nothing.
+ */
+export class WholeUnmaps {
+  readonly #machine: Machine;
+  readonly #pending: PendingUnmaps;
+  readonly #stale: StaleMappings;
+  #group: OpenGroup | null = null;
+  /** Devices of which a whole unmap is due, in order. */
+  #due: readonly VtdAddressSpace[] = [];
+  #dueMark: Mark = { line: 0, byteOffset: 0, time: null };
+  /** Devices whose chunks have come since. */
+  readonly #chunked = new Set<VtdAddressSpace>();
+  /** The device whose closing line was the newest line; 7.2 prints it ahead of a replay. */
+  justClosed: VtdAddressSpace | null = null;
+
+  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings) {
+    this.#machine = machine;
+    this.#pending = pending;
+    this.#stale = stale;
+  }
+
+  /** The lines so far say that QEMU now unmaps these devices' whole spaces, in this order. */
+  announce(spaces: readonly VtdAddressSpace[], cursor: BatchCursor): void {
+    this.#chunked.clear();
+    this.#due = spaces.filter((space) => space.notifiers.length > 0 || space.shadow.size > 0);
+    this.#dueMark = markOf(cursor);
+  }
+
+  /** Takes an UNMAP if it is part of a whole unmap. */
+  take(cursor: BatchCursor, first: number, last: number): boolean {
+    if (this.#continues(cursor, first, last)) return true;
+    this.closeGroup(null);
+    if (this.#starts(cursor, first, last)) return true;
+    this.#pending.release();
+    return this.#drains(cursor, first, last);
+  }
+
+  /** `vtd_as_unmap_whole`: the chunks before it are complete, and theirs is the device it names. */
+  close(cursor: BatchCursor): void {
+    const space = this.#machine.attribution.named(bdfOf(cursor, at));
+    const firstPage = cursor.page(at.start);
+    const lastPage = firstPage + pageOf(cursor.u64(at.size)) - 1;
+    const group = this.#group;
+    if (group !== null && group.firstPage === firstPage) {
+      this.#machine.parameters.wholeUnmap(cursor.u64(at.start), cursor.u64(at.size), cursor.line);
+      this.#learnReplay();
+      this.closeGroup(space);
+      if (group.next === lastPage + 1) this.#emptied(space);
+      else {
+        this.#machine.gap('chunks of a whole unmap are missing', cursor, space);
+        this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
+      }
+    } else {
+      this.closeGroup(null);
+      this.#closeWithoutChunks(cursor, space, firstPage, lastPage);
+    }
+    this.justClosed = space;
+  }
+
+  /** The chunks that have come are all. `named`: the device of the closing line, if one came. */
+  closeGroup(named: VtdAddressSpace | null): void {
+    const group = this.#group;
+    if (group === null) return;
+    this.#group = null;
+    this.#machine.wholeUnmaps += 1;
+    const to = this.#pending.heldCount;
+    const lastChunk = this.#pending.held(to - 1);
+    const space = named ?? this.#ownerOfChunks();
+    this.#judgeChunks(space, group.from, to);
+    if (space === null) return;
+    this.#chunked.add(space);
+    for (let index = group.from; index < to; index += 1) {
+      this.#pending.decide(this.#pending.held(index));
+    }
+    if (this.#machine.profile.drain !== null) this.#replaceByDrain(space, group, lastChunk);
+    const extra = this.#machine.profile.removesOneByteMore ? 1 : 0;
+    this.#machine.shadowRemove(space, group.firstPage, lastChunk.last + extra);
+    const mark = markOfUnmap(this.#firstFailed(group.from, to) ?? lastChunk);
+    this.#stale.mark(space, group.firstPage, lastChunk.last, mark, 'failed-unmap');
+  }
+
+  /** The command that announced whole unmaps is over. */
+  finish(cursor: BatchCursor | null): void {
+    const due = this.#due;
+    if (due.length === 0) return;
+    this.#due = [];
+    for (const space of due) this.#finishOne(space, cursor);
+    this.#chunked.clear();
+  }
+
+  // --- Chunks ------------------------------------------------------------------------------------
+
+  #continues(cursor: BatchCursor, first: number, last: number): boolean {
+    const group = this.#group;
+    if (group === null || first !== group.next || !isChunk(first, last, group.end)) return false;
+    this.#hold(cursor, first, last);
+    group.next = last + 1;
+    return true;
+  }
+
+  #starts(cursor: BatchCursor, first: number, last: number): boolean {
+    const chunksBefore = this.#pending.heldCount;
+    const start = addressOfPage(first);
+    const notifier = this.#notifiers().find(
+      (known) => known.start === start && isChunk(first, last, known.end),
+    );
+    if (notifier === undefined) return false;
+    // A switch has one group per notifier: one that comes again belongs to the next switch.
+    for (let index = 0; index < this.#pending.heldCount; index += 1) {
+      if (this.#pending.held(index).first === first) {
+        this.#pending.release();
+        break;
+      }
+    }
+    const from = this.#pending.heldCount;
+    if (from > 0 && from === chunksBefore) {
+      // The next notifier's chunks follow at once, so the list before them was complete.
+      const lastChunk = this.#pending.held(from - 1);
+      this.#machine.parameters.lastChunk(lastChunk.last + 1, lastChunk.line);
+    }
+    this.#group = { firstPage: first, end: notifier.end, next: last + 1, from };
+    this.#hold(cursor, first, last);
+    return true;
+  }
+
+  #hold(cursor: BatchCursor, first: number, last: number): void {
+    const unmap = this.#pending.hold(cursor, first, last);
+    unmap.cause = 'whole-unmap';
+    unmap.carried = 0;
+  }
+
+  /** Notifiers that a whole unmap can be of. */
+  #notifiers(): readonly AddressRange[] {
+    const registered = this.#machine.attribution.spaces.flatMap((space) => space.notifiers);
+    return this.#machine.has('vfio_listener_region_add_iommu')
+      ? registered
+      : [...registered, HIGH_NOTIFIER, LOW_NOTIFIER];
+  }
+
+  /** The device of chunks that no line closes. */
+  #ownerOfChunks(): VtdAddressSpace | null {
+    const { attribution } = this.#machine;
+    return this.#due[0] ?? attribution.device ?? attribution.sole;
+  }
+
+  #judgeChunks(space: VtdAddressSpace | null, from: number, to: number): void {
+    const { parameters, ram, version } = this.#machine;
+    for (let index = from; index < to; index += 1) {
+      const unmap = this.#pending.held(index);
+      const { tracked } = unmap;
+      this.#pending.place(unmap, space);
+      if (unmap.observed) unmap.tracked = tracked;
+      const bytes = dirtyBitmapBytesOfPages(
+        unmap.last - unmap.first + 1,
+        parameters.hostPageSize.value,
+      );
+      // Its messages have come by now: one that should have failed and did not teaches the limit.
+      if (unmap.tracked === true && !unmap.observed && bytes > parameters.bitmapLimit.value) {
+        parameters.passed(bytes, unmap.line);
+      }
+      const observedSize = unmap.e2big;
+      const nodes = space === null ? null : space.shadow.overlapping(unmap.first, unmap.last);
+      unmap.judge(nodes, this.#machine.unmapContext(true), ram);
+      unmap.e2big ||= observedSize;
+      if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
+        version.saw(false);
+      }
+    }
+  }
+
+  #firstFailed(from: number, to: number): Unmap | null {
+    for (let index = from; index < to; index += 1) {
+      const unmap = this.#pending.held(index);
+      if (unmap.errno !== 0) return unmap;
+    }
+    return null;
+  }
+
+  /** Before 8.1 a replay unmaps its notifier's whole range first. */
+  #learnReplay(): void {
+    if (this.#machine.attribution.operation === 'replay') {
+      this.#machine.version.learn(lineMarks.wholeUnmapAtReplay);
+    }
+  }
+
+  /** Nothing of the device is left in the ranges of the notifiers that have been unmapped. */
+  #emptied(space: VtdAddressSpace): void {
+    if (space.shadow.size === 0) space.uncertain = false;
+  }
+
+  /**
+   * A closing line without UNMAPs: 7.2's dirty sync, where only the shadow changes; a notifier of
+   * another kind of device; or lines that are lost.
+   */
+  #closeWithoutChunks(
+    cursor: BatchCursor,
+    space: VtdAddressSpace,
+    firstPage: number,
+    lastPage: number,
+  ): void {
+    const { profile, version } = this.#machine;
+    if (space.lastNotifiers.length === 0 && space.shadow.size === 0) return;
+    const reach = profile.removesOneByteMore ? lastPage + 1 : lastPage;
+    this.#machine.shadowRemove(space, firstPage, reach);
+    if (!profile.replayClearsShadow || !this.#machine.hasNotifications) return;
+    if (this.#due.includes(space)) {
+      this.#machine.gap('all chunks of a whole unmap are missing', cursor, space);
+      this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
+      this.#chunked.add(space);
+      return;
+    }
+    version.learn(lineMarks.wholeUnmapAtReplay);
+  }
+
+  // --- The drain of 11.x ---------------------------------------------------------------------------
+
+  /** An UNMAP of exactly one mapping of a device whose whole unmap is due. */
+  #drains(cursor: BatchCursor, first: number, last: number): boolean {
+    const { tracking, version } = this.#machine;
+    if (tracking.globalDirty === false) return false;
+    const index = this.#due.findIndex((space) => space.shadow.hasNode(first, last));
+    const space = this.#due[index];
+    if (space === undefined) return false;
+    version.saw(true);
+    // Devices before it in the order had nothing to deliver.
+    for (const done of this.#due.slice(0, index)) this.#finishOne(done, cursor);
+    this.#due = this.#due.slice(index);
+    const unmap = this.#pending.open(cursor, first, last);
+    this.#pending.place(unmap, space);
+    unmap.cause = 'drain';
+    const nodes = space.shadow.overlapping(first, last);
+    const known = (nodes.flags(0) & mappingFlag.addressUnknown) === 0;
+    const zero = this.#machine.profile.drain?.address === 'zero';
+    unmap.carried = zero ? 0 : known ? nodes.value(0) : UNKNOWN_ADDRESS;
+    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
+    this.#machine.shadowRemove(space, first, last);
+    return true;
+  }
+
+  /** A whole unmap was due and its lines, if any, have come. */
+  #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
+    if (this.#chunked.has(space) || !this.#machine.hasNotifications) return;
+    const drains = this.#machine.drainsNow;
+    if (drains === null) return;
+    if (!drains) {
+      const mark = cursor === null ? this.#dueMark : markOf(cursor);
+      this.#machine.gap('a whole unmap is missing', mark, space);
+      return;
+    }
+    for (const notifier of space.effectiveNotifiers) this.#drained(space, notifier);
+  }
+
+  /** What a drain leaves behind in the range of one notifier. */
+  #drained(space: VtdAddressSpace, notifier: AddressRange): void {
+    const first = pageOf(notifier.start);
+    const last = pageOf(notifier.end);
+    if (this.#wraps(notifier.start, notifier.end)) {
+      this.#stale.mark(space, first, last, this.#dueMark, 'wrap');
+      return;
+    }
+    if (!space.shadow.overlaps(first, last)) return;
+    this.#machine.gap('UNMAPs of a drain are missing', this.#dueMark, space);
+    this.#machine.shadowRemove(space, first, last);
+    this.#machine.hostForget(this.#machine.containerOf(space), first, last);
+  }
+
+  /** The drain searches up to start + end, modulo 2^64: for the upper notifier that is below its start. */
+  #wraps(start: bigint, end: bigint): boolean {
+    return this.#machine.profile.drain?.wraps === true && start + end > U64_MAX;
+  }
+
+  /**
+   * Under tracking version 11 would have drained instead of sending these chunks. What they would
+   * have done then is the drain's outcome; the first chunk of a group carries it.
+   */
+  #replaceByDrain(space: VtdAddressSpace, group: OpenGroup, lastChunk: Unmap): void {
+    const first = this.#pending.held(group.from);
+    if (first.tracked === true) return;
+    for (let index = group.from; index < this.#pending.heldCount; index += 1) {
+      this.#pending.held(index).replaceByDrain();
+    }
+    const nodes = space.shadow.overlapping(group.firstPage, lastChunk.last);
+    if (this.#wraps(addressOfPage(group.firstPage), group.end)) {
+      this.#stale.wouldBe(space, nodes, markOfUnmap(first));
+      return;
+    }
+    first.judgeDrain(nodes, this.#machine.profile.drain?.address === 'zero', this.#machine.ram);
+  }
+}
+
+/** True where `first .. last` is the chunk that a whole unmap up to `end` sends from there. */
+function isChunk(first: number, last: number, end: bigint): boolean {
+  const start = addressOfPage(first);
+  if (start > end) return false;
+  return pageOf(start + alignedPow2Mask(start, end, WIDEST)) === last;
+}
+
+function markOfUnmap(unmap: Unmap): Mark {
+  return {
+    line: unmap.line,
+    byteOffset: unmap.byteOffset,
+    time: timeText(unmap.seconds, unmap.nanoseconds),
+  };
+}
