@@ -1,0 +1,41 @@
+import { E2BIG } from '../model/vfio-legacy.ts';
+import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
+
+const needs = { backend: true, bitmapSize: true, version: false } as const;
+
+/** VTD001: a legacy unmap whose dirty bitmap is larger than the container accepts. */
+export const bitmapTooBig: Rule = {
+  id: 'VTD001',
+  slug: 'bitmap-too-big',
+  title: 'The dirty bitmap of an unmap is larger than the container accepts',
+  severity: errorUnlessWhatIf,
+  verdict: () => 'fails',
+  needs: ['vfio_iommu_map_notify'],
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      const fails = unmap.tracked === true ? unmap.errno === E2BIG : unmap.e2big;
+      if (fails) sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, sizeText, iova, bitmapText, limitText, cause }) {
+    const what =
+      mode === 'observed'
+        ? 'failed with -7 (Argument list too long)'
+        : mode === 'active'
+          ? 'fails with -7 (Argument list too long)'
+          : 'would fail with -7 (Argument list too long) if dirty tracking were on';
+    const whole =
+      cause === 'whole-unmap'
+        ? ' The range is a piece of the whole IOVA space; the size of the VM plays no part.'
+        : '';
+    return (
+      `${plural(count, 'unmap')} ${what}. The first covers ${sizeText} at ${iova} and needs a ` +
+      `dirty bitmap of ${bitmapText}; the container accepts ${limitText}. Nothing is unmapped, and ` +
+      `what the device wrote there is not migrated.${whole}`
+    );
+  },
+  fix: ({ cause }) =>
+    cause === 'whole-unmap'
+      ? 'Whole unmaps: fixed in QEMU 11.0. Today: aw-bits=39 on intel-iommu (no piece is then larger than 256 GiB), or do not migrate and do not measure the dirty rate while a guest may move the device to another domain.'
+      : 'Today: aw-bits=39 on intel-iommu, or a host kernel that accepts larger bitmaps.',
+};

@@ -1,0 +1,42 @@
+import { EEXIST, EINVAL, EPERM } from '../model/vfio-legacy.ts';
+import { Basis } from './basis.ts';
+import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
+
+const needs = { backend: true, mappings: true } as const;
+
+/** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */
+export const mapConflict: Rule = {
+  id: 'VTD009',
+  slug: 'map-conflict',
+  title: 'A MAP over a live range, or an UNMAP that cuts through one',
+  severity: errorUnlessWhatIf,
+  verdict: ({ mode, topic }) => (mode === 'observed' || topic === 'unmap' ? 'fails' : null),
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      if (unmap.container?.backend !== 'legacy') return;
+      const errno = unmap.tracked === true ? unmap.errno : unmap.errno || unmap.trackedErrno;
+      if (errno === EINVAL || errno === EPERM) sink.unmap(unmap, mode, needs);
+    },
+    mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
+      if (errno !== EEXIST && errno !== EINVAL) return;
+      const basis = new Basis().add(observed ? 'message' : 'emulated');
+      if (space?.uncertain === true) basis.add('uncertain');
+      const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
+      const topic = errno === EEXIST ? 'map' : 'cropped';
+      sink.add({ mode, mark, basis, space, container, first, last, errno, topic });
+    },
+  }),
+  message({ topic, count, iova, sizeText, errno, mode }) {
+    const verb = mode === 'observed' ? 'failed' : 'fails by the emulation';
+    if (topic === 'map') {
+      return `${plural(count, 'MAP')} ${verb} with -17 (File exists), the first of ${sizeText} at iova ${iova}: the host still holds a mapping there that QEMU believes gone. The device reaches the old memory.`;
+    }
+    if (topic === 'cropped') {
+      return `${plural(count, 'MAP')} ${verb}: the mapping at iova ${iova} crosses the interrupt range 0xfee00000, and QEMU refuses the parts.`;
+    }
+    return `${plural(count, 'unmap')} ${verb} with ${errno}: the first, ${sizeText} at iova ${iova}, cuts through a larger mapping, which type1 does not allow. The mapping stays.`;
+  },
+  fix: () =>
+    'Follows from mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it.',
+};

@@ -1,0 +1,27 @@
+import { EINVAL } from '../model/vfio-legacy.ts';
+import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
+
+const needs = { backend: true, mappings: true, version: true } as const;
+
+/** VTD010: iommufd's dirty query covers a hole. */
+export const queryOverHole: Rule = {
+  id: 'VTD010',
+  slug: 'query-over-hole',
+  title: "iommufd's dirty query covers a range with holes",
+  severity: errorUnlessWhatIf,
+  verdict: () => 'fails',
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      if (unmap.trackedQuery !== 'before' || unmap.replacedByDrain) return;
+      const errno = unmap.tracked === true ? unmap.errno : unmap.trackedErrno;
+      if (errno === EINVAL) sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, iova, sizeText }) {
+    const verb = mode === 'what-if' ? 'would fail' : mode === 'active' ? 'fails' : 'failed';
+    return `${plural(count, 'unmap')} ${verb} with -22: the kernel answers a dirty query only for a range that is mapped without holes. The first covers ${sizeText} at iova ${iova}. The unmap itself is done, and a running migration fails.`;
+  },
+  fix: () =>
+    'No release fixes this yet. Today: the legacy container with aw-bits=39, or do not migrate with this device attached.',
+};

@@ -1,0 +1,104 @@
+import type { Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
+import type { EventName } from '../events/catalogue.ts';
+import type { Mark } from '../model/dirty-tracking.ts';
+import type { Machine } from '../model/machine.ts';
+import type { ModelObserver } from '../model/observer.ts';
+import type { Unmap } from '../model/unmap.ts';
+import type { VfioContainer } from '../model/vfio-container.ts';
+import type { VtdAddressSpace } from '../model/vtd-address-space.ts';
+import type { Basis, Dependencies } from './basis.ts';
+
+/** A hazard, handed to the findings; all but the first of a group only count. */
+export interface Hazard {
+  readonly mode: Mode | null;
+  readonly mark: Mark;
+  readonly basis: Basis;
+  readonly cause?: Cause;
+  readonly space?: VtdAddressSpace | null;
+  readonly container?: VfioContainer | null;
+  /** How many of its kind this one stands for; 1 if absent. */
+  readonly count?: number;
+  /** Pages, inclusive. */
+  readonly first?: number;
+  readonly last?: number;
+  readonly errno?: number;
+  /** Guest pages at risk, inclusive. */
+  readonly risk?: readonly (readonly [first: number, last: number])[];
+  /** Distinguishes findings of one rule that are about different things. */
+  readonly topic?: string;
+  readonly detail?: string;
+}
+
+/** Where a rule's hazards go. */
+export interface HazardSink {
+  /** One more unmap; `needs` says what the verdict on it depends on. */
+  unmap(unmap: Unmap, mode: Mode, needs: Dependencies): void;
+  add(hazard: Hazard): void;
+}
+
+/** What a group of hazards has to say for itself; the findings print it. */
+export interface GroupView {
+  readonly mode: Mode | null;
+  readonly cause: Cause | null;
+  readonly count: number;
+  readonly device: string | null;
+  /** Of the first, in hexadecimal; null where it has none. */
+  readonly iova: string | null;
+  readonly size: string | null;
+  readonly bitmapBytes: string | null;
+  readonly limitBytes: string | null;
+  readonly carried: string | null;
+  readonly expected: string | null;
+  readonly errno: number | null;
+  /** Sizes in words, e.g. `16 TiB`. */
+  readonly sizeText: string;
+  readonly bitmapText: string;
+  readonly limitText: string;
+  readonly atRiskBytes: number;
+  readonly atRiskText: string;
+  /** What kept tracking on in its window, or ''. */
+  readonly trackedBy: string;
+  readonly topic: string;
+  readonly detail: string;
+  readonly machine: Machine;
+}
+
+/** What a rule keeps while a session is replayed. */
+export type RuleRun = Partial<ModelObserver> & {
+  /** An unmap, with the mode that a hazard of it would have. */
+  judge?(unmap: Unmap, mode: Mode): void;
+  finish?(): void;
+};
+
+/**
+ * A kind of hazard. Its file is named by its slug. All state lives in what `start` returns, so that
+ * two sessions never share any.
+ */
+export interface Rule {
+  readonly id: string;
+  readonly slug: string;
+  readonly title: string;
+  severity(group: GroupView): Severity;
+  /** What a group that is active or observed makes of its session; null: nothing. */
+  verdict(group: GroupView): Verdict | null;
+  /** Events without which it cannot see its hazard. */
+  readonly needs: readonly EventName[];
+  start(machine: Machine, sink: HazardSink): RuleRun;
+  message(group: GroupView): string;
+  fix(group: GroupView): string;
+}
+
+/** The severity of most rules: an error, or a warning where tracking was not on. */
+export function errorUnlessWhatIf({ mode }: GroupView): Severity {
+  return mode === 'what-if' ? 'warning' : 'error';
+}
+
+/** The severity of the milder ones. */
+export function warningUnlessWhatIf({ mode }: GroupView): Severity {
+  return mode === 'what-if' ? 'note' : 'warning';
+}
+
+/** `1 unmap`, `3 unmaps`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,34 @@
+import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
+
+const needs = { backend: true, address: true, mappings: true, ram: true, version: true } as const;
+
+/** VTD003: an unmap carries a non-zero address that is not its mapping's. */
+export const wrongTranslatedAddress: Rule = {
+  id: 'VTD003',
+  slug: 'wrong-translated-address',
+  title: 'An unmap carries an address that is not its mapping’s',
+  severity: errorUnlessWhatIf,
+  verdict: () => 'loses-dirty-pages',
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;
+      if (succeeds && unmap.wrongAddress) sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, cause, carried, expected, iova, atRiskText }) {
+    const why =
+      cause === 'changed-translation'
+        ? 'the guest changed a translation in place, and QEMU sends the new address with the unmap of the old'
+        : 'QEMU uses a guest-physical address as ram_addr, which differs above the hole under 4 GiB, or an address left in the page table';
+    const lost = mode === 'what-if' ? 'would lose' : 'loses';
+    return (
+      `${plural(count, 'unmap')}: ${why}. The first, at iova ${iova}, carries ${carried ?? 'another address'} for ` +
+      `guest address ${expected}. Migration ${lost} the dirty bits of ${atRiskText}.`
+    );
+  },
+  fix: ({ cause }) =>
+    cause === 'changed-translation'
+      ? 'No release fixes this yet, 11.x included. Today: keep the device quiet, or unplug it, before migrating.'
+      : 'No release fixes this yet. Today: keep guest RAM below the hole (less than 2.75 GiB on q35), or unplug the device before migrating.',
+};
