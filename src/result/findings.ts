@@ -1,0 +1,339 @@
+import { createHash } from 'node:crypto';
+import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/address.ts';
+import { PageRangeSet } from '../base/page-range-set.ts';
+import type { Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
+import { causes, modes } from '../base/vocabulary.ts';
+import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
+import { type Machine, timeText } from '../model/machine.ts';
+import type { Unmap } from '../model/unmap.ts';
+import type { VfioContainer } from '../model/vfio-container.ts';
+import { bdfText, type VtdAddressSpace } from '../model/vtd-address-space.ts';
+import {
+  Basis,
+  basisOfSession,
+  basisOfUnmap,
+  type Dependencies,
+  signatureOf,
+} from '../rules/basis.ts';
+import type { GroupView, Hazard, HazardSink, Rule } from '../rules/rule.ts';
+import type { Excerpts } from './excerpts.ts';
+import type { Finding, Hex, Place } from './types.ts';
+
+/** Tracking windows that have findings of their own; later ones share the last. */
+const MOST_WINDOWS = 1000;
+
+const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
+
+/** Hazards of one rule, device, mode, cause and tracking window. */
+class Group implements GroupView {
+  readonly rule: Rule;
+  readonly machine: Machine;
+  readonly mode: Mode | null;
+  readonly cause: Cause | null;
+  readonly topic: string;
+  readonly window: number;
+  readonly trackedBy: string;
+  count = 0;
+  detail = '';
+  space: VtdAddressSpace | null = null;
+  container: VfioContainer | null = null;
+  domain: number | null = null;
+  readonly basis = new Basis();
+  readonly risk = new PageRangeSet();
+  readonly signatures = new Set<number>();
+  /** What the verdict on its unmaps depends on. */
+  needs: Dependencies = {};
+  excerpt: readonly string[] = [];
+
+  first: Mark = { line: 0, byteOffset: 0, time: null };
+  last: Mark = this.first;
+  firstPage = -1;
+  lastPage = -1;
+  errno: number | null = null;
+  carried: Hex | null = null;
+  expected: Hex | null = null;
+  bitmapBytes: Hex | null = null;
+  limitBytes: Hex | null = null;
+  worstPages = -1;
+  worst: Finding['worst'] = null;
+  // Of the newest unmap, kept as numbers: a mark is made of them only at the end.
+  #lastLine = 0;
+  #lastOffset = 0;
+  #lastSeconds = 0;
+  #lastNanoseconds = 0;
+
+  constructor(
+    rule: Rule,
+    machine: Machine,
+    mode: Mode | null,
+    cause: Cause | null,
+    topic: string,
+    window: number,
+  ) {
+    this.rule = rule;
+    this.machine = machine;
+    this.mode = mode;
+    this.cause = cause;
+    this.topic = topic;
+    this.window = window;
+    const current = machine.tracking.window;
+    this.trackedBy = current === null ? '' : DirtyTracking.causeOf(current);
+  }
+
+  get device(): string | null {
+    const bdf = this.space?.bdf ?? null;
+    return bdf === null ? null : bdfText(bdf);
+  }
+  get iova(): Hex | null {
+    return this.firstPage < 0 ? null : hexPages(this.firstPage);
+  }
+  get size(): Hex | null {
+    return this.firstPage < 0 ? null : (hex(this.#sizeBytes) as Hex);
+  }
+  get sizeText(): string {
+    return this.firstPage < 0 ? '' : humanSize(this.#sizeBytes);
+  }
+  get bitmapText(): string {
+    return this.bitmapBytes === null ? '' : humanSize(BigInt(this.bitmapBytes));
+  }
+  get limitText(): string {
+    return this.limitBytes === null ? '' : humanSize(BigInt(this.limitBytes));
+  }
+  get atRiskBytes(): number {
+    return this.risk.pages * PAGE_BYTES;
+  }
+  get atRiskText(): string {
+    if (this.risk.pages > 0) return `${humanSize(this.atRiskBytes)} of guest memory`;
+    return 'guest memory that the trace does not name';
+  }
+
+  get #sizeBytes(): bigint {
+    return addressOfPage(this.lastPage - this.firstPage + 1);
+  }
+
+  /** Remembers where the newest is; called for every unmap. */
+  setLast(unmap: Unmap): void {
+    this.#lastLine = unmap.line;
+    this.#lastOffset = unmap.byteOffset;
+    this.#lastSeconds = unmap.seconds;
+    this.#lastNanoseconds = unmap.nanoseconds;
+  }
+
+  get lastMark(): Mark {
+    if (this.#lastLine === 0) return this.last;
+    return {
+      line: this.#lastLine,
+      byteOffset: this.#lastOffset,
+      time: timeText(this.#lastSeconds, this.#lastNanoseconds),
+    };
+  }
+}
+
+/** A finding, with what it makes of its session. */
+export interface JudgedFinding {
+  readonly finding: Finding;
+  readonly verdict: Verdict | null;
+}
+
+/** Gathers the hazards of a session into findings that a person can read. */
+export class Findings {
+  readonly #machine: Machine;
+  readonly #excerpts: Excerpts;
+  /** Byte offset of the line that is being replayed. */
+  readonly #now: () => number;
+  readonly #groups = new Map<string, Group>();
+  readonly #spaces: (VtdAddressSpace | null)[] = [null];
+
+  constructor(machine: Machine, excerpts: Excerpts, now: () => number) {
+    this.#machine = machine;
+    this.#excerpts = excerpts;
+    this.#now = now;
+  }
+
+  /** Where the hazards of `rule` go. */
+  sink(rule: Rule): HazardSink {
+    // The group of the hazard before, by a number: most hazards join it.
+    let recentKey = -1;
+    let recent: Group | null = null;
+    return {
+      unmap: (unmap, mode, needs) => {
+        const window = this.#windowOf(mode);
+        const space = this.#indexOf(unmap.space);
+        const key =
+          ((window * 4096 + space) * modes.length + modes.indexOf(mode)) * causes.length +
+          causes.indexOf(unmap.cause);
+        if (key !== recentKey || recent === null) {
+          recent = this.#group(
+            rule,
+            mode,
+            unmap.cause,
+            'unmap',
+            unmap.space,
+            unmap.container,
+            window,
+          );
+          recentKey = key;
+        }
+        this.#countUnmap(recent, unmap, needs);
+      },
+      add: (hazard) => this.#addHazard(rule, hazard),
+    };
+  }
+
+  /** The findings, worst rules first in their order, then by place. */
+  finish(): readonly JudgedFinding[] {
+    return [...this.#groups.values()].map((group) => ({
+      finding: this.#finding(group),
+      verdict: group.mode === 'what-if' ? null : group.rule.verdict(group),
+    }));
+  }
+
+  #windowOf(mode: Mode | null): number {
+    if (mode === 'what-if' || mode === null) return 0;
+    return Math.min(this.#machine.tracking.window?.ordinal ?? 0, MOST_WINDOWS);
+  }
+
+  #indexOf(space: VtdAddressSpace | null): number {
+    const index = this.#spaces.indexOf(space);
+    return index >= 0 ? index : this.#spaces.push(space) - 1;
+  }
+
+  #group(
+    rule: Rule,
+    mode: Mode | null,
+    cause: Cause | null,
+    topic: string,
+    space: VtdAddressSpace | null,
+    container: VfioContainer | null,
+    window: number,
+  ): Group {
+    const owner = space === null ? (container?.id ?? '') : `space ${this.#indexOf(space)}`;
+    const key = [rule.id, mode, cause, topic, owner, window].join('|');
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const group = new Group(rule, this.#machine, mode, cause, topic, window);
+    group.space = space;
+    group.container = container;
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  #countUnmap(group: Group, unmap: Unmap, needs: Dependencies): void {
+    group.count += 1;
+    group.needs = needs;
+    const signature = signatureOf(unmap, this.#machine);
+    if (!group.signatures.has(signature)) {
+      group.signatures.add(signature);
+      group.basis.addAll(basisOfUnmap(unmap, this.#machine, needs));
+    }
+    if (group.count === 1) this.#describeFirst(group, unmap);
+    group.setLast(unmap);
+    const pages = unmap.last - unmap.first + 1;
+    if (pages > group.worstPages) {
+      group.worstPages = pages;
+      group.worst = {
+        place: placeOf(unmap),
+        iova: hexPages(unmap.first),
+        size: hex(addressOfPage(pages)) as Hex,
+        bitmapBytes: hex(unmap.bitmapBytes) as Hex,
+      };
+    }
+    for (let index = 0; index < unmap.riskCount; index += 1) {
+      group.risk.add(unmap.riskFirst(index), unmap.riskLast(index));
+    }
+  }
+
+  #describeFirst(group: Group, unmap: Unmap): void {
+    group.first = placeOf(unmap);
+    group.firstPage = unmap.first;
+    group.lastPage = unmap.last;
+    group.domain = unmap.domain;
+    group.carried = unmap.carried < 0 ? null : hexPages(unmap.carried);
+    group.expected = unmap.expected < 0 ? null : hexPages(unmap.expected);
+    group.bitmapBytes = hex(unmap.observedBitmapBytes || unmap.bitmapBytes) as Hex;
+    group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
+    group.errno = unmap.tracked === true ? unmap.errno : unmap.trackedErrno;
+    this.#quote(group);
+  }
+
+  #addHazard(rule: Rule, hazard: Hazard): void {
+    const { mode, cause = null, topic = '', space = null, container = null } = hazard;
+    const group = this.#group(rule, mode, cause, topic, space, container, this.#windowOf(mode));
+    if (group.count === 0) {
+      group.first = hazard.mark;
+      group.firstPage = hazard.first ?? -1;
+      group.lastPage = hazard.last ?? -1;
+      group.domain = space?.domain ?? null;
+      group.errno = hazard.errno ?? null;
+      group.detail = hazard.detail ?? '';
+      this.#quote(group);
+    }
+    group.count += hazard.count ?? 1;
+    group.last = hazard.mark;
+    group.basis.addAll(hazard.basis);
+    for (const [first, last] of hazard.risk ?? []) group.risk.add(first, last);
+  }
+
+  #quote(group: Group): void {
+    this.#excerpts.request(group.first, this.#now(), (lines) => {
+      group.excerpt = lines;
+    });
+  }
+
+  #finding(group: Group): Finding {
+    const { rule } = group;
+    const isSeen = group.mode === 'observed';
+    const container = group.container ?? group.space?.container ?? null;
+    const needs = { ...group.needs, tracking: group.mode === 'active' };
+    group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen));
+    const evidence: Evidence = group.basis.evidence;
+    const severity: Severity = rule.severity(group);
+    return {
+      id: idOf(group),
+      rule: rule.id as Finding['rule'],
+      slug: rule.slug,
+      severity,
+      mode: group.mode,
+      evidence,
+      device: group.device,
+      pasid: group.space?.pasid ?? null,
+      container: container?.id ?? null,
+      domain: group.domain,
+      cause: group.cause,
+      count: group.count,
+      first: group.first,
+      last: group.lastMark,
+      iova: group.iova,
+      size: group.size,
+      carriedAddress: group.carried,
+      expectedAddress: group.expected,
+      bitmapBytes: group.bitmapBytes,
+      limitBytes: group.limitBytes,
+      errno: group.errno,
+      worst: group.worst,
+      atRisk: [...group.risk].map(({ first, last }) => ({
+        gpa: hexPages(first),
+        size: hexPages(last - first + 1),
+      })),
+      atRiskBytes: group.atRiskBytes,
+      message: rule.message(group),
+      basis: group.basis.texts,
+      fix: rule.fix(group),
+      excerpt: group.excerpt,
+    };
+  }
+}
+
+function idOf(group: Group): string {
+  const { rule, device, mode, cause, topic, window } = group;
+  const text = [rule.id, device, mode, cause, topic, window].join('|');
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+function placeOf(unmap: Unmap): Place {
+  return {
+    line: unmap.line,
+    byteOffset: unmap.byteOffset,
+    time: timeText(unmap.seconds, unmap.nanoseconds),
+  };
+}

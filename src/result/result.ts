@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { type Verdict, worse } from '../base/vocabulary.ts';
+import { addTotals, NO_TOTALS } from './totals.ts';
+import { type Exposed, type Result, SCHEMA_VERSION, type Trace, type Via } from './types.ts';
+
+const NOT_EXPOSED: Exposed = { e2big: false, lostDirtyPages: false, staleMappings: false, via: [] };
+const VIA: readonly Via[] = ['migration', 'dirty-rate', 'dirty-limit'];
+
+/** What at least one of several is exposed to. */
+export function joinExposed(all: readonly Exposed[]): Exposed {
+  return {
+    e2big: all.some((exposed) => exposed.e2big),
+    lostDirtyPages: all.some((exposed) => exposed.lostDirtyPages),
+    staleMappings: all.some((exposed) => exposed.staleMappings),
+    via: VIA.filter((via) => all.some((exposed) => exposed.via.includes(via))),
+  };
+}
+
+/** The worst of several verdicts; `clean` of none. */
+export function worstVerdict(all: readonly Verdict[]): Verdict {
+  return all.reduce((worst: Verdict, verdict) => worse(worst, verdict), 'clean');
+}
+
+/** The result of a run: its traces as they are, and what they come to. */
+export function resultOf(traces: readonly Trace[]): Result {
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    tool: { name: 'vtdscope', version: toolVersion() },
+    verdict: worstVerdict(traces.map((trace) => trace.verdict)),
+    exposed: joinExposed(traces.map((trace) => trace.exposed)),
+    traces,
+    totals: traces.map((trace) => trace.totals).reduce(addTotals, NO_TOTALS),
+  };
+}
+
+/** The result of a trace that could not be analysed. */
+export function failedTrace(path: string, error: string): Trace {
+  return {
+    path,
+    format: 'unknown',
+    compression: 'none',
+    bytes: 0,
+    lines: 0,
+    events: 0,
+    skippedEvents: {},
+    losses: [],
+    time: { clock: 'none', first: null, last: null },
+    verdict: 'inconclusive',
+    exposed: NOT_EXPOSED,
+    reasons: [error],
+    totals: NO_TOTALS,
+    sessions: [],
+    error,
+  };
+}
+
+/** This program's version, from the package it is part of. */
+export function toolVersion(): string {
+  // From source the package is two folders up, from `dist` three.
+  for (const path of ['../../package.json', '../../../package.json']) {
+    try {
+      const text = readFileSync(new URL(path, import.meta.url), 'utf8');
+      const { name, version } = JSON.parse(text) as { name?: string; version?: string };
+      if (name === 'vtdscope' && version !== undefined) return version;
+    } catch {
+      // Not there: the other place is tried.
+    }
+  }
+  return '0.0.0';
+}

@@ -1,0 +1,365 @@
+import { hex, hexOfPages } from '../base/address.ts';
+import { type Verdict, worse } from '../base/vocabulary.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import type { LossKind } from '../events/catalogue.ts';
+import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
+import { mappingFlag, permission } from '../model/iova-tree.ts';
+import { versionNumber } from '../model/profile.ts';
+import { Session, type SessionOptions } from '../model/session.ts';
+import type { Unmap } from '../model/unmap.ts';
+import { bdfText, type VtdAddressSpace } from '../model/vtd-address-space.ts';
+import { Judge, modeOf } from '../rules/judge.ts';
+import { ActivityRecorder } from './activity.ts';
+import type { Excerpts } from './excerpts.ts';
+import { Findings, type JudgedFinding } from './findings.ts';
+import { SessionTotals } from './totals.ts';
+import type {
+  AddressSpace,
+  Container,
+  Exposed,
+  Hex,
+  MappingRecord,
+  Mode,
+  Model,
+  Session as SessionResult,
+  Totals,
+  TrackingWindow,
+  Via,
+} from './types.ts';
+
+/** Where unmaps and mappings go, if the user asked for them. */
+export interface RecordSink {
+  /** `isLeading`: whether tracking was on may show later. The unmap may not be kept. */
+  unmap(unmap: Unmap, session: number, mode: Mode | null, isLeading: boolean): void;
+  /** The leading unmaps of a session came while tracking was off; false: it stays unknown. */
+  settleLeading(session: number, wasOff: boolean): void;
+  mapping(record: MappingRecord): void;
+}
+
+/** What the recorder tells the trace it belongs to. */
+export type LossListener = (kind: LossKind, count: number, mark: Mark, detail: string) => void;
+
+/** Ranges and stale mappings listed per address space; the rest is counted in the findings. */
+const MOST_STALE = 10_000;
+
+const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
+
+/**
+ * Records one session: replays its events, lets the rules judge, and makes the result of it.
+ */
+export class SessionRecorder {
+  readonly session: Session;
+  readonly #index: number;
+  readonly #totals = new SessionTotals();
+  readonly #findings: Findings;
+  readonly #judge: Judge;
+  readonly #activity: ActivityRecorder;
+  readonly #sink: RecordSink | null;
+  #now = 0;
+
+  constructor(
+    options: SessionOptions,
+    index: number,
+    excerpts: Excerpts,
+    sink: RecordSink | null,
+    onLoss: LossListener,
+  ) {
+    this.#index = index;
+    this.#sink = sink;
+    this.session = new Session(options, {
+      unmap: (unmap) => this.#unmap(unmap),
+      mapFailed: (failure) => this.#judge.mapFailed(failure),
+      stale: (mappings) => this.#judge.stale(mappings),
+      entriesNearLimit: (container, space, mark) =>
+        this.#judge.entriesNearLimit(container, space, mark),
+      drift: (space, first, last, mark, detail) =>
+        this.#judge.drift(space, first, last, mark, detail),
+      message: (topic, text, mark, tracked) => this.#judge.message(topic, text, mark, tracked),
+      loss: (kind, count, mark, detail) => {
+        onLoss(kind, count, mark, detail);
+        this.#judge.loss(kind, count, mark, detail);
+      },
+    });
+    const { machine } = this.session;
+    this.#findings = new Findings(machine, excerpts, () => this.#now);
+    this.#activity = new ActivityRecorder(machine);
+    this.#judge = new Judge(machine, (rule) => this.#findings.sink(rule));
+  }
+
+  apply(cursor: BatchCursor): void {
+    this.#now = cursor.byteOffset;
+    this.#activity.at(cursor);
+    this.session.apply(cursor);
+  }
+
+  /** Ends the session; `now`: byte offset of the end. Excerpts may still be delivered after it. */
+  finish(now: number): void {
+    this.#now = now;
+    this.session.finish();
+    this.#reportGaps();
+    this.#judge.finish();
+    const { tracking } = this.session.machine;
+    const wasOff = tracking.offUntilFirstLine && this.session.startsAtBoot;
+    this.#totals.settleLeading(wasOff);
+    this.#sink?.settleLeading(this.#index, wasOff);
+    if (this.#sink !== null) this.#listMappings(this.#sink);
+  }
+
+  /** The result; asked for when all excerpts are there. */
+  result(): SessionResult {
+    const judged = this.#findings.finish();
+    const reasons = this.#reasons();
+    const verdict = this.#verdict(judged, reasons);
+    const { session } = this;
+    return {
+      vm: session.vm,
+      firstLine: session.firstLine,
+      lastLine: session.lastLine,
+      model: this.#model(),
+      verdict,
+      exposed: this.#exposed(judged),
+      reasons,
+      totals: this.totals(),
+      trackingWindows: this.#windows(),
+      containers: this.#containers(),
+      addressSpaces: this.#addressSpaces(),
+      findings: judged.map(({ finding }) => finding),
+      activity: this.#activity.result(),
+    };
+  }
+
+  totals(): Totals {
+    const totals = this.#totals;
+    const { machine } = this.session;
+    return {
+      unmaps: totals.unmaps,
+      wholeUnmaps: machine.wholeUnmaps,
+      walkUnmaps: totals.walkUnmaps,
+      tracked: totals.tracked.toJSON(),
+      untracked: totals.untracked.toJSON(),
+      unknownTracking: totals.unknown.toJSON(),
+      observed: { failures: totals.failures, e2big: totals.observedE2big },
+      hostMappings: { now: machine.hostNow, peak: machine.hostPeak },
+      shadowMappings: { now: machine.shadowNow, peak: machine.shadowPeak },
+    };
+  }
+
+  #unmap(unmap: Unmap): void {
+    const { machine } = this.session;
+    const isLeading =
+      unmap.tracked === null &&
+      machine.tracking.mask === null &&
+      machine.options.tracking === 'from-trace';
+    this.#totals.count(unmap, isLeading);
+    this.#activity.unmap(unmap);
+    const mode = modeOf(unmap);
+    this.#judge.unmap(unmap, mode);
+    if (this.#sink !== null) {
+      const isHazard =
+        unmap.harmfulZero ||
+        unmap.wrongAddress ||
+        unmap.noQuery ||
+        unmap.e2big ||
+        unmap.pastRamPage >= 0;
+      const failed = unmap.tracked === true && unmap.errno !== 0;
+      this.#sink.unmap(unmap, this.#index, isHazard || failed ? mode : null, isLeading);
+    }
+  }
+
+  #reportGaps(): void {
+    const { machine } = this.session;
+    for (const [what, { count, first }] of machine.gaps) {
+      machine.observer.loss('missing-events', count, first, what);
+    }
+  }
+
+  // --- Verdict -------------------------------------------------------------------------------------
+
+  #verdict(judged: readonly JudgedFinding[], reasons: readonly string[]): Verdict {
+    let verdict: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
+    for (const { verdict: effect } of judged) if (effect !== null) verdict = worse(verdict, effect);
+    return verdict;
+  }
+
+  /** Why the verdict cannot be `clean`; empty where it can. */
+  #reasons(): readonly string[] {
+    const { machine, startsAtBoot } = this.session;
+    const reasons: string[] = [...this.#judge.failures];
+    if (!machine.hasNotifications && machine.containers.length === 0) {
+      reasons.push(
+        'no VFIO activity in the trace: vfio_iommu_map_notify was not traced, or no device is assigned',
+      );
+    } else if (!machine.hasNotifications) {
+      reasons.push('no vfio_iommu_map_notify in the trace: unmaps cannot be seen');
+    }
+    if (this.#totals.unknown.hasHazard) {
+      reasons.push(
+        'whether dirty tracking was on is not in the trace for unmaps that would then do harm: enable global_dirty_changed',
+      );
+    }
+    if (this.#totals.uncertainTracked > 0) {
+      const { firstLine, lastLine } = this.session.unmaps.uncertain;
+      reasons.push(
+        machine.hasWalks
+          ? `${this.#totals.uncertainTracked} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`
+          : 'guest addresses of mappings are not in the trace: enable vtd_page_walk_one',
+      );
+    }
+    for (const [what, { count, first }] of machine.gaps) {
+      reasons.push(`lines are missing: ${what} (${count}, first at line ${first.line})`);
+    }
+    if (!startsAtBoot && machine.hasNotifications) {
+      reasons.push(
+        'the trace starts in the middle of the VM’s life: earlier mappings are not in it',
+      );
+    }
+    return reasons;
+  }
+
+  /** What would happen had tracking been on where it was not, or is not known to have been. */
+  #exposed(judged: readonly JudgedFinding[]): Exposed {
+    const untracked = this.#totals.untracked.toJSON();
+    const unknown = this.#totals.unknown.toJSON();
+    const count = (key: 'e2big' | 'harmfulZeroAddress' | 'wrongAddress' | 'noQuery') =>
+      untracked[key] + unknown[key];
+    const e2big = count('e2big') > 0;
+    const lostDirtyPages =
+      count('harmfulZeroAddress') + count('wrongAddress') + count('noQuery') > 0;
+    const staleMappings = judged.some(
+      ({ finding }) => finding.rule === 'VTD005' && finding.mode === 'what-if',
+    );
+    const isExposed = e2big || lostDirtyPages || staleMappings;
+    return { e2big, lostDirtyPages, staleMappings, via: isExposed ? this.#via() : [] };
+  }
+
+  #via(): readonly Via[] {
+    const { profile } = this.session.machine;
+    const blocked = profile.migration === 'blocked';
+    // In 7.2 only a migration makes unmaps ask for dirty bits.
+    if (profile.version < versionNumber(8, 0)) return ['migration'];
+    return blocked ? ['dirty-rate', 'dirty-limit'] : ['migration', 'dirty-rate', 'dirty-limit'];
+  }
+
+  // --- Parts of the result ---------------------------------------------------------------------------
+
+  #model(): Model {
+    const { options, parameters, ram, version } = this.session.machine;
+    const size = (pages: number) => (pages < 0 ? null : hexPages(pages));
+    const layout = { source: ram.source, from: ram.from } as const;
+    const tracking = options.tracking;
+    return {
+      qemu: version.known,
+      hostPageSize: parameters.hostPageSize,
+      maxDirtyBitmapBytes: parameters.bitmapLimit,
+      awBits: parameters.awBits,
+      dmaEntryLimit: parameters.entryLimit,
+      ramSize: { value: size(ram.totalPages), ...layout },
+      below4g: { value: size(ram.belowPages), ...layout },
+      tracking: {
+        value: tracking,
+        source: tracking === 'from-trace' ? 'trace' : 'option',
+        from: tracking === 'from-trace' ? 'global_dirty_changed, migrate_set_state' : '--tracking',
+      },
+    };
+  }
+
+  #windows(): readonly TrackingWindow[] {
+    return this.session.machine.tracking.windows.map((window) => ({
+      firstLine: window.first.line,
+      lastLine: window.last?.line ?? null,
+      firstTime: window.first.time,
+      lastTime: window.last?.time ?? null,
+      by: DirtyTracking.causeOf(window),
+      unmaps: window.unmaps,
+    }));
+  }
+
+  #containers(): readonly Container[] {
+    const { attribution, containers } = this.session.machine;
+    return containers.map((container) => ({
+      id: container.id,
+      backend: {
+        value: container.backend,
+        source: container.backendSource,
+        from: container.backendFrom,
+      },
+      devices: attribution.inContainer(container).flatMap((space) => deviceOf(space) ?? []),
+      hostMappings: { now: container.host.size, peak: container.peak },
+    }));
+  }
+
+  #addressSpaces(): readonly AddressSpace[] {
+    return this.session.machine.attribution.spaces.map((space) => ({
+      device: deviceOf(space),
+      pasid: space.pasid,
+      container: space.container?.id ?? null,
+      domain: space.domain,
+      notifiers: space.lastNotifiers.map(({ start, end }) => ({
+        start: hex(start) as Hex,
+        end: hex(end) as Hex,
+      })),
+      shadow: { now: space.shadow.size, peak: space.shadow.peak },
+      stale: this.#staleOf(space),
+    }));
+  }
+
+  #staleOf(space: VtdAddressSpace): AddressSpace['stale'] {
+    const stale: AddressSpace['stale'][number][] = [];
+    if (space.container === null || space.container.staleCount === 0) return stale;
+    for (const { first, last, value, flags } of space.container.host) {
+      if ((flags & mappingFlag.stale) === 0) continue;
+      if (stale.length >= MOST_STALE) break;
+      const known = (flags & mappingFlag.addressUnknown) === 0;
+      stale.push({
+        iova: hexPages(first),
+        size: hexPages(last - first + 1),
+        gpa: known ? hexPages(value) : null,
+      });
+    }
+    return stale;
+  }
+
+  #listMappings(sink: RecordSink): void {
+    const { attribution, containers } = this.session.machine;
+    for (const container of containers) {
+      const spaces = attribution.inContainer(container);
+      for (const range of container.host) {
+        const owner = spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
+        const isShadowed = spaces.some((space) => space.shadow.hasNode(range.first, range.last));
+        sink.mapping(this.#mapping(range, container.id, owner, isShadowed ? 'both' : 'host'));
+      }
+    }
+    for (const space of attribution.spaces) {
+      for (const range of space.shadow) {
+        if (space.container?.holdsExactly(range.first, range.last) === true) continue;
+        sink.mapping(this.#mapping(range, space.container?.id ?? null, space, 'shadow'));
+      }
+    }
+  }
+
+  #mapping(
+    { first, last, value, flags }: { first: number; last: number; value: number; flags: number },
+    container: string | null,
+    space: VtdAddressSpace | null,
+    where: MappingRecord['in'],
+  ): MappingRecord {
+    const isTold = (flags & mappingFlag.unknown) === 0;
+    const read = (flags & permission.read) !== 0 ? 'r' : '';
+    const write = (flags & permission.write) !== 0 ? 'w' : '';
+    return {
+      session: this.#index,
+      container,
+      device: space === null ? null : deviceOf(space),
+      iova: hexPages(first),
+      size: hexPages(last - first + 1),
+      gpa: (flags & mappingFlag.addressUnknown) === 0 ? hexPages(value) : null,
+      perm: isTold ? read + write : null,
+      in: where,
+      stale: (flags & mappingFlag.stale) !== 0,
+    };
+  }
+}
+
+function deviceOf(space: VtdAddressSpace): string | null {
+  return space.bdf === null ? null : bdfText(space.bdf);
+}

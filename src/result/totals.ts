@@ -1,0 +1,149 @@
+import { PAGE_BYTES } from '../base/address.ts';
+import { PageRangeSet } from '../base/page-range-set.ts';
+import type { Unmap } from '../model/unmap.ts';
+import { E2BIG } from '../model/vfio-legacy.ts';
+import type { Hazards, Totals } from './types.ts';
+
+/** Counts of unmaps and their hazards, with the union of the guest memory at risk. */
+export class HazardCounts {
+  unmaps = 0;
+  e2big = 0;
+  zeroAddress = 0;
+  harmfulZeroAddress = 0;
+  wrongAddress = 0;
+  noQuery = 0;
+  readonly atRisk = new PageRangeSet();
+
+  count(unmap: Unmap, e2big: boolean): void {
+    this.unmaps += 1;
+    if (e2big) this.e2big += 1;
+    if (unmap.carriesZero) this.zeroAddress += 1;
+    if (unmap.harmfulZero) this.harmfulZeroAddress += 1;
+    if (unmap.wrongAddress) this.wrongAddress += 1;
+    if (unmap.noQuery) this.noQuery += 1;
+    for (let index = 0; index < unmap.riskCount; index += 1) {
+      this.atRisk.add(unmap.riskFirst(index), unmap.riskLast(index));
+    }
+  }
+
+  add(other: HazardCounts): void {
+    this.unmaps += other.unmaps;
+    this.e2big += other.e2big;
+    this.zeroAddress += other.zeroAddress;
+    this.harmfulZeroAddress += other.harmfulZeroAddress;
+    this.wrongAddress += other.wrongAddress;
+    this.noQuery += other.noQuery;
+    this.atRisk.addAll(other.atRisk);
+  }
+
+  /** True where any of them would have done harm. */
+  get hasHazard(): boolean {
+    return this.e2big + this.harmfulZeroAddress + this.wrongAddress + this.noQuery > 0;
+  }
+
+  toJSON(): Hazards {
+    return {
+      unmaps: this.unmaps,
+      e2big: this.e2big,
+      zeroAddress: this.zeroAddress,
+      harmfulZeroAddress: this.harmfulZeroAddress,
+      wrongAddress: this.wrongAddress,
+      noQuery: this.noQuery,
+      atRiskBytes: this.atRisk.pages * PAGE_BYTES,
+    };
+  }
+}
+
+/** The totals of a session. */
+export class SessionTotals {
+  readonly tracked = new HazardCounts();
+  readonly untracked = new HazardCounts();
+  readonly unknown = new HazardCounts();
+  /** Unmaps before the first line of the flag word, which may show that tracking had been off. */
+  readonly leading = new HazardCounts();
+  unmaps = 0;
+  walkUnmaps = 0;
+  failures = 0;
+  observedE2big = 0;
+  /** Tracked unmaps whose mappings were not certain. */
+  uncertainTracked = 0;
+
+  count(unmap: Unmap, isLeading: boolean): void {
+    this.unmaps += 1;
+    if (unmap.cause === 'page-walk' || unmap.cause === 'changed-translation') this.walkUnmaps += 1;
+    if (unmap.observed && unmap.errno !== 0) {
+      this.failures += 1;
+      if (unmap.errno === E2BIG) this.observedE2big += 1;
+    }
+    if (unmap.tracked === true) {
+      this.tracked.count(unmap, unmap.errno === E2BIG);
+      if (unmap.space?.uncertain === true || unmap.unknownMappings > 0) this.uncertainTracked += 1;
+    } else if (unmap.tracked === false) this.untracked.count(unmap, unmap.e2big);
+    else (isLeading ? this.leading : this.unknown).count(unmap, unmap.e2big);
+  }
+
+  /** Tracking had been off, or cannot be known, before the first line of the flag word. */
+  settleLeading(wasOff: boolean): void {
+    (wasOff ? this.untracked : this.unknown).add(this.leading);
+  }
+}
+
+function addHazards(a: Hazards, b: Hazards): Hazards {
+  return {
+    unmaps: a.unmaps + b.unmaps,
+    e2big: a.e2big + b.e2big,
+    zeroAddress: a.zeroAddress + b.zeroAddress,
+    harmfulZeroAddress: a.harmfulZeroAddress + b.harmfulZeroAddress,
+    wrongAddress: a.wrongAddress + b.wrongAddress,
+    noQuery: a.noQuery + b.noQuery,
+    // Guest memory of two VMs, or of two boots, has no union.
+    atRiskBytes: a.atRiskBytes + b.atRiskBytes,
+  };
+}
+
+const NO_HAZARDS: Hazards = {
+  unmaps: 0,
+  e2big: 0,
+  zeroAddress: 0,
+  harmfulZeroAddress: 0,
+  wrongAddress: 0,
+  noQuery: 0,
+  atRiskBytes: 0,
+};
+
+/** The totals of nothing. */
+export const NO_TOTALS: Totals = {
+  unmaps: 0,
+  wholeUnmaps: 0,
+  walkUnmaps: 0,
+  tracked: NO_HAZARDS,
+  untracked: NO_HAZARDS,
+  unknownTracking: NO_HAZARDS,
+  observed: { failures: 0, e2big: 0 },
+  hostMappings: { now: 0, peak: 0 },
+  shadowMappings: { now: 0, peak: 0 },
+};
+
+/** Totals of two sessions or traces; peaks are the higher of both. Associative. */
+export function addTotals(a: Totals, b: Totals): Totals {
+  return {
+    unmaps: a.unmaps + b.unmaps,
+    wholeUnmaps: a.wholeUnmaps + b.wholeUnmaps,
+    walkUnmaps: a.walkUnmaps + b.walkUnmaps,
+    tracked: addHazards(a.tracked, b.tracked),
+    untracked: addHazards(a.untracked, b.untracked),
+    unknownTracking: addHazards(a.unknownTracking, b.unknownTracking),
+    observed: {
+      failures: a.observed.failures + b.observed.failures,
+      e2big: a.observed.e2big + b.observed.e2big,
+    },
+    hostMappings: {
+      now: a.hostMappings.now + b.hostMappings.now,
+      peak: Math.max(a.hostMappings.peak, b.hostMappings.peak),
+    },
+    shadowMappings: {
+      now: a.shadowMappings.now + b.shadowMappings.now,
+      peak: Math.max(a.shadowMappings.peak, b.shadowMappings.peak),
+    },
+  };
+}
