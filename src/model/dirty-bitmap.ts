@@ -21,12 +21,13 @@ export function dirtyBitmapBytes(size: bigint, hostPageSize: number): bigint {
 }
 
 /**
- * The same for a size of whole 4 KiB pages, up to 2^52 of them, without bigints. The size of the
- * whole space wraps to none, as in QEMU.
+ * The same for a size of whole 4 KiB pages, up to 2^52 of them, without bigints. A size within one
+ * host page of the whole space wraps to none, as in QEMU.
  */
 export function dirtyBitmapBytesOfPages(pages: number, hostPageSize: number): number {
-  if (pages >= ALL_PAGES) return 0;
-  const hostPages = Math.ceil(pages / (hostPageSize / 4096));
+  const pagesEach = hostPageSize / 4096;
+  if (pages + pagesEach > ALL_PAGES) return 0;
+  const hostPages = Math.ceil(pages / pagesEach);
   return Math.ceil(hostPages / 64) * 8;
 }
 

@@ -58,6 +58,8 @@ export class Unmap {
   /** The highest page of ram_addr that would be marked, where that is past the end of RAM; else -1. */
   pastRamPage = -1;
   /** Guest page of the first mapping whose bits are misplaced; -1 if there is none. */
+  misplaced = -1;
+  /** Its page of ram_addr, which should have been marked; its guest page while the layout is unknown. */
   expected = -1;
   /** Mappings under it whose address or permissions the trace does not hold. */
   unknownMappings = 0;
@@ -155,7 +157,7 @@ export class Unmap {
         const markedAt = this.carried + (first - this.first);
         if (ram.ramPage(gpa) === markedAt) continue;
       }
-      if (this.expected < 0) this.expected = gpa;
+      if (this.misplaced < 0) this.#misplace(gpa, ram);
       this.#risk(gpa, gpa + (last - first));
     }
     const atRisk = this.#riskCount > 0 || this.unknownMappings > 0;
@@ -187,7 +189,7 @@ export class Unmap {
       this.writableMappings += 1;
       const gpa = nodes.value(index);
       if (ram.ramPage(gpa) === (carriesZero ? 0 : gpa)) continue;
-      if (this.expected < 0) this.expected = gpa;
+      if (this.misplaced < 0) this.#misplace(gpa, ram);
       this.#risk(gpa, gpa + (nodes.last(index) - nodes.first(index)));
     }
     if (this.#riskCount === 0) return;
@@ -203,6 +205,13 @@ export class Unmap {
     if (highest < 0) return;
     const marked = this.carried + (highest - this.first);
     if (marked >= ramPages) this.pastRamPage = marked;
+  }
+
+  /** Remembers the first mapping whose bits go elsewhere. */
+  #misplace(gpa: number, ram: RamLayout): void {
+    this.misplaced = gpa;
+    const page = ram.ramPage(gpa);
+    this.expected = Number.isNaN(page) ? gpa : page;
   }
 
   /** Adds guest pages to what is at risk; neighbours are joined. */
@@ -224,6 +233,7 @@ export class Unmap {
     this.wrongAddress = false;
     this.noQuery = false;
     this.pastRamPage = -1;
+    this.misplaced = -1;
     this.expected = -1;
     this.unknownMappings = 0;
     this.writableMappings = 0;

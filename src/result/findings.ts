@@ -52,6 +52,7 @@ class Group implements GroupView {
   errno: number | null = null;
   carried: Hex | null = null;
   expected: Hex | null = null;
+  misplaced: Hex | null = null;
   bitmapBytes: Hex | null = null;
   limitBytes: Hex | null = null;
   worstPages = -1;
@@ -250,6 +251,7 @@ export class Findings {
     group.domain = unmap.domain;
     group.carried = unmap.carried < 0 ? null : hexPages(unmap.carried);
     group.expected = unmap.expected < 0 ? null : hexPages(unmap.expected);
+    group.misplaced = unmap.misplaced < 0 ? null : hexPages(unmap.misplaced);
     group.bitmapBytes = hex(unmap.observedBitmapBytes || unmap.bitmapBytes) as Hex;
     group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
     group.errno = unmap.tracked === true ? unmap.errno : unmap.trackedErrno;

@@ -88,6 +88,7 @@ const grounds = {
     evidence: 'assumed',
     text: "limit of mappings: the module's default 65535; --dma-entry-limit would settle it",
   },
+  entryLimitOption: { evidence: 'assumed', text: 'limit of mappings: --dma-entry-limit' },
   lostInWindow: {
     evidence: 'assumed',
     text: 'lines of this tracking window are lost, so that its end may be among them',
@@ -233,6 +234,12 @@ function addMappings(basis: Basis, unmap: Unmap): void {
   else basis.add(unmap.cause === 'whole-unmap' ? 'deviceNamed' : 'deviceInferred');
   if (unmap.space?.uncertain === true) basis.add('uncertain');
   if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
+}
+
+/** Where the limit of a container's mappings comes from. */
+export function entryLimitGround(machine: Machine): GroundName {
+  const { source } = machine.parameters.entryLimit;
+  return source === 'option' ? 'entryLimitOption' : 'entryLimitDefault';
 }
 
 function addRam(basis: Basis, machine: Machine): void {

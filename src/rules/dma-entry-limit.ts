@@ -1,5 +1,5 @@
 import { ENOSPC } from '../model/vfio-legacy.ts';
-import { Basis } from './basis.ts';
+import { Basis, entryLimitGround } from './basis.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
 /** VTD008: host mappings reach the number that type1 accepts. */
@@ -13,12 +13,12 @@ export const dmaEntryLimit: Rule = {
   start: (machine, sink) => ({
     mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== ENOSPC) return;
-      const basis = new Basis().add(observed ? 'message' : 'entryLimitDefault');
+      const basis = new Basis().add(observed ? 'message' : entryLimitGround(machine));
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
       sink.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
     },
     entriesNearLimit(container, space, mark) {
-      const basis = new Basis().add('entryLimitDefault').add('emulated');
+      const basis = new Basis().add(entryLimitGround(machine)).add('emulated');
       const detail = `${container.host.size} of ${machine.parameters.entryLimit.value}`;
       sink.add({ mode: 'what-if', mark, basis, space, container, topic: 'near', detail });
     },

@@ -48,7 +48,10 @@ export interface GroupView {
   readonly bitmapBytes: string | null;
   readonly limitBytes: string | null;
   readonly carried: string | null;
+  /** The ram_addr that should have been marked. */
   readonly expected: string | null;
+  /** The guest address of the first mapping whose dirty bits go elsewhere. */
+  readonly misplaced: string | null;
   readonly errno: number | null;
   /** Sizes in words, e.g. `16 TiB`. */
   readonly sizeText: string;

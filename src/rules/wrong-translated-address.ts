@@ -16,15 +16,15 @@ export const wrongTranslatedAddress: Rule = {
       if (succeeds && unmap.wrongAddress) sink.unmap(unmap, mode, needs);
     },
   }),
-  message({ mode, count, cause, carried, expected, iova, atRiskText }) {
+  message({ mode, count, cause, carried, expected, misplaced, iova, atRiskText }) {
     const why =
       cause === 'changed-translation'
         ? 'the guest changed a translation in place, and QEMU sends the new address with the unmap of the old'
         : 'QEMU uses a guest-physical address as ram_addr, which differs above the hole under 4 GiB, or an address left in the page table';
     const lost = mode === 'what-if' ? 'would lose' : 'loses';
     return (
-      `${plural(count, 'unmap')}: ${why}. The first, at iova ${iova}, carries ${carried ?? 'another address'} for ` +
-      `guest address ${expected}. Migration ${lost} the dirty bits of ${atRiskText}.`
+      `${plural(count, 'unmap')}: ${why}. The first, at iova ${iova}, carries ${carried ?? 'another address'} where ` +
+      `${expected === misplaced ? '' : `ram_addr ${expected}, which is `}guest address ${misplaced}, is mapped. Migration ${lost} the dirty bits of ${atRiskText}.`
     );
   },
   fix: ({ cause }) =>

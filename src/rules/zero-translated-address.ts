@@ -16,14 +16,16 @@ export const zeroTranslatedAddress: Rule = {
       if (succeeds && unmap.harmfulZero) sink.unmap(unmap, mode, needs);
     },
   }),
-  message({ mode, count, cause, iova, expected, atRiskText }) {
+  message({ mode, count, cause, iova, misplaced, atRiskText }) {
     const from =
       cause === 'whole-unmap'
         ? 'QEMU unmaps a whole IOVA space in pieces that carry address 0'
         : 'the guest had cleared the page-table entry, and QEMU sends what is left in it, 0';
     const lost = mode === 'what-if' ? 'would lose' : 'loses';
     const where =
-      expected === null ? '' : `; the first, at iova ${iova}, belongs to guest address ${expected}`;
+      misplaced === null
+        ? ''
+        : `; the first, at iova ${iova}, belongs to guest address ${misplaced}`;
     return (
       `${plural(count, 'unmap')}: ${from}. QEMU marks pages from ram_addr 0 on as dirty instead of ` +
       `those that were mapped, and ${lost} the dirty bits of ${atRiskText}${where}.`

@@ -1,0 +1,47 @@
+import type { LineBlock } from './bytes/lines.ts';
+import { type ByteRange, readRange } from './bytes/ranges.ts';
+import { BatchWriter, type EventBatch } from './events/batch.ts';
+import type { LineDecoder, LineFormat } from './formats/format.ts';
+import { lineFormatNamed } from './formats/index.ts';
+
+/** Decodes blocks of lines into batches; one per thread and format, for its tables' sake. */
+export class BlockDecoder {
+  readonly #decoder: LineDecoder;
+  readonly #writer: BatchWriter;
+
+  constructor(format: LineFormat, expectedBytes: number) {
+    this.#decoder = format.decoder();
+    this.#writer = new BatchWriter(expectedBytes);
+  }
+
+  decode(block: LineBlock): EventBatch {
+    const lines = this.#decoder.decode(block.bytes, this.#writer);
+    const batch = this.#writer.finish(block.bytes, block.byteOffset, lines);
+    const isWhole = block.byteLength === block.bytes.length;
+    return isWhole ? batch : { ...batch, byteLength: block.byteLength };
+  }
+}
+
+/** Lines to decode: of a range of a file, or read elsewhere. */
+export type DecodeTask = { readonly format: string } & (
+  | { readonly path: string; readonly range: ByteRange }
+  | { readonly block: LineBlock }
+);
+
+/** The decoder of one thread, for tasks of any format. */
+export class TaskDecoder {
+  readonly #decoders = new Map<string, BlockDecoder>();
+
+  decode(task: DecodeTask): readonly EventBatch[] {
+    const blocks = 'block' in task ? [task.block] : readRange(task.path, task.range);
+    return blocks.map((block) => this.#decoderOf(task.format, block.bytes.length).decode(block));
+  }
+
+  #decoderOf(name: string, expectedBytes: number): BlockDecoder {
+    const known = this.#decoders.get(name);
+    if (known !== undefined) return known;
+    const decoder = new BlockDecoder(lineFormatNamed(name), expectedBytes);
+    this.#decoders.set(name, decoder);
+    return decoder;
+  }
+}

@@ -1,0 +1,123 @@
+import { fileURLToPath } from 'node:url';
+import { move, Piscina, transferableSymbol, valueSymbol } from 'piscina';
+import { type AnalyzeOptions, analyzeSource } from './analyze.ts';
+import { messageOf, TraceError } from './base/errors.ts';
+import { openSource } from './bytes/source.ts';
+import type { DecodeTask } from './decode.ts';
+import type { EventBatch } from './events/batch.ts';
+import { recognise } from './formats/index.ts';
+import type { Trace } from './result/types.ts';
+import { type PartPaths, type TableParts, TableWriter } from './tables.ts';
+
+/**
+ * Memory of a thread's heap at most. A trace that needs more, against all expectation, is one
+ * failed row and not the end of the run.
+ */
+const THREAD_HEAP_MIB = 2048;
+/** How long an idle thread is kept. */
+const IDLE_MILLISECONDS = 2000;
+
+/** A whole trace to analyse in a thread. */
+export interface AnalyzeTask {
+  readonly path: string;
+  readonly model: AnalyzeOptions['model'];
+  readonly parts: PartPaths;
+  readonly maxDecompressedBytes: number | null;
+}
+
+/** What became of it. Failures that are expected cross threads as data, since errors do not. */
+export type AnalyzeOutcome =
+  | { readonly ok: true; readonly trace: Trace; readonly tables: TableParts }
+  | { readonly ok: false; readonly error: string; readonly isForeign: boolean };
+
+/** Threads for decoding ranges of one large trace, and for analysing many small ones. */
+export class Pool {
+  readonly #pool: Piscina;
+  readonly #decoder: string;
+  readonly #analyzer: string;
+
+  constructor(threads: number) {
+    const fromSource = import.meta.url.endsWith('.ts');
+    const worker = (name: string) =>
+      fileURLToPath(new URL(`../workers/${name}.${fromSource ? 'ts' : 'js'}`, import.meta.url));
+    this.#decoder = worker('decode');
+    this.#analyzer = worker('analyze');
+    this.#pool = new Piscina({
+      filename: this.#decoder,
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: IDLE_MILLISECONDS,
+      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB },
+      ...(fromSource && { execArgv: ['--import', 'tsx'] }),
+    });
+  }
+
+  /** Decodes a range or block in a thread. */
+  async decode(task: DecodeTask, signal?: AbortSignal): Promise<readonly EventBatch[]> {
+    const options = { filename: this.#decoder, ...(signal !== undefined && { signal }) };
+    return (await this.#pool.run(task, options)) as readonly EventBatch[];
+  }
+
+  /** Analyses a whole trace in a thread; a thread that dies is an outcome too. */
+  async analyze(task: AnalyzeTask, signal?: AbortSignal): Promise<AnalyzeOutcome> {
+    const options = { filename: this.#analyzer, ...(signal !== undefined && { signal }) };
+    try {
+      return (await this.#pool.run(task, options)) as AnalyzeOutcome;
+    } catch (thrown) {
+      if (signal?.aborted === true) throw thrown;
+      return { ok: false, error: `internal error: ${messageOf(thrown)}`, isForeign: false };
+    }
+  }
+
+  /** Stops all threads, whatever they are doing. */
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+/** Analyses a trace in this thread and turns what can be expected to go wrong into data. */
+export async function analyzeTask(
+  task: AnalyzeTask,
+  onProgress?: (bytes: number) => void,
+  signal?: AbortSignal,
+): Promise<AnalyzeOutcome> {
+  const tables = new TableWriter(task.parts);
+  let isForeign = false;
+  try {
+    const { maxDecompressedBytes, model, path } = task;
+    const source = await openSource(path, { maxDecompressedBytes });
+    isForeign = true;
+    const format = recognise(path, source.head);
+    isForeign = false;
+    const progress = (bytes: number) => {
+      signal?.throwIfAborted();
+      onProgress?.(bytes);
+    };
+    const options = { model, sink: tables, onProgress: progress };
+    const trace = await analyzeSource(source, format, options);
+    return { ok: true, trace, tables: tables.finish() };
+  } catch (thrown) {
+    tables.discard();
+    if (thrown instanceof TraceError) return { ok: false, error: thrown.message, isForeign };
+    throw thrown;
+  }
+}
+
+/** Batches as a thread returns them: their buffers are handed over, not copied. */
+export function handOver(decoded: readonly EventBatch[]): unknown {
+  const batches = decoded.map(withOwnSource);
+  const views = batches.flatMap(({ words, text, source }) => [words, text, source]);
+  return move({
+    [transferableSymbol]: [...new Set(views.map((view) => view.buffer))],
+    [valueSymbol]: batches,
+  } as unknown as Parameters<typeof move>[0]);
+}
+
+/** Bytes of a batch that are cheaper to copy than to hand over. */
+const SMALL_BYTES = 64 * 1024;
+
+/** A batch whose source is in a buffer of its own. */
+function withOwnSource(batch: EventBatch): EventBatch {
+  if (batch.source.length >= SMALL_BYTES) return batch;
+  return { ...batch, source: Uint8Array.from(batch.source) };
+}

@@ -1,0 +1,175 @@
+import { type Verdict, worse } from './base/vocabulary.ts';
+import { BatchCursor, type EventBatch, NO_TIME } from './events/batch.ts';
+import { kindOf, type LossKind } from './events/catalogue.ts';
+import type { Mark } from './model/dirty-tracking.ts';
+import { timeText } from './model/machine.ts';
+import type { SessionOptions } from './model/session.ts';
+import { Excerpts } from './result/excerpts.ts';
+import { joinExposed } from './result/result.ts';
+import { type RecordSink, SessionRecorder } from './result/session-recorder.ts';
+import { addTotals, NO_TOTALS } from './result/totals.ts';
+import type { Clock, Loss, Session, Trace } from './result/types.ts';
+
+const SESSION_START = kindOf('session:start');
+
+/** What the source of a trace tells of it. */
+export interface TraceDescription {
+  readonly path: string;
+  readonly format: string;
+  readonly compression: string;
+  readonly clock: Clock;
+}
+
+/** Something that was lost before a line could be read: truncated input, for one. */
+export interface InputLoss {
+  readonly kind: LossKind;
+  readonly detail: string;
+}
+
+/**
+ * The replay of one trace: takes its batches in order, gives each boot a session, and makes the
+ * result. Everything in it that has a state is here and below; decoding has none.
+ */
+export class TraceReplay {
+  readonly #options: SessionOptions;
+  readonly #sink: RecordSink | null;
+  readonly #excerpts = new Excerpts();
+  readonly #recorders: SessionRecorder[] = [];
+  #current: SessionRecorder | null = null;
+  readonly #losses = new Map<LossKind, Loss>();
+  readonly #skipped = new Map<string, number>();
+  #lines = 0;
+  #bytes = 0;
+  #events = 0;
+  #skippedEvents = 0;
+  #firstTime: string | null = null;
+  #lastSeconds = 0;
+  #lastNanoseconds: number = NO_TIME;
+  #backwards: Mark | null = null;
+
+  constructor(options: SessionOptions, sink: RecordSink | null) {
+    this.#options = options;
+    this.#sink = sink;
+  }
+
+  /** Lines so far. */
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /** Replays a batch; batches come in the order of the trace, without holes. */
+  consume(batch: EventBatch): void {
+    this.#excerpts.feed(batch);
+    const cursor = new BatchCursor(batch, this.#lines);
+    while (cursor.next()) this.#apply(cursor);
+    this.#lines += batch.lines;
+    this.#bytes = batch.byteOffset + batch.byteLength;
+    this.#events += batch.traceEvents;
+    for (const [name, count] of Object.entries(batch.skipped)) {
+      this.#skipped.set(name, (this.#skipped.get(name) ?? 0) + count);
+      this.#skippedEvents += count;
+    }
+  }
+
+  /** The result of the trace. `losses`: what its source could not deliver. */
+  finish(description: TraceDescription, losses: readonly InputLoss[]): Trace {
+    this.#current?.finish(this.#bytes);
+    this.#excerpts.finish();
+    for (const { kind, detail } of losses) {
+      const end = { line: this.#lines, byteOffset: this.#bytes, time: null };
+      this.#lose(kind, 1, end, detail);
+    }
+    const sessions = this.#recorders.map((recorder) => recorder.result());
+    const reasons = this.#reasons(sessions, losses);
+    return {
+      path: description.path,
+      format: description.format,
+      compression: description.compression,
+      bytes: this.#bytes,
+      lines: this.#lines,
+      events: this.#events + this.#skippedEvents,
+      skippedEvents: Object.fromEntries([...this.#skipped].sort(byName)),
+      losses: [...this.#losses.values()],
+      time: {
+        clock: this.#firstTime === null ? 'none' : description.clock,
+        first: this.#firstTime,
+        last: timeText(this.#lastSeconds, this.#lastNanoseconds),
+      },
+      verdict: verdictOf(sessions, reasons),
+      exposed: joinExposed(sessions.map((session) => session.exposed)),
+      reasons,
+      totals: sessions.map((session) => session.totals).reduce(addTotals, NO_TOTALS),
+      sessions,
+    };
+  }
+
+  #apply(cursor: BatchCursor): void {
+    if (cursor.nanoseconds !== NO_TIME) this.#clock(cursor);
+    if (cursor.kind === SESSION_START) this.#end(cursor.byteOffset);
+    this.#recorder().apply(cursor);
+  }
+
+  #recorder(): SessionRecorder {
+    if (this.#current !== null) return this.#current;
+    const recorder = new SessionRecorder(
+      this.#options,
+      this.#recorders.length,
+      this.#excerpts,
+      this.#sink,
+      (kind, count, mark, detail) => this.#lose(kind, count, mark, detail),
+    );
+    this.#recorders.push(recorder);
+    this.#current = recorder;
+    return recorder;
+  }
+
+  #end(byteOffset: number): void {
+    this.#current?.finish(byteOffset);
+    this.#current = null;
+  }
+
+  #clock(cursor: BatchCursor): void {
+    const { seconds, nanoseconds } = cursor;
+    if (this.#firstTime === null) this.#firstTime = timeText(seconds, nanoseconds);
+    // Threads race by microseconds; a second and more is a clock that was set back.
+    else if (seconds + 1 < this.#lastSeconds && this.#backwards === null) {
+      this.#backwards = { line: cursor.line, byteOffset: cursor.byteOffset, time: null };
+    }
+    this.#lastSeconds = seconds;
+    this.#lastNanoseconds = nanoseconds;
+  }
+
+  #lose(kind: LossKind, count: number, mark: Mark, detail: string): void {
+    const known = this.#losses.get(kind);
+    this.#losses.set(kind, {
+      kind,
+      count: (known?.count ?? 0) + count,
+      line: known?.line ?? mark.line,
+      byteOffset: known?.byteOffset ?? mark.byteOffset,
+      detail: known?.detail ?? detail,
+    });
+  }
+
+  #reasons(sessions: readonly Session[], losses: readonly InputLoss[]): readonly string[] {
+    const reasons = losses.map(({ detail }) => detail);
+    if (sessions.length === 0) reasons.push('no VT-d or VFIO event in the trace');
+    if (this.#backwards !== null) {
+      reasons.push(`the clock is set back at line ${this.#backwards.line}: times are not in order`);
+    }
+    const several = sessions.length > 1;
+    for (const [index, session] of sessions.entries()) {
+      const prefix = several ? `session ${index + 1}: ` : '';
+      for (const reason of session.reasons) reasons.push(prefix + reason);
+    }
+    return reasons;
+  }
+}
+
+function byName([a]: readonly [string, number], [b]: readonly [string, number]): number {
+  return a < b ? -1 : 1;
+}
+
+function verdictOf(sessions: readonly Session[], reasons: readonly string[]): Verdict {
+  const floor: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
+  return sessions.reduce((verdict: Verdict, session) => worse(verdict, session.verdict), floor);
+}

@@ -1,0 +1,295 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import pMap, { pMapIterable } from 'p-map';
+import { type AnalyzeOptions, batchesOf, finishTrace, replayOf } from './analyze.ts';
+import { TraceError } from './base/errors.ts';
+import { LineBlocks } from './bytes/lines.ts';
+import { rangesOf } from './bytes/ranges.ts';
+import { type OpenSource, openSource } from './bytes/source.ts';
+import type { DecodeTask } from './decode.ts';
+import type { EventBatch } from './events/batch.ts';
+import type { LineFormat, TraceFormat } from './formats/format.ts';
+import { recognise } from './formats/index.ts';
+import { findInputs, type Input } from './inputs.ts';
+import { type AnalyzeOutcome, analyzeTask, Pool } from './pool.ts';
+import { failedTrace, resultOf } from './result/result.ts';
+import type { Result, Trace } from './result/types.ts';
+import { joinParts, type PartPaths, type TableParts, TableWriter } from './tables.ts';
+
+/** Bytes of one range of a large trace: small enough that few in flight stay small together. */
+const RANGE_BYTES = 2 * 1024 * 1024;
+/** From here on a trace is decoded by several threads; below, starting them takes longer. */
+const LARGE_BYTES = 16 * 1024 * 1024;
+/** Decoded ranges that may wait for the replay, per thread. */
+const AHEAD = 2;
+
+/** What a run is to do. */
+export interface RunOptions {
+  /** Files, directories, globs, `@list`, `-`. */
+  readonly inputs: readonly string[];
+  readonly model: AnalyzeOptions['model'];
+  /** Threads; default: as many as the machine runs at once. */
+  readonly jobs?: number;
+  /** Files for the tables of unmaps and of mappings. */
+  readonly unmaps?: string | null;
+  readonly mappings?: string | null;
+  readonly maxDecompressedBytes?: number | null;
+  readonly stdin?: AsyncIterable<Uint8Array>;
+  /** Bytes of a range of a large trace; for tests. */
+  readonly rangeBytes?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** How far a run is. */
+export interface Progress {
+  readonly bytes: number;
+  /** Null while some input has no size. */
+  readonly totalBytes: number | null;
+  readonly traces: number;
+  readonly totalTraces: number;
+}
+
+/** A trace that has been dealt with; null: found in a directory, and none. */
+type Done = { readonly trace: Trace; readonly tables: TableParts | null } | null;
+
+/**
+ * Analyses traces and returns their results in the order of the inputs, whatever the number of
+ * threads. A trace that cannot be analysed is a result with its reason.
+ *
+ * @throws UsageError where an output cannot be written, or a list of inputs not be read.
+ */
+export async function run(options: RunOptions): Promise<Result> {
+  return new Run(options).result();
+}
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #jobs: number;
+  #pool: Pool | null = null;
+  readonly #partFolder: string;
+  readonly #read = new Map<number, number>();
+  #traces = 0;
+  #totalTraces = 0;
+  #totalBytes: number | null = 0;
+
+  constructor(options: RunOptions) {
+    this.#options = options;
+    this.#jobs = Math.max(1, options.jobs ?? availableParallelism());
+    const table = options.unmaps ?? options.mappings ?? null;
+    // Beside the table, so that a part can be as large as it.
+    this.#partFolder =
+      table === null
+        ? ''
+        : mkdtempSync(join(dirname(table) || tmpdir(), `.vtdscope-${randomUUID().slice(0, 8)}-`));
+  }
+
+  async result(): Promise<Result> {
+    try {
+      const { traces, bad } = await findInputs(this.#options.inputs);
+      this.#totalTraces = traces.length;
+      this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
+      const done = await this.#all(traces);
+      const good = done.filter((one) => one !== null);
+      await this.#joinTables(good);
+      const failed = bad.map(({ path, error }) => failedTrace(path, `${path}: ${error}`));
+      return resultOf([...good.map(({ trace }) => trace), ...failed]);
+    } finally {
+      await this.#pool?.close();
+      if (this.#partFolder !== '') rmSync(this.#partFolder, { recursive: true, force: true });
+    }
+  }
+
+  async #all(inputs: readonly Input[]): Promise<readonly Done[]> {
+    const [only] = inputs;
+    if (inputs.length === 1 && only !== undefined) return [await this.#oneLarge(only, 0)];
+    const isLarge = (input: Input) => input.bytes === null || input.bytes >= LARGE_BYTES * 4;
+    const results: Done[] = inputs.map(() => null);
+    const numbered = inputs.map((input, index) => ({ input, index }));
+    // Large ones one after the other, each over all threads; small ones side by side beside them.
+    const large = async () => {
+      for (const { input, index } of numbered.filter(({ input }) => isLarge(input))) {
+        results[index] = await this.#oneLarge(input, index);
+      }
+    };
+    const small = pMap(
+      numbered.filter(({ input }) => !isLarge(input)),
+      async ({ input, index }) => {
+        results[index] = await this.#oneSmall(input, index);
+      },
+      { concurrency: this.#jobs },
+    );
+    await Promise.all([large(), small]);
+    return results;
+  }
+
+  /** One task for a thread, or this one where there is only one. */
+  async #oneSmall(input: Input, index: number): Promise<Done> {
+    this.#options.signal?.throwIfAborted();
+    const task = {
+      path: input.path,
+      model: this.#options.model,
+      parts: this.#partsOf(index),
+      maxDecompressedBytes: this.#options.maxDecompressedBytes ?? null,
+    };
+    const outcome =
+      this.#jobs > 1
+        ? await this.#threads.analyze(task, this.#options.signal)
+        : await this.#guarded(() =>
+            analyzeTask(task, (bytes) => this.#progress(index, bytes), this.#options.signal),
+          );
+    return this.#done(input, index, outcome);
+  }
+
+  /** One trace replayed here, decoded by the threads where that pays. */
+  async #oneLarge(input: Input, index: number): Promise<Done> {
+    const outcome = await this.#guarded(() => this.#replay(input, index));
+    return this.#done(input, index, outcome);
+  }
+
+  async #guarded(act: () => Promise<AnalyzeOutcome>): Promise<AnalyzeOutcome> {
+    try {
+      return await act();
+    } catch (thrown) {
+      if (this.#options.signal?.aborted === true) throw thrown;
+      if (!(thrown instanceof Error)) throw thrown;
+      return {
+        ok: false,
+        error: `internal error: ${thrown.stack ?? thrown.message}`,
+        isForeign: false,
+      };
+    }
+  }
+
+  async #replay(input: Input, index: number): Promise<AnalyzeOutcome> {
+    const { stdin, maxDecompressedBytes = null, model } = this.#options;
+    const tables = new TableWriter(this.#partsOf(index));
+    let isForeign = false;
+    try {
+      const source = await openSource(input.path, {
+        maxDecompressedBytes,
+        ...(stdin !== undefined && { stdin }),
+      });
+      isForeign = true;
+      const format = recognise(input.path, source.head);
+      isForeign = false;
+      const replay = replayOf(format, { model, sink: tables });
+      for await (const batch of this.#batches(source, format)) {
+        this.#options.signal?.throwIfAborted();
+        replay.consume(batch);
+        this.#progress(index, source.rangeSize === null ? source.readBytes() : batch.byteOffset);
+      }
+      return { ok: true, trace: finishTrace(replay, source, format), tables: tables.finish() };
+    } catch (thrown) {
+      tables.discard();
+      if (thrown instanceof TraceError) return { ok: false, error: thrown.message, isForeign };
+      throw thrown;
+    }
+  }
+
+  /** The batches of a trace in order, decoded side by side where it is large enough. */
+  #batches(source: OpenSource, format: TraceFormat): AsyncIterable<EventBatch> {
+    const rangeBytes = this.#options.rangeBytes ?? RANGE_BYTES;
+    const isForced = this.#options.rangeBytes !== undefined;
+    if (format.kind !== 'lines' || (this.#jobs === 1 && !isForced))
+      return batchesOf(source, format);
+    if (source.rangeSize !== null) {
+      if (source.rangeSize < LARGE_BYTES && !isForced) return batchesOf(source, format);
+      return this.#inThreads(rangeTasks(source.path, source.rangeSize, rangeBytes, format));
+    }
+    const isSmall = source.inputBytes !== null && source.inputBytes < LARGE_BYTES / 8;
+    return isSmall ? batchesOf(source, format) : this.#inThreads(blockTasks(source, format));
+  }
+
+  /** Decodes tasks in threads; a bounded number is under way or waiting. */
+  async *#inThreads(
+    tasks: Iterable<DecodeTask> | AsyncIterable<DecodeTask>,
+  ): AsyncGenerator<EventBatch> {
+    const decode = (task: DecodeTask) => this.#threads.decode(task, this.#options.signal);
+    const limits = { concurrency: this.#jobs, backpressure: this.#jobs * AHEAD };
+    for await (const batches of pMapIterable(tasks, decode, limits)) yield* batches;
+  }
+
+  get #threads(): Pool {
+    this.#pool ??= new Pool(this.#jobs);
+    return this.#pool;
+  }
+
+  #done({ path, isFound }: Input, index: number, outcome: AnalyzeOutcome): Done {
+    this.#traces += 1;
+    this.#progress(index, 0);
+    if (outcome.ok) return outcome;
+    if (outcome.isForeign && isFound) return null;
+    return { trace: failedTrace(path, outcome.error), tables: null };
+  }
+
+  #partsOf(index: number): PartPaths {
+    const { unmaps, mappings } = this.#options;
+    const part = (kind: string) => join(this.#partFolder, `${kind}-${index}`);
+    return {
+      unmaps: unmaps === undefined || unmaps === null ? null : part('unmaps'),
+      mappings: mappings === undefined || mappings === null ? null : part('mappings'),
+    };
+  }
+
+  async #joinTables(done: readonly NonNullable<Done>[]): Promise<void> {
+    const { unmaps, mappings } = this.#options;
+    const withTables = done.filter(({ tables }) => tables !== null);
+    const names = done.length > 1 ? withTables.map(({ trace }) => trace.path) : null;
+    for (const [path, key] of [
+      [unmaps, 'unmaps'],
+      [mappings, 'mappings'],
+    ] as const) {
+      if (path === undefined || path === null) continue;
+      const parts = withTables.map(({ tables }) => ({
+        part: tables?.[key] ?? '',
+        leading: key === 'unmaps' ? (tables?.leading ?? []) : [],
+      }));
+      await joinParts(path, parts, names);
+    }
+  }
+
+  #progress(index: number, bytes: number): void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined) return;
+    if (bytes > 0) this.#read.set(index, bytes);
+    let sum = 0;
+    for (const read of this.#read.values()) sum += read;
+    onProgress({
+      bytes: sum,
+      totalBytes: this.#totalBytes,
+      traces: this.#traces,
+      totalTraces: this.#totalTraces,
+    });
+  }
+}
+
+function* rangeTasks(
+  path: string,
+  size: number,
+  rangeBytes: number,
+  format: LineFormat,
+): Generator<DecodeTask> {
+  for (const range of rangesOf(size, rangeBytes)) yield { format: format.name, path, range };
+}
+
+/** A stream that only comes in order is cut here and decoded elsewhere. */
+async function* blockTasks(source: OpenSource, format: LineFormat): AsyncGenerator<DecodeTask> {
+  const blocks = new LineBlocks();
+  for await (const chunk of source.chunks()) {
+    for (const block of blocks.push(chunk)) yield { format: format.name, block };
+  }
+  const last = blocks.end();
+  if (last !== null) yield { format: format.name, block: last };
+}
+
+function sumOf(sizes: readonly (number | null)[]): number | null {
+  let sum = 0;
+  for (const size of sizes) {
+    if (size === null) return null;
+    sum += size;
+  }
+  return sum;
+}

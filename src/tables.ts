@@ -1,0 +1,215 @@
+import { closeSync, createReadStream, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { hexOfPages } from './base/address.ts';
+import { messageOf, UsageError } from './base/errors.ts';
+import { LineBlocks } from './bytes/lines.ts';
+import { timeText } from './model/machine.ts';
+import type { Unmap } from './model/unmap.ts';
+import { bdfText } from './model/vtd-address-space.ts';
+import type { RecordSink } from './result/session-recorder.ts';
+import type { MappingRecord, Mode } from './result/types.ts';
+
+/** Text gathered before it is written. */
+const BUFFER_CHARACTERS = 256 * 1024;
+
+/** A file that is written beside its place and takes it only when it is complete. */
+export class NewFile {
+  readonly path: string;
+  readonly #partial: string;
+  #file: number | null;
+  #buffer = '';
+  /** Bytes written and buffered so far; the text is ASCII but for what users name. */
+  bytes = 0;
+
+  /** @throws UsageError if the file cannot be made there. */
+  constructor(path: string) {
+    this.path = path;
+    this.#partial = `${path}.${process.pid}.partial`;
+    try {
+      this.#file = openSync(this.#partial, 'w');
+    } catch (thrown) {
+      throw new UsageError(`${path}: cannot be written: ${messageOf(thrown)}`);
+    }
+  }
+
+  write(text: string): void {
+    this.#buffer += text;
+    this.bytes += text.length;
+    if (this.#buffer.length >= BUFFER_CHARACTERS) this.#flush();
+  }
+
+  /** The file is complete: puts it in its place. */
+  finish(): void {
+    this.#close();
+    renameSync(this.#partial, this.path);
+  }
+
+  /** Takes away what was written. */
+  discard(): void {
+    this.#buffer = '';
+    this.#close();
+    rmSync(this.#partial, { force: true });
+  }
+
+  #flush(): void {
+    if (this.#file !== null && this.#buffer !== '') writeSync(this.#file, this.#buffer);
+    this.#buffer = '';
+  }
+
+  #close(): void {
+    if (this.#file === null) return;
+    this.#flush();
+    closeSync(this.#file);
+    this.#file = null;
+  }
+}
+
+/** Bytes of a table in which unmaps wait to hear whether tracking had been off. */
+interface LeadingStretch {
+  readonly from: number;
+  to: number;
+  wasOff: boolean;
+}
+
+/** The tables of one trace, written while it is replayed. Plain data, so that it can cross threads. */
+export interface TableParts {
+  readonly unmaps: string | null;
+  readonly mappings: string | null;
+  readonly leading: readonly LeadingStretch[];
+}
+
+/** Where the parts of one trace go. */
+export interface PartPaths {
+  readonly unmaps: string | null;
+  readonly mappings: string | null;
+}
+
+/** Writes the tables of one trace: unmaps in the order of the trace, mappings at the end. */
+export class TableWriter implements RecordSink {
+  readonly #unmaps: NewFile | null;
+  readonly #mappings: NewFile | null;
+  readonly #leading = new Map<number, LeadingStretch>();
+
+  constructor(paths: PartPaths) {
+    this.#unmaps = paths.unmaps === null ? null : new NewFile(paths.unmaps);
+    this.#mappings = paths.mappings === null ? null : new NewFile(paths.mappings);
+  }
+
+  unmap(unmap: Unmap, session: number, mode: Mode | null, isLeading: boolean): void {
+    const file = this.#unmaps;
+    if (file === null) return;
+    const from = file.bytes;
+    file.write(unmapLine(unmap, session, mode));
+    if (!isLeading) return;
+    const stretch = this.#leading.get(session);
+    if (stretch === undefined) this.#leading.set(session, { from, to: file.bytes, wasOff: false });
+    else stretch.to = file.bytes;
+  }
+
+  settleLeading(session: number, wasOff: boolean): void {
+    const stretch = this.#leading.get(session);
+    if (stretch !== undefined) stretch.wasOff = wasOff;
+  }
+
+  mapping(record: MappingRecord): void {
+    this.#mappings?.write(`${JSON.stringify(record)}\n`);
+  }
+
+  finish(): TableParts {
+    this.#unmaps?.finish();
+    this.#mappings?.finish();
+    return {
+      unmaps: this.#unmaps?.path ?? null,
+      mappings: this.#mappings?.path ?? null,
+      leading: [...this.#leading.values()].filter(({ wasOff }) => wasOff),
+    };
+  }
+
+  discard(): void {
+    this.#unmaps?.discard();
+    this.#mappings?.discard();
+  }
+}
+
+const TRACKING_UNKNOWN = '"tracked":null,"query":null';
+const TRACKING_OFF = '"tracked":false,"query":"none"';
+
+/** One line of the table of unmaps, written by hand: a trace may have millions. */
+function unmapLine(unmap: Unmap, session: number, mode: Mode | null): string {
+  const time = timeText(unmap.seconds, unmap.nanoseconds);
+  const bdf = unmap.space?.bdf ?? null;
+  const { container } = unmap;
+  let risk = '';
+  for (let index = 0; index < unmap.riskCount; index += 1) {
+    const first = unmap.riskFirst(index);
+    const pages = unmap.riskLast(index) - first + 1;
+    risk += `${index === 0 ? '' : ','}["${hexOfPages(first)}","${hexOfPages(pages)}"]`;
+  }
+  return (
+    `{"line":${unmap.line},"time":${time === null ? 'null' : `"${time}"`},"session":${session},` +
+    `"device":${bdf === null ? 'null' : `"${bdfText(bdf)}"`},` +
+    `"container":${container === null ? 'null' : `"${container.id}"`},"domain":${unmap.domain},` +
+    `"cause":"${unmap.cause}","iova":"${hexOfPages(unmap.first)}",` +
+    `"size":"${hexOfPages(unmap.last - unmap.first + 1)}","tracked":${unmap.tracked},` +
+    `"query":${unmap.query === null ? 'null' : `"${unmap.query}"`},` +
+    `"carriedAddress":${unmap.carried < 0 ? 'null' : `"${hexOfPages(unmap.carried)}"`},` +
+    `"bitmapBytes":"0x${unmap.bitmapBytes.toString(16)}","errno":${unmap.errno},` +
+    `"mode":${mode === null ? 'null' : `"${mode}"`},"atRisk":[${risk}]}\n`
+  );
+}
+
+/**
+ * Joins the parts of several traces into one table and takes them away. `traces`: names to add to
+ * each line where there is more than one trace.
+ */
+export async function joinParts(
+  path: string,
+  parts: readonly { readonly part: string; readonly leading: readonly LeadingStretch[] }[],
+  traces: readonly string[] | null,
+): Promise<void> {
+  const table = new NewFile(path);
+  try {
+    for (const [index, { part, leading }] of parts.entries()) {
+      const suffix = traces === null ? null : `,"trace":${JSON.stringify(traces[index])}}`;
+      await copyPart(part, leading, suffix, table);
+    }
+    table.finish();
+  } catch (thrown) {
+    table.discard();
+    throw thrown;
+  } finally {
+    for (const { part } of parts) rmSync(part, { force: true });
+  }
+}
+
+async function copyPart(
+  part: string,
+  leading: readonly LeadingStretch[],
+  suffix: string | null,
+  table: NewFile,
+): Promise<void> {
+  const blocks = new LineBlocks();
+  for await (const chunk of createReadStream(part, { highWaterMark: BUFFER_CHARACTERS })) {
+    for (const { bytes, byteOffset } of blocks.push(chunk as Buffer)) {
+      const text = Buffer.from(bytes).toString('latin1');
+      const end = byteOffset + bytes.length;
+      const isTouched = leading.some(({ from, to }) => from < end && to > byteOffset);
+      table.write(isTouched || suffix !== null ? rewrite(text, byteOffset, leading, suffix) : text);
+    }
+  }
+}
+
+function rewrite(
+  text: string,
+  offset: number,
+  leading: readonly LeadingStretch[],
+  suffix: string | null,
+): string {
+  let at = offset;
+  return text.replace(/[^\n]*\n/g, (line) => {
+    const from = at;
+    at += line.length;
+    const wasOff = leading.some((stretch) => from >= stretch.from && from < stretch.to);
+    const settled = wasOff ? line.replace(TRACKING_UNKNOWN, TRACKING_OFF) : line;
+    return suffix === null ? settled : `${settled.slice(0, -2)}${suffix}\n`;
+  });
+}

@@ -1,0 +1,3 @@
+import { type AnalyzeTask, analyzeTask } from '../src/pool.ts';
+
+export default (task: AnalyzeTask) => analyzeTask(task);

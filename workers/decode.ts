@@ -1,0 +1,6 @@
+import { type DecodeTask, TaskDecoder } from '../src/decode.ts';
+import { handOver } from '../src/pool.ts';
+
+const decoder = new TaskDecoder();
+
+export default (task: DecodeTask) => handOver(decoder.decode(task));
