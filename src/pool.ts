@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { move, Piscina, transferableSymbol, valueSymbol } from 'piscina';
 import { type AnalyzeOptions, analyzeSource } from './analyze.ts';
-import { messageOf, TraceError } from './base/errors.ts';
+import { placedMessageOf, TraceError } from './base/errors.ts';
 import { openSource } from './bytes/source.ts';
 import type { DecodeTask } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
@@ -65,7 +65,7 @@ export class Pool {
       return (await this.#pool.run(task, options)) as AnalyzeOutcome;
     } catch (thrown) {
       if (signal?.aborted === true) throw thrown;
-      return { ok: false, error: `internal error: ${messageOf(thrown)}`, isForeign: false };
+      return { ok: false, error: `internal error: ${placedMessageOf(thrown)}`, isForeign: false };
     }
   }
 

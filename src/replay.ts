@@ -79,8 +79,9 @@ export class TraceReplay {
       const end = { line: this.#lines, byteOffset: this.#bytes, time: null };
       this.#lose(kind, 1, end, detail);
     }
+    const isEmpty = this.#lines === 0 && losses.length === 0;
     const sessions = this.#recorders.map((recorder) => recorder.result());
-    const reasons = this.#reasons(sessions, losses);
+    const reasons = isEmpty ? ['the trace is empty'] : this.#reasons(sessions, losses);
     return {
       path: description.path,
       format: description.format,

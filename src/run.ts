@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pMap, { pMapIterable } from 'p-map';
 import { type AnalyzeOptions, batchesOf, finishTrace, replayOf } from './analyze.ts';
-import { TraceError } from './base/errors.ts';
+import { messageOf, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
 import { LineBlocks } from './bytes/lines.ts';
 import { rangesOf } from './bytes/ranges.ts';
 import { type OpenSource, openSource } from './bytes/source.ts';
@@ -16,7 +16,14 @@ import { findInputs, type Input } from './inputs.ts';
 import { type AnalyzeOutcome, analyzeTask, Pool } from './pool.ts';
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
-import { joinParts, type PartPaths, type TableParts, TableWriter } from './tables.ts';
+import {
+  isDevice,
+  joinParts,
+  NewFile,
+  type PartPaths,
+  type TableParts,
+  TableWriter,
+} from './tables.ts';
 
 /** Bytes of one range of a large trace: small enough that few in flight stay small together. */
 const RANGE_BYTES = 2 * 1024 * 1024;
@@ -25,11 +32,24 @@ const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
 const AHEAD = 2;
 
+/** A model that is told nothing. */
+const FROM_TRACE: AnalyzeOptions['model'] = {
+  qemu: null,
+  backend: null,
+  hostPageSize: null,
+  bitmapLimit: null,
+  awBits: null,
+  entryLimit: null,
+  ram: null,
+  tracking: 'from-trace',
+};
+
 /** What a run is to do. */
 export interface RunOptions {
   /** Files, directories, globs, `@list`, `-`. */
   readonly inputs: readonly string[];
-  readonly model: AnalyzeOptions['model'];
+  /** What the model is told; what it is not told, it finds in the trace. */
+  readonly model?: Partial<AnalyzeOptions['model']>;
   /** Threads; default: as many as the machine runs at once. */
   readonly jobs?: number;
   /** Files for the tables of unmaps and of mappings. */
@@ -67,8 +87,13 @@ export async function run(options: RunOptions): Promise<Result> {
 
 class Run {
   readonly #options: RunOptions;
+  readonly #model: AnalyzeOptions['model'];
   readonly #jobs: number;
   #pool: Pool | null = null;
+  readonly #tables: Record<'unmaps' | 'mappings', NewFile | null> = {
+    unmaps: null,
+    mappings: null,
+  };
   readonly #partFolder: string;
   readonly #read = new Map<number, number>();
   #traces = 0;
@@ -77,29 +102,41 @@ class Run {
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#model = { ...FROM_TRACE, ...options.model };
     this.#jobs = Math.max(1, options.jobs ?? availableParallelism());
-    const table = options.unmaps ?? options.mappings ?? null;
-    // Beside the table, so that a part can be as large as it.
-    this.#partFolder =
-      table === null
-        ? ''
-        : mkdtempSync(join(dirname(table) || tmpdir(), `.vtdscope-${randomUUID().slice(0, 8)}-`));
+    const { unmaps, mappings } = options;
+    // Opened first: a file that cannot be written is to be known before the work, not after.
+    try {
+      if (unmaps !== undefined && unmaps !== null) this.#tables.unmaps = new NewFile(unmaps);
+      if (mappings !== undefined && mappings !== null)
+        this.#tables.mappings = new NewFile(mappings);
+      const table = this.#tables.unmaps ?? this.#tables.mappings;
+      this.#partFolder = table === null ? '' : folderBeside(table.path);
+    } catch (thrown) {
+      this.#discardTables();
+      throw thrown;
+    }
   }
 
   async result(): Promise<Result> {
     try {
-      const { traces, bad } = await findInputs(this.#options.inputs);
-      this.#totalTraces = traces.length;
-      this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
-      const done = await this.#all(traces);
-      const good = done.filter((one) => one !== null);
-      await this.#joinTables(good);
-      const failed = bad.map(({ path, error }) => failedTrace(path, `${path}: ${error}`));
-      return resultOf([...good.map(({ trace }) => trace), ...failed]);
+      return await unlessAborted(this.#result(), this.#options.signal);
     } finally {
       await this.#pool?.close();
+      this.#discardTables();
       if (this.#partFolder !== '') rmSync(this.#partFolder, { recursive: true, force: true });
     }
+  }
+
+  async #result(): Promise<Result> {
+    const { traces, bad } = await findInputs(this.#options.inputs);
+    this.#totalTraces = traces.length;
+    this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
+    const done = await this.#all(traces);
+    const good = done.filter((one) => one !== null);
+    await this.#joinTables(good);
+    const failed = bad.map(({ path, error }) => failedTrace(path, `${path}: ${error}`));
+    return resultOf([...good.map(({ trace }) => trace), ...failed]);
   }
 
   async #all(inputs: readonly Input[]): Promise<readonly Done[]> {
@@ -130,7 +167,7 @@ class Run {
     this.#options.signal?.throwIfAborted();
     const task = {
       path: input.path,
-      model: this.#options.model,
+      model: this.#model,
       parts: this.#partsOf(index),
       maxDecompressedBytes: this.#options.maxDecompressedBytes ?? null,
     };
@@ -157,14 +194,14 @@ class Run {
       if (!(thrown instanceof Error)) throw thrown;
       return {
         ok: false,
-        error: `internal error: ${thrown.stack ?? thrown.message}`,
+        error: `internal error: ${placedMessageOf(thrown)}`,
         isForeign: false,
       };
     }
   }
 
   async #replay(input: Input, index: number): Promise<AnalyzeOutcome> {
-    const { stdin, maxDecompressedBytes = null, model } = this.#options;
+    const { stdin, maxDecompressedBytes = null } = this.#options;
     const tables = new TableWriter(this.#partsOf(index));
     let isForeign = false;
     try {
@@ -175,7 +212,7 @@ class Run {
       isForeign = true;
       const format = recognise(input.path, source.head);
       isForeign = false;
-      const replay = replayOf(format, { model, sink: tables });
+      const replay = replayOf(format, { model: this.#model, sink: tables });
       for await (const batch of this.#batches(source, format)) {
         this.#options.signal?.throwIfAborted();
         replay.consume(batch);
@@ -226,29 +263,32 @@ class Run {
   }
 
   #partsOf(index: number): PartPaths {
-    const { unmaps, mappings } = this.#options;
+    const { unmaps, mappings } = this.#tables;
     const part = (kind: string) => join(this.#partFolder, `${kind}-${index}`);
     return {
-      unmaps: unmaps === undefined || unmaps === null ? null : part('unmaps'),
-      mappings: mappings === undefined || mappings === null ? null : part('mappings'),
+      unmaps: unmaps === null ? null : part('unmaps'),
+      mappings: mappings === null ? null : part('mappings'),
     };
   }
 
   async #joinTables(done: readonly NonNullable<Done>[]): Promise<void> {
-    const { unmaps, mappings } = this.#options;
     const withTables = done.filter(({ tables }) => tables !== null);
     const names = done.length > 1 ? withTables.map(({ trace }) => trace.path) : null;
-    for (const [path, key] of [
-      [unmaps, 'unmaps'],
-      [mappings, 'mappings'],
-    ] as const) {
-      if (path === undefined || path === null) continue;
+    for (const key of ['unmaps', 'mappings'] as const) {
+      const table = this.#tables[key];
+      if (table === null) continue;
       const parts = withTables.map(({ tables }) => ({
         part: tables?.[key] ?? '',
         leading: key === 'unmaps' ? (tables?.leading ?? []) : [],
       }));
-      await joinParts(path, parts, names);
+      await joinParts(table, parts, names);
+      table.finish();
     }
+  }
+
+  #discardTables(): void {
+    this.#tables.unmaps?.discard();
+    this.#tables.mappings?.discard();
   }
 
   #progress(index: number, bytes: number): void {
@@ -263,6 +303,38 @@ class Run {
       traces: this.#traces,
       totalTraces: this.#totalTraces,
     });
+  }
+}
+
+/**
+ * What `work` becomes, or the signal's reason as soon as it is aborted: `work` may be waiting for a
+ * pipe into which nobody writes.
+ */
+async function unlessAborted<Value>(
+  work: Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> {
+  if (signal === undefined) return work;
+  const settled = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true, signal: settled.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    settled.abort();
+  }
+}
+
+/** A new folder beside a table, so that its parts can be as large as it. */
+function folderBeside(table: string): string {
+  const beside = isDevice(table) ? tmpdir() : dirname(table);
+  try {
+    return mkdtempSync(join(beside, `.vtdscope-${randomUUID().slice(0, 8)}-`));
+  } catch (thrown) {
+    throw new UsageError(`${table}: cannot be written: ${messageOf(thrown)}`);
   }
 }
 

@@ -1,4 +1,12 @@
-import { closeSync, createReadStream, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { hexOfPages } from './base/address.ts';
 import { messageOf, UsageError } from './base/errors.ts';
 import { LineBlocks } from './bytes/lines.ts';
@@ -11,11 +19,20 @@ import type { MappingRecord, Mode } from './result/types.ts';
 /** Text gathered before it is written. */
 const BUFFER_CHARACTERS = 256 * 1024;
 
-/** A file that is written beside its place and takes it only when it is complete. */
+/** Whether a path is there already and is no file: a terminal, a pipe, `/dev/stdout`. */
+export function isDevice(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && !stats.isFile() && !stats.isDirectory();
+}
+
+/**
+ * A file that is written beside its place and takes it only when it is complete. What is no file,
+ * such as a pipe, is written as it is.
+ */
 export class NewFile {
   readonly path: string;
-  readonly #partial: string;
-  #file: number | null;
+  #partial = '';
+  #file: number | null = null;
   #buffer = '';
   /** Bytes written and buffered so far; the text is ASCII but for what users name. */
   bytes = 0;
@@ -23,12 +40,13 @@ export class NewFile {
   /** @throws UsageError if the file cannot be made there. */
   constructor(path: string) {
     this.path = path;
-    this.#partial = `${path}.${process.pid}.partial`;
-    try {
+    this.#guard(() => {
+      this.#partial = isDevice(path) ? path : `${path}.${process.pid}.partial`;
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+        throw new Error('it is a directory');
+      }
       this.#file = openSync(this.#partial, 'w');
-    } catch (thrown) {
-      throw new UsageError(`${path}: cannot be written: ${messageOf(thrown)}`);
-    }
+    });
   }
 
   write(text: string): void {
@@ -40,27 +58,44 @@ export class NewFile {
   /** The file is complete: puts it in its place. */
   finish(): void {
     this.#close();
-    renameSync(this.#partial, this.path);
+    if (this.#partial !== this.path) {
+      this.#guard(() => renameSync(this.#partial, this.path));
+    }
   }
 
   /** Takes away what was written. */
   discard(): void {
     this.#buffer = '';
     this.#close();
-    rmSync(this.#partial, { force: true });
+    if (this.#partial !== this.path) rmSync(this.#partial, { force: true });
   }
 
   #flush(): void {
-    if (this.#file !== null && this.#buffer !== '') writeSync(this.#file, this.#buffer);
+    const text = this.#buffer;
     this.#buffer = '';
+    const file = this.#file;
+    if (file !== null && text !== '') this.#guard(() => writeAll(file, Buffer.from(text)));
   }
 
   #close(): void {
-    if (this.#file === null) return;
     this.#flush();
-    closeSync(this.#file);
+    const file = this.#file;
     this.#file = null;
+    if (file !== null) closeSync(file);
   }
+
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (thrown) {
+      throw new UsageError(`${this.path}: cannot be written: ${messageOf(thrown)}`);
+    }
+  }
+}
+
+/** Writes all of it: a pipe or a full disk may take less at once. */
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
 }
 
 /** Bytes of a table in which unmaps wait to hear whether tracking had been off. */
@@ -159,23 +194,18 @@ function unmapLine(unmap: Unmap, session: number, mode: Mode | null): string {
 
 /**
  * Joins the parts of several traces into one table and takes them away. `traces`: names to add to
- * each line where there is more than one trace.
+ * each line where there is more than one trace. The table is not finished by this.
  */
 export async function joinParts(
-  path: string,
+  table: NewFile,
   parts: readonly { readonly part: string; readonly leading: readonly LeadingStretch[] }[],
   traces: readonly string[] | null,
 ): Promise<void> {
-  const table = new NewFile(path);
   try {
     for (const [index, { part, leading }] of parts.entries()) {
       const suffix = traces === null ? null : `,"trace":${JSON.stringify(traces[index])}}`;
       await copyPart(part, leading, suffix, table);
     }
-    table.finish();
-  } catch (thrown) {
-    table.discard();
-    throw thrown;
   } finally {
     for (const { part } of parts) rmSync(part, { force: true });
   }

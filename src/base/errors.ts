@@ -34,3 +34,14 @@ export class UsageError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/**
+ * The message of a defect with the place in the program where it showed: enough to report it, and
+ * without the folders of this machine, since it may stand in a result.
+ */
+export function placedMessageOf(thrown: unknown): string {
+  const message = messageOf(thrown);
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  const place = /^ +at .*?([^/\\(]+:\d+):\d+\)?$/m.exec(stack)?.[1];
+  return place === undefined ? message : `${message} (${place})`;
+}

@@ -57,28 +57,33 @@ export class LineBlocks {
     this.#offset = byteOffset;
   }
 
-  /** Takes a chunk; returns the lines that are complete with it. */
+  /**
+   * Takes a chunk; returns the lines that are complete with it. Whether a line is too long depends
+   * on its length alone, never on how it comes.
+   */
   push(chunk: Uint8Array): readonly LineBlock[] {
     const blocks: LineBlock[] = [];
     let rest = chunk;
-    if (this.#long !== null) {
+    if (this.#long !== null || this.#piecesBytes > 0) {
       const lf = rest.indexOf(LF);
       if (lf < 0) {
-        this.#long.add(rest);
+        this.#hold(rest);
         return blocks;
       }
-      this.#long.add(rest.subarray(0, lf));
-      blocks.push(this.#take(this.#long.block(this.#offset, rest.subarray(lf, lf + 1))));
-      rest = rest.subarray(lf + 1);
+      if (this.#long !== null || this.#piecesBytes + lf > LONG_LINE) {
+        blocks.push(this.#longLine(rest.subarray(0, lf + 1)));
+        rest = rest.subarray(lf + 1);
+      }
     }
-    const lf = rest.lastIndexOf(LF);
-    if (lf >= 0) {
-      const whole = rest.subarray(0, lf + 1);
-      const bytes = this.#piecesBytes === 0 ? whole : Buffer.concat([...this.#pieces, whole]);
-      blocks.push(this.#take({ bytes, byteOffset: this.#offset, byteLength: bytes.length }));
-      rest = rest.subarray(lf + 1);
+    for (let at = longLineIn(rest); at >= 0; at = longLineIn(rest)) {
+      if (at > 0) blocks.push(this.#wholeLines(rest.subarray(0, at)));
+      const end = rest.indexOf(LF, at) + 1;
+      blocks.push(this.#longLine(rest.subarray(at, end)));
+      rest = rest.subarray(end);
     }
-    if (rest.length > 0) this.#hold(rest);
+    const end = rest.lastIndexOf(LF) + 1;
+    if (end > 0) blocks.push(this.#wholeLines(rest.subarray(0, end)));
+    if (end < rest.length) this.#hold(rest.subarray(end));
     return blocks;
   }
 
@@ -87,9 +92,20 @@ export class LineBlocks {
     if (this.#long !== null) {
       return this.#take(this.#long.block(this.#offset, new Uint8Array(0)));
     }
-    if (this.#piecesBytes === 0) return null;
-    const bytes = Buffer.concat(this.#pieces);
-    return this.#take({ bytes, byteOffset: this.#offset, byteLength: bytes.length });
+    return this.#piecesBytes === 0 ? null : this.#wholeLines(new Uint8Array(0));
+  }
+
+  /** The lines that end in `bytes`, the first of them begun by what is held. */
+  #wholeLines(bytes: Uint8Array): LineBlock {
+    const all = this.#piecesBytes === 0 ? bytes : Buffer.concat([...this.#pieces, bytes]);
+    return this.#take({ bytes: all, byteOffset: this.#offset, byteLength: all.length });
+  }
+
+  /** The end of a line that is too long, begun by what is held. */
+  #longLine(bytes: Uint8Array): LineBlock {
+    const long = this.#heldAsLong();
+    long.add(bytes.subarray(0, bytes.length - 1));
+    return this.#take(long.block(this.#offset, bytes.subarray(bytes.length - 1)));
   }
 
   #take(block: LineBlock): LineBlock {
@@ -101,13 +117,33 @@ export class LineBlocks {
   }
 
   #hold(piece: Uint8Array): void {
-    this.#piecesBytes += piece.length;
+    if (this.#long !== null) {
+      this.#long.add(piece);
+      return;
+    }
     // A copy: whoever made the chunk may use its buffer again.
     this.#pieces.push(Uint8Array.from(piece));
-    if (this.#piecesBytes <= LONG_LINE) return;
-    this.#long = new LongLine();
-    for (const held of this.#pieces) this.#long.add(held);
+    this.#piecesBytes += piece.length;
+    if (this.#piecesBytes > LONG_LINE) this.#heldAsLong();
+  }
+
+  #heldAsLong(): LongLine {
+    const long = this.#long ?? new LongLine();
+    for (const piece of this.#pieces) long.add(piece);
     this.#pieces = [];
     this.#piecesBytes = 0;
+    this.#long = long;
+    return long;
   }
+}
+
+/** Where the first line begins that is too long and ends in `bytes`, or -1. */
+function longLineIn(bytes: Uint8Array): number {
+  let at = 0;
+  while (bytes.length - at > LONG_LINE) {
+    const lf = bytes.lastIndexOf(LF, at + LONG_LINE);
+    if (lf < at) return bytes.indexOf(LF, at) < 0 ? -1 : at;
+    at = lf + 1;
+  }
+  return -1;
 }

@@ -1,17 +1,21 @@
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { constants, createGunzip } from 'node:zlib';
+import { stat } from 'node:fs/promises';
+import { createGunzip } from 'node:zlib';
 import { messageOf, TraceError } from '../base/errors.ts';
+import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
+import { refuse } from './refused.ts';
+import { utf8Of, utf16Of } from './utf16.ts';
 
 /** Bytes read from a file at a time. */
 const READ_BYTES = 1024 * 1024;
-/** Bytes of compressed input at a time; small, so that little is lost before a damaged place. */
-const COMPRESSED_READ_BYTES = 64 * 1024;
-/** Output of the decompressor at a time; its default of 16 KiB is less than half as quick. */
-const GUNZIP_CHUNK_BYTES = 256 * 1024;
 /** Bytes by which the kind of a trace is recognised. */
 const HEAD_BYTES = 64 * 1024;
+/** Compressed bytes that the decompressor gets at a time; 16 KiB are a tenth slower. */
+const PIECE_BYTES = 32 * 1024;
+/** Output of the decompressor at a time; its default of 16 KiB is less than half as quick. */
+const GUNZIP_CHUNK_BYTES = 256 * 1024;
+/** Of compressed input that cannot be read twice, bytes that are kept in case it is damaged. */
+const KEPT_BYTES = 16 * 1024 * 1024;
 /** gzip inside gzip is followed this deep. */
 const MOST_LAYERS = 3;
 /** Output beyond this, at more than RATIO times the input, is taken for a decompression bomb. */
@@ -39,7 +43,7 @@ export interface OpenSource {
   /** Bytes of the input read so far. */
   readonly readBytes: () => number;
   /** All bytes from the start, in order. To be called once. */
-  chunks(): AsyncIterable<Uint8Array>;
+  chunks(): Chunks;
   /** Filled while `chunks` is read. */
   readonly losses: readonly SourceLoss[];
 }
@@ -48,30 +52,6 @@ export interface SourceOptions {
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Output of decompression at most; without it a ratio decides what is a bomb. */
   readonly maxDecompressedBytes?: number | null;
-}
-
-type Reopen = (() => AsyncIterable<Uint8Array>) | null;
-
-/** Compressions that are recognised and not read, with what helps. */
-const REFUSED: readonly (readonly [magic: readonly number[], name: string, command: string])[] = [
-  [[0x28, 0xb5, 0x2f, 0xfd], 'zstd', 'zstd -dc'],
-  [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], 'xz', 'xz -dc'],
-  [[0x42, 0x5a, 0x68], 'bzip2', 'bzip2 -dc'],
-];
-
-function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
-  return magic.every((byte, index) => bytes[index] === byte);
-}
-
-/** Counts the bytes that pass. */
-class Meter {
-  bytes = 0;
-  async *through(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of input) {
-      this.bytes += chunk.length;
-      yield chunk;
-    }
-  }
 }
 
 /**
@@ -84,46 +64,17 @@ class Meter {
 export async function openSource(path: string, options: SourceOptions = {}): Promise<OpenSource> {
   const { size, isPlainFile } =
     path === '-' ? { size: null, isPlainFile: false } : await look(path);
-  const meter = new Meter();
-  const raw = (step: number) => () =>
-    path === '-'
-      ? (options.stdin ?? process.stdin)
-      : createReadStream(path, { highWaterMark: step });
-  const first = await peek(await headOf(path, isPlainFile, raw(READ_BYTES)));
-  const losses: SourceLoss[] = [];
-  const layers: string[] = [];
-  // A plain file is read anew; what has been read of a pipe is put back in front of it.
-  const reread: Reopen = isPlainFile ? raw(COMPRESSED_READ_BYTES) : null;
-  let stream: AsyncIterable<Uint8Array> = meter.through(
-    isPlainFile
-      ? lazily(raw(startsWith(first.head, [0x1f, 0x8b]) ? COMPRESSED_READ_BYTES : READ_BYTES))
-      : first.all,
-  );
-  let { head } = first;
-  for (let layer = 0; startsWith(head, [0x1f, 0x8b]) && layer < MOST_LAYERS; layer += 1) {
-    const reopen = layer === 0 ? reread : null;
-    const limit = options.maxDecompressedBytes ?? null;
-    const peeked = await peek(gunzip(path, stream, reopen, losses, limit));
-    layers.push('gzip');
-    head = peeked.head;
-    stream = peeked.all;
-  }
-  refuse(path, head);
-  const wide = utf16(head);
-  if (wide !== null) {
-    layers.push('utf-16');
-    const peeked = await peek(transcode(stream, wide));
-    head = peeked.head;
-    stream = peeked.all;
-  }
+  const { layers, head, chunks, readBytes, losses } = isPlainFile
+    ? await openFile(path, options)
+    : await openPipe(path, options);
   return {
     path,
     compression: layers.length === 0 ? 'none' : layers.join('+'),
     head,
-    rangeSize: isPlainFile && layers.length === 0 ? size : null,
+    rangeSize: layers.length === 0 && isPlainFile ? size : null,
     inputBytes: size,
-    readBytes: () => meter.bytes,
-    chunks: () => stream,
+    readBytes,
+    chunks,
     losses,
   };
 }
@@ -139,197 +90,273 @@ async function look(path: string): Promise<{ size: number | null; isPlainFile: b
   }
 }
 
+function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+}
+
 function reasonOf(thrown: unknown): string {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  const code = codeOf(thrown);
   if (code === 'ENOENT') return 'no such file';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
   return `cannot be read: ${messageOf(thrown)}`;
 }
 
-/** The start of a plain file without opening a stream over all of it; the stream of anything else. */
-async function headOf(
-  path: string,
-  isPlainFile: boolean,
-  stream: () => AsyncIterable<Uint8Array>,
-): Promise<AsyncIterable<Uint8Array>> {
-  if (!isPlainFile) return stream();
-  try {
-    const file = await open(path, 'r');
-    try {
-      const buffer = Buffer.alloc(HEAD_BYTES);
-      const { bytesRead } = await file.read(buffer, 0, HEAD_BYTES, 0);
-      return one(buffer.subarray(0, bytesRead));
-    } finally {
-      await file.close();
-    }
-  } catch (thrown) {
-    throw new TraceError({ path }, reasonOf(thrown));
+type Opened = Pick<OpenSource, 'head' | 'chunks' | 'readBytes' | 'losses'> & {
+  readonly layers: readonly string[];
+};
+
+/** A file is opened for its head and, when it is read, anew: nothing stays open in between. */
+async function openFile(path: string, options: SourceOptions): Promise<Opened> {
+  const file = () => createReadStream(path, { highWaterMark: READ_BYTES });
+  const probe = new Reading(path, options, file);
+  const { layers, head, close } = await probe.unwrap(
+    createReadStream(path, { highWaterMark: HEAD_BYTES }),
+  );
+  await close();
+  const reading = new Reading(path, options, file);
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    yield* (await reading.unwrap(file())).all;
   }
+  return { layers, head, chunks, readBytes: () => reading.bytes, losses: reading.losses };
 }
 
-async function* one(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (chunk.length > 0) yield chunk;
-}
-
-async function* lazily(make: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* make();
-}
-
-/** The first bytes of a stream, and a stream of all. */
-async function peek(
-  stream: AsyncIterable<Uint8Array>,
-): Promise<{ head: Uint8Array; all: AsyncIterable<Uint8Array> }> {
-  const iterator = stream[Symbol.asyncIterator]();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  while (bytes < HEAD_BYTES) {
-    const { done, value } = await iterator.next();
-    if (done === true) break;
-    chunks.push(value);
-    bytes += value.length;
-  }
-  async function* all(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* chunks.splice(0);
-      for (;;) {
-        const { done, value } = await iterator.next();
-        if (done === true) return;
-        yield value;
-      }
-    } finally {
-      await iterator.return?.();
-    }
-  }
-  return { head: Buffer.concat(chunks).subarray(0, HEAD_BYTES), all: all() };
-}
-
-/**
- * Decompresses all members of a gzip stream. What comes before a damaged place is delivered and
- * the damage is a loss; so is an end without the last member's trailer.
- */
-async function* gunzip(
-  path: string,
-  input: AsyncIterable<Uint8Array>,
-  reopen: Reopen,
-  losses: SourceLoss[],
-  limitBytes: number | null,
-): AsyncGenerator<Uint8Array> {
-  const compressed = new Meter();
-  let pieces = 0;
-  let output = 0;
-  const counted = async function* () {
-    for await (const chunk of compressed.through(input)) {
-      pieces += 1;
-      yield chunk;
-    }
+/** What comes only once: standard input, or a named pipe. */
+async function openPipe(path: string, options: SourceOptions): Promise<Opened> {
+  const pipe = path === '-' ? (options.stdin ?? process.stdin) : createReadStream(path);
+  const reading = new Reading(path, options, null);
+  const { layers, head, all } = await reading.unwrap(pipe);
+  return {
+    layers,
+    head,
+    chunks: () => all,
+    readBytes: () => reading.bytes,
+    losses: reading.losses,
   };
-  try {
-    for await (const chunk of decompress(counted())) {
-      output += chunk.length;
-      guardAgainstBombs(path, output, compressed.bytes, limitBytes);
-      yield chunk;
+}
+
+/** An input with everything around the trace taken off. */
+interface Unwrapped extends Peeked {
+  readonly layers: readonly string[];
+}
+
+/** One pass over an input. */
+class Reading {
+  readonly losses: SourceLoss[] = [];
+  readonly #path: string;
+  readonly #limitBytes: number | null;
+  readonly #meter = new Meter();
+  /** The input from its start; null where it comes only once. */
+  readonly #file: (() => Chunks) | null;
+
+  constructor(path: string, options: SourceOptions, file: (() => Chunks) | null) {
+    this.#path = path;
+    this.#limitBytes = options.maxDecompressedBytes ?? null;
+    this.#file = file;
+  }
+
+  /** Bytes of the input that have been read. */
+  get bytes(): number {
+    return this.#meter.bytes;
+  }
+
+  /** Takes compression and encoding off, as the bytes tell. */
+  async unwrap(input: Chunks): Promise<Unwrapped> {
+    const layers: string[] = [];
+    let peeked = await peek(this.#meter.through(this.#untilError(input)), HEAD_BYTES);
+    try {
+      while (isGzip(peeked.head)) {
+        if (layers.length === MOST_LAYERS)
+          throw new TraceError({ path: this.#path }, `is gzip inside gzip, ${MOST_LAYERS} deep`);
+        const isOutermost = layers.length === 0;
+        peeked = await peek(this.#gunzip(peeked.all, isOutermost), HEAD_BYTES);
+        layers.push('gzip');
+      }
+      refuse(this.#path, peeked.head, layers);
+      const encoding = utf16Of(peeked.head);
+      if (encoding === null) return { ...peeked, layers };
+      peeked = await peek(utf8Of(peeked.all, encoding), HEAD_BYTES);
+      return { ...peeked, layers: [...layers, 'utf-16'] };
+    } catch (thrown) {
+      await peeked.close();
+      throw thrown;
     }
-  } catch (thrown) {
-    if (thrown instanceof TraceError) throw thrown;
-    // zlib keeps what it had decoded of the damaged piece: fed in single bytes, it gives it up.
-    if (reopen !== null && codeOf(thrown) !== 'Z_BUF_ERROR') {
-      const again = decompress(piecewise(reopen(), pieces));
-      for await (const chunk of rest(again, output)) {
-        output += chunk.length;
+  }
+
+  /** An input that fails at once cannot be used; one that fails later is cut short, which is told. */
+  async *#untilError(input: Chunks): AsyncGenerator<Uint8Array> {
+    let bytes = 0;
+    try {
+      for await (const chunk of input) {
+        bytes += chunk.length;
         yield chunk;
       }
+    } catch (thrown) {
+      if (bytes === 0) throw new TraceError({ path: this.#path }, reasonOf(thrown));
+      const detail = `the input cannot be read beyond ${bytes} bytes: ${messageOf(thrown)}`;
+      this.losses.push({ kind: 'unreadable', detail });
     }
-    losses.push(describeDamage(thrown, output));
   }
-}
 
-function codeOf(thrown: unknown): unknown {
-  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-}
-
-function describeDamage(thrown: unknown, output: number): SourceLoss {
-  const place = `after ${output} decompressed bytes`;
-  return codeOf(thrown) === 'Z_BUF_ERROR'
-    ? { kind: 'truncated', detail: `the compressed input ends ${place}, before its end` }
-    : {
-        kind: 'unreadable',
-        detail: `the compressed input is damaged ${place}: ${messageOf(thrown)}`,
-      };
-}
-
-function decompress(input: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const unzip = createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES, finishFlush: constants.Z_FINISH });
-  const source = Readable.from(input, { objectMode: false });
-  source.on('error', (error) => unzip.destroy(error));
-  return source.pipe(unzip);
-}
-
-/** The input again, with the pieces around the damaged one as single bytes. */
-async function* piecewise(
-  input: AsyncIterable<Uint8Array>,
-  pieces: number,
-): AsyncGenerator<Uint8Array> {
-  let index = 0;
-  for await (const chunk of input) {
-    index += 1;
-    if (index < pieces - 2) yield chunk;
-    else for (let at = 0; at < chunk.length; at += 1) yield chunk.subarray(at, at + 1);
-  }
-}
-
-/** What a stream has beyond `skip` bytes, up to where it fails. */
-async function* rest(stream: AsyncIterable<Uint8Array>, skip: number): AsyncGenerator<Uint8Array> {
-  let passed = 0;
-  try {
-    for await (const chunk of stream) {
-      const from = Math.max(0, skip - passed);
-      passed += chunk.length;
-      if (from < chunk.length) yield chunk.subarray(from);
+  /**
+   * Decompresses all members of a gzip stream. What comes before a damaged place is delivered and
+   * the damage is a loss; so is an end without the last member's trailer.
+   */
+  async *#gunzip(input: Chunks, isOutermost: boolean): AsyncGenerator<Uint8Array> {
+    const recorder = isOutermost && this.#file !== null ? null : new Recorder(KEPT_BYTES);
+    const zlib = new Gunzip();
+    let taken = 0;
+    let output = 0;
+    try {
+      for await (const piece of piecesOf(recorder?.through(input) ?? input, PIECE_BYTES)) {
+        for (const chunk of await zlib.write(piece)) {
+          output += chunk.length;
+          this.#guardAgainstBombs(output);
+          yield chunk;
+        }
+        taken += piece.length;
+        // Members may be padded with NUL; what comes then is not looked for.
+        if (zlib.rest.some((byte) => byte !== 0)) {
+          this.#lose('unreadable', `is followed by other data ${after(output)}`);
+          return;
+        }
+      }
+      await zlib.end();
+    } catch (thrown) {
+      if (codeOf(thrown) === 'Z_BUF_ERROR') {
+        this.#lose('truncated', `ends ${after(output)}, before its end`);
+        return;
+      }
+      if (!isZlibError(thrown)) throw thrown;
+      // zlib keeps what it had decoded of the damaged piece: fed in single bytes, it gives it up.
+      const again = recorder === null ? (this.#file?.() ?? null) : recorder.again();
+      if (again !== null) {
+        for await (const chunk of partOfDamaged(again, taken, output)) {
+          output += chunk.length;
+          yield chunk;
+        }
+      }
+      this.#lose('unreadable', `is damaged ${after(output)}: ${messageOf(thrown)}`);
+    } finally {
+      zlib.close();
     }
-  } catch (thrown) {
-    if (codeOf(thrown) === undefined) throw thrown;
   }
-}
 
-function guardAgainstBombs(
-  path: string,
-  output: number,
-  input: number,
-  limitBytes: number | null,
-): void {
-  const isBomb =
-    limitBytes === null ? output > BOMB_BYTES && output > input * BOMB_RATIO : output > limitBytes;
-  if (!isBomb) return;
-  throw new TraceError(
-    { path, byteOffset: output },
-    limitBytes === null
-      ? `${output} bytes out of ${input} compressed ones look like a decompression bomb; --max-decompressed allows more`
-      : `more than the ${limitBytes} bytes that --max-decompressed allows`,
-  );
-}
+  #lose(kind: SourceLoss['kind'], what: string): void {
+    this.losses.push({ kind, detail: `the compressed input ${what}` });
+  }
 
-function refuse(path: string, head: Uint8Array): void {
-  for (const [magic, name, command] of REFUSED) {
-    if (!startsWith(head, magic)) continue;
+  /** `output`: bytes decompressed so far. The outermost input counts, whatever is nested in it. */
+  #guardAgainstBombs(output: number): void {
+    const limit = this.#limitBytes;
+    const input = this.bytes;
+    const isBomb =
+      limit === null ? output > BOMB_BYTES && output > input * BOMB_RATIO : output > limit;
+    if (!isBomb) return;
     throw new TraceError(
-      { path },
-      `is ${name}-compressed, expected plain text or gzip; try: ${command} ${path} | vtdscope -`,
+      { path: this.#path, byteOffset: output },
+      limit === null
+        ? `${output} bytes out of ${input} compressed ones look like a decompression bomb; --max-decompressed allows more`
+        : `more than the ${limit} bytes that --max-decompressed allows`,
     );
   }
 }
 
-function utf16(head: Uint8Array): 'utf-16le' | 'utf-16be' | null {
-  if (startsWith(head, [0xff, 0xfe])) return 'utf-16le';
-  return startsWith(head, [0xfe, 0xff]) ? 'utf-16be' : null;
+function isGzip([first, second]: Uint8Array): boolean {
+  return first === 0x1f && second === 0x8b;
 }
 
-/** UTF-16, as PowerShell's redirection writes it, as UTF-8. */
-async function* transcode(
-  stream: AsyncIterable<Uint8Array>,
-  encoding: 'utf-16le' | 'utf-16be',
+function after(output: number): string {
+  return `after ${output} decompressed bytes`;
+}
+
+function isZlibError(thrown: unknown): boolean {
+  return /^Z_/.test(String(codeOf(thrown)));
+}
+
+/** zlib fed piece by piece: each gives all that it can before the next is taken. */
+class Gunzip {
+  /** Of the last piece, what zlib did not take: it stops at a NUL behind a member. */
+  rest: Uint8Array = new Uint8Array(0);
+
+  readonly #zlib = createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES });
+  #output: Uint8Array[] = [];
+  #fail: (error: Error) => void = () => {};
+  #written = 0;
+  #isOver = false;
+
+  constructor() {
+    this.#zlib.on('data', (chunk: Uint8Array) => this.#output.push(chunk));
+    this.#zlib.on('error', (error) => this.#fail(error));
+  }
+
+  /** What `piece` gives. Where it is damaged, zlib's error is thrown and nothing given. */
+  async write(piece: Uint8Array): Promise<readonly Uint8Array[]> {
+    this.rest = piece;
+    if (this.#isOver) return [];
+    await new Promise<void>((resolve, reject) => {
+      this.#fail = reject;
+      this.#zlib.write(piece, (error) => (error ? reject(error) : resolve()));
+    });
+    this.#written += piece.length;
+    const left = this.#written - this.#zlib.bytesWritten;
+    this.#isOver = left > 0;
+    this.rest = piece.subarray(piece.length - left);
+    return this.#output.splice(0);
+  }
+
+  /** Fails with Z_BUF_ERROR where the last member is not complete. */
+  async end(): Promise<void> {
+    if (this.#isOver) return;
+    await new Promise<void>((resolve, reject) => {
+      this.#fail = reject;
+      this.#zlib.once('end', resolve);
+      this.#zlib.end();
+    });
+  }
+
+  close(): void {
+    this.#fail = () => {};
+    this.#zlib.destroy();
+  }
+}
+
+/**
+ * What the damaged piece of a gzip stream holds before the damage. `input`: the stream from its
+ * start, of which `good` bytes gave the first `output` bytes and are all right.
+ */
+async function* partOfDamaged(
+  input: Chunks,
+  good: number,
+  output: number,
 ): AsyncGenerator<Uint8Array> {
-  const decoder = new TextDecoder(encoding);
-  for await (const chunk of stream) yield Buffer.from(decoder.decode(chunk, { stream: true }));
-  const end = decoder.decode();
-  if (end !== '') yield Buffer.from(end);
+  const zlib = new Gunzip();
+  let passed = 0;
+  try {
+    for await (const piece of finelyFrom(input, good)) {
+      for (const chunk of await zlib.write(piece)) {
+        const from = Math.max(0, output - passed);
+        passed += chunk.length;
+        if (from < chunk.length) yield chunk.subarray(from);
+      }
+    }
+  } catch (thrown) {
+    // The damage itself, which is known, or a file that has gone meanwhile: there is no more.
+    if (codeOf(thrown) === undefined) throw thrown;
+  } finally {
+    zlib.close();
+  }
+}
+
+/** Pieces up to `offset`, then one piece more in single bytes. */
+async function* finelyFrom(input: Chunks, offset: number): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const chunk of input) {
+    const coarse = Math.min(chunk.length, Math.max(0, offset - at));
+    if (coarse > 0) yield chunk.subarray(0, coarse);
+    for (let index = coarse; index < chunk.length; index += 1) {
+      if (at + index >= offset + PIECE_BYTES) return;
+      yield chunk.subarray(index, index + 1);
+    }
+    at += chunk.length;
+  }
 }

@@ -12,7 +12,7 @@ import { argumentWords, type EventKind, eventNames } from './catalogue.ts';
 export interface EventBatch {
   /** Records, one after the other. */
   readonly words: Uint32Array;
-  /** Latin-1 bytes of the texts that records point to. */
+  /** The texts that records point to, as the bytes of the trace. */
   readonly text: Uint8Array;
   /** The bytes that were decoded, for quoting lines in reports. */
   readonly source: Uint8Array;
@@ -62,6 +62,8 @@ export class BatchWriter {
   #traceEvents = 0;
   #text = new Uint8Array(1024);
   #textUsed = 0;
+  /** End of the text of the record that is being written. */
+  #textEnd = 0;
   readonly #skipped = new Map<string, number>();
 
   /** `expectedBytes`: how much of the trace one batch will hold; only the first allocation depends on it. */
@@ -75,6 +77,7 @@ export class BatchWriter {
    */
   begin(kind: EventKind): number {
     if (this.#used + LONGEST_RECORD > this.#words.length) this.#grow();
+    this.#textEnd = this.#textUsed;
     this.#words[this.#used + KIND] = kind;
     return this.#used + HEADER_WORDS;
   }
@@ -93,6 +96,7 @@ export class BatchWriter {
     words[at + NANOSECONDS] = nanoseconds;
     words[at + THREAD] = thread;
     this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
+    this.#textUsed = this.#textEnd;
     this.#events += 1;
     this.#traceEvents += IS_TRACE_EVENT[words[at + KIND] as number] as number;
   }
@@ -100,20 +104,26 @@ export class BatchWriter {
   /** Writes a text argument at word `at`: up to `limit` of the bytes `from .. to`. */
   addText(at: number, bytes: Uint8Array, from: number, to: number, limit = 512): void {
     const length = Math.min(to - from, limit);
-    if (this.#textUsed + length > this.#text.length) {
-      const larger = new Uint8Array(Math.max(this.#textUsed + length, this.#text.length * 2));
+    if (this.#textEnd + length > this.#text.length) {
+      const larger = new Uint8Array(Math.max(this.#textEnd + length, this.#text.length * 2));
       larger.set(this.#text);
       this.#text = larger;
     }
-    this.#text.set(bytes.subarray(from, from + length), this.#textUsed);
-    this.#words[at] = this.#textUsed;
+    this.#text.set(bytes.subarray(from, from + length), this.#textEnd);
+    this.#words[at] = this.#textEnd;
     this.#words[at + 1] = length;
-    this.#textUsed += length;
+    this.#textEnd += length;
   }
 
-  /** The same for a string; characters above U+00FF become `?`. */
+  /** The same for bytes of the trace that are at hand as Latin-1, one character each. */
+  addLatin1(at: number, text: string): void {
+    const bytes = Buffer.from(text, 'latin1');
+    this.addText(at, bytes, 0, bytes.length);
+  }
+
+  /** The same for a string. */
   addString(at: number, text: string): void {
-    const bytes = Buffer.from(text.replace(/[\u0100-\uffff]/g, '?'), 'latin1');
+    const bytes = Buffer.from(text);
     this.addText(at, bytes, 0, bytes.length);
   }
 
@@ -140,6 +150,7 @@ export class BatchWriter {
     this.#text = new Uint8Array(1024);
     this.#used = 0;
     this.#textUsed = 0;
+    this.#textEnd = 0;
     this.#events = 0;
     this.#traceEvents = 0;
     this.line = 0;
@@ -252,6 +263,7 @@ export class BatchCursor {
     return hexOfWords(this.high(at), this.low(at));
   }
 
+  /** A text; what is no UTF-8 in it shows as U+FFFD. */
   text(at: number): string {
     const from = this.#words[this.#args + at] as number;
     const length = this.#words[this.#args + at + 1] as number;
@@ -259,6 +271,6 @@ export class BatchCursor {
       this.#batch.text.buffer,
       this.#batch.text.byteOffset + from,
       length,
-    ).toString('latin1');
+    ).toString();
   }
 }

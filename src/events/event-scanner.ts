@@ -27,8 +27,12 @@ export type Outcome = (typeof outcome)[keyof typeof outcome];
 
 /** Longest name that is taken for one. */
 const LONGEST_NAME = 96;
-/** Names of events that are only counted; the rest are counted together. */
-const MOST_NAMES = 4096;
+/** Slots that the table of skipped names has at first; a build of QEMU has some 5,000 events. */
+const FEW_SLOTS = 16_384;
+/** Names that the table keeps from one batch to the next. */
+const KEPT_NAMES = FEW_SLOTS / 2;
+/** Of the FNV-1a hash. */
+const HASH_PRIME = 0x0100_0193;
 
 /** Bytes of an identifier as QEMU's trace events have it. */
 const NAME_BYTE = new Uint8Array(256);
@@ -38,28 +42,36 @@ for (const char of 'abcdefghijklmnopqrstuvwxyz0123456789_ABCDEFGHIJKLMNOPQRSTUVW
 
 /**
  * Counts events that are not stored, by name. Names are found by hash, so that counting them makes
- * no string per line.
+ * no string per line. What is counted depends on the lines alone: names are never given up for
+ * their number within a batch, as batches are cut differently from run to run.
  */
 class SkippedNames {
   readonly #catalogued = eventNames.filter((name) => !name.includes(':'));
-  readonly #names: string[] = [];
-  readonly #bytes: Uint8Array[] = [];
-  readonly #counts: number[] = [];
-  /** True for the front part of a catalogued name: a line that ends with it is torn. */
-  readonly #cut: boolean[] = [];
-  /** Where names are counted once there are too many of them. */
-  #other = -1;
-  readonly #slots = new Int32Array(16384).fill(-1);
+  #names: string[] = [];
+  #bytes: Uint8Array[] = [];
+  #hashes: number[] = [];
+  #counts: number[] = [];
+  /** Those that are no event's name: see `tornOf`. */
+  #torn: TornName[] = [];
+  #slots = new Int32Array(FEW_SLOTS).fill(-1);
+  #last = 0;
 
   /**
    * Counts the name at `from .. to`, whose hash the caller has computed while reading it. False
-   * for a line that ends inside a catalogued name: nothing is counted then.
+   * for a name that shows that its line is torn: nothing is counted then.
    */
   count(bytes: Uint8Array, from: number, to: number, hash: number): boolean {
     const index = this.#indexOf(bytes, from, to, hash);
-    if (this.#cut[index] === true && bytes[to] !== SPACE) return false;
+    const torn = this.#torn[index];
+    if (torn === 'glued' || (torn === 'cut' && bytes[to] !== SPACE)) return false;
     this.#counts[index] = (this.#counts[index] as number) + 1;
+    this.#last = index;
     return true;
+  }
+
+  /** The name counted last was none. */
+  takeBack(): void {
+    this.#counts[this.#last] = (this.#counts[this.#last] as number) - 1;
   }
 
   takeCounts(writer: BatchWriter): void {
@@ -68,6 +80,7 @@ class SkippedNames {
       if (count > 0) writer.skip(this.#names[index] as string, count);
       this.#counts[index] = 0;
     }
+    if (this.#names.length > KEPT_NAMES) this.#clear();
   }
 
   #indexOf(bytes: Uint8Array, from: number, to: number, hash: number): number {
@@ -75,29 +88,56 @@ class SkippedNames {
     const mask = slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const index = slots[slot] as number;
-      if (index < 0) return this.#meet(bytes, from, to, slot);
+      if (index < 0) return this.#add(bytes.slice(from, to), hash);
       const known = this.#bytes[index] as Uint8Array;
       if (known.length === to - from && sameBytes(known, bytes, from)) return index;
     }
   }
 
-  #meet(bytes: Uint8Array, from: number, to: number, slot: number): number {
-    if (this.#names.length >= MOST_NAMES) {
-      if (this.#other < 0) this.#other = this.#add('(other)');
-      return this.#other;
-    }
-    const index = this.#add(Buffer.from(bytes.subarray(from, to)).toString('latin1'));
-    this.#slots[slot] = index;
+  #add(bytes: Uint8Array, hash: number): number {
+    const index = this.#names.length;
+    const name = Buffer.from(bytes).toString('latin1');
+    this.#names.push(name);
+    this.#bytes.push(bytes);
+    this.#hashes.push(hash);
+    this.#counts.push(0);
+    this.#torn.push(tornOf(name, this.#catalogued));
+    if (index * 2 < this.#slots.length) this.#enter(index);
+    else this.#rehash();
     return index;
   }
 
-  #add(name: string): number {
-    this.#names.push(name);
-    this.#bytes.push(Buffer.from(name, 'latin1'));
-    this.#counts.push(0);
-    this.#cut.push(this.#catalogued.some((known) => known.startsWith(name)));
-    return this.#names.length - 1;
+  #enter(index: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = (this.#hashes[index] as number) & mask;
+    while ((this.#slots[slot] as number) >= 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = index;
   }
+
+  #rehash(): void {
+    this.#slots = new Int32Array(this.#slots.length * 2).fill(-1);
+    for (let index = 0; index < this.#names.length; index += 1) this.#enter(index);
+  }
+
+  #clear(): void {
+    this.#names = [];
+    this.#bytes = [];
+    this.#hashes = [];
+    this.#counts = [];
+    this.#torn = [];
+    this.#slots = new Int32Array(FEW_SLOTS).fill(-1);
+  }
+}
+
+/**
+ * `cut`: the front part of a catalogued name; a line that ends with it is torn. `glued`: something
+ * that ends with a catalogued name, as no event of QEMU does.
+ */
+type TornName = 'cut' | 'glued' | null;
+
+function tornOf(name: string, catalogued: readonly string[]): TornName {
+  if (catalogued.some((known) => name.endsWith(known))) return 'glued';
+  return catalogued.some((known) => known.startsWith(name)) ? 'cut' : null;
 }
 
 function sameBytes(known: Uint8Array, bytes: Uint8Array, from: number): boolean {
@@ -105,6 +145,17 @@ function sameBytes(known: Uint8Array, bytes: Uint8Array, from: number): boolean 
     if (known[index] !== bytes[from + index]) return false;
   }
   return true;
+}
+
+/** The readers, made when they are first needed: it takes some ten milliseconds. */
+const compiled = once(() => ({ nameAt: buildNameReader(), readers: buildEventReaders() }));
+
+function once<Value>(make: () => Value): () => Value {
+  let made: Value | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /**
@@ -119,8 +170,8 @@ export class EventScanner {
   next = 0;
 
   readonly #skipped = new SkippedNames();
-  readonly #nameAt: NameReader = buildNameReader();
-  readonly #readers: readonly EventReader[] = buildEventReaders();
+  readonly #nameAt: NameReader = compiled().nameAt;
+  readonly #readers: readonly EventReader[] = compiled().readers;
   readonly #lengths = eventNames.map((name) => name.length);
 
   /** Reads an event whose name begins at `from`; its text ends at the first LF. */
@@ -137,6 +188,11 @@ export class EventScanner {
     return outcome.event;
   }
 
+  /** What was `skipped` last turned out to be no event. */
+  takeBack(): void {
+    this.#skipped.takeBack();
+  }
+
   /** Moves the counts of skipped events to the batch that is being written. */
   takeCounts(writer: BatchWriter): void {
     this.#skipped.takeCounts(writer);
@@ -150,7 +206,7 @@ export class EventScanner {
       const byte = bytes[at] as number;
       if (NAME_BYTE[byte] !== 1) break;
       if (byte === UNDERSCORE) underscores += 1;
-      hash = (Math.imul(hash, 31) + byte) | 0;
+      hash = Math.imul(hash ^ byte, HASH_PRIME);
     }
     const byte = bytes[at] as number;
     if (underscores === 0 || at - from > LONGEST_NAME) return outcome.foreign;

@@ -7,6 +7,7 @@ import {
   type Shape,
   wordsOf,
 } from './catalogue.ts';
+import { BETRAYS, isInLineStart } from './stamps.ts';
 
 /*
  * The catalogue's shapes, turned into code.
@@ -51,20 +52,24 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   HEX[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-/** Where a text ends: before `literal`, or at the end of the line without its CR and blanks; -1 if never. */
+/**
+ * Where a text ends: before `literal`, or at the end of the line without its CR and blanks; -1 if
+ * never, or where another line is glued on before that.
+ */
 function endOfText(bytes: Uint8Array, from: number, literal: Uint8Array): number {
+  const toEnd = literal.length === 0;
   let at = from;
-  if (literal.length === 0) {
-    while (bytes[at] !== LF) at += 1;
-    while (at > from && (bytes[at - 1] === CR || bytes[at - 1] === SPACE)) at -= 1;
-    return at;
-  }
   for (; bytes[at] !== LF; at += 1) {
-    let index = 0;
+    const byte = bytes[at] as number;
+    if (BETRAYS[byte] === 1 && isInLineStart(bytes, from, at)) return -1;
+    if (toEnd || byte !== literal[0]) continue;
+    let index = 1;
     while (index < literal.length && bytes[at + index] === literal[index]) index += 1;
     if (index === literal.length) return at;
   }
-  return -1;
+  if (!toEnd) return -1;
+  while (at > from && (bytes[at - 1] === CR || bytes[at - 1] === SPACE)) at -= 1;
+  return at;
 }
 
 /** Where the line ends if nothing but blanks and a CR is left of it; else -1. */

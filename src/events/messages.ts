@@ -54,11 +54,12 @@ const PATTERNS: readonly (readonly [MessageTopic, RegExp])[] = [
     'migration-failed',
     /\bmigration (?:has been )?(?:failed|blocked)\b|\bUnable to (?:start|complete) migration\b/i,
   ],
-  [
-    'backend',
-    /\b(?:vfio_\w*|iommufd_\w*|VFIO_\w+|IOMMU_\w+)\b.*(?:failed|= -\d+|error)|\bvfio\b.*\b(?:failed|error)\b/i,
-  ],
 ];
+/** A function or ioctl of the backend, or just its name, and behind it the word of a failure. */
+const BACKEND = [
+  [/\b(?:vfio_\w*|iommufd_\w*|VFIO_\w+|IOMMU_\w+)\b/i, /failed|= -\d|error/i],
+  [/\bvfio\b/i, /\b(?:failed|error)\b/i],
+] as const;
 
 const TOO_BIG = /\bSize of bitmap too big 0x([0-9a-f]{1,16})\b/i;
 const DMA_UNMAP =
@@ -66,9 +67,9 @@ const DMA_UNMAP =
 const DMA_MAP =
   /\b(vfio_(?:container_)?dma_map)\((0x[0-9a-f]{1,16}|\(nil\)), 0x([0-9a-f]{1,16}), 0x([0-9a-f]{1,16}), [^)]*\)? = (-?\d{1,9})(?: \(([^)]*)\))?/i;
 /** Anything QEMU prints through its error functions has its program's name before it. */
-const FROM_QEMU = /(?:^|[\s/])(?:qemu-[a-z0-9-]+|qemu|kvm|qemu-kvm): /;
+const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w-]+|qemu|kvm): /;
 /** Topics whose words a guest's console may hold as well. */
-const VAGUE: ReadonlySet<MessageTopic> = new Set(['migration-failed', 'backend']);
+const VAGUE: ReadonlySet<MessageTopic> = new Set(['migration-failed']);
 /** Cheap test for lines worth the patterns above. */
 const WORTH_A_LOOK = /bitmap|dma_|DMA_|dirty|AS\b|migration|Migration|iommu|IOMMU|vfio|VFIO/;
 
@@ -115,7 +116,7 @@ function writeFailure(
   writer.words[base + event.at.era] = fn.includes('container')
     ? messageEra.current
     : messageEra.old;
-  writer.addString(base + event.at.text, text);
+  writer.addLatin1(base + event.at.text, text);
 }
 
 /**
@@ -156,13 +157,28 @@ function writeRecord(text: string, writer: BatchWriter, trusted: boolean): boole
     writeFailure(writer, mapFailed, map);
     return true;
   }
-  for (const [topic, pattern] of PATTERNS) {
-    if (!(trusted || fromQemu || !VAGUE.has(topic)) || !pattern.test(text)) continue;
+  const topic = topicOf(text, trusted || fromQemu);
+  if (topic !== undefined) {
     const base = writer.begin(other.kind);
     writer.words[base + other.at.topic] = messageTopics.indexOf(topic);
-    writer.addString(base + other.at.text, text.trim().slice(0, 400));
+    writer.addLatin1(base + other.at.text, text.trim().slice(0, 400));
     return true;
   }
   if (fromQemu) writer.begin(unknown);
   return fromQemu;
+}
+
+function topicOf(text: string, isOfQemu: boolean): MessageTopic | undefined {
+  for (const [topic, pattern] of PATTERNS) {
+    if ((isOfQemu || !VAGUE.has(topic)) && pattern.test(text)) return topic;
+  }
+  return isOfQemu && isOfBackend(text) ? 'backend' : undefined;
+}
+
+/** Two searches for each pair: one pattern with anything in between would look at every start. */
+function isOfBackend(text: string): boolean {
+  return BACKEND.some(([name, failure]) => {
+    const found = name.exec(text);
+    return found !== null && failure.test(text.slice(found.index + found[0].length));
+  });
 }

@@ -1,4 +1,5 @@
 import { TraceError } from '../base/errors.ts';
+import { foreignTrace } from './foreign.ts';
 import type { LineFormat, TraceFormat } from './format.ts';
 import { jsonArray } from './json/array.ts';
 import { jsonLines } from './json/lines.ts';
@@ -6,30 +7,6 @@ import { qemuLog } from './qemu-log/index.ts';
 
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
 export const formats: readonly TraceFormat[] = [jsonArray, jsonLines, qemuLog];
-
-/** Traces of other kinds, which are told what to do instead. */
-const FOREIGN: readonly (readonly [test: (head: Buffer) => boolean, hint: string])[] = [
-  [
-    (head) => head.subarray(0, 8).equals(Buffer.alloc(8, 0xff)) && head.length >= 16,
-    "a binary trace of QEMU's simple backend is not supported; run: simpletrace.py trace-events-all FILE, or trace with the log backend",
-  ],
-  [
-    (head) => head.subarray(0, 10).equals(Buffer.from('\x17\x08\x44tracing', 'latin1')),
-    'a trace.dat of trace-cmd is not supported; trace with the log backend',
-  ],
-  [
-    (head) => head.subarray(0, 8).toString('latin1') === 'PERFILE2',
-    'a perf.data is not supported; trace with the log backend',
-  ],
-  [
-    (head) =>
-      [0xc1fc1fc1, 0x75d11d57].some(
-        (magic) =>
-          head.length >= 4 && (head.readUInt32LE(0) === magic || head.readUInt32BE(0) === magic),
-      ),
-    'an LTTng trace (CTF) is not supported; trace with the log backend',
-  ],
-];
 
 /** A text that is mostly control bytes is no text. */
 function isBinary(head: Uint8Array): boolean {
@@ -46,8 +23,10 @@ function isBinary(head: Uint8Array): boolean {
  * @throws TraceError where they are of no known kind, saying what was found.
  */
 export function recognise(path: string, head: Uint8Array): TraceFormat {
-  const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
-  for (const [test, hint] of FOREIGN) if (test(buffer)) throw new TraceError({ path }, hint);
+  // An empty trace is one of any kind; that it shows nothing is for the result to say.
+  if (head.length === 0) return qemuLog;
+  const hint = foreignTrace(Buffer.from(head.buffer, head.byteOffset, head.length));
+  if (hint !== undefined) throw new TraceError({ path }, hint);
   const format = formats.find((known) => known.recognises(head));
   if (format !== undefined) return format;
   const found = isBinary(head) ? 'binary data' : 'text without a trace event';

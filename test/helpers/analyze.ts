@@ -5,18 +5,6 @@ import type { ModelOptions } from '../../src/model/machine.ts';
 import type { MappingRecord, Result, Session, Trace, UnmapRecord } from '../../src/result/types.ts';
 import { type RunOptions, run } from '../../src/run.ts';
 
-/** A model that is told nothing. */
-export const fromTrace: ModelOptions = {
-  qemu: null,
-  backend: null,
-  hostPageSize: null,
-  bitmapLimit: null,
-  awBits: null,
-  entryLimit: null,
-  ram: null,
-  tracking: 'from-trace',
-};
-
 export interface Analysis {
   readonly result: Result;
   readonly trace: Trace;
@@ -48,7 +36,7 @@ export async function analyze(
     const mappings = join(folder, 'mappings.ndjson');
     const result = await run({
       inputs: [input],
-      model: { ...fromTrace, ...model },
+      model,
       jobs: 1,
       unmaps,
       mappings,

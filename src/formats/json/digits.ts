@@ -1,5 +1,15 @@
-/** An integer literal with so many digits that a double may not hold it, or a large power of ten. */
-const LONG_NUMBER = /\d{16}|\d[eE][+-]?\d/;
+/** A number literal that a double may not hold: of many digits, or with a power of ten. */
+const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d/;
+
+const QUOTE = 0x22;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const LETTER_E = 0x45;
+const SMALL_E = 0x65;
+const BACKSLASH = 0x5c;
 
 /**
  * JSON text with its long number literals as strings, so that `JSON.parse` does not take them
@@ -12,14 +22,13 @@ export function keepDigits(json: string): string {
   let copied = 0;
   for (let at = 0; at < json.length; at += 1) {
     const char = json.charCodeAt(at);
-    if (char === 0x22) {
+    if (char === QUOTE) {
       at = endOfString(json, at);
       continue;
     }
-    const isNumber = char === 0x2d || (char >= 0x30 && char <= 0x39);
-    if (!isNumber) continue;
+    if (char !== MINUS && !isDigit(char)) continue;
     let end = at + 1;
-    while (end < json.length && /[0-9.eE+-]/.test(json[end] as string)) end += 1;
+    while (end < json.length && isOfNumber(json.charCodeAt(end))) end += 1;
     const literal = json.slice(at, end);
     if (LONG_NUMBER.test(literal)) {
       result += `${json.slice(copied, at)}"${literal}"`;
@@ -30,12 +39,27 @@ export function keepDigits(json: string): string {
   return result + json.slice(copied);
 }
 
+function isDigit(char: number): boolean {
+  return char >= ZERO && char <= NINE;
+}
+
+function isOfNumber(char: number): boolean {
+  return (
+    isDigit(char) ||
+    char === DOT ||
+    char === PLUS ||
+    char === MINUS ||
+    char === LETTER_E ||
+    char === SMALL_E
+  );
+}
+
 /** Index of the quote that ends the string that begins at `start`. */
-function endOfString(json: string, start: number): number {
+export function endOfString(json: string, start: number): number {
   for (let at = start + 1; at < json.length; at += 1) {
     const char = json.charCodeAt(at);
-    if (char === 0x5c) at += 1;
-    else if (char === 0x22) return at;
+    if (char === BACKSLASH) at += 1;
+    else if (char === QUOTE) return at;
   }
   return json.length;
 }

@@ -4,10 +4,13 @@ import {
   catalogue,
   type EventDeclaration,
   type EventName,
+  eventNames,
   kindOf,
   kindOfName,
+  type LossKind,
   lossKinds,
   offsetsOf,
+  type Shape,
 } from '../../events/catalogue.ts';
 import { writeMessage } from '../../events/messages.ts';
 
@@ -52,6 +55,8 @@ const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
   pt: ['pt_id'],
   ioas: ['ioas_id'],
   enable: ['start'],
+  hi: ['high'],
+  lo: ['low'],
 };
 
 const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
@@ -69,10 +74,13 @@ function pick(object: JsonObject, keys: readonly string[]): JsonValue | undefine
   return undefined;
 }
 
+/** A name that could be that of an event of QEMU's. */
+const EVENT_NAME = /^[a-z]\w{0,95}$/i;
+
 /** The event's name in an object, if it has one. */
 export function eventNameOf(object: JsonObject): string | undefined {
   const name = pick(object, NAME_KEYS);
-  return typeof name === 'string' ? name : undefined;
+  return typeof name === 'string' && EVENT_NAME.test(name) ? name : undefined;
 }
 
 /** Writes the event of an object; anything else is counted as a foreign line. */
@@ -83,75 +91,108 @@ export function writeEvent(value: JsonValue, byteOffset: number, writer: BatchWr
     return;
   }
   const kind = kindOfName(name);
-  if (kind === undefined || name.includes(':')) {
+  if (kind === undefined) {
     writer.skip(name);
     return;
   }
   const { seconds, nanoseconds } = timeOf(pick(value, TIME_KEYS));
   const thread = threadOf(pick(value, THREAD_KEYS));
+  const args = pick(value, ARGUMENT_KEYS) ?? {};
   try {
-    writeArguments(name as EventName, pick(value, ARGUMENT_KEYS) ?? {}, writer);
+    writeArguments(name as EventName, args, writer);
     writer.commit(byteOffset, seconds, nanoseconds, thread);
   } catch (thrown) {
     if (!(thrown instanceof BadArgument)) throw thrown;
     writeLoss(writer, byteOffset, `${name}: ${thrown.message}`);
     return;
   }
-  const error = isObject(value) ? pick(value, ARGUMENT_KEYS) : undefined;
-  if ((name === 'migrate_error' || name === 'migrate_fd_error') && isObject(error)) {
-    const text = String(pick(error, ['error', 'error_desc']) ?? '');
-    writeMessage(text, writer, { byteOffset, seconds, nanoseconds, thread }, true);
-  }
+  if (name !== 'migrate_error' && name !== 'migrate_fd_error') return;
+  const text = textOf(argumentIn('error', args, formOf(FORMS.get(name) ?? [], args)));
+  const bytes = Buffer.from(text).toString('latin1');
+  writeMessage(bytes, writer, { byteOffset, seconds, nanoseconds, thread }, true);
 }
 
 /** Writes that something at this place could not be read. */
-export function writeLoss(writer: BatchWriter, byteOffset: number, detail: string): void {
+export function writeLoss(
+  writer: BatchWriter,
+  byteOffset: number,
+  detail: string,
+  kind: LossKind = 'unreadable',
+): void {
   const base = writer.begin(loss.kind);
-  writer.words[base + loss.at.kind] = lossKinds.indexOf('unreadable');
+  writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
   writer.words[base + loss.at.count] = 0;
   writer.words[base + loss.at.count + 1] = 1;
   writer.addString(base + loss.at.detail, detail.slice(0, 120));
   writer.commit(byteOffset, 0, NO_TIME, NO_THREAD);
 }
 
+/** A shape as JSON can have it: by the names of its arguments, those that are not kept as `_`. */
+interface Form {
+  readonly names: readonly string[];
+  readonly kept: readonly string[];
+  readonly sets: Readonly<Record<string, number>>;
+}
+
+function formsOf({ shapes }: EventDeclaration): readonly Form[] {
+  return shapes.map(({ text, sets = {} }: Shape) => {
+    const names = [...text.matchAll(/\{(\w+):/g)].map(([, argument]) => argument ?? '_');
+    return { names, kept: names.filter((name) => name !== '_'), sets };
+  });
+}
+
+const FORMS: ReadonlyMap<EventName, readonly Form[]> = new Map(
+  eventNames.map((name) => [name, formsOf(catalogue[name])]),
+);
+const ZERO: Readonly<Record<ArgumentType, JsonValue>> = { u32: 0, i32: 0, u64: 0, text: '' };
+const NO_FORM: Form = { names: [], kept: [], sets: {} };
+
 function writeArguments(name: EventName, args: JsonValue, writer: BatchWriter): void {
-  const declaration: EventDeclaration = catalogue[name];
   const base = writer.begin(kindOf(name));
   const offsets: Readonly<Record<string, number>> = offsetsOf(name);
-  const byPosition = Array.isArray(args) ? positions(declaration) : null;
-  for (const [argument, type] of Object.entries(declaration.args)) {
+  const form = formOf(FORMS.get(name) ?? [], args);
+  const declared: EventDeclaration['args'] = catalogue[name].args;
+  for (const [argument, type] of Object.entries(declared)) {
+    const value = argumentIn(argument, args, form);
+    // What another version prints is not missing: it reads as in a log of this one.
+    const isForeign = value === undefined && !form.names.includes(argument);
     const at = base + (offsets[argument] as number);
-    const set = setBy(declaration, argument, args);
-    const value =
-      set ??
-      (byPosition === null
-        ? named(args as JsonObject, argument)
-        : (args as readonly JsonValue[])[byPosition.indexOf(argument)]);
-    writeArgument(writer, at, type, argument, value);
+    writeArgument(writer, at, type, argument, isForeign ? ZERO[type] : value);
   }
 }
 
-/** An argument by its name, or by another name of it. */
-function named(args: JsonObject, argument: string): JsonValue | undefined {
+/** The form in which these arguments were printed: of those that fit, the one that keeps most. */
+function formOf(forms: readonly Form[], args: JsonValue): Form {
+  const last = forms.at(-1) ?? NO_FORM;
+  if (forms.length < 2) return last;
+  if (Array.isArray(args)) {
+    return forms.findLast(({ names }) => names.length === args.length) ?? last;
+  }
+  // Two versions keep the same of a bitmap's query; only the older has a descriptor.
+  const isOld = isObject(args) && 'fd' in args;
+  const fitting = forms.filter(
+    (form) =>
+      (!('old' in form.sets) || isOld) &&
+      form.kept.every((name) => argumentIn(name, args, form) !== undefined),
+  );
+  const most = Math.max(...fitting.map(({ kept }) => kept.length));
+  return fitting.find(({ kept }) => kept.length === most) ?? last;
+}
+
+function argumentIn(argument: string, args: JsonValue, form: Form): JsonValue | undefined {
+  const set = form.sets[argument];
+  if (set !== undefined) return set;
+  if (Array.isArray(args)) {
+    const position = form.names.indexOf(argument);
+    return position < 0 ? undefined : (args as readonly JsonValue[])[position];
+  }
+  if (!isObject(args)) return undefined;
   return pick(args, [argument, ...(ARGUMENT_ALIASES[argument] ?? [])]);
 }
 
-/** Arguments in the order in which the event prints them, unkept ones as `_`. */
-function positions({ shapes }: EventDeclaration): readonly string[] {
-  const text = shapes.at(-1)?.text ?? '';
-  return [...text.matchAll(/\{(\w+):/g)].map(([, argument]) => argument ?? '_');
-}
-
-/** What a shape sets without printing it shows in JSON by the arguments that are there. */
-function setBy(
-  { shapes }: EventDeclaration,
-  argument: string,
-  args: JsonValue,
-): number | undefined {
-  const setting = shapes.find((shape) => shape.sets?.[argument] !== undefined);
-  if (setting === undefined) return undefined;
-  const mark = argument === 'flagged' ? ['flags', 'backend_flag'] : ['fd'];
-  return isObject(args) && pick(args, mark) !== undefined ? (setting.sets?.[argument] ?? 0) : 0;
+/** A text; a number is its digits, as in one of the two JSON formats it is already. */
+function textOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 function writeArgument(
@@ -162,7 +203,7 @@ function writeArgument(
   value: JsonValue | undefined,
 ): void {
   if (type === 'text') {
-    writer.addString(at, typeof value === 'string' ? value : '');
+    writer.addString(at, textOf(value));
     return;
   }
   const number = argument === 'op' ? operation(value) : integerOf(value, argument);
@@ -183,7 +224,8 @@ function operation(value: JsonValue | undefined): bigint {
   return BigInt(index);
 }
 
-const INTEGER = /^-?(?:0x[0-9a-f]+|\d+)$/i;
+/** What writers without integers print of one that a double holds exactly is one, too. */
+const INTEGER = /^(-?)(?:(0x[0-9a-f]{1,32}|\d{1,32})|(\d{1,15})\.0{1,32})$/i;
 
 function integerOf(value: JsonValue | undefined, argument: string): bigint {
   if (typeof value === 'boolean') return value ? 1n : 0n;
@@ -195,9 +237,12 @@ function integerOf(value: JsonValue | undefined, argument: string): bigint {
   const text = value.trim();
   if (text === '(nil)') return 0n;
   // A number of JSON arrives as its digits; with an exponent or a point it went through a double.
-  if (!INTEGER.test(text))
+  const [, sign, integer, whole] = INTEGER.exec(text) ?? [];
+  const digits = integer ?? whole;
+  if (digits === undefined)
     throw new BadArgument(`${argument} is ${JSON.stringify(value).slice(0, 40)}`);
-  return text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text.toLowerCase());
+  const number = BigInt(digits.toLowerCase());
+  return sign === '-' ? -number : number;
 }
 
 function threadOf(value: JsonValue | undefined): number {

@@ -1,13 +1,20 @@
 import type { BatchWriter } from '../../events/batch.ts';
 import type { LineDecoder, LineFormat } from '../format.ts';
-import { keepDigits } from './digits.ts';
-import { eventNameOf, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
+import { eventNameOf, isObject, writeEvent, writeLoss } from './event.ts';
+import { parseJson } from './parse.ts';
 
 const LF = 0x0a;
-/** Deepest nesting that is parsed; events have three levels. */
-const DEEPEST = 32;
+/** Before the records of a JSON text sequence (RFC 7464). */
+const RS = '\u001e';
+/** Between records where others write them. */
+const NUL = '\0';
 
-/** Records of JSON text sequences (RFC 7464) begin with RS; NUL and the BOM get in between, too. */
+/** The records of a line: one, but for those who separate them otherwise. */
+function recordsOf(line: string): readonly string[] {
+  return line.replaceAll(RS, NUL).split(NUL);
+}
+
+/** Blanks, separators and the byte order mark, which get in between. */
 function isPadding(char: number): boolean {
   return char <= 0x20 || char === 0xfeff;
 }
@@ -19,29 +26,6 @@ function trimmed(text: string): string {
   while (from < to && isPadding(text.charCodeAt(from))) from += 1;
   while (to > from && isPadding(text.charCodeAt(to - 1))) to -= 1;
   return text.slice(from, to);
-}
-
-/** A line as JSON; undefined where it is none. */
-export function parseLine(text: string): JsonValue | undefined {
-  if (isTooDeep(text)) return undefined;
-  try {
-    return JSON.parse(keepDigits(text)) as JsonValue;
-  } catch {
-    // Not JSON: torn, or somebody else's line. The caller counts it.
-    return undefined;
-  }
-}
-
-function isTooDeep(text: string): boolean {
-  let depth = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text.charCodeAt(at);
-    if (char === 0x7b || char === 0x5b) {
-      depth += 1;
-      if (depth > DEEPEST) return true;
-    } else if (char === 0x7d || char === 0x5d) depth -= 1;
-  }
-  return false;
 }
 
 class JsonLinesDecoder implements LineDecoder {
@@ -58,14 +42,18 @@ class JsonLinesDecoder implements LineDecoder {
   }
 
   #line(block: Uint8Array, from: number, to: number, writer: BatchWriter): void {
-    const text = trimmed(
-      Buffer.from(block.buffer, block.byteOffset + from, to - from).toString('utf8'),
-    );
-    if (text === '') return;
-    const value = parseLine(text.replace(/,$/, ''));
-    if (value === undefined && text.startsWith('{')) writeLoss(writer, from, text);
-    else if (value === undefined) writer.foreignLines += 1;
-    else writeEvent(value, from, writer);
+    const line = Buffer.from(block.buffer, block.byteOffset + from, to - from).toString('utf8');
+    for (const record of recordsOf(line)) {
+      const text = trimmed(record);
+      if (text !== '') this.#record(text, from, writer);
+    }
+  }
+
+  #record(text: string, byteOffset: number, writer: BatchWriter): void {
+    const value = parseJson(text.endsWith(',') ? text.slice(0, -1) : text);
+    if (value !== undefined) writeEvent(value, byteOffset, writer);
+    else if (text.startsWith('{')) writeLoss(writer, byteOffset, text);
+    else writer.foreignLines += 1;
   }
 }
 
@@ -78,10 +66,11 @@ export const jsonLines: LineFormat = {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('utf8');
     const first = text
       .split('\n', 16)
+      .flatMap(recordsOf)
       .map(trimmed)
-      .find((line) => line !== '');
+      .find((record) => record !== '');
     if (first === undefined || !first.startsWith('{')) return false;
-    const value = parseLine(first);
+    const value = parseJson(first);
     return isObject(value) && eventNameOf(value) !== undefined;
   },
   decoder: () => new JsonLinesDecoder(),

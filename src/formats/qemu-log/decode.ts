@@ -2,6 +2,7 @@ import { type BatchWriter, NO_THREAD, NO_TIME } from '../../events/batch.ts';
 import { kindOf, kindOfName, lossKinds, offsetsOf } from '../../events/catalogue.ts';
 import { EventScanner, type Outcome, outcome } from '../../events/event-scanner.ts';
 import { type MessagePlace, writeMessage } from '../../events/messages.ts';
+import { ISO_STAMP, LINE_START, THREAD_STAMP } from '../../events/stamps.ts';
 import type { LineDecoder } from '../format.ts';
 
 /*
@@ -20,24 +21,34 @@ import type { LineDecoder } from '../format.ts';
 
 const NUL = 0x00;
 const LF = 0x0a;
+const CR = 0x0d;
 const ESCAPE = 0x1b;
 const SPACE = 0x20;
 const MINUS = 0x2d;
 const DOT = 0x2e;
+const SLASH = 0x2f;
 const ZERO = 0x30;
 const NINE = 0x39;
 const COLON = 0x3a;
+const EQUALS = 0x3d;
 const AT = 0x40;
 const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 const UNDERSCORE = 0x5f;
 const LETTER_A = 0x61;
+const LETTER_K = 0x6b;
+const LETTER_Q = 0x71;
 const LETTER_LAST = 0x7a;
+/** The first byte of UTF-8's byte order mark, and the others. */
+const MARK = 0xef;
+const MARK_REST = [0xbb, 0xbf] as const;
 
 /** Bytes of a line that are looked at; the rest is counted with the line and not read. */
 const LINE_LIMIT = 256 * 1024;
 /** Bytes of a message or a libvirt line that are read. */
 const TEXT_LIMIT = 4096;
+/** Names in the middle of a line that are tried; a line with more is no log's. */
+const MOST_TRIES = 16;
 
 const MIGRATE_ERROR = kindOf('migrate_error');
 const MIGRATE_FD_ERROR = kindOf('migrate_fd_error');
@@ -52,18 +63,32 @@ const SHUTTING_DOWN = /^\S+ \S+: shutting down, reason=(\S+)/;
 const ARGUMENT = /^-(?:device|machine|M|m|object|global|trace|D|name)\b/;
 const GUEST_NAME = /^-name (?:guest=)?([^, ]+)/;
 const TERMINATING = /\bterminating on signal \d+/;
-const SUPPRESSED = /\bSuppressed (\d+) messages\b/;
-const EMBEDDED_PREFIX =
-  /(?:\d{1,10}@\d{1,11}\.\d{6}:|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z )(?=[a-z])/g;
-const PARTIAL_STAMP = /^(?:\d{1,10}@[\d.]*:?|\d{4}-\d\d-\d\dT[\d:.]*Z?)\s*$/;
-const FRONT_OF_EVENT =
-  /^\0*(?:(\d{1,10}@[\d.]*:?|\d{4}-\d\d-\d\dT[\d:.]*Z?)|((?:vtd|vfio|iommufd|global_dirty|migrate|memory_region)_))/;
-const EMBEDDED_NAME = /(?:vtd|vfio|iommufd|global_dirty|migrate)_[a-z0-9_]+ /g;
+const SUPPRESSED = /\bSuppressed (\d{1,9}) messages\b/;
+const FAMILY = '(?:vtd|vfio|iommufd|global_dirty|migrate|memory_region|dirtyrate)_';
+const STAMP = `(?:${THREAD_STAMP.source}|${ISO_STAMP.source})`;
+const PART_OF_STAMP = String.raw`(?:\d{1,10}@[\d.]*:?|\d{4}-\d\d-\d\dT[\d:.]*Z?)`;
+const LINE_STARTS = new RegExp(LINE_START.source, 'g');
+/** A quick look for what every one of them has. */
+const MAY_START_LINE = /@|Z |\+0000: /;
+/** A stamped line that goes on like the name of an event, or ends where one would begin. */
+const BEGINS_LIKE_EVENT = new RegExp(
+  String.raw`^(?:${STAMP}[a-z]*_|${THREAD_STAMP.source}[a-z]*\s*$|${PART_OF_STAMP}\s*$)`,
+);
+const FRONT_OF_EVENT = new RegExp(`^\0*(?:${PART_OF_STAMP}|${FAMILY})`);
+/** A message behind the guest's name, as -msg guest-name=on has it. The name may look like an event's. */
+const GUEST_MESSAGE = new RegExp(String.raw`^${STAMP}?\w+ (?:\S*/)?(?:qemu|kvm)[\w-]*: `);
+/** Every place where a name may begin, inside another name too. */
+const FAMILIES = new RegExp(FAMILY, 'g');
+const LONGEST_NAME = 64;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours begin with ESC
 const COLOURS = /\u001b\[[0-9;]*m/g;
 
 function isLetter(byte: number): boolean {
   return byte >= LETTER_A && byte <= LETTER_LAST;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
 }
 
 /** Decodes blocks of a QEMU log. One per thread; the tables it builds are only for speed. */
@@ -121,8 +146,7 @@ export class QemuLogDecoder implements LineDecoder {
   /** The last line of a trace, without its LF: it may be the front of a longer one, so it is not believed. */
   #unfinishedLine(line: Uint8Array, byteOffset: number, writer: BatchWriter): void {
     const text = latin1(line, 0, Math.min(line.length, TEXT_LIMIT));
-    const [, stamped, name] = FRONT_OF_EVENT.exec(text) ?? [];
-    if (stamped !== undefined || name !== undefined) this.#lose(writer, 'torn', byteOffset, text);
+    if (FRONT_OF_EVENT.test(text)) this.#lose(writer, 'torn', byteOffset, text);
     else if (text.trim() !== '') writer.foreignLines += 1;
   }
 
@@ -131,7 +155,8 @@ export class QemuLogDecoder implements LineDecoder {
     const { kind, next } = this.#scanner;
     if (kind !== MIGRATE_ERROR && kind !== MIGRATE_FD_ERROR) return;
     // The error that ends a migration may hold the only word about a failed unmap.
-    const text = latin1(bytes, nameAt, Math.min(next, nameAt + TEXT_LIMIT));
+    const at = bytes.indexOf(EQUALS, nameAt) + 1;
+    const text = latin1(bytes, at, Math.min(next, at + TEXT_LIMIT));
     writeMessage(text, writer, this.#place(byteOffset), true);
   }
 
@@ -222,82 +247,123 @@ export class QemuLogDecoder implements LineDecoder {
     writer: BatchWriter,
     found: Outcome,
   ): number {
-    const lineEnd = bytes.indexOf(LF, at);
-    const next = lineEnd + 1;
-    const readEnd = Math.min(lineEnd, at + LINE_LIMIT);
-    if (bytes.subarray(at, Math.min(readEnd, at + TEXT_LIMIT)).includes(ESCAPE)) {
-      this.#colouredLine(latin1(bytes, at, readEnd), lineAt, writer);
-      return next;
-    }
-    const text = latin1(bytes, at, readEnd);
-    const looksLikeEvent = found === outcome.malformed || this.#beginsLikeEvent(bytes, at);
-    const glued = this.#gluedEvent(bytes, text, at, writer);
-    if (glued >= 0) {
-      const front = text.slice(0, glued - at);
-      if (looksLikeEvent) this.#lose(writer, 'torn', lineAt, front);
-      else if (found !== outcome.skipped) this.#otherLine(front, writer, lineAt);
-      // What follows is looked at like a line of its own; it has the same number.
-      return this.#line(bytes, lineAt, glued, writer);
-    }
-    if (found === outcome.skipped) return next;
-    if (looksLikeEvent) this.#lose(writer, 'torn', lineAt, text);
-    else this.#otherLine(text, writer, lineAt);
+    const next = bytes.indexOf(LF, at) + 1;
+    if (bytes[at] === LF || (bytes[at] === CR && at + 2 === next)) return next;
+    const textAt = behindPadding(bytes, at);
+    if (textAt > at) return this.#line(bytes, lineAt, textAt, writer);
+    const text = latin1(bytes, at, Math.min(next - 1, at + LINE_LIMIT));
+    if (bytes.subarray(at, Math.min(next, at + TEXT_LIMIT)).includes(ESCAPE)) {
+      if (found !== outcome.skipped) this.#colouredLine(text, lineAt, writer);
+    } else this.#pieces(bytes, lineAt, at, text, writer, found);
     return next;
   }
 
-  /** True where a stamped line goes on with something like the start of an event's name. */
-  #beginsLikeEvent(bytes: Uint8Array, at: number): boolean {
-    const nameAt = this.#prefix(bytes, at);
-    if (nameAt < 0) return PARTIAL_STAMP.test(latin1(bytes, at, Math.min(bytes.length, at + 40)));
-    if (nameAt === at) return false;
-    let p = nameAt;
-    let underscore = false;
-    while (isLetter(bytes[p] as number) || bytes[p] === UNDERSCORE) {
-      underscore ||= bytes[p] === UNDERSCORE;
-      p += 1;
+  /**
+   * The pieces of a line on which others may be glued: each is read like a line of its own, and has
+   * the number of the line. `found`: what the line begins with.
+   */
+  #pieces(
+    bytes: Uint8Array,
+    lineAt: number,
+    at: number,
+    text: string,
+    writer: BatchWriter,
+    found: Outcome,
+  ): void {
+    let from = 0;
+    let kind = found;
+    let isTold = false;
+    const tell = (to: number) => {
+      isTold = this.#piece(text.slice(from, to), kind, writer, lineAt) || isTold;
+      from = to;
+    };
+    const starts = MAY_START_LINE.test(text) ? text.matchAll(LINE_STARTS) : [];
+    for (const { index } of starts) {
+      if (index === 0) continue;
+      tell(index);
+      kind = this.#scan(bytes, lineAt, at + index, writer);
+      if (kind === outcome.event) return;
     }
-    return underscore || (bytes[p] === LF && this.#thread !== NO_THREAD);
+    const name = this.#gluedName(bytes, at, text, from, writer);
+    if (name >= 0) {
+      tell(name);
+      this.#scan(bytes, lineAt, at + name, writer);
+      return;
+    }
+    tell(text.length);
+    if (!isTold && text.trim() !== '') writer.foreignLines += 1;
   }
 
-  /** Where inside the line at `at` another trace line begins, or -1. */
-  #gluedEvent(bytes: Uint8Array, text: string, at: number, writer: BatchWriter): number {
-    for (const match of text.matchAll(EMBEDDED_PREFIX)) {
-      if (match.index > 0) return at + match.index;
+  /** Reads an event at the front of a piece, and writes it if it is one. */
+  #scan(bytes: Uint8Array, lineAt: number, at: number, writer: BatchWriter): Outcome {
+    const nameAt = this.#prefix(bytes, at);
+    if (nameAt < 0) return outcome.foreign;
+    const found = this.#scanner.scan(bytes, nameAt, writer);
+    if (found === outcome.event) this.#commit(writer, lineAt, bytes, nameAt);
+    return found;
+  }
+
+  /** A piece of a line that is no event; false where it says nothing. */
+  #piece(text: string, found: Outcome, writer: BatchWriter, lineAt: number): boolean {
+    if (found === outcome.skipped) {
+      if (!GUEST_MESSAGE.test(text)) return true;
+      this.#scanner.takeBack();
+      return this.#otherLine(text, writer, lineAt);
     }
-    for (const match of text.matchAll(EMBEDDED_NAME)) {
-      if (match.index === 0 || kindOfName(match[0].trim()) === undefined) continue;
-      const nameAt = at + match.index;
-      const before = bytes[nameAt - 1] as number;
+    const isTorn =
+      found === outcome.malformed || (BEGINS_LIKE_EVENT.test(text) && !GUEST_MESSAGE.test(text));
+    if (!isTorn) return this.#otherLine(text, writer, lineAt);
+    this.#lose(writer, 'torn', lineAt, text);
+    // A message may have met it without a line's end in between.
+    writeMessage(text.slice(0, TEXT_LIMIT), writer, this.#place(lineAt));
+    return true;
+  }
+
+  /** Where in `text` from `from` on an event begins that has no stamp, or -1. */
+  #gluedName(
+    bytes: Uint8Array,
+    at: number,
+    text: string,
+    from: number,
+    writer: BatchWriter,
+  ): number {
+    if (!text.includes('_')) return -1;
+    let tries = 0;
+    for (const { index } of text.matchAll(FAMILIES)) {
+      if (index <= from) continue;
+      const [name = ''] = text.slice(index, index + LONGEST_NAME).split(' ', 1);
+      if (kindOfName(name) === undefined) continue;
+      const before = bytes[at + index - 1] as number;
       // Inside another name or word it is no event of its own.
       if (before === UNDERSCORE || before === MINUS) continue;
-      if (this.#scanner.scan(bytes, nameAt, writer) === outcome.event) return nameAt;
+      if (this.#scanner.scan(bytes, at + index, writer) === outcome.event) return index;
+      tries += 1;
+      if (tries === MOST_TRIES) return -1;
     }
     return -1;
   }
 
   #colouredLine(line: string, lineAt: number, writer: BatchWriter): void {
-    const plain = Buffer.from(`${line.replace(COLOURS, '')}\n`, 'latin1');
-    const nameAt = this.#prefix(plain, 0);
-    const found = nameAt < 0 ? outcome.foreign : this.#scanner.scan(plain, nameAt, writer);
-    if (found === outcome.event) this.#commit(writer, lineAt, plain, nameAt);
-    else if (found === outcome.malformed)
-      this.#lose(writer, 'torn', lineAt, plain.toString('latin1'));
-    else if (found === outcome.foreign) this.#otherLine(plain.toString('latin1'), writer, lineAt);
+    const text = line.replace(COLOURS, '');
+    const found = this.#scan(Buffer.from(`${text}\n`, 'latin1'), lineAt, 0, writer);
+    if (found === outcome.event || text.trim() === '') return;
+    if (!this.#piece(text, found, writer, lineAt)) writer.foreignLines += 1;
   }
 
-  /** A line of QEMU's messages, of libvirt, or of somebody else. */
-  #otherLine(line: string, writer: BatchWriter, byteOffset: number): void {
+  /** A line of QEMU's messages, of libvirt, or of somebody else, which is false. */
+  #otherLine(line: string, writer: BatchWriter, byteOffset: number): boolean {
     const text = line.slice(0, TEXT_LIMIT);
-    const place = this.#placeOf(text, byteOffset);
-    if (this.#sessionLine(text, writer, place)) return;
+    const place = this.#place(byteOffset);
+    if (this.#sessionLine(text, writer, place)) return true;
     const suppressed = SUPPRESSED.exec(text);
     if (suppressed !== null) {
       this.#lose(writer, 'rate-limited', byteOffset, text, Number(suppressed[1]));
-      return;
+      return true;
     }
-    if (!writeMessage(text, writer, place)) writer.foreignLines += 1;
-    if (TERMINATING.test(text))
-      this.#text(writer, sessionEnd.kind, sessionEnd.at.text, text, place);
+    const isMessage = writeMessage(text, writer, place);
+    const isEnd = TERMINATING.test(text);
+    if (isEnd) this.#text(writer, sessionEnd.kind, sessionEnd.at.text, text, place);
+    return isMessage || isEnd;
   }
 
   #sessionLine(text: string, writer: BatchWriter, place: MessagePlace): boolean {
@@ -315,14 +381,14 @@ export class QemuLogDecoder implements LineDecoder {
     const name = GUEST_NAME.exec(text);
     if (name !== null)
       this.#text(writer, sessionName.kind, sessionName.at.name, name[1] ?? '', place);
-    const argument = text.replace(/\s*\\?\s*$/, '');
+    const argument = text.trimEnd().replace(/\\$/, '').trimEnd();
     this.#text(writer, sessionArgument.kind, sessionArgument.at.text, argument, place);
     return true;
   }
 
   #text(writer: BatchWriter, kind: number, at: number, text: string, place: MessagePlace): void {
     const base = writer.begin(kind);
-    writer.addString(base + at, text);
+    writer.addLatin1(base + at, text);
     writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
   }
 
@@ -337,14 +403,8 @@ export class QemuLogDecoder implements LineDecoder {
     writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
     writer.words[base + loss.at.count] = 0;
     writer.words[base + loss.at.count + 1] = count;
-    writer.addString(base + loss.at.detail, detail.slice(0, 120));
+    writer.addLatin1(base + loss.at.detail, detail.slice(0, 120));
     writer.commit(byteOffset, this.#seconds, this.#nanoseconds, this.#thread);
-  }
-
-  #placeOf(text: string, byteOffset: number): MessagePlace {
-    const bytes = Buffer.from(`${text.slice(0, 64)}\n`, 'latin1');
-    this.#prefix(bytes, 0);
-    return this.#place(byteOffset);
   }
 
   #place(byteOffset: number): MessagePlace {
@@ -357,17 +417,35 @@ export class QemuLogDecoder implements LineDecoder {
   }
 }
 
-/** The LF that ends a line of no interest, or -1 where the line may hold a second event, glued on. */
+/**
+ * The LF that ends a line of no interest, or -1 where the line deserves a second look: it may hold
+ * another event, glued on, or be a message behind a guest's name.
+ */
 function plainEnd(bytes: Uint8Array, from: number): number {
   // Past the event's own name, so that it is not taken for a second one.
   let at = from;
-  while (isLetter(bytes[at] as number) || bytes[at] === UNDERSCORE) at += 1;
+  while (isLetter(bytes[at] as number) || bytes[at] === UNDERSCORE || isDigit(bytes[at] as number))
+    at += 1;
+  const first = bytes[at + 1];
+  // A program's name or path.
+  if (first === LETTER_Q || first === LETTER_K || first === SLASH) return -1;
   for (; ; at += 1) {
     const byte = bytes[at] as number;
     if (byte === LF) return at;
     // The ends of `vtd_`, `vfio_` and their like, of a thread's stamp, of a UTC time.
     if (byte === UNDERSCORE || byte === AT || byte === ESCAPE) return -1;
     if (byte === LETTER_Z && bytes[at + 1] === SPACE) return -1;
+  }
+}
+
+/** Where the line goes on behind NUL bytes and byte order marks. */
+function behindPadding(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (;;) {
+    if (bytes[at] === NUL) at += 1;
+    else if (bytes[at] === MARK && MARK_REST.every((byte, index) => bytes[at + 1 + index] === byte))
+      at += 3;
+    else return at;
   }
 }
 

@@ -1,0 +1,105 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type LineBlock, LineBlocks } from '../../src/bytes/lines.ts';
+import { type ByteRange, rangesOf, readRange } from '../../src/bytes/ranges.ts';
+import { testFolder } from '../helpers/folder.ts';
+
+/** What blocks hold, once it is sure that they follow one another from `start` on. */
+function joined(blocks: readonly LineBlock[], start = 0): { bytes: Buffer; end: number } {
+  let end = start;
+  for (const { byteOffset, byteLength } of blocks) {
+    expect(byteOffset).toBe(end);
+    end += byteLength;
+  }
+  return { bytes: Buffer.concat(blocks.map(({ bytes }) => bytes)), end };
+}
+
+/** Reads a file in ranges that end at `cuts`. */
+function readCut(path: string, size: number, cuts: readonly number[]): LineBlock[] {
+  const ends = [...new Set([...cuts.filter((cut) => cut > 0 && cut < size), size])];
+  const ranges: ByteRange[] = [];
+  for (const end of ends.sort((a, b) => a - b))
+    ranges.push({ start: ranges.at(-1)?.end ?? 0, end });
+  return ranges.flatMap((range) => readRange(path, range));
+}
+
+describe('rangesOf', () => {
+  it('cuts a file into ranges that follow one another and end with it', () => {
+    expect([...rangesOf(10, 4)]).toEqual([
+      { start: 0, end: 4 },
+      { start: 4, end: 8 },
+      { start: 8, end: 10 },
+    ]);
+    expect([...rangesOf(8, 4)]).toHaveLength(2);
+    expect([...rangesOf(0, 4)]).toEqual([]);
+  });
+});
+
+describe('readRange', () => {
+  it('gives every line to exactly one range, wherever these are cut', () => {
+    const path = join(testFolder(), 'log');
+    const text = fc.string({
+      unit: fc.constantFrom('a', 'b', '\n', '\r'),
+      minLength: 1,
+      maxLength: 50,
+    });
+    fc.assert(
+      fc.property(text, fc.array(fc.nat(50), { maxLength: 12 }), (text, cuts) => {
+        writeFileSync(path, text);
+        const { bytes, end } = joined(readCut(path, text.length, cuts));
+        expect(bytes.toString()).toBe(text);
+        expect(end).toBe(text.length);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('gives a line to the range in which it begins', () => {
+    const path = join(testFolder(), 'log');
+    writeFileSync(path, 'one\ntwo\nthree\nfour');
+    const textOf = (start: number, end: number) =>
+      readRange(path, { start, end }).map(({ bytes }) => Buffer.from(bytes).toString());
+    expect(textOf(0, 1).join('')).toBe('one\n');
+    expect(textOf(1, 4)).toEqual([]);
+    expect(textOf(4, 5).join('')).toBe('two\n');
+    expect(textOf(3, 9).join('')).toBe('two\nthree\n');
+    expect(textOf(14, 18).join('')).toBe('four');
+    expect(textOf(15, 18)).toEqual([]);
+  });
+
+  it('cuts lines that are too long just as a stream does', () => {
+    const path = join(testFolder(), 'log');
+    const lengths = [10, 70_000, 1_500_000, 0, 1_048_576, 1_048_577, 200_000, 3_000_000, 5];
+    const whole = Buffer.from(lengths.map((length, n) => `${n}`.repeat(length)).join('\n'));
+    writeFileSync(path, whole);
+    const lines = new LineBlocks();
+    const stream = [...lines.push(whole)];
+    const last = lines.end();
+    const expected = joined(last === null ? stream : [...stream, last]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(whole.length), { maxLength: 10 }), (cuts) => {
+        const { bytes, end } = joined(readCut(path, whole.length, cuts));
+        expect(bytes.equals(expected.bytes)).toBe(true);
+        expect(end).toBe(whole.length);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('stops where a file has become shorter than it was', () => {
+    const path = join(testFolder(), 'log');
+    writeFileSync(path, 'one\ntwo');
+    const blocks = readRange(path, { start: 0, end: 1000 });
+    expect(joined(blocks).bytes.toString()).toBe('one\ntwo');
+    expect(readRange(path, { start: 500, end: 1000 })).toEqual([]);
+  });
+
+  it('gives bytes that can be handed to another thread', () => {
+    const path = join(testFolder(), 'log');
+    writeFileSync(path, 'one\ntwo\n');
+    const [block] = readRange(path, { start: 0, end: 8 });
+    expect(block?.bytes.buffer.byteLength).toBe(8);
+  });
+});
