@@ -45,9 +45,11 @@ export class Attribution {
   /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
   startsUncertain = false;
 
-  operation: Operation = 'idle';
-  /** The device of operation `device` or `replay`. */
+  #operation: Operation = 'idle';
+  /** The device of operation `device`. */
   #device: VtdAddressSpace | null = null;
+  /** The device whose tables are being replayed, be it in the middle of another operation. */
+  #replaying: VtdAddressSpace | null = null;
   /** Devices switched since the operation began. */
   readonly #switched = new Set<number>();
   /** Index in `order` of the next device that the operation will visit. */
@@ -98,21 +100,34 @@ export class Attribution {
     if (index >= 0) this.order.splice(index, 1);
   }
 
+  get operation(): Operation {
+    return this.#replaying === null ? this.#operation : 'replay';
+  }
+
   /** A new command begins. */
-  begin(operation: Operation, space: VtdAddressSpace | null = null): void {
-    this.operation = operation;
+  begin(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
+    this.#operation = operation;
     this.#device = space;
     this.#switched.clear();
     this.#next = 0;
-    this.#topLevel = 0;
-    this.#walking = null;
+    this.#endReplay();
     if (space !== null) this.#walk(space, 'operation');
+  }
+
+  /**
+   * One device's tables are replayed: a region was registered, or dirty pages are being synced. The
+   * command that registered the region goes on behind the one walk that belongs to the replay.
+   */
+  replay(space: VtdAddressSpace): void {
+    this.#replaying = space;
+    this.#topLevel = 0;
+    this.#walk(space, 'operation');
   }
 
   /** `vtd_switch_address_space` of a device. */
   switched(bdf: number): void {
+    this.#endReplay();
     this.#switched.add(bdf);
-    if (this.operation === 'device') this.#topLevel = 0;
   }
 
   /**
@@ -120,13 +135,15 @@ export class Attribution {
    * whole space of the device, and not one of those before it is switched.
    */
   absent(bdf: number): boolean {
+    this.#endReplay();
     const space = this.#byBdf.get(bdf);
     if (space === undefined) return false;
-    switch (this.operation) {
+    switch (this.#operation) {
       case 'device':
-        return this.#device?.bdf === bdf && this.#switched.has(bdf);
+        // Once: what looks the device up later is no part of the command.
+        return this.#device?.bdf === bdf && this.#switched.delete(bdf);
       case 'all-devices':
-        if (!this.#switched.has(bdf)) return false;
+        if (!this.#switched.delete(bdf)) return false;
         this.#visited(space);
         return true;
       case 'all-walks':
@@ -142,17 +159,20 @@ export class Attribution {
 
   /** `vtd_page_walk_level`. */
   level(basePage: number, level: number): void {
-    if (this.operation === 'replay') {
-      if (this.#walking !== null && level >= this.#topLevel) {
+    if (this.#replaying !== null) {
+      if (level < this.#topLevel) return;
+      if (this.#topLevel === 0) {
         this.#topLevel = level;
-        this.#walking.rootPage = basePage;
+        this.#replaying.rootPage = basePage;
+        return;
       }
-      return;
+      this.#endReplay();
     }
     const isRoot =
       level >= this.#topLevel || this.order.some((space) => space.rootPage === basePage);
     if (!isRoot) return;
     this.#topLevel = level;
+    if (this.#operation === 'device') this.#switched.clear();
     const space = this.#nextWalk(basePage);
     if (space !== null) space.rootPage = basePage;
     this.#walking = space;
@@ -174,13 +194,7 @@ export class Attribution {
 
   /** The device of the current command, if it names one. */
   get device(): VtdAddressSpace | null {
-    return this.#device;
-  }
-
-  /** A replay or walk of `space` is under way. */
-  walkOf(space: VtdAddressSpace, reason: AttributionReason): void {
-    this.#topLevel = 0;
-    this.#walk(space, reason);
+    return this.#replaying ?? this.#device;
   }
 
   /** The devices that share a container. */
@@ -198,6 +212,12 @@ export class Attribution {
     return space;
   }
 
+  #endReplay(): void {
+    this.#replaying = null;
+    this.#topLevel = 0;
+    this.#walking = null;
+  }
+
   #walk(space: VtdAddressSpace, reason: AttributionReason): void {
     this.#walking = space;
     this.reason = reason;
@@ -212,7 +232,7 @@ export class Attribution {
 
   /** The device whose walk starts with a top-level table at `basePage`. */
   #nextWalk(basePage: number): VtdAddressSpace | null {
-    if (this.operation === 'device' && this.#device !== null) {
+    if (this.#operation === 'device' && this.#device !== null) {
       this.reason = 'operation';
       return this.#device;
     }
@@ -221,7 +241,7 @@ export class Attribution {
       this.reason = 'only-device';
       return only;
     }
-    if (this.operation === 'all-devices' || this.operation === 'all-walks') {
+    if (this.#operation === 'all-devices' || this.#operation === 'all-walks') {
       const space = this.order[this.#next];
       this.#next += 1;
       this.reason = space === undefined ? 'ambiguous' : 'order';
@@ -236,7 +256,7 @@ export class Attribution {
     const inDomain = this.order.findIndex(
       (space, index) => index >= this.#next && space.rootPage === basePage,
     );
-    if (this.operation === 'domain' && inDomain >= 0) {
+    if (this.#operation === 'domain' && inDomain >= 0) {
       this.#next = inDomain + 1;
       this.reason = 'order';
       return this.order[inDomain] as VtdAddressSpace;

@@ -1,6 +1,7 @@
 import type { Backend } from '../base/vocabulary.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { eventNames, offsetsOf } from '../events/catalogue.ts';
+import { permission } from './iova-tree.ts';
 import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
@@ -12,6 +13,7 @@ const at = {
   hwpt: offsetsOf('iommufd_backend_alloc_hwpt'),
   map: offsetsOf('iommufd_backend_map_dma'),
   unmap: offsetsOf('iommufd_backend_unmap_dma'),
+  userMap: offsetsOf('vfio_user_dma_map'),
 } as const;
 
 /** IOMMU_HWPT_ALLOC_DIRTY_TRACKING: the host's IOMMU can track dirty pages. */
@@ -57,11 +59,14 @@ export class BackendLines {
     if (container === null || container === undefined) return;
     container.ioas = cursor.u32(at.map.ioas);
     this.#is(container, 'iommufd', cursor);
-    const result = cursor.i32(at.map.result);
-    if (!map.active || result === 0) return;
-    if (map.inserted) this.#machine.hostForget(container, map.first, map.last);
-    map.active = false;
-    this.#walks.reportFailure(result, true);
+    if (!map.active) {
+      const [first, pages] = [cursor.page(at.map.iova), cursor.page(at.map.size)];
+      this.#listener.sectionMapped(first, pages, cursor.u32(at.map.readonly) === 0);
+      return;
+    }
+    if (cursor.i32(at.map.result) === 0) return;
+    // The line has the ioctl's -1; which errno that was shows in QEMU's message, or by emulation.
+    map.isRefused = true;
   }
 
   /** `iommufd_backend_unmap_dma` and `..._non_exist`. */
@@ -73,8 +78,26 @@ export class BackendLines {
     this.#is(container, 'iommufd', cursor);
   }
 
-  /** Any line that only a vfio-user container prints. */
-  vfioUser(cursor: BatchCursor): void {
+  /** `vfio_user_version`: a device is attached; the lines of its address space follow. */
+  vfioUserVersion(cursor: BatchCursor): void {
+    this.#is(this.#listener.attaching(), 'vfio-user', cursor);
+  }
+
+  /** `vfio_user_dma_map`. */
+  vfioUserMapped(cursor: BatchCursor): void {
+    this.#vfioUser(cursor);
+    if (this.#walks.map.active) return;
+    const [first, pages] = [cursor.page(at.userMap.iova), cursor.page(at.userMap.size)];
+    const isWritable = (cursor.u32(at.userMap.flags) & permission.write) !== 0;
+    this.#listener.sectionMapped(first, pages, isWritable);
+  }
+
+  /** `vfio_user_dma_unmap`. */
+  vfioUserUnmapped(cursor: BatchCursor): void {
+    this.#vfioUser(cursor);
+  }
+
+  #vfioUser(cursor: BatchCursor): void {
     const { map } = this.#walks;
     const { containers, onlyContainer } = this.#machine;
     const container =

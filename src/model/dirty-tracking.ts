@@ -59,7 +59,7 @@ export class DirtyTracking {
   mask: number | null = null;
   /** The last `migrate_set_state`, or '' before the first. */
   migrationState = '';
-  /** True while devices log their own DMA. */
+  /** True where devices log their own DMA, as the newest time that tracking was on showed it. */
   deviceTracking = false;
   /** Set when the first line of the flag word shows that tracking had been off until then. */
   offUntilFirstLine = false;
@@ -83,10 +83,11 @@ export class DirtyTracking {
       this.offUntilFirstLine = mask !== 0 && (mask & (mask - 1)) === 0;
     }
     this.mask = mask;
+    // Devices that log their own DMA say so each time.
+    if (mask !== 0 && (before ?? 0) === 0) this.deviceTracking = false;
     if (mask !== 0 && this.#current === null) this.#open(mark, mask, false);
     else if (mask !== 0 && this.#current !== null) this.#current.bits |= mask;
     else if (mask === 0) this.#close(mark);
-    if (mask === 0) this.deviceTracking = false;
     return ((before ?? 0) !== 0) !== (mask !== 0);
   }
 

@@ -8,7 +8,7 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './qemu-version.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import { E2BIG } from './vfio-legacy.ts';
+import { E2BIG, EPERM } from './vfio-legacy.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
@@ -31,6 +31,8 @@ export class FailureMessages {
   readonly #recent: string[] = [];
   /** Bytes of a "too big" line that no notification came before. */
   #tooBigBytes = 0;
+  /** Byte offset of the newest `migrate_error`, whose text comes as a message of its own. */
+  #migrationErrorAt = -1;
 
   constructor(machine: Machine, pending: PendingUnmaps, walks: PageWalks) {
     this.#machine = machine;
@@ -53,9 +55,19 @@ export class FailureMessages {
     this.#observe(unmap, E2BIG);
   }
 
+  /** `migrate_error`: what made the migration fail, long after it happened. */
+  migrationError(cursor: BatchCursor): void {
+    this.#migrationErrorAt = cursor.byteOffset;
+  }
+
   /** "...dma_unmap(container, iova, size) = errno". */
   unmapFailed(cursor: BatchCursor): void {
-    this.#machine.hasMessages = true;
+    const isLate = cursor.byteOffset === this.#migrationErrorAt;
+    if (isLate && this.#machine.hasNotifications) {
+      this.#failureToldLate(cursor);
+      return;
+    }
+    this.#machine.hasMessages ||= !isLate;
     this.#learnEra(cursor.u32(at.unmap.era));
     const first = cursor.page(at.unmap.iova);
     const last = first + cursor.page(at.unmap.size) - 1;
@@ -82,10 +94,7 @@ export class FailureMessages {
     const pointer = cursor.hex(at.map.container);
     const { map } = this.#walks;
     if (map.active && map.first === first && map.last === last) {
-      if (map.container !== null) {
-        map.container.pointer = pointer;
-        if (map.inserted) this.#machine.hostForget(map.container, first, last);
-      }
+      if (map.container !== null) map.container.pointer = pointer;
       map.active = false;
       this.#walks.reportFailure(errno, true);
       return;
@@ -110,13 +119,15 @@ export class FailureMessages {
       this.#machine.version.learn(lineMarks.dmabufWarning);
       return;
     }
-    const { map } = this.#walks;
-    if (topic === 'map-dropped' && map.active && map.inserted && map.container !== null) {
-      this.#machine.hostForget(map.container, map.first, map.last);
-      map.active = false;
-    }
-    const tracked = this.#machine.trackedIn(this.#pending.newest?.container ?? null);
     const text = cursor.text(at.other.text);
+    const unmap = this.#pending.newest;
+    // QEMU's own line with the range may go elsewhere; the function returns the ioctl's -1.
+    if (topic === 'unmap-ioctl' && unmap !== null && text.includes('DIRTY_BITMAP')) {
+      this.#observe(unmap, EPERM);
+    }
+    const { map } = this.#walks;
+    if (topic === 'map-dropped') map.active = false;
+    const tracked = this.#machine.trackedIn(unmap?.container ?? null);
     this.#machine.observer.message(topic, text, markOf(cursor), tracked);
   }
 
@@ -125,6 +136,18 @@ export class FailureMessages {
     this.#pending.observe(unmap, errno);
     this.#recent.push(`${unmap.first}-${unmap.last}`);
     if (this.#recent.length > REMEMBERED) this.#recent.shift();
+  }
+
+  /** The unmap itself has been reported, by its own line; one that nobody foresaw is news. */
+  #failureToldLate(cursor: BatchCursor): void {
+    this.#learnEra(cursor.u32(at.unmap.era));
+    const first = cursor.page(at.unmap.iova);
+    const last = first + cursor.page(at.unmap.size) - 1;
+    const errno = cursor.i32(at.unmap.errno);
+    if (this.#pending.hasFailed(first, last, errno)) return;
+    const range = `0x${cursor.hex(at.unmap.iova).slice(2)}, ${cursor.hex(at.unmap.size)}`;
+    const text = `unmap(${range}) = ${errno} (${cursor.text(at.unmap.text)})`;
+    this.#machine.observer.message('backend', text, markOf(cursor), true);
   }
 
   /** The text alone proves the unmap, and that it failed. */

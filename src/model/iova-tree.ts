@@ -61,6 +61,11 @@ export class IovaTree {
     return found.count === 1 && found.first(0) === first && found.last(0) === last;
   }
 
+  /** True where one node maps exactly this range to this guest page. */
+  maps(first: number, last: number, gpa: number): boolean {
+    return this.hasNode(first, last) && this.#ranges.collect(first, last).value(0) === gpa;
+  }
+
   clear(): void {
     this.#ranges.clear();
   }

@@ -10,7 +10,7 @@ import type { Profile } from './profile.ts';
 import { QemuVersion } from './qemu-version.ts';
 import { RamLayout } from './ram-layout.ts';
 import { type UnmapContext, VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
+import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
 
 /** What the user fixed; null: to be found in the trace. */
 export interface ModelOptions extends ParameterOptions {
@@ -51,6 +51,10 @@ export class Machine {
   readonly gaps = new Map<string, Gap>();
   /** QEMU's own messages are in this trace, so that a failure would show. */
   hasMessages = false;
+  /** Something of the trace is known to be lost. */
+  hasLosses = false;
+  /** The notifier whose registration has been seen and whose replay has not. */
+  registering: { readonly space: VtdAddressSpace; readonly notifier: AddressRange } | null = null;
 
   /** Whole unmaps seen, one per notifier. */
   wholeUnmaps = 0;
@@ -95,6 +99,13 @@ export class Machine {
     return (this.seen[NOTIFY] as number) > 0;
   }
 
+  /** The listener's lines are in the trace, and nothing that makes QEMU notify VFIO. */
+  get hadNothingToNotify(): boolean {
+    const isTold =
+      this.has('vfio_listener_region_add_ram') || this.has('vfio_listener_region_add_iommu');
+    return isTold && !this.hasWalks && !this.has('vtd_as_unmap_whole');
+  }
+
   /** Remembers something that only lost lines explain; `space`, if given, is uncertain from here on. */
   gap(what: string, place: BatchCursor | Mark, space: VtdAddressSpace | null = null): void {
     const known = this.gaps.get(what);
@@ -114,7 +125,8 @@ export class Machine {
    */
   trackedIn(container: VfioContainer | null): boolean | null {
     if (this.options.tracking !== 'from-trace') return this.options.tracking === 'on';
-    if (container?.backend === 'vfio-user' || container?.canTrack === false) return false;
+    if (container?.backend === 'vfio-user') return false;
+    if (container?.canTrack === false && !this.tracking.deviceTracking) return false;
     return this.tracking.started(this.profile);
   }
 

@@ -19,7 +19,13 @@ export interface MapFailure {
   readonly tracked: boolean | null;
 }
 
-export type StaleReason = 'wrap' | 'failed-unmap' | 'skipped-invalidation';
+export type StaleReason =
+  /** The drain's search passed them by. */
+  | 'wrap'
+  /** The drain unmaps what is in the shadow, and they are not, or only as parts. */
+  | 'unlisted'
+  | 'failed-unmap'
+  | 'skipped-invalidation';
 
 /** Host mappings that an unmap should have removed, and did not. */
 export interface StaleMappings {

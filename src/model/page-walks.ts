@@ -9,7 +9,7 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import { EINVAL, ENOSPC } from './vfio-legacy.ts';
+import { EEXIST, EINVAL, ENOSPC } from './vfio-legacy.ts';
 import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
@@ -50,9 +50,10 @@ export class PendingMap {
   last = 0;
   gpa = 0;
   flags = 0;
-  /** What the emulation says it returned. */
+  /** What the emulation says it returned; the host holds it only once no message can follow. */
   predicted = 0;
-  inserted = false;
+  /** The backend's own line says that it failed. */
+  isRefused = false;
   tracked: boolean | null = null;
   #line = 0;
   #byteOffset = 0;
@@ -228,6 +229,7 @@ export class PageWalks {
     map.gpa = isWalked ? walk.gpa + (first - walk.first) : 0;
     map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
     map.tracked = this.#machine.trackedIn(container);
+    map.isRefused = false;
     map.at(cursor);
     // A part of a larger mapping is refused by QEMU itself, before the host sees it.
     const isCropped = isWalked && (first !== walk.first || last !== walk.last);
@@ -235,9 +237,6 @@ export class PageWalks {
     map.predicted = isCropped
       ? EINVAL
       : container.behaviour.mapResult(container.host, first, last, entryLimit);
-    map.inserted =
-      map.predicted === 0 && this.#machine.hostMap(container, first, last, map.gpa, map.flags);
-    if (map.inserted) this.#watchEntries(container, map);
   }
 
   /** No message came for the newest MAP: it did what the emulation says. */
@@ -245,20 +244,25 @@ export class PageWalks {
     const { map } = this;
     if (!map.active) return;
     map.active = false;
-    const { container } = map;
-    if (map.predicted === 0 || container === null) return;
-    if (!this.#machine.hasMessages || map.predicted === EINVAL) {
-      this.reportFailure(map.predicted, false);
+    const { container, predicted } = map;
+    if (container === null) return;
+    if (map.isRefused) {
+      this.reportFailure(predicted === 0 ? EEXIST : predicted, true);
+      return;
+    }
+    if (predicted !== 0 && (predicted === EINVAL || !this.#machine.hasMessages)) {
+      this.reportFailure(predicted, false);
       return;
     }
     // QEMU would have said so. The host took it: what was thought of the host is wrong.
-    if (map.predicted === ENOSPC) {
+    if (predicted === ENOSPC) {
       this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
-    } else {
+    } else if (predicted !== 0) {
       this.#machine.gap('a MAP over what should still be mapped was accepted', map.mark);
       this.#machine.hostForget(container, map.first, map.last);
     }
     this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
+    this.#watchEntries(container, map);
   }
 
   /** The newest MAP failed. */
@@ -274,9 +278,12 @@ export class PageWalks {
     if (space === null) return;
     const first = cursor.page(at.skipMap.iova);
     const last = first + cursor.page(at.skipMap.mask);
-    if (space.shadow.hasNode(first, last)) return;
-    this.#machine.gap('a mapping that was never seen made', cursor);
     const gpa = cursor.page(at.skipMap.gpa);
+    if (space.shadow.hasNode(first, last)) {
+      space.container?.useAgain(first, last, gpa);
+      return;
+    }
+    this.#machine.gap('a mapping that was never seen made', cursor);
     const flags = READ_WRITE | mappingFlag.unknown;
     this.#machine.shadowRemove(space, first, last);
     this.#machine.shadowInsert(space, first, last, gpa, flags);

@@ -85,16 +85,16 @@ export class Parameters {
 
   /**
    * An unmap whose bitmap is above the limit, by what is known of it, brought no message. Where
-   * larger ones did, the limit is higher than thought; returns whether that explains it.
+   * messages are in the trace (`wouldTell`), or larger ones failed, the limit is higher than thought.
    */
-  passed(bytes: number, line: number): boolean {
-    if (this.bitmapLimit.source === 'option' || bytes >= this.#smallestTooBig) return false;
+  passed(bytes: number, line: number, wouldTell: boolean): void {
+    if (this.bitmapLimit.source === 'option') return;
+    if (this.#smallestTooBig > 0 ? bytes >= this.#smallestTooBig : !wouldTell) return;
     this.bitmapLimit = {
       value: bytes,
       source: 'derived',
       from: `a bitmap of 0x${bytes.toString(16)} bytes was accepted at line ${line}`,
     };
-    return true;
   }
 
   /** The host accepted more mappings than the limit. */

@@ -1,8 +1,13 @@
 import type { BatchCursor } from '../events/batch.ts';
-import type { Machine } from './machine.ts';
+import type { Mark } from './dirty-tracking.ts';
+import { type Machine, timeText } from './machine.ts';
+import type { StaleMappings } from './stale-mappings.ts';
 import { NO_ENTRY, Unmap } from './unmap.ts';
-import { E2BIG, ENOMEM, EPERM } from './vfio-legacy.ts';
+import { E2BIG, EINVAL, ENOMEM, EPERM } from './vfio-legacy.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** Failed unmaps remembered. */
+const REMEMBERED = 256;
 
 /**
  * Unmaps between their line and their report.
@@ -13,19 +18,23 @@ import type { VtdAddressSpace } from './vtd-address-space.ts';
  */
 export class PendingUnmaps {
   readonly #machine: Machine;
+  readonly #stale: StaleMappings;
   readonly #single = new Unmap();
   #singleOpen = false;
   readonly #held: Unmap[] = [];
   #heldCount = 0;
   #heldProven = false;
+  /** The newest that failed: a migration tells only at its end what made it fail. */
+  readonly #failed: string[] = [];
 
   /** Lines between which unmaps were judged on uncertain ground. */
   readonly uncertain = { unmaps: 0, firstLine: 0, lastLine: 0 };
   /** The newest unmap set bits past the end of RAM: a trace that ends here ends in a crash. */
   endsPastRam = false;
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, stale: StaleMappings) {
     this.#machine = machine;
+    this.#stale = stale;
   }
 
   /** The unmap that stands alone and is still open, if any. */
@@ -77,8 +86,12 @@ export class PendingUnmaps {
   settle(): void {
     if (!this.#singleOpen) return;
     this.#singleOpen = false;
-    this.decide(this.#single);
-    this.report(this.#single);
+    const unmap = this.#single;
+    this.decide(unmap);
+    if (unmap.cause === 'drain' && unmap.errno !== 0 && unmap.space !== null) {
+      this.#stale.mark(unmap.space, unmap.first, unmap.last, markOfUnmap(unmap), 'failed-unmap');
+    }
+    this.report(unmap);
   }
 
   /** The switch is over: reports the chunks that were held, in order. */
@@ -103,6 +116,9 @@ export class PendingUnmaps {
     if (!unmap.observed) {
       unmap.errno = unmap.tracked === true ? unmap.trackedErrno : this.#plainResult(unmap);
     }
+    if (unmap.observed && unmap.tracked === true && unmap.errno !== 0) unmap.failed();
+    // A query that was to follow the unmap does not where that failed.
+    if (unmap.query === 'after' && unmap.errno === EINVAL) unmap.query = 'none';
     if (unmap.container !== null) {
       this.#machine.hostUnmap(unmap.container, unmap.first, unmap.last, unmap.errno);
     }
@@ -123,7 +139,13 @@ export class PendingUnmaps {
     }
   }
 
+  /** Whether an unmap of this range was reported lately, with this result. */
+  hasFailed(first: number, last: number, errno: number): boolean {
+    return this.#failed.includes(`${first}-${last}-${errno}`);
+  }
+
   report(unmap: Unmap): void {
+    if (unmap.errno !== 0) this.#remember(unmap);
     const { window } = this.#machine.tracking;
     if (unmap.tracked === true && window !== null) window.unmaps += 1;
     if (unmap.space?.uncertain === true || unmap.unknownMappings > 0) {
@@ -134,6 +156,11 @@ export class PendingUnmaps {
     }
     this.endsPastRam = unmap.tracked === true && unmap.errno === 0 && unmap.pastRamPage >= 0;
     this.#machine.observer.unmap(unmap);
+  }
+
+  #remember({ first, last, errno }: Unmap): void {
+    this.#failed.push(`${first}-${last}-${errno}`);
+    if (this.#failed.length > REMEMBERED) this.#failed.shift();
   }
 
   #plainResult(unmap: Unmap): number {
@@ -148,4 +175,13 @@ export class PendingUnmaps {
       context,
     );
   }
+}
+
+/** Where an unmap stands in the trace. */
+export function markOfUnmap(unmap: Unmap): Mark {
+  return {
+    line: unmap.line,
+    byteOffset: unmap.byteOffset,
+    time: timeText(unmap.seconds, unmap.nanoseconds),
+  };
 }

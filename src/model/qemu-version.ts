@@ -118,6 +118,11 @@ export class QemuVersion {
     return this.#drains;
   }
 
+  /** True where a version that drains may have written the trace, as far as its lines tell. */
+  get mayDrain(): boolean {
+    return this.#option === null && this.#drains === null && this.#evidence.allows(V11_0);
+  }
+
   learn(mark: VersionMark): void {
     if (this.#option !== null) return;
     this.#evidence.narrow(mark.from, mark.to, mark.reason);

@@ -1,7 +1,7 @@
-import { PageRangeSet } from '../base/page-range-set.ts';
-
 /** Pages below 4 GiB. */
 const FOUR_GIB = 2 ** 20;
+/** Pages of the first megabyte. */
+const FIRST_MEGABYTE = 256;
 
 /**
  * Where guest-physical RAM lies in QEMU's `ram_addr` space, for a q35 machine with its main RAM at
@@ -16,7 +16,8 @@ export class RamLayout {
   #total = -1;
   #source: 'option' | 'derived' | 'assumed' = 'assumed';
   #from = 'not in the trace; --ram-size and --below-4g would tell';
-  readonly #sections = new PageRangeSet();
+  /** Pages of RAM seen above 4 GiB. */
+  #above = 0;
 
   /** From the command line, both in pages; `belowPages` -1: QEMU's default for this size. */
   static fromOptions(totalPages: number, belowPages: number): RamLayout {
@@ -30,21 +31,26 @@ export class RamLayout {
     return layout;
   }
 
-  /** A RAM section that the memory listener mapped while a device was not translated. */
+  /**
+   * A RAM section that the memory listener mapped while a device was not translated. Only those of
+   * main RAM count: below the hole it begins at 0 or, once the chipset has cut the first megabyte
+   * into pieces, behind that; above it at 4 GiB. Firmware and devices may lie right beside it.
+   */
   addSection(firstPage: number, lastPage: number, line: number): void {
     if (this.#source === 'option') return;
-    this.#sections.add(firstPage, lastPage);
-    let below = 0;
-    let above = 0;
-    for (const { first, last } of this.#sections) {
-      if (first === 0) below = Math.min(last + 1, FOUR_GIB);
-      else if (first === FOUR_GIB) above = last + 1 - FOUR_GIB;
-    }
-    if (below === 0) return;
-    this.#below = below;
-    this.#total = below + above;
+    const isBelow = firstPage === 0 || firstPage === FIRST_MEGABYTE;
+    if (isBelow && lastPage >= FIRST_MEGABYTE) this.#below = Math.min(lastPage + 1, FOUR_GIB);
+    else if (firstPage === FOUR_GIB) this.#above = lastPage + 1 - FOUR_GIB;
+    else return;
+    if (this.#below < 0) return;
+    this.#total = this.#below + this.#above;
     this.#source = 'derived';
     this.#from = `RAM sections mapped up to line ${line} (vfio_listener_region_add_ram)`;
+  }
+
+  /** True where a section is none of the main RAM, if that is known: firmware under 4 GiB. */
+  isOutside(firstPage: number): boolean {
+    return this.#below >= 0 && firstPage >= this.#below && firstPage < FOUR_GIB;
   }
 
   /** Pages of RAM in all, or -1. */
@@ -72,5 +78,18 @@ export class RamLayout {
   ramPage(guestPage: number): number {
     if (guestPage < FOUR_GIB) return guestPage;
     return this.#below < 0 ? Number.NaN : guestPage - FOUR_GIB + this.#below;
+  }
+
+  /**
+   * The first page of `ram_addr` of a range of guest pages; NaN also where the layout is known and
+   * the range is not wholly in one piece of RAM: then no place is right for its bits.
+   */
+  ramPageOf(firstGuestPage: number, lastGuestPage: number): number {
+    if (this.#below >= 0) {
+      const end = lastGuestPage < FOUR_GIB ? this.#below : this.#total - this.#below + FOUR_GIB;
+      if (lastGuestPage >= end) return Number.NaN;
+    }
+    if (firstGuestPage < FOUR_GIB && lastGuestPage >= FOUR_GIB) return Number.NaN;
+    return this.ramPage(firstGuestPage);
   }
 }

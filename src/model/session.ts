@@ -66,6 +66,7 @@ const ANNOTATIONS: ReadonlySet<EventName> = new Set<EventName>([
   'vfio_container_query_dirty_bitmap',
   'vfio_get_dirty_bitmap',
   'vtd_pasid_cache_reset',
+  'session:end',
   'trace:loss',
 ]);
 
@@ -114,7 +115,6 @@ export class Session {
   ending = '';
 
   readonly #stampsTellVersion: boolean;
-  readonly #stale: StaleMappings;
   readonly #walks: PageWalks;
   readonly #whole: WholeUnmaps;
   readonly #listener: VfioListener;
@@ -125,10 +125,10 @@ export class Session {
   constructor(options: SessionOptions, observer: ModelObserver) {
     this.#stampsTellVersion = options.stampsTellVersion;
     this.machine = new Machine(options, observer);
-    this.unmaps = new PendingUnmaps(this.machine);
-    this.#stale = new StaleMappings(this.machine);
-    this.#walks = new PageWalks(this.machine, this.unmaps, this.#stale);
-    this.#whole = new WholeUnmaps(this.machine, this.unmaps, this.#stale);
+    const stale = new StaleMappings(this.machine);
+    this.unmaps = new PendingUnmaps(this.machine, stale);
+    this.#walks = new PageWalks(this.machine, this.unmaps, stale);
+    this.#whole = new WholeUnmaps(this.machine, this.unmaps, stale);
     this.#listener = new VfioListener(this.machine, this.unmaps, this.#walks);
     this.#backends = new BackendLines(this.machine, this.unmaps, this.#walks, this.#listener);
     this.#failures = new FailureMessages(this.machine, this.unmaps, this.#walks);
@@ -262,10 +262,11 @@ export class Session {
   #replayed(space: VtdAddressSpace): void {
     const { attribution, profile } = this.machine;
     if (profile.replayClearsShadow) this.machine.shadowClear(space);
-    const isRegistration = attribution.operation === 'replay' && attribution.device === space;
-    const notifier = isRegistration ? this.#walks.replayedNotifier : null;
-    attribution.begin('replay', space);
-    this.#walks.replayedNotifier = notifier;
+    // One replay belongs to each registration; what comes after it are dirty syncs.
+    const { registering } = this.machine;
+    this.machine.registering = null;
+    this.#walks.replayedNotifier = registering?.space === space ? registering.notifier : null;
+    attribution.replay(space);
   }
 
   #routeCommands(on: On): void {
@@ -273,7 +274,8 @@ export class Session {
     const everything = (cursor: BatchCursor) => this.#refreshAll(cursor);
     const idle = () => this.#command('idle');
     on('vtd_inv_desc_cc_global', everything);
-    on('vtd_inv_desc_cc_domain', everything);
+    // Treated as global: that line follows, and brings what there is to bring.
+    on('vtd_inv_desc_cc_domain', idle);
     on('vtd_dmar_enable', everything);
     on('vtd_reg_dmar_root', everything);
     on('vtd_reset_exit', (cursor) => {
@@ -291,6 +293,8 @@ export class Session {
     on('vtd_inv_desc_iotlb_domain', () => this.#command('domain'));
     on('vtd_inv_desc_iotlb_pages', () => this.#command('domain'));
     on('vtd_ce_not_present', (cursor) => {
+      // The look-up of a replay, which says so itself in the next line.
+      if (this.machine.registering !== null) return;
       const bdf = (cursor.u32(at.absent.bus) << 8) | cursor.u32(at.absent.devfn);
       if (attribution.absent(bdf)) this.#whole.announce([attribution.named(bdf)], cursor);
     });
@@ -306,14 +310,12 @@ export class Session {
 
   /** QEMU unmaps the whole space of every device with notifiers, and switches all devices. */
   #refreshAll(cursor: BatchCursor): void {
-    const isInvalidation =
-      cursor.kind === kindOf('vtd_inv_desc_cc_global') ||
-      cursor.kind === kindOf('vtd_inv_desc_cc_domain');
+    const isInvalidation = cursor.kind === kindOf('vtd_inv_desc_cc_global');
     this.#command(isInvalidation ? 'all-devices' : 'idle');
     this.#whole.announce(this.machine.attribution.order, cursor);
   }
 
-  #command(operation: Operation, space: VtdAddressSpace | null = null): void {
+  #command(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
     this.machine.attribution.begin(operation, space);
     this.#listener.forget();
   }
@@ -356,9 +358,9 @@ export class Session {
     on('iommufd_backend_map_file_dma', (cursor) => this.#backends.mapped(cursor));
     on('iommufd_backend_unmap_dma', (cursor) => this.#backends.unmapped(cursor));
     on('iommufd_backend_unmap_dma_non_exist', (cursor) => this.#backends.unmapped(cursor));
-    on('vfio_user_version', (cursor) => this.#backends.vfioUser(cursor));
-    on('vfio_user_dma_map', (cursor) => this.#backends.vfioUser(cursor));
-    on('vfio_user_dma_unmap', (cursor) => this.#backends.vfioUser(cursor));
+    on('vfio_user_version', (cursor) => this.#backends.vfioUserVersion(cursor));
+    on('vfio_user_dma_map', (cursor) => this.#backends.vfioUserMapped(cursor));
+    on('vfio_user_dma_unmap', (cursor) => this.#backends.vfioUserUnmapped(cursor));
   }
 
   #routeTracking(on: On): void {
@@ -410,12 +412,16 @@ export class Session {
     on('message:dma-unmap-failed', (cursor) => this.#failures.unmapFailed(cursor));
     on('message:dma-map-failed', (cursor) => this.#failures.mapFailed(cursor));
     on('message:other', (cursor) => this.#failures.other(cursor));
+    const ended = (cursor: BatchCursor) => this.#failures.migrationError(cursor);
+    on('migrate_error', ended);
+    on('migrate_fd_error', ended);
     on('message:unknown', () => {
       this.machine.hasMessages = true;
     });
     on('trace:loss', (cursor) => {
       const kind = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
+      this.machine.hasLosses = true;
       for (const space of this.machine.attribution.spaces) space.uncertain = true;
       this.machine.observer.loss(kind, count, markOf(cursor), cursor.text(at.loss.detail));
     });

@@ -5,12 +5,16 @@ import { dirtyBitmapBytesOfPages, isBitmapTooBig } from './dirty-bitmap.ts';
 import { mappingFlag, permission } from './iova-tree.ts';
 import type { RamLayout } from './ram-layout.ts';
 import type { UnmapContext, VfioContainer } from './vfio-container.ts';
+import { E2BIG, EINVAL, EPERM } from './vfio-legacy.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** In the place of a carried page: the unmap came without an IOTLB entry. */
 export const NO_ENTRY = -1;
 /** In the place of a carried page: an entry, but its address is not known. */
 export const UNKNOWN_ADDRESS = -2;
+
+/** What an unmap of a drain can return, from good to bad. */
+const FAILURES: readonly number[] = [0, EINVAL, EPERM, E2BIG];
 
 /**
  * One UNMAP that reached VFIO, with everything that is to be said of it.
@@ -41,6 +45,8 @@ export class Unmap {
   observed = false;
   /** Bytes of a dirty bitmap of this size. */
   bitmapBytes = 0;
+  /** Of a RAM section whose permissions no line tells: taken as writable. */
+  isPermissionTaken = false;
   /** The container's address in QEMU's message, or ''. */
   pointer = '';
   /** Bytes of the bitmap in an observed "too big" line, or 0. */
@@ -71,6 +77,10 @@ export class Unmap {
   #riskFirst: number[] = [];
   #riskLast: number[] = [];
   #riskCount = 0;
+  // Guest pages whose bits land where they belong.
+  #luckyFirst: number[] = [];
+  #luckyLast: number[] = [];
+  #luckyCount = 0;
 
   get riskCount(): number {
     return this.#riskCount;
@@ -103,6 +113,7 @@ export class Unmap {
     this.query = null;
     this.errno = 0;
     this.observed = false;
+    this.isPermissionTaken = false;
     this.pointer = '';
     this.observedBitmapBytes = 0;
     this.replacedByDrain = false;
@@ -155,7 +166,12 @@ export class Unmap {
       const gpa = scratch.value(index);
       if (marks && first >= this.first && last <= this.last) {
         const markedAt = this.carried + (first - this.first);
-        if (ram.ramPage(gpa) === markedAt) continue;
+        if (ram.ramPageOf(gpa, gpa + (last - first)) === markedAt) {
+          this.#luckyFirst[this.#luckyCount] = gpa;
+          this.#luckyLast[this.#luckyCount] = gpa + (last - first);
+          this.#luckyCount += 1;
+          continue;
+        }
       }
       if (this.misplaced < 0) this.#misplace(gpa, ram);
       this.#risk(gpa, gpa + (last - first));
@@ -168,6 +184,17 @@ export class Unmap {
     }
   }
 
+  /** It failed under tracking, as a message says: nothing is marked, so that nothing is right by luck. */
+  failed(): void {
+    this.harmfulZero = false;
+    this.wrongAddress = false;
+    this.pastRamPage = -1;
+    for (let index = 0; index < this.#luckyCount; index += 1) {
+      this.#risk(this.#luckyFirst[index] as number, this.#luckyLast[index] as number);
+    }
+    this.#luckyCount = 0;
+  }
+
   /** Under tracking this unmap would not have been sent: version 11 drains instead. */
   replaceByDrain(): void {
     this.#clearJudgement();
@@ -178,8 +205,28 @@ export class Unmap {
    * Takes over what the drain of `nodes` would have done: each would have been unmapped alone, with
    * its own guest address, or with zero, in the place of a `ram_addr`.
    */
-  judgeDrain(nodes: RangeScratch, carriesZero: boolean, ram: RamLayout): void {
+  judgeDrain(
+    nodes: RangeScratch,
+    carriesZero: boolean,
+    context: UnmapContext,
+    ram: RamLayout,
+  ): void {
+    const { container } = this;
+    this.trackedQuery = container === null ? 'none' : container.behaviour.query(context);
     for (let index = 0; index < nodes.count; index += 1) {
+      const first = nodes.first(index);
+      const last = nodes.last(index);
+      const errno =
+        container === null
+          ? 0
+          : container.behaviour.unmapResult(
+              container.host,
+              first,
+              last,
+              this.trackedQuery,
+              context,
+            );
+      this.#failsAs(errno);
       const flags = nodes.flags(index);
       if ((flags & (mappingFlag.unknown | mappingFlag.addressUnknown)) !== 0) {
         this.unknownMappings += 1;
@@ -188,20 +235,37 @@ export class Unmap {
       if ((flags & permission.write) === 0) continue;
       this.writableMappings += 1;
       const gpa = nodes.value(index);
-      if (ram.ramPage(gpa) === (carriesZero ? 0 : gpa)) continue;
+      const lastGpa = gpa + (last - first);
+      const marks = errno === 0 && this.trackedQuery !== 'none';
+      if (marks && ram.ramPageOf(gpa, lastGpa) === (carriesZero ? 0 : gpa)) continue;
       if (this.misplaced < 0) this.#misplace(gpa, ram);
-      this.#risk(gpa, gpa + (nodes.last(index) - nodes.first(index)));
+      this.#risk(gpa, lastGpa);
     }
-    if (this.#riskCount === 0) return;
-    if (carriesZero) this.harmfulZero = true;
+    this.e2big = this.trackedErrno === E2BIG;
+    if (this.#riskCount === 0 || this.trackedErrno !== 0) return;
+    if (this.trackedQuery === 'none') this.noQuery = true;
+    else if (carriesZero) this.harmfulZero = true;
     else this.wrongAddress = true;
   }
 
-  /** Finds out whether a bit would be set past the end of RAM; the host reports what it has mapped. */
+  /** One of several unmaps that this one stands for would fail: the worst is kept. */
+  #failsAs(errno: number): void {
+    const rank = FAILURES.indexOf(errno);
+    if (rank > FAILURES.indexOf(this.trackedErrno)) this.trackedErrno = errno;
+  }
+
+  /**
+   * Finds out whether a bit would be set past the end of RAM. With a bitmap, type1 reports all that
+   * is mapped; devices that log their own DMA, and iommufd, only what can have been written.
+   */
   #marksPastRam(ramPages: number): void {
-    if (ramPages < 0 || this.container === null) return;
+    const { container } = this;
+    if (ramPages < 0 || container === null) return;
     if (this.carried + (this.last - this.first) < ramPages) return;
-    const highest = this.container.host.highest(this.first, this.last);
+    const highest =
+      this.trackedQuery === 'bitmap'
+        ? container.host.highest(this.first, this.last)
+        : container.highestWritable(this.first, this.last);
     if (highest < 0) return;
     const marked = this.carried + (highest - this.first);
     if (marked >= ramPages) this.pastRamPage = marked;
@@ -238,5 +302,6 @@ export class Unmap {
     this.unknownMappings = 0;
     this.writableMappings = 0;
     this.#riskCount = 0;
+    this.#luckyCount = 0;
   }
 }

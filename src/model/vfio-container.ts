@@ -1,6 +1,6 @@
 import { type PageRange, PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import type { Backend, DirtyQuery } from '../base/vocabulary.ts';
-import { mappingFlag } from './iova-tree.ts';
+import { mappingFlag, permission } from './iova-tree.ts';
 import type { Profile } from './profile.ts';
 import { iommufdBackend } from './vfio-iommufd.ts';
 import { legacyBackend } from './vfio-legacy.ts';
@@ -117,10 +117,32 @@ export class VfioContainer {
     return fresh;
   }
 
+  /** The guest's tables hold this translation again: if it was stale, it no longer is. */
+  useAgain(first: number, last: number, gpa: number): void {
+    if (this.staleCount === 0 || !this.holdsExactly(first, last)) return;
+    if (this.#found.value !== gpa || (this.#found.flags & mappingFlag.stale) === 0) return;
+    this.host.setFlags(first, last, mappingFlag.stale, 0);
+    this.staleCount -= 1;
+  }
+
+  /** The last page of `first .. last` that the device may write, or -1. */
+  highestWritable(first: number, last: number): number {
+    const held = this.host.collect(first, last);
+    for (let index = held.count - 1; index >= 0; index -= 1) {
+      if ((held.flags(index) & permission.write) !== 0) return Math.min(held.last(index), last);
+    }
+    return -1;
+  }
+
   /** True where one host mapping covers exactly this range. */
   holdsExactly(first: number, last: number): boolean {
     const found = this.#found;
     return this.host.find(first, last, found) && found.first === first && found.last === last;
+  }
+
+  /** True where one host mapping leads exactly this range to this guest page. */
+  holds(first: number, last: number, gpa: number): boolean {
+    return this.holdsExactly(first, last) && this.#found.value === gpa;
   }
 
   #dropStale(removed: RangeScratch): void {

@@ -23,6 +23,8 @@ const REALIZE = kindOf('vfio_realize');
 const BIND = kindOf('iommufd_cdev_connect_and_bind');
 
 const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
+/** What lies under 4 GiB behind the end of RAM is firmware. */
+const ROM_FLAGS = mappingFlag.ram | permission.read;
 /** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
 const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
 
@@ -38,11 +40,13 @@ export class VfioListener {
   readonly #enabled = new Map<number, boolean>();
   #lastSwitch = -1;
   #switchedSinceAttach = false;
-  /** The container that is being attached, while no line has named its device (7.2). */
+  /** The container that is being attached, while no line has named its device (7.2, vfio-user). */
   #attaching: VfioContainer | null = null;
   /** Where the sections of the current change go, if the lines before it say so. */
   #container: VfioContainer | null = null;
   #space: VtdAddressSpace | null = null;
+  /** Where the newest RAM section was mapped, until the backend's line has come. */
+  #sectionOwner: VfioContainer | null = null;
   /** The name in the `region_del_iommu` line just before a `region_del`. */
   #deletedRegion: string | null = null;
 
@@ -62,6 +66,7 @@ export class VfioListener {
     this.#container = null;
     this.#space = null;
     this.#walks.replayedNotifier = null;
+    this.#machine.registering = null;
   }
 
   /** `vtd_switch_address_space`: a device's IOMMU region is enabled or disabled. */
@@ -73,6 +78,8 @@ export class VfioListener {
     this.#enabled.set(bdf, on);
     this.#lastSwitch = bdf;
     this.#switchedSinceAttach = true;
+    // Had the replay's own lines been traced, they would have come.
+    this.#machine.registering = null;
     this.#machine.attribution.switched(bdf);
     if (this.#attaching !== null) {
       this.#bind(bdf, this.#attaching);
@@ -102,6 +109,13 @@ export class VfioListener {
     this.#container = container;
   }
 
+  /** A container whose device the next switch names; made unless one is waiting already. */
+  attaching(): VfioContainer {
+    this.#attaching ??= this.#machine.newContainer();
+    this.#container = this.#attaching;
+    return this.#attaching;
+  }
+
   /** `vfio_listener_region_add_iommu`: VFIO registers a notifier; a replay of the tables follows. */
   addIommu(cursor: BatchCursor): VtdAddressSpace | null {
     const name = cursor.text(at.addIommu.name);
@@ -113,8 +127,8 @@ export class VfioListener {
     space.addNotifier(range);
     space.uncertain = false;
     this.#machine.containerOf(space);
-    this.#machine.attribution.begin('replay', space);
-    this.#walks.replayedNotifier = range;
+    this.#machine.attribution.replay(space);
+    this.#machine.registering = { space, notifier: range };
     return space;
   }
 
@@ -131,7 +145,18 @@ export class VfioListener {
     if (last < first) return;
     this.#machine.ram.addSection(first, last, cursor.line);
     const container = this.#container ?? this.#containerFor(first, last, 'add');
-    if (container !== null) this.#machine.hostMap(container, first, last, first, RAM_FLAGS);
+    this.#sectionOwner = container;
+    if (container === null) return;
+    const flags = this.#machine.ram.isOutside(first) ? ROM_FLAGS : RAM_FLAGS;
+    this.#machine.hostMap(container, first, last, first, flags);
+  }
+
+  /** A line of the backend says how the section before it was mapped. */
+  sectionMapped(first: number, pages: number, isWritable: boolean): void {
+    const container = this.#sectionOwner;
+    this.#sectionOwner = null;
+    if (isWritable || container?.holdsExactly(first, first + pages - 1) !== true) return;
+    container.host.setFlags(first, first + pages - 1, permission.write, 0);
   }
 
   /** `vfio_listener_region_del`: an unmap, without an IOTLB entry in all versions but for RAM in 11.x. */
@@ -165,12 +190,15 @@ export class VfioListener {
     unmap.container = container;
     unmap.tracked = this.#machine.trackedIn(container);
     unmap.domain = null;
-    // While tracking is on, 11.x makes up an entry whose address is the section's own.
-    const { globalDirty } = this.#machine.tracking;
-    const hasEntry = this.#machine.profile.regionDelEntry && globalDirty === true;
-    unmap.carried = hasEntry ? first : NO_ENTRY;
     const nodes = container === null ? null : container.host.collect(first, last);
-    unmap.judge(nodes, this.#machine.unmapContext(hasEntry), this.#machine.ram);
+    // Only the lines of iommufd and vfio-user tell a ROM.
+    unmap.isPermissionTaken = container === null || container.backend === 'legacy';
+    // While tracking is on, 11.x makes up an entry whose address is the section's own.
+    const isRam = nodes === null || nodes.count === 0 || (nodes.flags(0) & permission.write) !== 0;
+    const wouldCarry = this.#machine.profile.regionDelEntry && isRam;
+    unmap.carried = wouldCarry ? first : NO_ENTRY;
+    unmap.judge(nodes, this.#machine.unmapContext(wouldCarry), this.#machine.ram);
+    if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
   }
 
   #bind(bdf: number, container: VfioContainer): void {

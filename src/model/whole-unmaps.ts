@@ -4,8 +4,8 @@ import { offsetsOf } from '../events/catalogue.ts';
 import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { mappingFlag } from './iova-tree.ts';
-import { bdfOf, type Machine, markOf, timeText } from './machine.ts';
-import type { PendingUnmaps } from './pending-unmaps.ts';
+import { bdfOf, type Machine, markOf } from './machine.ts';
+import { markOfUnmap, type PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './qemu-version.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
@@ -111,10 +111,11 @@ export class WholeUnmaps {
     this.#judgeChunks(space, group.from, to);
     if (space === null) return;
     this.#chunked.add(space);
+    // Asked while the host still holds what the chunks take from it.
+    if (this.#machine.profile.drain !== null) this.#replaceByDrain(space, group, lastChunk);
     for (let index = group.from; index < to; index += 1) {
       this.#pending.decide(this.#pending.held(index));
     }
-    if (this.#machine.profile.drain !== null) this.#replaceByDrain(space, group, lastChunk);
     const extra = this.#machine.profile.removesOneByteMore ? 1 : 0;
     this.#machine.shadowRemove(space, group.firstPage, lastChunk.last + extra);
     const mark = markOfUnmap(this.#firstFailed(group.from, to) ?? lastChunk);
@@ -182,7 +183,8 @@ export class WholeUnmaps {
   /** The device of chunks that no line closes. */
   #ownerOfChunks(): VtdAddressSpace | null {
     const { attribution } = this.#machine;
-    return this.#due[0] ?? attribution.device ?? attribution.sole;
+    const next = this.#due.find((space) => !this.#chunked.has(space));
+    return next ?? attribution.device ?? attribution.sole;
   }
 
   #judgeChunks(space: VtdAddressSpace | null, from: number, to: number): void {
@@ -198,7 +200,7 @@ export class WholeUnmaps {
       );
       // Its messages have come by now: one that should have failed and did not teaches the limit.
       if (unmap.tracked === true && !unmap.observed && bytes > parameters.bitmapLimit.value) {
-        parameters.passed(bytes, unmap.line);
+        parameters.passed(bytes, unmap.line, this.#machine.hasMessages);
       }
       const observedSize = unmap.e2big;
       const nodes = space === null ? null : space.shadow.overlapping(unmap.first, unmap.last);
@@ -218,9 +220,9 @@ export class WholeUnmaps {
     return null;
   }
 
-  /** Before 8.1 a replay unmaps its notifier's whole range first. */
+  /** Before 8.1 the replay of a registration unmaps its notifier's whole range first. */
   #learnReplay(): void {
-    if (this.#machine.attribution.operation === 'replay') {
+    if (this.#machine.registering !== null) {
       this.#machine.version.learn(lineMarks.wholeUnmapAtReplay);
     }
   }
@@ -282,14 +284,25 @@ export class WholeUnmaps {
   /** A whole unmap was due and its lines, if any, have come. */
   #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
     if (this.#chunked.has(space) || !this.#machine.hasNotifications) return;
+    if (this.#machine.drainsNow === false) this.#learnDrain();
     const drains = this.#machine.drainsNow;
     if (drains === null) return;
     if (!drains) {
-      const mark = cursor === null ? this.#dueMark : markOf(cursor);
-      this.#machine.gap('a whole unmap is missing', mark, space);
+      // A trace that ends here may just lack its end.
+      if (cursor !== null) this.#machine.gap('a whole unmap is missing', cursor, space);
       return;
     }
     for (const notifier of space.effectiveNotifiers) this.#drained(space, notifier);
+  }
+
+  /**
+   * Nothing came where a whole unmap was due under tracking, and yet whole unmaps are traced and
+   * nothing is known to be lost: a version that drains found nothing to unmap, or passed it by.
+   */
+  #learnDrain(): void {
+    const { hasLosses, tracking, version } = this.#machine;
+    const isTraced = this.#machine.has('vtd_as_unmap_whole') && !hasLosses;
+    if (isTraced && tracking.globalDirty === true && version.mayDrain) version.saw(true);
   }
 
   /** What a drain leaves behind in the range of one notifier. */
@@ -300,7 +313,10 @@ export class WholeUnmaps {
       this.#stale.mark(space, first, last, this.#dueMark, 'wrap');
       return;
     }
-    if (!space.shadow.overlaps(first, last)) return;
+    if (!space.shadow.overlaps(first, last)) {
+      this.#stale.mark(space, first, last, this.#dueMark, 'unlisted');
+      return;
+    }
     this.#machine.gap('UNMAPs of a drain are missing', this.#dueMark, space);
     this.#machine.shadowRemove(space, first, last);
     this.#machine.hostForget(this.#machine.containerOf(space), first, last);
@@ -326,7 +342,8 @@ export class WholeUnmaps {
       this.#stale.wouldBe(space, nodes, markOfUnmap(first));
       return;
     }
-    first.judgeDrain(nodes, this.#machine.profile.drain?.address === 'zero', this.#machine.ram);
+    const carriesZero = this.#machine.profile.drain?.address === 'zero';
+    first.judgeDrain(nodes, carriesZero, this.#machine.unmapContext(true), this.#machine.ram);
   }
 }
 
@@ -335,12 +352,4 @@ function isChunk(first: number, last: number, end: bigint): boolean {
   const start = addressOfPage(first);
   if (start > end) return false;
   return pageOf(start + alignedPow2Mask(start, end, WIDEST)) === last;
-}
-
-function markOfUnmap(unmap: Unmap): Mark {
-  return {
-    line: unmap.line,
-    byteOffset: unmap.byteOffset,
-    time: timeText(unmap.seconds, unmap.nanoseconds),
-  };
 }

@@ -189,7 +189,7 @@ export class SessionRecorder {
       reasons.push(
         'no VFIO activity in the trace: vfio_iommu_map_notify was not traced, or no device is assigned',
       );
-    } else if (!machine.hasNotifications) {
+    } else if (!machine.hasNotifications && !machine.hadNothingToNotify) {
       reasons.push('no vfio_iommu_map_notify in the trace: unmaps cannot be seen');
     }
     if (this.#totals.unknown.hasHazard) {
@@ -218,13 +218,9 @@ export class SessionRecorder {
 
   /** What would happen had tracking been on where it was not, or is not known to have been. */
   #exposed(judged: readonly JudgedFinding[]): Exposed {
-    const untracked = this.#totals.untracked.toJSON();
-    const unknown = this.#totals.unknown.toJSON();
-    const count = (key: 'e2big' | 'harmfulZeroAddress' | 'wrongAddress' | 'noQuery') =>
-      untracked[key] + unknown[key];
-    const e2big = count('e2big') > 0;
-    const lostDirtyPages =
-      count('harmfulZeroAddress') + count('wrongAddress') + count('noQuery') > 0;
+    const { untracked, unknown } = this.#totals;
+    const e2big = untracked.e2big + unknown.e2big > 0;
+    const lostDirtyPages = untracked.losesDirtyPages || unknown.losesDirtyPages;
     const staleMappings = judged.some(
       ({ finding }) => finding.rule === 'VTD005' && finding.mode === 'what-if',
     );
@@ -325,13 +321,14 @@ export class SessionRecorder {
       const spaces = attribution.inContainer(container);
       for (const range of container.host) {
         const owner = spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
-        const isShadowed = spaces.some((space) => space.shadow.hasNode(range.first, range.last));
+        const { first, last, value } = range;
+        const isShadowed = spaces.some((space) => space.shadow.maps(first, last, value));
         sink.mapping(this.#mapping(range, container.id, owner, isShadowed ? 'both' : 'host'));
       }
     }
     for (const space of attribution.spaces) {
       for (const range of space.shadow) {
-        if (space.container?.holdsExactly(range.first, range.last) === true) continue;
+        if (space.container?.holds(range.first, range.last, range.value) === true) continue;
         sink.mapping(this.#mapping(range, space.container?.id ?? null, space, 'shadow'));
       }
     }

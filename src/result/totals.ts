@@ -12,6 +12,8 @@ export class HazardCounts {
   harmfulZeroAddress = 0;
   wrongAddress = 0;
   noQuery = 0;
+  /** Those that fail for another reason than the bitmap's size, with guest memory at risk. */
+  failures = 0;
   readonly atRisk = new PageRangeSet();
 
   count(unmap: Unmap, e2big: boolean): void {
@@ -21,6 +23,7 @@ export class HazardCounts {
     if (unmap.harmfulZero) this.harmfulZeroAddress += 1;
     if (unmap.wrongAddress) this.wrongAddress += 1;
     if (unmap.noQuery) this.noQuery += 1;
+    if (!e2big && unmap.trackedErrno !== 0 && unmap.riskCount > 0) this.failures += 1;
     for (let index = 0; index < unmap.riskCount; index += 1) {
       this.atRisk.add(unmap.riskFirst(index), unmap.riskLast(index));
     }
@@ -33,12 +36,18 @@ export class HazardCounts {
     this.harmfulZeroAddress += other.harmfulZeroAddress;
     this.wrongAddress += other.wrongAddress;
     this.noQuery += other.noQuery;
+    this.failures += other.failures;
     this.atRisk.addAll(other.atRisk);
   }
 
   /** True where any of them would have done harm. */
   get hasHazard(): boolean {
-    return this.e2big + this.harmfulZeroAddress + this.wrongAddress + this.noQuery > 0;
+    return this.e2big > 0 || this.losesDirtyPages;
+  }
+
+  /** True where any of them would have lost dirty bits, be it that it fails for them. */
+  get losesDirtyPages(): boolean {
+    return this.harmfulZeroAddress + this.wrongAddress + this.noQuery + this.failures > 0;
   }
 
   toJSON(): Hazards {

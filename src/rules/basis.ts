@@ -157,7 +157,8 @@ export function signatureOf(unmap: Unmap, machine: Machine): number {
     ((unmap.space?.bdf === null || unmap.space === null ? 1 : 0) << 3) |
     ((unmap.carried === UNKNOWN_ADDRESS ? 1 : 0) << 4) |
     ((machine.tracking.mask === null ? 1 : 0) << 5) |
-    ((machine.tracking.globalDirty === true ? 1 : 0) << 6)
+    ((machine.tracking.globalDirty === true ? 1 : 0) << 6) |
+    ((unmap.isPermissionTaken ? 1 : 0) << 7)
   );
 }
 
@@ -234,6 +235,7 @@ function addMappings(basis: Basis, unmap: Unmap): void {
   else basis.add(unmap.cause === 'whole-unmap' ? 'deviceNamed' : 'deviceInferred');
   if (unmap.space?.uncertain === true) basis.add('uncertain');
   if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
+  if (unmap.isPermissionTaken) basis.add('sectionWritable');
 }
 
 /** Where the limit of a container's mappings comes from. */

@@ -13,7 +13,7 @@ export const queryOverHole: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      if (unmap.trackedQuery !== 'before' || unmap.replacedByDrain) return;
+      if (unmap.trackedQuery !== 'before') return;
       const errno = unmap.tracked === true ? unmap.errno : unmap.trackedErrno;
       if (errno === EINVAL) sink.unmap(unmap, mode, needs);
     },

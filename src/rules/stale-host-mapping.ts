@@ -3,6 +3,8 @@ import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
 const WHY = {
   wrap: 'while dirty tracking is on, QEMU 11.x unmaps mapping by mapping and, by an overflow, misses everything from iova 0xfef00000 up',
+  unlisted:
+    'while dirty tracking is on, QEMU 11.x unmaps only what its own list holds, and these are not in it as the host has them',
   'failed-unmap': 'the unmap that should have removed them failed',
   'skipped-invalidation':
     'the guest invalidated them when QEMU had already forgotten them, so that nothing was unmapped',
@@ -21,7 +23,8 @@ export const staleHostMapping: Rule = {
       const basis = new Basis().add('emulated');
       basis.add(space.bdf === null ? 'deviceUnknown' : 'deviceInferred');
       if (space.uncertain) basis.add('uncertain');
-      if (why === 'wrap') {
+      const isDrain = why === 'wrap' || why === 'unlisted';
+      if (isDrain) {
         const { source } = machine.version.known;
         if (source === 'option') basis.add('versionOption');
         else if (!machine.version.agree('drain')) basis.add('versionAssumed');
@@ -31,7 +34,7 @@ export const staleHostMapping: Rule = {
         mode: happened ? 'active' : 'what-if',
         mark,
         basis,
-        cause: why === 'wrap' ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
+        cause: isDrain ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
         space,
         container,
         count,

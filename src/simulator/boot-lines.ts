@@ -54,12 +54,16 @@ export function writeBoot(machine: Machine, iommu: VtdIommu): void {
     if (listener === null) continue;
     const { container } = listener;
     const old = profile.bootNames === '7.2';
-    if (old) container.attachLines();
-    else if (options.backend !== 'vfio-user') traceMdev(machine, container);
+    const isUser = options.backend === 'vfio-user';
+    // these speak to the device before its address space is made
+    const first = old || isUser;
+    if (first) container.attachLines();
+    else traceMdev(machine, container);
     iommu.announce(device);
-    if (!old) container.attachLines();
+    if (!first) container.attachLines();
     listener.addLayout(machine.memory.flat);
     if (old) traceMdev(machine, container);
+    if (isUser) writer.trace('vfio_user_get_info', ' #regions 9 #irqs 5');
     traceDevice(machine, container);
   }
   for (const device of rest) iommu.announce(device);
@@ -89,7 +93,9 @@ function traceMdev({ writer }: Machine, { hostDevice }: VfioContainer): void {
 /** Lines of `vfio_get_device` and `vfio_populate_device`. */
 function traceDevice({ profile, options, writer }: Machine, { hostDevice }: VfioContainer): void {
   const gotten = `Device ${hostDevice} flags: 3, regions: 9, irqs: 5`;
-  writer.trace(profile.bootNames === '10.2' ? 'vfio_device_get' : 'vfio_get_device', gotten);
+  if (options.backend !== 'vfio-user') {
+    writer.trace(profile.bootNames === '10.2' ? 'vfio_device_get' : 'vfio_get_device', gotten);
+  }
   for (let region = 0; region < 2; region++) {
     const offset = hex(BigInt(region) << 40n);
     writer.trace(

@@ -47,6 +47,7 @@ export class DirtyTracking {
   #saving = false;
   #vmRunning = true;
   #window: WindowTruth | null = null;
+  #flagWindow: WindowTruth | null = null;
   #error: { readonly text: string | null } | null = null;
 
   constructor(profile: QemuProfile, writer: TraceWriter, truth: TruthRecorder) {
@@ -160,6 +161,7 @@ export class DirtyTracking {
   /** Closes the truth: the window that is still open keeps no last line. */
   finish(): void {
     this.#window = null;
+    this.#flagWindow = null;
   }
 
   #runPostponed(): void {
@@ -177,25 +179,46 @@ export class DirtyTracking {
   #setFlags(flags: number): void {
     this.#flags = flags;
     const line = this.#writer.trace('global_dirty_changed', `bitmask ${hex(flags)}`);
+    this.#flagWindow = this.#follow(
+      this.#flagWindow,
+      this.#flagReasons,
+      line,
+      this.#truth.flagWindows,
+    );
     this.#followWindow(line);
   }
 
   #followWindow(line: number | null): void {
-    const reasons = this.#reasons();
-    if (reasons.length === 0) {
-      if (this.#window !== null) this.#window.lastLine = line ?? this.#writer.line;
-      this.#window = null;
-    } else if (this.#window === null) {
-      this.#window = { firstLine: line ?? this.#writer.line + 1, lastLine: null, by: reasons };
-      this.#truth.windows.push(this.#window);
-    } else {
-      this.#window.by = inOrder([...this.#window.by, ...reasons]);
-    }
+    this.#window = this.#follow(this.#window, this.#reasons, line, this.#truth.windows);
   }
 
-  #reasons(): readonly TrackingReason[] {
+  /** Opens, widens or closes a window. @returns the one that is open then */
+  #follow(
+    window: WindowTruth | null,
+    reasons: readonly TrackingReason[],
+    line: number | null,
+    all: WindowTruth[],
+  ): WindowTruth | null {
+    if (reasons.length === 0) {
+      if (window !== null) window.lastLine = line ?? this.#writer.line;
+      return null;
+    }
+    if (window !== null) {
+      window.by = inOrder([...window.by, ...reasons]);
+      return window;
+    }
+    const opened = { firstLine: line ?? this.#writer.line + 1, lastLine: null, by: reasons };
+    all.push(opened);
+    return opened;
+  }
+
+  get #reasons(): readonly TrackingReason[] {
     if (this.#profile.tracksByMigrationStatus) return this.savesWhileRunning ? ['migration'] : [];
-    return inOrder(REASONS.filter((reason) => (this.#flags & DIRTY_FLAGS[reason]) !== 0));
+    return this.#flagReasons;
+  }
+
+  get #flagReasons(): readonly TrackingReason[] {
+    return REASONS.filter((reason) => (this.#flags & DIRTY_FLAGS[reason]) !== 0);
   }
 }
 

@@ -82,6 +82,7 @@ export class Simulation {
       stale: truth.stale,
       pastRam: truth.pastRam,
       windows: truth.windows,
+      flagWindows: truth.flagWindows,
       devices: this.#iommu.assigned.map((_, i) => this.#deviceTruth(i)),
       totals: truth.totals,
       lines: writer.line,

@@ -122,7 +122,7 @@ export interface StaleTruth {
   readonly how: 'failed-unmap' | 'not-drained' | 'skipped';
   /** line that made it stale: of the failed UNMAP, of the skipped walk line, or the last line of the drain */
   readonly since: number;
-  /** last line when it was found to be the guest's current translation again; null: never */
+  /** line when it was found to be the guest's current translation again, and so no longer stale; null: never */
   usedAgain: number | null;
   /** line of the unmap that removed it at last; null: still there at the end */
   gone: number | null;
@@ -200,6 +200,8 @@ export interface Truth {
   readonly stale: readonly StaleTruth[];
   readonly pastRam: readonly PastRamTruth[];
   readonly windows: readonly WindowTruth[];
+  /** times in which the flag word was not zero: the same, but for 7.2 */
+  readonly flagWindows: readonly WindowTruth[];
   readonly devices: readonly DeviceTruth[];
   readonly totals: Readonly<Totals>;
   /** complete lines of the log */
@@ -217,6 +219,7 @@ export class TruthRecorder {
   readonly stale: StaleTruth[] = [];
   readonly pastRam: PastRamTruth[] = [];
   readonly windows: WindowTruth[] = [];
+  readonly flagWindows: WindowTruth[] = [];
   readonly totals: Totals = {
     unmaps: 0,
     trackedUnmaps: 0,

@@ -209,7 +209,9 @@ export class VfioListener {
   confirm(node: ShadowNode): void {
     const mapping = this.container.host.firstOverlap(node.iova, node.last);
     if (mapping?.stale == null || mapping.iova !== node.iova || mapping.last !== node.last) return;
-    if (mapping.gpa === node.gpa) mapping.stale.usedAgain = this.#machine.writer.line;
+    if (mapping.gpa !== node.gpa) return;
+    mapping.stale.usedAgain = this.#machine.writer.line;
+    mapping.stale = null;
   }
 
   /** What an unmap would do to dirty bits under tracking. */

@@ -7,17 +7,19 @@ import {
 } from './vfio-container.ts';
 
 /**
- * A device on a vfio-user socket (10.1 and later): every MAP and UNMAP is a message, nothing tracks, nothing is queried
- *. The server here takes every map, putting it in the place of what overlaps, and removes what an unmap
+ * A device on a vfio-user socket (10.1 and later): every MAP and UNMAP is a message, nothing tracks, nothing is queried.
+ * The server here takes every map, putting it in the place of what overlaps, and removes what an unmap
  * covers; what a real one answers is not in a trace.
  */
 export class VfioUserContainer extends VfioContainer {
   override attachLines(): void {
     const { writer } = this.machine;
-    const version =
-      '{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576,"pgsizes":4096}}';
-    writer.trace('vfio_user_version', ` major 0 minor 0 caps: ${version}`);
-    writer.trace('vfio_user_get_info', ' #regions 9 #irqs 5');
+    // one line for what QEMU offers, one for what the server answers
+    for (const descriptors of [16, 8]) {
+      const capabilities = `{"max_msg_fds":${descriptors},"max_data_xfer_size":1048576,"pgsizes":4096}`;
+      const version = `{"capabilities":${capabilities}}`;
+      writer.trace('vfio_user_version', ` major 0 minor 0 caps: ${version}`);
+    }
   }
 
   protected override startLines(): boolean {

@@ -1,0 +1,244 @@
+import { pageOf } from '../../../src/base/address.ts';
+import type { Finding, Hazards, Verdict } from '../../../src/result/types.ts';
+import { type GpaRange, unionOfRanges } from '../../../src/simulator/addresses.ts';
+import type { UnmapErrno, UnmapTruth } from '../../../src/simulator/index.ts';
+import { riskOf } from './compare-unmaps.ts';
+import type { Observed } from './observe.ts';
+import { type Report, text } from './report.ts';
+import type { Sight } from './sight.ts';
+
+/** What an unmap does to dirty bits, for real or as what-if, with what it is called in the result. */
+interface Judged {
+  readonly unmap: UnmapTruth;
+  readonly isTracked: boolean;
+  readonly errno: UnmapErrno;
+  readonly atRisk: readonly GpaRange[];
+  readonly hazard:
+    | 'VTD001'
+    | 'VTD002'
+    | 'VTD003'
+    | 'VTD004'
+    | 'VTD009'
+    | 'VTD010'
+    | 'VTD015'
+    | null;
+}
+
+function judgedUnmaps({ played }: Sight): readonly Judged[] {
+  const { unmaps, groups } = played.truth;
+  let group: number | null = null;
+  return unmaps.flatMap((unmap) => {
+    const isFirstOfGroup = unmap.group !== group;
+    group = unmap.group;
+    if (unmap.line === null) return [];
+    const { errno, atRisk } = riskOf(unmap, groups, isFirstOfGroup);
+    const isDrainInstead = !unmap.tracked && unmap.whatIf === null;
+    const isUser = played.options.backend === 'vfio-user';
+    const drainQuery = isUser ? 'none' : 'bitmap';
+    const query = unmap.tracked ? unmap.query : (unmap.whatIf?.query ?? drainQuery);
+    const carried = isDrainInstead ? 1n : (unmap.carriedAddress ?? 1n);
+    const isAsked = query !== 'none';
+    const hazard = hazardOf(errno, isAsked, carried, atRisk.length > 0, played.options.backend);
+    return [{ unmap, isTracked: unmap.tracked, errno, atRisk, hazard }];
+  });
+}
+
+function hazardOf(
+  errno: UnmapErrno,
+  isAsked: boolean,
+  carried: bigint,
+  isAtRisk: boolean,
+  backend: string,
+): Judged['hazard'] {
+  if (errno === -7) return 'VTD001';
+  if (errno === -12) return 'VTD015';
+  if (errno === -1 || (errno === -22 && backend === 'legacy')) return 'VTD009';
+  if (errno === -22) return 'VTD010';
+  if (!isAtRisk) return null;
+  if (!isAsked) return 'VTD004';
+  return carried === 0n ? 'VTD002' : 'VTD003';
+}
+
+/** Compares totals, findings, verdict and exposure of a log of which everything can be known. */
+export function compareResult(sight: Sight, seen: Observed, report: Report): void {
+  compareReasons(sight, seen, report);
+  const judged = judgedUnmaps(sight);
+  const known = judged.filter(({ unmap }) => sight.blindness(unmap) === null);
+  const isBlind = (isTracked: boolean) =>
+    judged.some(
+      (one) =>
+        (one.isTracked === isTracked || sight.blindness(one.unmap) === 'version-late') &&
+        !known.includes(one),
+    );
+  compareCounts(sight, judged, seen, report);
+  if (!isBlind(true)) {
+    compareHazards(judged, true, seen, report);
+    comparePastRam(sight.played.truth, seen, report);
+  }
+  if (!isBlind(false)) {
+    compareHazards(judged, false, seen, report);
+    compareExposed(sight, judged, seen, report);
+  }
+  if (!isBlind(true) && !sight.losesHosts) compareVerdict(sight, judged, seen, report);
+}
+
+function compareReasons(sight: Sight, seen: Observed, report: Report): void {
+  const reasons = (seen.session?.reasons ?? []).filter((reason) => {
+    if (!reason.startsWith('whether dirty tracking was on')) return true;
+    report.forgive('flag-word-silent');
+    return false;
+  });
+  report.equal('reasons', 'session', [], reasons);
+  report.equal(
+    'gaps',
+    'session',
+    [],
+    seen.gaps.map(({ what, line }) => `${what} at ${line}`),
+  );
+  const { options, truth } = sight.played;
+  const mayBeTorn = options.tornEnd && truth.ending.kind === 'finished';
+  const losses = seen.trace.losses.filter(
+    ({ kind, line }) => !(mayBeTorn && kind === 'torn' && line === truth.lines + 1),
+  );
+  report.equal('losses', 'session', [], losses);
+}
+
+function hazardsOf(judged: readonly Judged[]): Hazards {
+  const count = (is: (one: Judged) => boolean) => judged.filter(is).length;
+  const union = unionOfRanges(judged.flatMap(({ atRisk }) => atRisk));
+  return {
+    unmaps: judged.length,
+    e2big: count(({ errno }) => errno === -7),
+    zeroAddress: count(({ unmap }) => unmap.carriedAddress === 0n),
+    harmfulZeroAddress: count(({ hazard }) => hazard === 'VTD002'),
+    wrongAddress: count(({ hazard }) => hazard === 'VTD003'),
+    noQuery: count(({ hazard }) => hazard === 'VTD004'),
+    atRiskBytes: pageOf(union.reduce((sum, [, size]) => sum + size, 0n)) * 4096,
+  };
+}
+
+function compareCounts(
+  { played }: Sight,
+  judged: readonly Judged[],
+  seen: Observed,
+  report: Report,
+): void {
+  const { totals } = seen.trace;
+  const { groups, unmaps } = played.truth;
+  report.equal('totals.unmaps', 'all', judged.length, totals.unmaps);
+  const sent = new Set(unmaps.map(({ group }) => group));
+  const whole = groups.filter(({ kind }, index) => kind === 'whole-unmap' && sent.has(index));
+  report.equal('totals.wholeUnmaps', 'all', whole.length, totals.wholeUnmaps);
+  const walks = judged.filter(({ unmap }) =>
+    ['page-walk', 'changed-translation'].includes(unmap.cause),
+  );
+  report.equal('totals.walkUnmaps', 'all', walks.length, totals.walkUnmaps);
+}
+
+/** The totals and findings of the unmaps that were tracked, or of those that were not. */
+function compareHazards(
+  judged: readonly Judged[],
+  isTracked: boolean,
+  seen: Observed,
+  report: Report,
+): void {
+  const mine = judged.filter((one) => one.isTracked === isTracked);
+  const where = isTracked ? 'tracked' : 'what-if';
+  const { totals } = seen.trace;
+  const isSilent = seen.unmaps.some((unmap) => unmap.isLeading && unmap.tracked === null);
+  const found = isTracked ? totals.tracked : isSilent ? totals.unknownTracking : totals.untracked;
+  report.equal('totals', where, hazardsOf(mine), found);
+  for (const rule of ['VTD001', 'VTD002', 'VTD003', 'VTD004', 'VTD009', 'VTD010'] as const) {
+    const ofRule = mine.filter(({ hazard }) => hazard === rule);
+    const findings = (seen.session?.findings ?? []).filter(
+      (finding) =>
+        finding.rule === rule &&
+        (finding.mode !== 'what-if') === isTracked &&
+        finding.worst !== null,
+    );
+    const count = findings.reduce((sum, finding) => sum + finding.count, 0);
+    report.equal('findings.count', `${rule} ${where}`, ofRule.length, count);
+    const union = unionOfRanges(ofRule.flatMap(({ atRisk }) => atRisk));
+    report.equal(
+      'findings.atRisk',
+      `${rule} ${where}`,
+      text(union),
+      text(unionOfFindings(findings)),
+    );
+  }
+}
+
+function comparePastRam(
+  { pastRam }: Sight['played']['truth'],
+  seen: Observed,
+  report: Report,
+): void {
+  const expected = [...new Set(pastRam.map(({ line }) => line))];
+  const found = seen.unmaps
+    .filter(({ marksPastRam, tracked, errno }) => marksPastRam && tracked === true && errno === 0)
+    .map(({ line }) => line);
+  report.equal('pastRam', 'all', expected, found);
+}
+
+function unionOfFindings(findings: readonly Finding[]): GpaRange[] {
+  return unionOfRanges(
+    findings.flatMap(({ atRisk }) =>
+      atRisk.map(({ gpa, size }): GpaRange => [BigInt(gpa), BigInt(size)]),
+    ),
+  );
+}
+
+/** The verdict that the truth deserves, for a log of which everything can be known. */
+export function verdictOf(sight: Sight, judged: readonly Judged[]): Verdict {
+  const { truth, options } = sight.played;
+  const tracked = judged.filter(({ isTracked }) => isTracked);
+  const isSeen = options.errorsInLog;
+  if (tracked.some(({ errno }) => errno !== 0)) return 'fails';
+  if (isSeen && truth.unmaps.some(({ errno }) => errno !== 0)) return 'fails';
+  if (isSeen && truth.failedMaps.some(({ reason }) => reason === -17 || reason === -28)) {
+    return 'fails';
+  }
+  if (tracked.some(({ hazard }) => hazard !== null) || truth.pastRam.length > 0) {
+    return 'loses-dirty-pages';
+  }
+  return truth.stale.length > 0 ? 'leaves-mappings' : 'clean';
+}
+
+function compareVerdict(
+  sight: Sight,
+  judged: readonly Judged[],
+  seen: Observed,
+  report: Report,
+): void {
+  const { session } = seen;
+  if (session === null) return;
+  const verdict = verdictOf(sight, judged);
+  const isSilent = session.reasons.some((reason) => reason.startsWith('whether dirty tracking'));
+  const isTorn = seen.trace.losses.some(({ kind }) => kind === 'torn');
+  const isCut = isSilent || isTorn;
+  const expected = isCut && verdict === 'clean' ? 'inconclusive' : verdict;
+  report.equal('verdict', 'session', expected, session.verdict);
+}
+
+function compareExposed(
+  { played }: Sight,
+  judged: readonly Judged[],
+  seen: Observed,
+  report: Report,
+): void {
+  if (seen.session === null) return;
+  const untracked = judged.filter(({ isTracked }) => !isTracked);
+  const { e2big, lostDirtyPages, staleMappings } = seen.session.exposed;
+  report.equal(
+    'exposed',
+    'session',
+    {
+      e2big: untracked.some(({ errno }) => errno === -7),
+      lostDirtyPages: untracked.some(({ errno, atRisk }) => errno !== -7 && atRisk.length > 0),
+      staleMappings: played.truth.groups.some(
+        ({ whatIfDrain }) => whatIfDrain !== null && whatIfDrain.survivors.length > 0,
+      ),
+    },
+    { e2big, lostDirtyPages, staleMappings },
+  );
+}

@@ -1,0 +1,32 @@
+import { compareResult } from './compare-result.ts';
+import { compareMaps, compareStale, compareState } from './compare-state.ts';
+import { compareUnmaps, pairUnmaps } from './compare-unmaps.ts';
+import { type Observed, observe } from './observe.ts';
+import { type Case, modelFor, type Played, play } from './play.ts';
+import { Report } from './report.ts';
+import { Sight } from './sight.ts';
+
+/** A case with everything that came of it. */
+export interface Compared {
+  readonly played: Played;
+  readonly seen: Observed;
+  readonly sight: Sight;
+  readonly report: Report;
+}
+
+/** Plays a case, analyses its log, and compares what the analyzer says with what happened. */
+export function compare(one: Case): Compared {
+  const played = play(one);
+  const seen = observe(played.log, modelFor(played));
+  const sight = new Sight(played, seen);
+  const report = new Report();
+  if (sight.dim === null) {
+    const pairs = pairUnmaps(sight, seen, report);
+    compareUnmaps(sight, pairs, report);
+    compareState(sight, seen, report);
+    compareMaps(sight, seen, report);
+    compareStale(sight, seen, report);
+    compareResult(sight, seen, report);
+  } else report.forgive(sight.dim);
+  return { played, seen, sight, report };
+}
