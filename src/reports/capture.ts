@@ -1,0 +1,82 @@
+import type { Session, Trace } from '../result/types.ts';
+
+/** How to capture a trace that answers what this one leaves open. */
+export interface CaptureAdvice {
+  /** Events that a verdict on this trace missed; empty where none can be named. */
+  readonly missing: readonly string[];
+  /** What went wrong when it was captured, and how to do better. */
+  readonly hints: readonly string[];
+  /** Options of QEMU that trace all that is needed. */
+  readonly command: readonly string[];
+}
+
+/** Everything that the rules need, and little more: walks that change nothing are the bulk of a log. */
+const COMMAND = [
+  '-msg timestamp=on',
+  "-trace 'vfio_iommu_map_notify' -trace 'vfio_listener_region_*'",
+  "-trace 'vfio_*attach*' -trace 'vfio_save_*' -trace 'iommufd_*'",
+  "-trace 'vtd_as_unmap_whole' -trace 'vtd_page_walk_one'",
+  "-trace 'vtd_page_walk_level' -trace 'vtd_replay_ce_*'",
+  "-trace 'vtd_inv_desc_*' -trace 'vtd_ce_not_present'",
+  "-trace 'vtd_switch_address_space' -trace 'vtd_reset_exit'",
+  "-trace 'global_dirty_changed' -trace 'migrate_*'",
+] as const;
+
+/** What would settle a doubt is said after these words, in reasons and in the basis of findings. */
+const SETTLING = /\benable\b|\bwould settle\b|\bwas not traced\b|\bno \w+ in the trace\b/;
+const EVENT = /\b(?:vtd|vfio|iommufd|global|migrate)_[a-z0-9_]*(?:\*|\b)/g;
+
+const LOSS_HINTS: Readonly<Record<Trace['losses'][number]['kind'], string>> = {
+  dropped:
+    'Events were dropped: trace fewer events, or write to a faster file (-D) than standard error.',
+  overwritten: 'A ring buffer was overwritten: read it while it fills, or make it larger.',
+  torn: 'Lines are torn: give the trace a file of its own (-D), so that nothing else writes between.',
+  unreadable: 'Parts cannot be read: copy the file again from its source.',
+  truncated: 'The file ends early: copy it again after QEMU has closed it.',
+  'missing-events':
+    'Lines are missing that must have been there: trace all events named below, from the start of the VM.',
+  'starts-late':
+    "The trace starts after the VM did: give the options on QEMU's command line, and keep rotated files.",
+  'rate-limited':
+    'The log was rate-limited: trace to a file (-D) and not through the journal or syslog.',
+};
+
+/** True where a better trace would say more: something is lost, or reasons keep from a verdict. */
+export function wantsBetterTrace(trace: Trace): boolean {
+  return trace.reasons.length > 0 || trace.losses.length > 0 || missingEvents(trace).length > 0;
+}
+
+/** Why the verdict is not certain, and what was lost besides. */
+export function doubtsOf({ reasons, losses }: Trace): readonly string[] {
+  // A loss may be a reason as well.
+  const others = losses.filter(({ detail }) => !reasons.some((reason) => reason.includes(detail)));
+  return [
+    ...reasons,
+    ...others.map(
+      ({ kind, count, line, detail }) =>
+        `${kind.replace('-', ' ')} (${count}, first at line ${line}): ${detail}`,
+    ),
+  ];
+}
+
+/** What to tell someone who captures again. */
+export function captureAdvice(trace: Trace): CaptureAdvice {
+  const kinds = new Set(trace.losses.map(({ kind }) => kind));
+  const hints = [...kinds].map((kind) => LOSS_HINTS[kind]);
+  const startsLate = trace.reasons.some((reason) => reason.includes('starts in the middle'));
+  if (startsLate && !kinds.has('starts-late')) hints.push(LOSS_HINTS['starts-late']);
+  return { missing: missingEvents(trace), hints, command: COMMAND };
+}
+
+function missingEvents(trace: Trace): readonly string[] {
+  const texts = [...trace.reasons, ...trace.sessions.flatMap((session) => doubts(session))];
+  const named = texts
+    .filter((text) => SETTLING.test(text))
+    .flatMap((text) => text.match(EVENT) ?? []);
+  return [...new Set(named)].sort();
+}
+
+/** The basis of what happened: a what-if needs no better trace. */
+function doubts({ findings }: Session): readonly string[] {
+  return findings.filter(({ mode }) => mode !== 'what-if').flatMap(({ basis }) => basis);
+}

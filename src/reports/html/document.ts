@@ -1,0 +1,187 @@
+import { humanSize } from '../../base/address.ts';
+import type { Result, Trace } from '../../result/types.ts';
+import { type Advice, adviceOf, digestOf, headlineOf, memoryAtRisk } from '../digest.ts';
+import { bytesIn } from '../guest-ranges.ts';
+import { failuresOf, isExposedOnly } from '../verdicts.ts';
+import { listed, traceName, trackedByText } from '../wording.ts';
+import type { Assets, Inlined } from './assets.ts';
+import { html } from './escape.ts';
+import { wordOf } from './payload.ts';
+
+/** The page without its data: what is read first does not wait for a script. */
+
+/** Rows of the list of traces; a page with more is slow, and nobody reads it. */
+const MOST_ROWS = 1000;
+
+/** From the doctype to the places that the script fills. `sorted`: the traces, worst first. */
+export function opening(sorted: readonly Trace[], assets: Assets): string {
+  const [worst] = sorted;
+  const isBatch = sorted.length > 1;
+  const word = worst === undefined ? 'NO TRACE' : wordOf(worst);
+  const subject = isBatch
+    ? `${sorted.length} traces`
+    : worst === undefined
+      ? ''
+      : traceName(worst.path);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy(assets)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${html(`${word}: ${subject} - vtdscope`)}</title>
+${assets.styles.map(({ text }) => `<style>${text}</style>`).join('\n')}
+</head>
+<body>
+<a class="skip" href="#findings">Skip to the findings</a>
+<main>
+${worst === undefined ? '<h1>No trace was analysed</h1>' : verdictSection(sorted, worst)}
+${adviceSection(sorted)}
+${isBatch ? traceList(sorted) : ''}
+<noscript><p class="note">Charts, findings and details need JavaScript. The text report has the same facts: vtdscope --format text -v</p></noscript>
+<section id="trace" tabindex="-1" aria-label="Details of a trace"></section>
+<section id="findings" aria-label="Findings"></section>
+<section id="basis" aria-label="What the verdict rests on"></section>
+</main>
+`;
+}
+
+/** The scripts, and the rest. */
+export function closing({ tool, schemaVersion }: Result, { scripts, notice }: Assets): string {
+  return `<footer>
+<p>${html(`${tool.name} ${tool.version}, result schema ${schemaVersion}.`)} This page is complete in itself: it loads nothing and sends nothing.</p>
+<details><summary>Licence of the chart library in this page</summary><pre>${noticeLines(notice)}</pre></details>
+</footer>
+${scripts.map(({ text }) => `<script>${text}</script>`).join('\n')}
+</body>
+</html>
+`;
+}
+
+/** Text of several lines. */
+function noticeLines(text: string): string {
+  return text.trim().split('\n').map(html).join('\n');
+}
+
+function policy({ scripts, styles }: Assets): string {
+  const sources = (all: readonly Inlined[]) => all.map(({ source }) => source).join(' ');
+  return [
+    "default-src 'none'",
+    `script-src ${sources(scripts)}`,
+    `style-src ${sources(styles)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
+
+function verdictSection(sorted: readonly Trace[], worst: Trace): string {
+  const { meaning, order } = headlineOf(worst);
+  const isBatch = sorted.length > 1;
+  const same = sorted.filter((trace) => wordOf(trace) === wordOf(worst)).length;
+  return `<header class="verdict ${verdictClass(worst)}">
+<p class="subject">${html(isBatch ? `${same} of ${sorted.length} traces` : traceName(worst.path))}</p>
+<h1>${html(wordOf(worst))}</h1>
+<p class="meaning">${html(isBatch ? `The worst, ${traceName(worst.path)}: ${meaning}` : meaning)}</p>
+<p class="order">${html(order)}</p>
+</header>
+<dl class="tiles">
+${(isBatch ? batchTiles(sorted) : traceTiles(worst)).map(([label, value]) => `<div><dt>${html(label)}</dt><dd>${html(value)}</dd></div>`).join('\n')}
+</dl>`;
+}
+
+/** The class that gives a verdict its colour. */
+function verdictClass(trace: Trace): string {
+  if (trace.error !== undefined) return 'v-unusable';
+  return trace.verdict === 'clean' && isExposedOnly(trace) ? 'v-exposed' : `v-${trace.verdict}`;
+}
+
+type Tile = readonly [label: string, value: string];
+
+function traceTiles(trace: Trace): readonly Tile[] {
+  const { sessions, totals } = trace;
+  const real = sessions.flatMap((session) => digestOf(session).real);
+  const devices = new Set(
+    sessions.flatMap(({ containers }) => containers.flatMap((container) => container.devices)),
+  );
+  const ways = new Set(
+    sessions.flatMap(({ trackingWindows }) => trackingWindows.map(({ by }) => trackedByText(by))),
+  );
+  const lost = sessions.reduce(
+    (bytes, session) => bytes + bytesIn(memoryAtRisk(digestOf(session).real)),
+    0n,
+  );
+  const isUnknown =
+    lost === 0n && real.some(({ severity, rule }) => severity === 'error' && rule !== 'VTD005');
+  return [
+    ['Failed unmaps', String(failuresOf(trace))],
+    ['Guest memory at risk', isUnknown ? 'unknown' : lost === 0n ? 'none' : humanSize(lost)],
+    [
+      'Unmaps with address 0 while tracked',
+      `${totals.tracked.zeroAddress}, ${totals.tracked.harmfulZeroAddress} harmful`,
+    ],
+    [
+      'QEMU',
+      [...new Set(sessions.map(({ model }) => model.qemu.value ?? 'unknown'))].join(', ') ||
+        'unknown',
+    ],
+    ['Devices', [...devices].sort().join(', ') || 'none named'],
+    ['Dirty tracking on by', listed([...ways]) || 'nothing seen'],
+  ];
+}
+
+function batchTiles(sorted: readonly Trace[]): readonly Tile[] {
+  const words = new Map<string, number>();
+  for (const trace of sorted) words.set(wordOf(trace), (words.get(wordOf(trace)) ?? 0) + 1);
+  return [...words].map(([word, count]) => [sentenceCase(word), String(count)]);
+}
+
+function sentenceCase(word: string): string {
+  return word.charAt(0) + word.slice(1).toLowerCase();
+}
+
+function adviceSection(traces: readonly Trace[]): string {
+  const digests = traces.flatMap(({ sessions }) => sessions.map(digestOf));
+  const bad = digests.flatMap(({ real }) => real).filter(({ severity }) => severity !== 'note');
+  const { releases, today } = adviceOf(
+    bad.length > 0 ? bad : digests.flatMap(({ whatIf }) => whatIf),
+  );
+  if (releases.length === 0 && today.length === 0) return '';
+  return `<div class="advice">
+${adviceList(bad.length > 0 ? 'What fixes it' : 'What would fix it', releases)}
+${adviceList('What to do today', today)}
+</div>`;
+}
+
+function adviceList(title: string, all: readonly Advice[]): string {
+  if (all.length === 0) return '';
+  const items = all.map(
+    ({ text, rules }) =>
+      `<li>${html(text)} <span class="rules">${html(rules.join(', '))}</span></li>`,
+  );
+  return `<section><h2>${html(title)}</h2><ul>${items.join('\n')}</ul></section>`;
+}
+
+function traceList(sorted: readonly Trace[]): string {
+  const rows = sorted.slice(0, MOST_ROWS).map((trace, index) => {
+    const { atRiskBytes } = trace.totals.tracked;
+    const failed = failuresOf(trace);
+    return `<tr data-trace="${index}">
+<td class="word"><span class="badge ${verdictClass(trace)}">${html(wordOf(trace).toLowerCase())}</span></td>
+<th scope="row"><a href="#trace">${html(traceName(trace.path))}</a></th>
+<td>${html(trace.sessions.at(-1)?.model.qemu.value ?? '')}</td>
+<td class="number">${failed === 0 ? '' : failed}</td>
+<td class="number">${atRiskBytes === 0 ? '' : html(humanSize(atRiskBytes))}</td>
+</tr>`;
+  });
+  const left = sorted.length - rows.length;
+  return `<section id="traces"><h2>Traces, worst first</h2>
+<div class="scroll"><table class="traces">
+<thead><tr><th scope="col">Verdict</th><th scope="col">Trace</th><th scope="col">QEMU</th><th scope="col" class="number">Failed unmaps</th><th scope="col" class="number">Memory at risk</th></tr></thead>
+<tbody>
+${rows.join('\n')}
+</tbody></table></div>
+${left > 0 ? `<p class="note">and ${left} more: --format json has them all.</p>` : ''}
+</section>`;
+}

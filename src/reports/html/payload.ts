@@ -1,0 +1,303 @@
+import { humanSize } from '../../base/address.ts';
+import type { ActivityStep, Resolved, Session, Trace } from '../../result/types.ts';
+import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
+import {
+  digestOf,
+  headlineOf,
+  memoryAtRisk,
+  memoryStillReachable,
+  migrationNote,
+} from '../digest.ts';
+import type { Span } from '../guest-ranges.ts';
+import { plain } from '../plain.ts';
+import { isExposedOnly, verdictWords } from '../verdicts.ts';
+import {
+  exposureText,
+  listed,
+  plural,
+  sourceMeanings,
+  traceName,
+  trackedByText,
+} from '../wording.ts';
+
+/**
+ * What the page's script is given: everything in words and numbers that it only has to show. Kept
+ * small, as the page is mailed on: texts that come more than once are numbers of a list.
+ */
+
+export interface TracePayload {
+  readonly path: string;
+  readonly word: string;
+  readonly verdict: string;
+  readonly meaning: string;
+  readonly order: string;
+  readonly facts: string;
+  readonly sessions: readonly SessionPayload[];
+  readonly doubts: readonly string[];
+  readonly capture: {
+    readonly missing: readonly string[];
+    readonly hints: readonly string[];
+    readonly command: readonly string[];
+  } | null;
+}
+
+export interface SessionPayload {
+  readonly title: string;
+  readonly windows: readonly WindowPayload[];
+  /** A row for each state of tracking; its numbers are those of `hazardColumns`. */
+  readonly hazards: readonly (readonly [label: string, ...numbers: readonly string[]])[];
+  readonly facts: readonly (readonly [label: string, text: string])[];
+  readonly model: readonly (readonly [
+    label: string,
+    value: string,
+    source: string,
+    from: string,
+  ])[];
+  /** Null beyond the number of sessions that are drawn. */
+  readonly charts: Charts | null;
+}
+
+export interface WindowPayload {
+  readonly first: number;
+  readonly last: number;
+  readonly text: string;
+}
+
+export interface Charts {
+  readonly firstLine: number;
+  readonly lastLine: number;
+  readonly lines: readonly number[];
+  /** Seconds, where the trace has a clock. */
+  readonly times: readonly number[] | null;
+  readonly mappings: readonly number[];
+  readonly unmaps: readonly number[];
+  readonly failures: readonly number[];
+  readonly pieces: readonly PiecePayload[];
+  readonly limitBytes: number;
+  readonly pageBytes: number;
+  /** False where no container has a limit for a bitmap. */
+  readonly hasLimit: boolean;
+  /** True where QEMU unmaps in pieces also while dirty pages are tracked. */
+  readonly failsInPieces: boolean;
+  readonly ram: { readonly bytes: number | null; readonly below4g: number | null };
+  /** Flat: first, size, first, size ... */
+  readonly lost: readonly number[];
+  readonly reachable: readonly number[];
+  readonly whatIf: readonly number[];
+}
+
+export interface PiecePayload {
+  readonly iova: string;
+  readonly size: string;
+  readonly sizeText: string;
+  readonly bitmap: number;
+  readonly bitmapText: string;
+  readonly count: number;
+  readonly failed: number;
+}
+
+/** Sessions with charts, the worst first; a page with more would be slow to open. */
+const MOST_CHARTS = 200;
+/** Ranges that a map of guest memory shows; it has no more pixels. */
+const MOST_SPANS = 600;
+
+/** The traces as the page shows them, in the order given. */
+export function* tracePayloads(traces: readonly Trace[]): Iterable<TracePayload> {
+  let charts = 0;
+  for (const trace of traces) {
+    const sessions = trace.sessions.map((session, index) => {
+      charts += 1;
+      return sessionPayload(trace, session, index, charts <= MOST_CHARTS);
+    });
+    const { meaning, order } = headlineOf(trace);
+    yield {
+      path: traceName(trace.path),
+      word: wordOf(trace),
+      verdict: trace.error === undefined ? trace.verdict : 'unusable',
+      meaning: plain(meaning),
+      order: plain(order),
+      facts: factsOf(trace),
+      sessions,
+      doubts: doubtsOf(trace).map(plain),
+      capture: trace.error === undefined && wantsBetterTrace(trace) ? captureAdvice(trace) : null,
+    };
+  }
+}
+
+/** `FAILS`, `CLEAN, BUT EXPOSED`, `NOT ANALYSED`. */
+export function wordOf(trace: Trace): string {
+  if (trace.error !== undefined) return 'NOT ANALYSED';
+  return verdictWords[trace.verdict] + (isExposedOnly(trace) ? ', BUT EXPOSED' : '');
+}
+
+function factsOf({ format, compression, lines, bytes, events }: Trace): string {
+  const packed = compression === 'none' ? '' : `, ${compression}`;
+  return plain(
+    `${format}${packed}, ${plural(lines, 'line')}, ${humanSize(bytes)}, ${plural(events, 'event')}`,
+  );
+}
+
+function sessionPayload(
+  trace: Trace,
+  session: Session,
+  index: number,
+  hasCharts: boolean,
+): SessionPayload {
+  const vm = session.vm === null ? '' : `${plain(session.vm)}, `;
+  return {
+    title:
+      trace.sessions.length === 1
+        ? ''
+        : `Session ${index + 1} of ${trace.sessions.length}: ${vm}lines ${session.firstLine} to ${session.lastLine}, ${session.verdict}`,
+    windows: session.trackingWindows.map(({ firstLine, lastLine, by, unmaps }) => ({
+      first: firstLine,
+      last: lastLine ?? session.lastLine,
+      text: `${trackedByText(by)}: lines ${firstLine} ${lastLine === null ? 'to the end' : `to ${lastLine}`}, ${plural(unmaps, 'unmap')}`,
+    })),
+    hazards: hazardsOf(session),
+    facts: factsOfSession(session),
+    model: modelOf(session),
+    charts: hasCharts ? chartsOf(session) : null,
+  };
+}
+
+function hazardsOf({ totals }: Session): SessionPayload['hazards'] {
+  const row = (label: string, hazards: Session['totals']['tracked']) => {
+    const { unmaps, e2big, zeroAddress, harmfulZeroAddress, wrongAddress, noQuery, atRiskBytes } =
+      hazards;
+    const counts = [unmaps, e2big, zeroAddress, harmfulZeroAddress, wrongAddress, noQuery].map(
+      String,
+    );
+    return [label, ...counts, humanSize(atRiskBytes)] as const;
+  };
+  const rows = [
+    row('tracked: real', totals.tracked),
+    row('not tracked: what if', totals.untracked),
+  ];
+  return totals.unknownTracking.unmaps === 0
+    ? rows
+    : [...rows, row('not known', totals.unknownTracking)];
+}
+
+function factsOfSession({
+  totals,
+  exposed,
+  addressSpaces,
+  trackingWindows,
+}: Session): SessionPayload['facts'] {
+  const stale = addressSpaces.reduce((sum, space) => sum + space.stale.length, 0);
+  const rows: (readonly [string, string])[] = [
+    [
+      'Unmaps',
+      `${totals.unmaps}: ${totals.walkUnmaps} by page walks; ${plural(totals.wholeUnmaps, 'whole unmap')}`,
+    ],
+    ['Failures in the log', `${totals.observed.failures}, ${totals.observed.e2big} of them E2BIG`],
+    ['Host mappings', `${totals.hostMappings.now} at the end, ${totals.hostMappings.peak} at most`],
+    [
+      'Shadow mappings',
+      `${totals.shadowMappings.now} at the end, ${totals.shadowMappings.peak} at most`,
+    ],
+  ];
+  if (stale > 0) rows.push(['Stale at the end', plural(stale, 'host mapping')]);
+  const note = migrationNote({ trackingWindows });
+  if (note !== '') rows.push(['Migration', note]);
+  const exposure = exposureText(exposed);
+  if (exposure !== '') rows.push(['Exposed', exposure]);
+  return rows;
+}
+
+function modelOf({ model, containers }: Session): SessionPayload['model'] {
+  const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
+  const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
+    [label, plain(value), sourceMeanings[source], plain(from)] as const;
+  return [
+    row('QEMU', model.qemu.value ?? 'unknown', model.qemu),
+    ...containers
+      .slice(0, 16)
+      .map(({ backend, devices }) =>
+        row(
+          'Container',
+          `${backend.value}${devices.length === 0 ? '' : ` of ${listed(devices)}`}`,
+          backend,
+        ),
+      ),
+    row(
+      'Address width',
+      `${model.awBits.value ?? 'unknown'}${model.awBits.value === null ? '' : ' bits'}`,
+      model.awBits,
+    ),
+    row('Host page', humanSize(model.hostPageSize.value), model.hostPageSize),
+    row(
+      'Largest dirty bitmap',
+      humanSize(model.maxDirtyBitmapBytes.value),
+      model.maxDirtyBitmapBytes,
+    ),
+    row('Most mappings', String(model.dmaEntryLimit.value), model.dmaEntryLimit),
+    row('Guest RAM', size(model.ramSize.value), model.ramSize),
+    row('RAM below 4 GiB', size(model.below4g.value), model.below4g),
+    row('Dirty tracking', model.tracking.value, model.tracking),
+  ];
+}
+
+function chartsOf(session: Session): Charts {
+  const { activity, exposed, model, containers, totals } = session;
+  const { real, whatIf } = digestOf(session);
+  const column = (key: 'line' | 'hostMappings' | 'unmaps' | 'failures') =>
+    activity.steps.map((step) => step[key]);
+  const bytes = (value: string | null) => (value === null ? null : Number(value));
+  return {
+    firstLine: session.firstLine,
+    lastLine: session.lastLine,
+    lines: column('line'),
+    times: timesOf(activity.steps),
+    mappings: column('hostMappings'),
+    unmaps: column('unmaps'),
+    failures: column('failures'),
+    pieces: activity.pieces.map(({ iova, size, bitmapBytes, count, failed }) => ({
+      iova,
+      size,
+      sizeText: humanSize(BigInt(size)),
+      bitmap: Number(bitmapBytes),
+      bitmapText: humanSize(BigInt(bitmapBytes)),
+      count,
+      failed,
+    })),
+    limitBytes: model.maxDirtyBitmapBytes.value,
+    pageBytes: model.hostPageSize.value,
+    hasLimit:
+      containers.length === 0 || containers.some(({ backend }) => backend.value === 'legacy'),
+    failsInPieces: exposed.e2big || totals.tracked.e2big > 0 || totals.observed.e2big > 0,
+    ram: { bytes: bytes(model.ramSize.value), below4g: bytes(model.below4g.value) },
+    lost: flat(memoryAtRisk(real)),
+    reachable: flat(memoryStillReachable(real)),
+    whatIf: flat(memoryAtRisk(whatIf)),
+  };
+}
+
+/** Seconds; null where a step has no time. */
+function timesOf(steps: readonly ActivityStep[]): readonly number[] | null {
+  const times = steps.map(({ time }) => (time === null ? Number.NaN : Number(time) / 1e9));
+  return times.length === 0 || times.some(Number.isNaN) ? null : times;
+}
+
+/** First byte and size of each, coarser where there are too many. */
+function flat(spans: readonly Span[]): readonly number[] {
+  const numbers = spans.map(({ first, end }) => [Number(first), Number(end)] as const);
+  return coarser(numbers).flatMap(([first, end]) => [first, end - first]);
+}
+
+function coarser(
+  spans: readonly (readonly [number, number])[],
+): readonly (readonly [number, number])[] {
+  if (spans.length <= MOST_SPANS) return spans;
+  const [start] = spans[0] ?? [0];
+  const end = spans.at(-1)?.[1] ?? 0;
+  const least = (end - start) / MOST_SPANS;
+  const joined: [number, number][] = [];
+  for (const [first, last] of spans) {
+    const before = joined.at(-1);
+    if (before !== undefined && first - before[1] < least) before[1] = last;
+    else joined.push([first, last]);
+  }
+  return joined;
+}

@@ -1,0 +1,253 @@
+import { humanSize } from '../base/address.ts';
+import type { Finding, Result, Session, Trace } from '../result/types.ts';
+import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
+import {
+  type Advice,
+  adviceOf,
+  digestOf,
+  headlineOf,
+  memoryAtRisk,
+  memoryStillReachable,
+  migrationNote,
+} from './digest.ts';
+import { bytesIn, type Span } from './guest-ranges.ts';
+import { code, details, escaped, fence, tableRow } from './markdown-syntax.ts';
+import type { Report } from './report.ts';
+import {
+  failuresOf,
+  isExposedOnly,
+  sortedByVerdict,
+  tracesWorstFirst,
+  verdictWords,
+} from './verdicts.ts';
+import {
+  causeMeanings,
+  causeStories,
+  deviceText,
+  errnoText,
+  exposureText,
+  listed,
+  modeMeanings,
+  plural,
+  traceName,
+  trackedByText,
+} from './wording.ts';
+
+/** Comments of code hosts take 64 KiB, step summaries more. */
+const MOST_BYTES = 60_000;
+/** Room for the sentence that says what was cut. */
+const ROOM_FOR_END = 300;
+const MOST_ROWS = 100;
+const MOST_FINDINGS = 30;
+const MOST_RANGES = 20;
+
+/**
+ * For issues, merge requests and step summaries. Made of blocks that stand for themselves, so that
+ * what is too long can be cut between any two of them.
+ */
+export const markdownReport: Report = {
+  name: 'markdown',
+  extension: 'md',
+  *render(result) {
+    let bytes = 0;
+    let left = 0;
+    for (const block of blocks(result)) {
+      const size = Buffer.byteLength(block) + 1;
+      // Once something is left out, so is all that follows: a part without what leads to it misleads.
+      if (left > 0 || bytes + size > MOST_BYTES - ROOM_FOR_END) left += 1;
+      else {
+        bytes += size;
+        yield `${block}\n`;
+      }
+    }
+    if (left > 0) {
+      yield `\n_Cut here, at ${Math.round(MOST_BYTES / 1000)} KB: ${plural(left, 'part')} of the report left out. \`--format text -v\`, \`html\` and \`json\` have everything._\n`;
+    }
+  },
+};
+
+function* blocks(result: Result): Iterable<string> {
+  const [only] = result.traces;
+  if (only === undefined) yield 'No trace was analysed.\n';
+  else if (result.traces.length === 1) yield* traceBlocks(only, '##');
+  else {
+    yield* overview(result);
+    for (const trace of tracesWorstFirst(result.traces)) {
+      if (trace.verdict !== 'clean') yield* traceBlocks(trace, '###');
+    }
+  }
+  const { name, version } = result.tool;
+  yield `<sub>${escaped(`${name} ${version}`)}</sub>\n`;
+}
+
+function* overview({ traces, verdict }: Result): Iterable<string> {
+  const sorted = tracesWorstFirst(traces);
+  yield `## ${verdictWords[verdict]}: the worst of ${traces.length} traces\n`;
+  const rows = sorted.slice(0, MOST_ROWS).map((trace) => {
+    const { atRiskBytes } = trace.totals.tracked;
+    const word = trace.error === undefined ? trace.verdict : 'unusable';
+    return tableRow([
+      `**${word}**${isExposedOnly(trace) ? ' \\*' : ''}`,
+      code(traceName(trace.path)),
+      escaped(trace.sessions.at(-1)?.model.qemu.value ?? '?'),
+      String(failuresOf(trace)),
+      atRiskBytes === 0 ? '' : humanSize(atRiskBytes),
+    ]);
+  });
+  yield `| verdict | trace | QEMU | failed unmaps | guest memory at risk |\n|---|---|---|--:|--:|\n${rows.join('')}`;
+  if (sorted.length > MOST_ROWS) yield `and ${sorted.length - MOST_ROWS} more\n`;
+  if (sorted.some(isExposedOnly)) {
+    yield '\\* unmaps of these would fail or lose dirty pages if dirty pages were tracked\n';
+  }
+}
+
+function* traceBlocks(trace: Trace, level: string): Iterable<string> {
+  const { meaning, order } = headlineOf(trace);
+  const word = trace.error === undefined ? verdictWords[trace.verdict] : 'NOT ANALYSED';
+  const exposed = isExposedOnly(trace) ? ', BUT EXPOSED' : '';
+  yield `${level} ${word}${exposed}: ${code(traceName(trace.path))}\n\n**${escaped(meaning)}** ${escaped(order)}\n`;
+  const { sessions } = trace;
+  for (const session of sortedByVerdict(sessions)) {
+    if (sessions.length > 1) {
+      const vm = session.vm === null ? '' : ` of ${code(session.vm)}`;
+      yield `${level}# Session ${sessions.indexOf(session) + 1}${vm}, lines ${session.firstLine} to ${session.lastLine}: ${session.verdict}\n`;
+    }
+    yield* sessionBlocks(session);
+  }
+  yield* uncertainBlocks(trace);
+}
+
+function* sessionBlocks(session: Session): Iterable<string> {
+  const { real, notes, whatIf } = digestOf(session);
+  if (session.trackingWindows.length > 0) yield windows(session);
+  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding);
+  if (real.length > MOST_FINDINGS)
+    yield `and ${plural(real.length - MOST_FINDINGS, 'more finding')}\n`;
+  for (const { message } of notes.slice(0, MOST_FINDINGS)) yield `- ${escaped(message)}\n`;
+  const lost = memoryAtRisk(real);
+  if (lost.length > 0) yield spans('Guest memory whose dirty bits are lost', lost);
+  const reachable = memoryStillReachable(real);
+  if (reachable.length > 0) yield spans('Guest memory that a device still reaches', reachable);
+  const { tracked } = session.totals;
+  if (tracked.zeroAddress > 0) {
+    yield `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ${tracked.harmfulZeroAddress} of them did harm.\n`;
+  }
+  const bad = real.filter(({ severity }) => severity !== 'note');
+  const { releases, today } = adviceOf(bad.length > 0 ? bad : whatIf);
+  if (releases.length > 0)
+    yield adviceBlock(bad.length > 0 ? 'What fixes it' : 'What would fix it', releases);
+  if (today.length > 0) yield adviceBlock('What to do today', today);
+  if (whatIf.length > 0) yield whatIfBlock(session, whatIf);
+  yield modelBlock(session);
+}
+
+function windows(session: Session): string {
+  const { trackingWindows } = session;
+  const shown = trackingWindows.slice(0, 5).map(({ firstLine, lastLine, by, unmaps }) => {
+    const end = lastLine === null ? 'to the end' : `to ${lastLine}`;
+    return `lines ${firstLine} ${end} by ${trackedByText(by)} (${plural(unmaps, 'unmap')})`;
+  });
+  const left = trackingWindows.length - shown.length;
+  if (left > 0) shown.push(`${left} more times`);
+  return `Dirty tracking was on: ${escaped(listed(shown))}. ${migrationNote(session)}\n`;
+}
+
+function findingBlock(finding: Finding): string {
+  const { rule, slug, severity, mode, count, excerpt, first } = finding;
+  const how = mode === null ? '' : `, ${modeMeanings[mode]}`;
+  const device = deviceText(finding);
+  const facts: (readonly [string, string])[] = [
+    ['device', escaped(device)],
+    [
+      'unmap',
+      finding.iova === null || finding.size === null
+        ? ''
+        : `iova \`${finding.iova}\`, size \`${finding.size}\` (${humanSize(BigInt(finding.size))})`,
+    ],
+    ['cause', finding.cause === null ? '' : causeStories[finding.cause]],
+    ['errno', finding.errno === null || finding.errno === 0 ? '' : errnoText(finding.errno)],
+    ['bitmap', finding.rule === 'VTD001' ? bitmapFact(finding) : ''],
+    [
+      'where',
+      finding.last.line === first.line
+        ? `line ${first.line}`
+        : `lines ${first.line} to ${finding.last.line}`,
+    ],
+  ];
+  const rows = facts
+    .filter(([, text]) => text !== '')
+    .map(([label, text]) => tableRow([label, text]));
+  const quote = excerpt.length === 0 ? '' : `\n${fence(excerpt)}`;
+  return (
+    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${count === 1 ? 'once' : `${count} times`}${how}\n\n${escaped(finding.message)}\n\n` +
+    `| | |\n|---|---|\n${rows.join('')}${quote}`
+  );
+}
+
+function bitmapFact({ bitmapBytes, limitBytes }: Finding): string {
+  if (bitmapBytes === null || limitBytes === null) return '';
+  return `needs ${humanSize(BigInt(bitmapBytes))}; the container accepts ${humanSize(BigInt(limitBytes))}`;
+}
+
+function spans(title: string, all: readonly Span[]): string {
+  const shown = all.slice(0, MOST_RANGES);
+  const list = shown.map(
+    ({ first, end }) =>
+      `\`0x${first.toString(16)}\` - \`0x${(end - 1n).toString(16)}\` (${humanSize(end - first)})`,
+  );
+  const left = all.length - shown.length;
+  return `**${title}**: ${humanSize(bytesIn(all))} in ${plural(all.length, 'range')}: ${list.join(', ')}${left > 0 ? `, and ${left} more` : ''}\n`;
+}
+
+function adviceBlock(title: string, all: readonly Advice[]): string {
+  return `**${title}**\n\n${all.map(({ text, rules }) => `- ${escaped(text)} (${escaped(rules.join(', '))})\n`).join('')}`;
+}
+
+function whatIfBlock({ exposed }: Session, findings: readonly Finding[]): string {
+  const shown = findings.slice(0, MOST_FINDINGS).map((finding) => {
+    const { rule, slug, count, cause, first, atRiskBytes } = finding;
+    const what = cause === null ? '' : `, ${causeMeanings[cause]}`;
+    const memory = atRiskBytes === 0 ? '' : `, ${humanSize(atRiskBytes)} of guest memory`;
+    return `- ${escaped(`${rule} ${slug}`)}: ${plural(count, 'time')}${what}, from line ${first.line}${memory}\n`;
+  });
+  const left = findings.length - shown.length;
+  const exposure = exposureText(exposed);
+  const summary = exposure === '' ? 'What if dirty tracking had been on' : `What if: ${exposure}`;
+  return details(summary, `${shown.join('')}${left > 0 ? `- and ${left} more\n` : ''}`);
+}
+
+function modelBlock({ model, containers }: Session): string {
+  const { qemu, awBits, hostPageSize, maxDirtyBitmapBytes, ramSize } = model;
+  const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
+  const rows = [
+    ['QEMU', qemu.value ?? 'unknown', qemu],
+    ...containers.slice(0, 8).map(({ backend }) => ['container', backend.value, backend] as const),
+    ['aw-bits', String(awBits.value ?? 'unknown'), awBits],
+    ['host page', humanSize(hostPageSize.value), hostPageSize],
+    ['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes],
+    ['guest RAM', size(ramSize.value), ramSize],
+  ] as const;
+  const body = rows.map(([label, value, { source, from }]) =>
+    tableRow([label, escaped(value), source, escaped(from)]),
+  );
+  return details(
+    'What this rests on',
+    `| | value | source | from |\n|---|---|---|---|\n${body.join('')}`,
+  );
+}
+
+function* uncertainBlocks(trace: Trace): Iterable<string> {
+  if (trace.error !== undefined) return;
+  const doubts = doubtsOf(trace).slice(0, MOST_FINDINGS);
+  if (doubts.length > 0) {
+    yield `**What is not certain**\n\n${doubts.map((doubt) => `- ${escaped(doubt)}\n`).join('')}`;
+  }
+  if (!wantsBetterTrace(trace)) return;
+  const { missing, hints, command } = captureAdvice(trace);
+  const named =
+    missing.length === 0
+      ? ''
+      : `Not traced, or not all of it: ${missing.map(code).join(', ')}.\n\n`;
+  const items = hints.map((hint) => `- ${hint}\n`).join('');
+  yield details('How to capture a better trace', `${named}${items}\n${fence(command)}`);
+}

@@ -1,0 +1,183 @@
+import type { Log, Notification, ReportingDescriptor, Run, Result as SarifResult } from 'sarif';
+import type { Finding, Result, Trace } from '../result/types.ts';
+import { compareFindings } from './digest.ts';
+import { plain } from './plain.ts';
+import type { Report } from './report.ts';
+import { type KnownRule, rulesOf } from './rule-list.ts';
+
+/** Code-scanning services take no more results of one run. */
+const MOST_RESULTS = 5000;
+const MOST_RANGES = 100;
+
+const SCHEMA =
+  'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json';
+
+/** SARIF 2.1.0, for code-scanning services; the worst findings first, and no more than they take. */
+export const sarifReport: Report = {
+  name: 'sarif',
+  extension: 'sarif',
+  *render(result) {
+    yield `${JSON.stringify(logOf(result), null, 2)}\n`;
+  },
+};
+
+interface Located {
+  readonly trace: Trace;
+  readonly session: number;
+  readonly finding: Finding;
+}
+
+function logOf(result: Result): Log {
+  const all = result.traces.flatMap((trace) =>
+    trace.sessions.flatMap(({ findings }, session) =>
+      findings.map((finding) => ({ trace, session, finding })),
+    ),
+  );
+  const shown = all.length > MOST_RESULTS ? worst(all) : all;
+  const rules = rulesOf(result);
+  const indexes = new Map(rules.map(({ id }, index) => [id, index]));
+  const run: Run = {
+    tool: {
+      driver: {
+        name: result.tool.name,
+        version: result.tool.version,
+        rules: rules.map(descriptorOf),
+        notifications: [
+          { id: 'unusable-trace', shortDescription: { text: 'A trace could not be analysed' } },
+          {
+            id: 'inconclusive',
+            shortDescription: { text: 'A trace does not hold what a verdict needs' },
+          },
+          { id: 'capped', shortDescription: { text: 'Findings are left out' } },
+        ],
+      },
+    },
+    columnKind: 'unicodeCodePoints',
+    invocations: [
+      {
+        executionSuccessful: result.traces.every(({ error }) => error === undefined),
+        toolExecutionNotifications: notificationsOf(result.traces, all.length - shown.length),
+      },
+    ],
+    results: shown.map((located) => resultOf(located, indexes)),
+    properties: { verdict: result.verdict },
+  };
+  return { $schema: SCHEMA, version: '2.1.0', runs: [run] };
+}
+
+function worst(all: readonly Located[]): readonly Located[] {
+  return [...all].sort((a, b) => compareFindings(a.finding, b.finding)).slice(0, MOST_RESULTS);
+}
+
+/** A rule, with its page where the caller gave it. */
+function descriptorOf({ id, slug, title, page }: KnownRule): ReportingDescriptor {
+  return {
+    id: plain(id),
+    name: pascalCase(plain(slug)),
+    shortDescription: { text: plain(title ?? slug) },
+    ...(page !== undefined && { help: { text: page } }),
+  };
+}
+
+function resultOf(
+  { trace, session, finding }: Located,
+  indexes: ReadonlyMap<string, number>,
+): SarifResult {
+  const { first, last, message, fix, device } = finding;
+  return {
+    ruleId: plain(finding.rule),
+    ruleIndex: indexes.get(finding.rule) ?? -1,
+    level: finding.severity,
+    message: { text: plain(`${message} ${fix}`.trim()) },
+    locations: [
+      {
+        physicalLocation: {
+          artifactLocation: { uri: uriOf(trace.path) },
+          region: {
+            startLine: Math.max(1, first.line),
+            byteOffset: first.byteOffset,
+            ...(finding.excerpt.length > 0 && { snippet: { text: quoted(finding) } }),
+          },
+        },
+        ...(device !== null && { logicalLocations: [{ name: device, kind: 'resource' }] }),
+      },
+    ],
+    partialFingerprints: {
+      // Sessions of one trace may have the same finding.
+      'findingId/v1': session === 0 ? finding.id : `${finding.id}:${session}`,
+    },
+    occurrenceCount: finding.count,
+    properties: {
+      mode: finding.mode,
+      evidence: finding.evidence,
+      cause: finding.cause,
+      session,
+      lastLine: last.line,
+      iova: finding.iova,
+      size: finding.size,
+      carriedAddress: finding.carriedAddress,
+      expectedAddress: finding.expectedAddress,
+      bitmapBytes: finding.bitmapBytes,
+      limitBytes: finding.limitBytes,
+      errno: finding.errno,
+      atRiskBytes: finding.atRiskBytes,
+      atRisk: finding.atRisk.slice(0, MOST_RANGES),
+      basis: finding.basis.map(plain),
+    },
+  };
+}
+
+/** The line of the trace itself, or all lines where it is not among them. */
+function quoted({ first, excerpt }: Finding): string {
+  const start = `${first.line}: `;
+  const line = excerpt.find((text) => text.startsWith(start));
+  return plain(line === undefined ? excerpt.join(' ') : line.slice(start.length));
+}
+
+function notificationsOf(traces: readonly Trace[], left: number): Notification[] {
+  const notifications: Notification[] = [];
+  const add = (id: string, level: 'error' | 'warning' | 'note', text: string, path?: string) => {
+    notifications.push({
+      descriptor: { id },
+      level,
+      message: { text: plain(text) },
+      ...(path !== undefined && {
+        locations: [{ physicalLocation: { artifactLocation: { uri: uriOf(path) } } }],
+      }),
+    });
+  };
+  for (const { path, error, reasons } of traces) {
+    if (error !== undefined) add('unusable-trace', 'error', error, path);
+    else for (const reason of reasons) add('inconclusive', 'warning', reason, path);
+  }
+  if (left > 0)
+    add(
+      'capped',
+      'warning',
+      `${left} findings are left out, the mildest; --format json has them all`,
+    );
+  return notifications;
+}
+
+/** A path as a reference that no reader takes for more: nothing in it starts a scheme, query or host. */
+function uriOf(path: string): string {
+  if (path === '-') return 'stdin';
+  const segments = path.replaceAll('\\', '/').split('/').map(encoded);
+  const uri = segments.join('/');
+  if (/^[A-Za-z]%3A\//.test(uri)) return `file:///${uri.replace('%3A', ':')}`;
+  if (path.startsWith('/')) return `file://${uri.replace(/^\/+/, '/')}`;
+  return uri;
+}
+
+function encoded(segment: string): string {
+  // Halves of surrogate pairs cannot be encoded.
+  const whole = segment.replace(/\p{Cs}/gu, '\ufffd');
+  return encodeURIComponent(whole).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
+
+function pascalCase(slug: string): string {
+  return slug.replace(/(?:^|-)([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,212 @@
+import { humanSize } from '../../base/address.ts';
+import type { Finding, Session } from '../../result/types.ts';
+import { memoryAtRisk, memoryStillReachable } from '../digest.ts';
+import { bytesIn, type Span } from '../guest-ranges.ts';
+import {
+  causeMeanings,
+  causeStories,
+  deviceText,
+  errnoText,
+  modeMeanings,
+  plural,
+} from '../wording.ts';
+import type { Page } from './layout.ts';
+import type { Limits } from './limits.ts';
+
+const LABEL = 8;
+const INDENT = '  ';
+
+const SEVERITY_STYLE = { error: 'red', warning: 'yellow', note: 'cyan' } as const;
+
+/** What happened: the worst findings in full, some in short, the rest as a number. */
+export function happened(
+  page: Page,
+  findings: readonly Finding[],
+  session: Session,
+  limits: Limits,
+): void {
+  if (findings.length === 0) return;
+  page.heading('What happened');
+  // Only errors are worth the lines of the trace.
+  const full = findings
+    .filter(({ severity }) => severity === 'error')
+    .slice(0, limits.fullFindings);
+  const others = findings.filter((finding) => !full.includes(finding));
+  const short = others.slice(0, limits.shortFindings);
+  for (const [index, finding] of full.entries()) {
+    if (index > 0) page.gap();
+    fullFinding(page, finding, session, limits);
+  }
+  if (short.length > 0 && full.length > 0) page.gap();
+  for (const finding of short) shortFinding(page, finding);
+  const left = others.slice(short.length);
+  if (left.length > 0) {
+    page.text(
+      `and ${plural(left.length, 'more finding')} (${rulesOf(left)}): -v or --format json shows them`,
+      INDENT,
+      'dim',
+    );
+  }
+}
+
+function title(page: Page, { rule, slug, severity }: Finding, rest: string): void {
+  page.text(`${rule} ${slug}${rest}`, `${INDENT}${severity} `, 'bold', SEVERITY_STYLE[severity]);
+}
+
+function fullFinding(page: Page, finding: Finding, session: Session, limits: Limits): void {
+  const { mode, count, excerpt, first, last } = finding;
+  const how =
+    mode === null ? '' : `: ${count === 1 ? 'once' : `${count} times`}, ${modeMeanings[mode]}`;
+  title(page, finding, how);
+  const field = (label: string, text: string) => page.field(label, text, INDENT.repeat(2), LABEL);
+  if (deviceText(finding) !== '') field('device', whoseDevice(finding, session));
+  if (finding.iova !== null && finding.size !== null) {
+    const isMapping = finding.cause === null || finding.rule === 'VTD005';
+    field(isMapping ? 'mapping' : 'unmap', `iova ${finding.iova}, size ${withSize(finding.size)}`);
+  }
+  if (finding.cause !== null) field('cause', causeStories[finding.cause]);
+  if (finding.errno !== null && finding.errno !== 0) field('errno', errnoText(finding.errno));
+  if (isAboutBitmap(finding)) field('bitmap', bitmapText(finding, session));
+  if (finding.expectedAddress !== null) {
+    field(
+      'address',
+      `sent ${finding.carriedAddress ?? 'none'}, right would be ${finding.expectedAddress}`,
+    );
+  }
+  const { worst } = finding;
+  if (
+    worst !== null &&
+    worst.size !== null &&
+    worst.iova !== null &&
+    worst.place.line !== first.line
+  ) {
+    field(
+      'worst',
+      `${humanSize(BigInt(worst.size))} at iova ${worst.iova}, line ${worst.place.line}`,
+    );
+  }
+  field(
+    'where',
+    first.line === last.line ? `line ${first.line}` : `lines ${first.line} to ${last.line}`,
+  );
+  field('why', finding.message);
+  if (!limits.excerpts) return;
+  for (const line of excerpt) {
+    const isFirst = line.startsWith(`${first.line}:`);
+    page.quote(line, isFirst ? '  > ' : '    ', isFirst ? 'bold' : 'dim', line.indexOf(':') + 2);
+  }
+}
+
+function shortFinding(page: Page, finding: Finding): void {
+  title(page, finding, `, ${placed(finding)}`);
+  page.text(finding.message, INDENT.repeat(2));
+}
+
+/** Findings that did not happen, a line or two each. */
+export function wouldHappen(page: Page, findings: readonly Finding[], limits: Limits): void {
+  for (const finding of findings.slice(0, limits.whatIf)) {
+    page.text(whatIfText(finding), `${INDENT}- `);
+  }
+  const left = findings.slice(limits.whatIf);
+  if (left.length > 0)
+    page.text(`and ${left.length} more (${rulesOf(left)}): -v or --format json`, INDENT, 'dim');
+}
+
+/** A hazard that dirty tracking would bring about, in one sentence. */
+export function whatIfText(finding: Finding): string {
+  const { rule, slug, count, cause, atRiskBytes } = finding;
+  const what = cause === null || cause === 'unknown' ? '' : `, ${causeMeanings[cause]}`;
+  const times = count === 1 ? 'once' : `${count} times`;
+  const memory = atRiskBytes === 0 ? '' : `, ${humanSize(atRiskBytes)} of guest memory`;
+  return `${rule} ${slug}: ${times}${what}, from ${placed(finding)}${memory}`;
+}
+
+/** `line 20, 00:10.0`. */
+function placed(finding: Finding): string {
+  return [`line ${finding.first.line}`, deviceText(finding)]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+/** `VTD002 x2, VTD007`. */
+function rulesOf(findings: readonly Finding[]): string {
+  const counts = new Map<string, number>();
+  for (const { rule } of findings) counts.set(rule, (counts.get(rule) ?? 0) + 1);
+  return [...counts].map(([rule, count]) => (count === 1 ? rule : `${rule} x${count}`)).join(', ');
+}
+
+function whoseDevice(finding: Finding, { containers }: Session): string {
+  const container = containers.find(({ id }) => id === finding.container);
+  const backend = container === undefined ? '' : `, ${container.backend.value} VFIO container`;
+  const domain = finding.domain === null ? '' : `, domain ${finding.domain}`;
+  return `${deviceText(finding)}${backend}${domain}`;
+}
+
+/** True for findings that a bitmap's size is the matter of. */
+function isAboutBitmap({ rule }: Finding): boolean {
+  return rule === 'VTD001' || rule === 'VTD007';
+}
+
+function bitmapText({ bitmapBytes, limitBytes }: Finding, { model }: Session): string {
+  const size = (bytes: string | null) => (bytes === null ? 'unknown' : humanSize(BigInt(bytes)));
+  const page = humanSize(model.hostPageSize.value);
+  return `needs ${size(bitmapBytes)}, a bit per ${page} page; the container accepts ${size(limitBytes)}`;
+}
+
+/** `0x100000000000 (16 TiB)`. */
+export function withSize(hexadecimal: string): string {
+  return `${hexadecimal} (${humanSize(BigInt(hexadecimal))})`;
+}
+
+/** Guest memory whose dirty bits are lost, and memory that a device still reaches. */
+export function memory(
+  page: Page,
+  findings: readonly Finding[],
+  { totals }: Session,
+  limits: Limits,
+): void {
+  const lost = memoryAtRisk(findings);
+  const reachable = memoryStillReachable(findings);
+  const { tracked } = totals;
+  const isUnknown =
+    lost.length === 0 &&
+    findings.some(({ severity, rule }) => severity === 'error' && rule !== 'VTD005');
+  if (lost.length === 0 && reachable.length === 0 && !isUnknown && tracked.zeroAddress === 0)
+    return;
+  page.heading('Guest memory at risk');
+  if (isUnknown)
+    page.text('Unknown: the trace does not hold the guest addresses of mappings.', INDENT);
+  if (lost.length > 0) {
+    page.text(
+      `${humanSize(bytesIn(lost))} in ${plural(lost.length, 'range')}: what a device wrote there since the ` +
+        'last dirty sync is not copied again. Guest-physical addresses:',
+      INDENT,
+    );
+    spans(page, lost, limits);
+  }
+  if (reachable.length > 0) {
+    page.text(
+      `${humanSize(bytesIn(reachable))} in ${plural(reachable.length, 'range')}: a device can still write ` +
+        'there although the guest took the memory back:',
+      INDENT,
+    );
+    spans(page, reachable, limits);
+  }
+  if (tracked.zeroAddress > 0) {
+    page.text(
+      `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ` +
+        `${tracked.harmfulZeroAddress} of them did harm (writable mappings under them lie elsewhere).`,
+      INDENT,
+    );
+  }
+}
+
+function spans(page: Page, all: readonly Span[], limits: Limits): void {
+  for (const { first, end } of all.slice(0, limits.ranges)) {
+    const range = `0x${first.toString(16)} - 0x${(end - 1n).toString(16)}`;
+    page.quote(`${range}  ${humanSize(end - first)}`, INDENT.repeat(2));
+  }
+  const left = all.length - Math.min(all.length, limits.ranges);
+  if (left > 0)
+    page.text(`and ${plural(left, 'more range')}: -v or --format json`, INDENT.repeat(2), 'dim');
+}

@@ -1,0 +1,244 @@
+import { humanSize } from '../../base/address.ts';
+import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
+import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
+import {
+  type Advice,
+  adviceOf,
+  type Digest,
+  digestOf,
+  headlineOf,
+  migrationNote,
+} from '../digest.ts';
+import { plain } from '../plain.ts';
+import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
+import { exposureText, listed, plural, traceName, trackedByText, viaText } from '../wording.ts';
+import { happened, memory, wouldHappen } from './findings.ts';
+import { type Page, shorten } from './layout.ts';
+import type { Limits } from './limits.ts';
+
+const INDENT = '  ';
+
+/** Everything about one trace. */
+export function traceSection(page: Page, trace: Trace, limits: Limits): void {
+  titleLine(page, trace);
+  const { meaning, order } = headlineOf(trace);
+  page.text(meaning, '', 'bold');
+  if (order !== '') page.text(order);
+  if (trace.error !== undefined) return;
+  page.text(described(trace), '', 'dim');
+  const isInconclusive = trace.verdict === 'inconclusive';
+  if (isInconclusive) doubts(page, trace, limits);
+  const { sessions } = trace;
+  const shown = sortedByVerdict(sessions).slice(0, limits.sessions);
+  for (const session of shown) sessionSection(page, session, trace, limits);
+  const left = sessions.length - shown.length;
+  if (left > 0) {
+    page
+      .gap()
+      .text(
+        `${plural(left, 'more session')} in this trace: -v or --format json shows them.`,
+        '',
+        'dim',
+      );
+  }
+  if (!isInconclusive) doubts(page, trace, limits);
+  betterTrace(page, trace, limits);
+}
+
+/** One of several traces: what happened, without what is said once for all. */
+export function traceInBrief(page: Page, trace: Trace, limits: Limits): void {
+  titleLine(page, trace);
+  page.text(headlineOf(trace).meaning, '', 'bold');
+  const [worst] = sortedByVerdict(trace.sessions);
+  if (trace.error !== undefined || worst === undefined) return;
+  if (trace.sessions.length > 1) {
+    page.text(
+      `The worst of ${trace.sessions.length} sessions, lines ${worst.firstLine} to ${worst.lastLine}:`,
+      '',
+      'dim',
+    );
+  }
+  sessionInBrief(page, worst, limits);
+  for (const reason of trace.reasons.slice(0, limits.items))
+    page.text(reason, 'not certain: ', 'dim');
+}
+
+function sessionInBrief(page: Page, session: Session, limits: Limits): void {
+  const { real } = digestOf(session);
+  if (session.trackingWindows.length > 0) windows(page, session, limits);
+  happened(page, real, session, limits);
+  memory(page, real, session, limits);
+}
+
+/** `path` and its verdict at the ends of a line. */
+function titleLine(page: Page, trace: Trace): void {
+  const word = titleWord(trace);
+  const name = shorten(traceName(trace.path), page.width - word.length - 2);
+  const blanks = ' '.repeat(Math.max(2, page.width - [...name].length - word.length));
+  page
+    .gap()
+    .line(page.style('bold', name) + blanks + page.style(['bold', verdictStyle(trace)], word));
+}
+
+function titleWord(trace: Trace): string {
+  if (trace.error !== undefined) return 'NOT ANALYSED';
+  return verdictWords[trace.verdict] + (isExposedOnly(trace) ? ', BUT EXPOSED' : '');
+}
+
+function described({ format, compression, lines, bytes, totals, sessions }: Trace): string {
+  const packed = compression === 'none' ? '' : `, ${compression}`;
+  const several = sessions.length > 1 ? `, ${plural(sessions.length, 'session')}` : '';
+  const { unmaps, wholeUnmaps, walkUnmaps } = totals;
+  return (
+    `${format}${packed}, ${plural(lines, 'line')}, ${humanSize(bytes)}${several}; ${plural(unmaps, 'unmap')}, ` +
+    `${walkUnmaps} of them by page walks, ${plural(wholeUnmaps, 'whole unmap')}.`
+  );
+}
+
+function sessionSection(page: Page, session: Session, trace: Trace, limits: Limits): void {
+  const { sessions } = trace;
+  if (sessions.length > 1) {
+    const vm = session.vm === null ? '' : `, ${plain(session.vm)}`;
+    const number = sessions.indexOf(session) + 1;
+    page.gap();
+    page.text(
+      `Session ${number} of ${sessions.length}${vm}, lines ${session.firstLine} to ${session.lastLine}: ${verdictWords[session.verdict]}`,
+      '== ',
+      'bold',
+    );
+  }
+  const digest = digestOf(session);
+  const told = [...digest.real, ...digest.notes.filter(({ rule }) => rule !== 'VTD014')];
+  if (session.trackingWindows.length > 0) windows(page, session, limits);
+  happened(page, told, session, limits);
+  memory(page, digest.real, session, limits);
+  advice(page, digest, limits);
+  exposure(page, digest, session, limits);
+  if (limits.appendix) modelTable(page, session.model, session);
+}
+
+function windows(page: Page, session: Session, limits: Limits): void {
+  const all = session.trackingWindows;
+  const shown = all
+    .slice(0, Math.min(3, limits.items))
+    .map(({ firstLine, lastLine, by, unmaps }) => {
+      const end = lastLine === null ? 'to the end' : `to ${lastLine}`;
+      return `lines ${firstLine} ${end} by ${trackedByText(by)} (${plural(unmaps, 'unmap')})`;
+    });
+  const left = all.length - shown.length;
+  if (left > 0) shown.push(`${plural(left, 'more time')}`);
+  page.text(`Dirty tracking was on: ${listed(shown)}. ${migrationNote(session)}`, '', 'dim');
+}
+
+function advice(page: Page, { real, whatIf }: Digest, limits: Limits): void {
+  const bad = real.filter(({ severity }) => severity !== 'note');
+  adviceSections(page, adviceOf(bad.length > 0 ? bad : whatIf), bad.length > 0, limits);
+}
+
+/** What mends it; `isReal`: something to mend has happened. */
+export function adviceSections(
+  page: Page,
+  { releases, today }: ReturnType<typeof adviceOf>,
+  isReal: boolean,
+  limits: Limits,
+): void {
+  if (releases.length > 0) {
+    page.heading(isReal ? 'What fixes it' : 'What would fix it');
+    bullets(page, releases, limits);
+  }
+  if (today.length > 0) {
+    page.heading('What to do today');
+    bullets(page, today, limits);
+  }
+}
+
+function bullets(page: Page, all: readonly Advice[], limits: Limits): void {
+  for (const { text, rules } of all.slice(0, limits.items))
+    page.text(`${text} [${rules.join(', ')}]`, `${INDENT}- `);
+  const left = all.length - Math.min(all.length, limits.items);
+  if (left > 0) page.text(`and ${left} more: -v or --format json`, INDENT, 'dim');
+}
+
+function exposure(
+  page: Page,
+  { whatIf, real }: Digest,
+  { exposed, totals }: Session,
+  limits: Limits,
+): void {
+  if (whatIf.length === 0) return;
+  page.heading('What if dirty tracking had been on');
+  const text = exposureText(exposed);
+  const { untracked, unknownTracking } = totals;
+  const unmaps = untracked.unmaps + unknownTracking.unmaps;
+  const also = real.length > 0 ? 'also ' : '';
+  page.text(
+    text === ''
+      ? `${plural(unmaps, 'unmap')} came while it was off, or not known to be on:`
+      : `Of the ${plural(unmaps, 'unmap')} that came while it was off or not known to be on, some would ${also}do harm if ${viaText(exposed)} turned it on:`,
+    INDENT,
+  );
+  wouldHappen(page, whatIf, limits);
+  const zero = untracked.zeroAddress + unknownTracking.zeroAddress;
+  if (zero > 0) {
+    const harmful = untracked.harmfulZeroAddress + unknownTracking.harmfulZeroAddress;
+    page.text(
+      `${plural(zero, 'unmap')} of these carried address 0; ${harmful} would do harm.`,
+      INDENT,
+    );
+  }
+}
+
+// --- What it rests on --------------------------------------------------------------------------------
+
+const MODEL_LABEL = 13;
+
+function modelTable(page: Page, model: Model, { containers }: Session): void {
+  page.heading('What this rests on');
+  const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
+    page.field(label, `${value} [${source}] ${from}`, INDENT, MODEL_LABEL);
+  row('QEMU', model.qemu.value ?? 'unknown', model.qemu);
+  for (const { backend, devices } of containers.slice(0, 4)) {
+    row(
+      'container',
+      `${backend.value}${devices.length === 0 ? '' : ` of ${listed(devices)}`}`,
+      backend,
+    );
+  }
+  row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
+  row('host page', humanSize(model.hostPageSize.value), model.hostPageSize);
+  row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);
+  row('mappings', `${model.dmaEntryLimit.value} at most`, model.dmaEntryLimit);
+  row('guest RAM', sizeText(model.ramSize.value), model.ramSize);
+  row('tracking', model.tracking.value, model.tracking);
+}
+
+function sizeText(value: string | null): string {
+  return value === null ? 'unknown' : humanSize(BigInt(value));
+}
+
+function doubts(page: Page, trace: Trace, limits: Limits): void {
+  const all = doubtsOf(trace);
+  if (all.length === 0) return;
+  const isInconclusive = trace.verdict === 'inconclusive';
+  page.heading(isInconclusive ? 'Why it is inconclusive' : 'What is not certain');
+  for (const doubt of all.slice(0, limits.items)) page.text(doubt, `${INDENT}- `);
+  const left = all.length - Math.min(all.length, limits.items);
+  if (left > 0) page.text(`and ${left} more: -v or --format json`, INDENT, 'dim');
+}
+
+function betterTrace(page: Page, trace: Trace, limits: Limits): void {
+  if (!wantsBetterTrace(trace)) return;
+  const { missing, hints, command } = captureAdvice(trace);
+  page.heading('How to capture a better trace');
+  if (missing.length > 0) page.text(`Not traced, or not all of it: ${missing.join(', ')}.`, INDENT);
+  for (const hint of hints.slice(0, limits.items)) page.text(hint, INDENT);
+  if (!limits.appendix) {
+    page.text("'vtdscope record' prints the options of QEMU that trace all of it.", INDENT);
+    return;
+  }
+  page.text(
+    "Start QEMU with the options below, and keep its messages (standard error) in the same file; 'vtdscope record' prints them too.",
+    INDENT,
+  );
+  for (const part of command) page.quote(part, INDENT.repeat(2));
+}

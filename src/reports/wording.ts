@@ -1,0 +1,155 @@
+import type {
+  Cause,
+  Evidence,
+  Exposed,
+  Finding,
+  Mode,
+  ValueSource,
+  Verdict,
+  Via,
+} from '../result/types.ts';
+import { plain } from './plain.ts';
+
+/** The words that reports for people share. */
+
+/** `1 unmap`, `3 unmaps`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** The name of a trace for people: `-` is standard input. */
+export function traceName(path: string): string {
+  if (path === '-') return 'standard input';
+  return plain(path).trim() || '(no name)';
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+export function listed(words: readonly string[], last = 'and'): string {
+  if (words.length < 2) return words.join('');
+  return `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
+}
+
+/** What a verdict means, without the particulars of a trace. */
+export const verdictMeanings: Readonly<Record<Verdict, string>> = {
+  fails: 'DMA unmaps fail while dirty pages are tracked.',
+  'loses-dirty-pages':
+    'DMA unmaps succeed but lose dirty bits: memory that the device wrote may not reach the destination.',
+  'leaves-mappings':
+    'DMA unmaps leave host mappings behind: the device still reaches memory that the guest took from it.',
+  inconclusive: 'The trace does not hold what a verdict needs. This is no all-clear.',
+  clean: 'No unmap failed or lost dirty bits while dirty pages were tracked.',
+};
+
+/** What to do about a verdict, in one sentence. */
+export const verdictOrders: Readonly<Record<Verdict, string>> = {
+  fails: 'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
+  'loses-dirty-pages':
+    'Do not migrate this VM before the cause is mended; if it was migrated during this trace, treat the memory below as suspect.',
+  'leaves-mappings':
+    'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
+  inconclusive: 'Capture a better trace (see below), or treat the VM as affected.',
+  clean: 'Nothing in this trace speaks against a migration.',
+};
+
+export const modeMeanings: Readonly<Record<Mode, string>> = {
+  observed: "seen in QEMU's messages",
+  active: 'found by emulation',
+  'what-if': 'would happen with dirty tracking on',
+};
+
+export const evidenceMeanings: Readonly<Record<Evidence, string>> = {
+  observed: 'everything it rests on is in the trace',
+  derived: 'partly inferred from other lines',
+  assumed: 'rests on an assumption',
+};
+
+export const sourceMeanings: Readonly<Record<ValueSource, string>> = {
+  option: 'given as an option',
+  trace: 'printed in the trace',
+  derived: 'inferred',
+  assumed: 'assumed',
+};
+
+export const causeMeanings: Readonly<Record<Cause, string>> = {
+  'whole-unmap': 'pieces of whole unmaps',
+  'page-walk': 'unmaps of single pages',
+  'changed-translation': 'translations changed in place',
+  drain: 'unmaps mapping by mapping',
+  'region-del': 'removed memory sections',
+  unknown: 'unmaps of unknown cause',
+};
+
+/** What the guest did, or QEMU, that led to it. */
+export const causeStories: Readonly<Record<Cause, string>> = {
+  'whole-unmap': 'whole unmap: the device left its domain, or was reset',
+  'page-walk': 'page walk: the guest invalidated single pages',
+  'changed-translation': 'page walk: the guest changed a translation in place',
+  drain: 'QEMU 11 unmapped the device mapping by mapping',
+  'region-del': 'a memory section went: to or from pass-through',
+  unknown: 'unknown: the lines before it are not in the trace',
+};
+
+export const viaMeanings: Readonly<Record<Via, string>> = {
+  migration: 'a migration',
+  'dirty-rate': 'calc-dirty-rate',
+  'dirty-limit': 'a vCPU dirty limit',
+};
+
+const ERRNO_NAMES: Readonly<Record<number, string>> = {
+  1: 'EPERM',
+  2: 'ENOENT',
+  5: 'EIO',
+  7: 'E2BIG, Argument list too long',
+  12: 'ENOMEM, Cannot allocate memory',
+  14: 'EFAULT',
+  16: 'EBUSY',
+  17: 'EEXIST, File exists',
+  19: 'ENODEV',
+  22: 'EINVAL, Invalid argument',
+  28: 'ENOSPC, No space left on device',
+  95: 'EOPNOTSUPP',
+};
+
+/** `-7 (E2BIG, Argument list too long)`. */
+export function errnoText(errno: number): string {
+  const name = ERRNO_NAMES[-errno];
+  return name === undefined ? String(errno) : `${errno} (${name})`;
+}
+
+/** The device of a finding, or what is said where no line names it; '' where it is about none. */
+export function deviceText({
+  device,
+  pasid,
+  iova,
+}: Pick<Finding, 'device' | 'pasid' | 'iova'>): string {
+  if (device === null) return iova === null ? '' : 'a device that the trace does not name';
+  return pasid === null ? device : `${device} pasid ${pasid}`;
+}
+
+/** What would do harm if dirty pages were tracked, and what could track them; '' where nothing. */
+export function exposureText(exposed: Exposed): string {
+  const harms = [
+    exposed.e2big ? 'unmaps would fail with E2BIG' : '',
+    exposed.lostDirtyPages ? 'dirty pages would be lost' : '',
+    exposed.staleMappings ? 'host mappings would be left behind' : '',
+  ].filter((harm) => harm !== '');
+  if (harms.length === 0) return '';
+  return `${listed(harms)} if ${viaText(exposed)} tracked dirty pages`;
+}
+
+/** What can turn tracking on in this version: `a migration, calc-dirty-rate or a vCPU dirty limit`. */
+export function viaText({ via }: Exposed): string {
+  if (via.length === 0) return 'something';
+  return listed(
+    via.map((way) => viaMeanings[way]),
+    'or',
+  );
+}
+
+/** What turned tracking on: `calc-dirty-rate`, from `dirty-rate`. */
+export function trackedByText(by: string): string {
+  const words = by
+    .split('+')
+    .map((way) => (way in viaMeanings ? viaMeanings[way as Via] : 'an unknown cause'));
+  return listed(words);
+}

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { root } from './ground-truth.ts';
+
+const program = `${root}dist/src/cli.js`;
+
+/** What became of a run of the built program. */
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ProgramOptions {
+  /** Written to its standard input, which is then closed; without it, there is none. */
+  readonly stdin?: Uint8Array | string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly folder?: string;
+  /** Called once the program runs, with the process. */
+  readonly onStart?: (child: ReturnType<typeof start>) => void;
+}
+
+function start(args: readonly string[], { environment, folder }: ProgramOptions) {
+  if (!existsSync(program)) throw new Error('the program is not built: npm run build');
+  const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
+  return spawn(process.execPath, [program, ...args], {
+    cwd: folder ?? root,
+    env: { ...inherited, ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
+/** Runs the program as it is built, in the repository's root unless told otherwise. */
+export async function runProgram(
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<Ended> {
+  const child = start(args, options);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  // A program that ends before it has read everything closes the pipe; that is its right.
+  child.stdin.on('error', () => {});
+  if (options.onStart === undefined) child.stdin.end(options.stdin ?? '');
+  else options.onStart(child);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      const text = (chunks: Buffer[]) => Buffer.concat(chunks).toString('utf8');
+      resolve({ status, signal, stdout: text(out), stderr: text(err) });
+    });
+  });
+}

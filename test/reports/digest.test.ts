@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest';
+import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
+import { adviceOf, compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
+import { bytesIn, union } from '../../src/reports/guest-ranges.ts';
+import { tracesWorstFirst } from '../../src/reports/verdicts.ts';
+import { listed } from '../../src/reports/wording.ts';
+import type { Verdict } from '../../src/result/types.ts';
+import {
+  aCleanSession,
+  aFinding,
+  aHazards,
+  anUnusableTrace,
+  aSession,
+  aTotals,
+  aTrace,
+  aWhatIf,
+} from '../helpers/report-builders.ts';
+
+describe('the order of findings', () => {
+  it('is what happened before what might, errors first, what was seen first', () => {
+    const findings = [
+      aWhatIf({ id: 'what-if error', severity: 'error' }),
+      aFinding({ id: 'warning', severity: 'warning' }),
+      aFinding({ id: 'active', mode: 'active' }),
+      aFinding({ id: 'note', mode: null, severity: 'note' }),
+      aFinding({ id: 'observed' }),
+    ];
+    expect(findings.sort(compareFindings).map(({ id }) => id)).toEqual([
+      'observed',
+      'active',
+      'warning',
+      'note',
+      'what-if error',
+    ]);
+  });
+});
+
+describe('the order of traces', () => {
+  it('is unusable, then by verdict, then by failures', () => {
+    const few = aTrace({ path: 'few', totals: aTotals({ tracked: aHazards({ e2big: 1 }) }) });
+    const many = aTrace({ path: 'many', totals: aTotals({ observed: { failures: 9, e2big: 9 } }) });
+    const clean = aTrace({ path: 'clean', sessions: [aCleanSession()] });
+    const sorted = tracesWorstFirst([clean, few, anUnusableTrace('bad'), many]);
+    expect(sorted.map(({ path }) => path)).toEqual(['bad', 'many', 'few', 'clean']);
+  });
+});
+
+describe('ranges of guest memory', () => {
+  it('are joined where they touch or overlap', () => {
+    const spans = union([
+      { gpa: '0x3000', size: '0x1000' },
+      { gpa: '0x1000', size: '0x1000' },
+      { gpa: '0x2000', size: '0x800' },
+      { gpa: '0x8000', size: '0x4000' },
+      { gpa: '0x9000', size: '0x1000' },
+    ]);
+    expect(spans).toEqual([
+      { first: 0x1000n, end: 0x2800n },
+      { first: 0x3000n, end: 0x4000n },
+      { first: 0x8000n, end: 0xc000n },
+    ]);
+    expect(bytesIn(spans)).toBe(0x6800n);
+  });
+
+  it('at risk are not those of mappings that stay', () => {
+    expect(memoryAtRisk([aFinding({ rule: 'VTD005' })])).toEqual([]);
+    expect(bytesIn(memoryAtRisk([aFinding(), aWhatIf()]))).toBe(0x6000n);
+  });
+});
+
+describe('the headline', () => {
+  const meaning = (verdict: Verdict, ...given: Parameters<typeof aFinding>[0][]) => {
+    const findings = given.map((finding) => aFinding(finding));
+    return headlineOf(aTrace({ verdict, sessions: [aSession({ verdict, findings })] })).meaning;
+  };
+
+  it.each([
+    {
+      name: 'E2BIG of two devices',
+      verdict: 'fails' as const,
+      findings: [{}, { device: '00:11.0', count: 2 }],
+      says: '6 DMA unmaps of 00:10.0 and 00:11.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.',
+    },
+    {
+      name: 'E2BIG by emulation',
+      verdict: 'fails' as const,
+      findings: [{ mode: 'active', count: 1 } as const],
+      says: '1 DMA unmap of 00:10.0 fails with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.',
+    },
+    {
+      name: 'lost bits',
+      verdict: 'loses-dirty-pages' as const,
+      findings: [{ rule: 'VTD002', mode: 'active' } as const],
+      says: '4 DMA unmaps of 00:10.0 lose the dirty bits of 16 KiB of guest memory.',
+    },
+    {
+      name: 'lost bits of unknown pages',
+      verdict: 'loses-dirty-pages' as const,
+      findings: [{ rule: 'VTD003', mode: 'active', atRisk: [], atRiskBytes: 0 } as const],
+      says: '4 DMA unmaps of 00:10.0 lose the dirty bits of guest memory that the trace does not name.',
+    },
+    {
+      name: 'stale mappings',
+      verdict: 'leaves-mappings' as const,
+      findings: [{ rule: 'VTD005', mode: 'active', count: 1 } as const],
+      says: '1 host mapping of 00:10.0 outlives the unmap that should have removed it: the device still reaches that memory.',
+    },
+    {
+      name: 'many devices',
+      verdict: 'fails' as const,
+      findings: [1, 2, 3, 4, 5, 6].map((slot) => ({ device: `00:0${slot}.0`, count: 1 })),
+      says: '6 DMA unmaps of 00:01.0, 00:02.0, 00:03.0, 00:04.0 and 2 other devices failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.',
+    },
+    {
+      name: 'any other rule',
+      verdict: 'fails' as const,
+      findings: [{ rule: 'VTD009' } as const],
+      says: 'DMA unmaps fail while dirty pages are tracked.',
+    },
+  ])('of $name', ({ verdict, findings, says }) => {
+    expect(meaning(verdict, ...findings)).toBe(says);
+  });
+});
+
+describe('advice', () => {
+  it('is split into releases and today, each text once', () => {
+    const { releases, today } = adviceOf([
+      aFinding({ fix: 'Whole unmaps: fixed in QEMU 11.0. Today: aw-bits=39.' }),
+      aFinding({
+        rule: 'VTD006',
+        fix: 'Whole unmaps: fixed in QEMU 11.0. Today: unplug the device.',
+      }),
+      aFinding({ rule: 'VTD008', fix: 'Raise dma_entry_limit.' }),
+      aFinding({ rule: 'VTD012', severity: 'warning', fix: 'Not told beside errors.' }),
+    ]);
+    expect(releases).toEqual([
+      {
+        text: 'Whole unmaps: fixed in QEMU 11.0.',
+        rules: ['VTD001', 'VTD006'],
+      },
+    ]);
+    expect(today).toEqual([
+      { text: 'aw-bits=39.', rules: ['VTD001'] },
+      { text: 'Unplug the device.', rules: ['VTD006'] },
+      { text: 'Raise dma_entry_limit.', rules: ['VTD008'] },
+    ]);
+  });
+});
+
+describe('how to capture better', () => {
+  it('is of no interest where nothing is missing', () => {
+    expect(wantsBetterTrace(aTrace())).toBe(false);
+  });
+
+  it('names the events that would settle what is open', () => {
+    const trace = aTrace({
+      reasons: ['whether dirty tracking was on is not in the trace: enable global_dirty_changed'],
+      losses: [{ kind: 'dropped', count: 1, line: 1, byteOffset: 0, detail: '' }],
+      sessions: [
+        aSession({
+          findings: [
+            aFinding({
+              basis: [
+                'kind of container: legacy assumed; vfio_attach_device, iommufd_* or --backend would settle it',
+              ],
+            }),
+            aWhatIf({ basis: ['guest addresses: not traced; vtd_page_walk_one would settle it'] }),
+            aFinding({ basis: ['device: named by vtd_as_unmap_whole'] }),
+          ],
+        }),
+      ],
+    });
+    expect(captureAdvice(trace).missing).toEqual([
+      'global_dirty_changed',
+      'iommufd_*',
+      'vfio_attach_device',
+    ]);
+    expect(captureAdvice(trace).hints).toHaveLength(1);
+  });
+});
+
+describe('lists', () => {
+  it.each([
+    { words: [], text: '' },
+    { words: ['a'], text: 'a' },
+    { words: ['a', 'b'], text: 'a and b' },
+    { words: ['a', 'b', 'c'], text: 'a, b and c' },
+  ])('$words', ({ words, text }) => {
+    expect(listed(words)).toBe(text);
+  });
+});

@@ -1,0 +1,92 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { reports } from '../../src/reports/index.ts';
+import type { Report, ReportOptions } from '../../src/reports/report.ts';
+import type { Result } from '../../src/result/types.ts';
+
+/**
+ * Every report of results of real captures, as it was when it was last looked at. `test/golden` has
+ * a folder per capture with its result (`result.json`, with fewer steps of its course than the
+ * program gives) and what each report makes of it.
+ */
+
+const UPDATE =
+  'UPDATE_GOLDEN=1 npx vitest run --config test/vitest.config.ts test/reports/golden.test.ts';
+const { UPDATE_GOLDEN } = process.env;
+const isUpdating = UPDATE_GOLDEN === '1';
+
+const golden = new URL('../golden/', import.meta.url);
+const options: ReportOptions = { color: false, width: 80, verbosity: 0 };
+
+/** Without what is not of this project, has a test of its own, or changes with every line of code. */
+function rendered(report: Report, result: Result): string {
+  const text = [...report.render(result, options)].join('');
+  switch (report.name) {
+    case 'html':
+      return text
+        .replace(/<script>[\s\S]*?<\/script>/g, '<script>...</script>')
+        .replace(/<style>[\s\S]*?<\/style>/g, '<style>...</style>')
+        .replace(/<pre>[\s\S]*?<\/pre>/g, '<pre>...</pre>')
+        .replace(/"page":"(?:[^"\\]|\\.)*"/g, '"page":"..."')
+        .replace(/'sha256-[^']*'/g, "'sha256-...'");
+    case 'sarif':
+      return text.replace(/("help": \{\s*"text": )"(?:[^"\\]|\\.)*"/g, '$1"..."');
+    default:
+      return text;
+  }
+}
+
+/** Compares with a file, or writes it. */
+function check(path: string, text: string): void {
+  const file = new URL(path, golden);
+  if (isUpdating) {
+    mkdirSync(new URL('.', file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  expect(text, `test/golden/${path} is another. If it should be: ${UPDATE}`).toBe(contentOf(file));
+}
+
+function contentOf(file: URL): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return `a file that is not there yet: ${UPDATE}`;
+  }
+}
+
+function resultIn(folder: string): Result {
+  return JSON.parse(readFileSync(new URL(`${folder}/result.json`, golden), 'utf8')) as Result;
+}
+
+const folders = readdirSync(golden)
+  .filter((name) => existsSync(new URL(`${name}/result.json`, golden)))
+  .sort();
+
+describe.each(folders)('%s', (folder) => {
+  const result = resultIn(folder);
+
+  it.each(reports.filter(({ name }) => name !== 'json'))('as $name', (report) => {
+    check(`${folder}/report.${report.extension}`, rendered(report, result));
+  });
+
+  it('as json, which is the input again', () => {
+    const json = reports.find(({ name }) => name === 'json');
+    const input = readFileSync(new URL(`${folder}/result.json`, golden), 'utf8');
+    expect(json && rendered(json, result)).toBe(input);
+  });
+});
+
+it('has at least three captures', () => {
+  expect(folders.length).toBeGreaterThanOrEqual(3);
+});
+
+it.each(reports.filter(({ name }) => name === 'text' || name === 'markdown'))(
+  'all captures as one batch, as $name',
+  (report) => {
+    const results = folders.map(resultIn);
+    const [first] = results;
+    if (first === undefined) throw new Error('no captures');
+    const batch = { ...first, traces: results.flatMap(({ traces }) => traces) };
+    check(`batch/report.${report.extension}`, rendered(report, batch));
+  },
+);

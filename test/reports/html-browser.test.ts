@@ -1,0 +1,282 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Result } from '../../src/result/types.ts';
+import { startBrowser, withPage } from '../helpers/report-browser.ts';
+import {
+  aCleanSession,
+  anUnusableTrace,
+  aResult,
+  aSession,
+  aTrace,
+  manyFindings,
+} from '../helpers/report-builders.ts';
+import { hostile, hostileTexts } from '../helpers/report-hostile.ts';
+import { render } from '../helpers/report-render.ts';
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+});
+
+const golden = new URL('../golden/', import.meta.url);
+const real = readdirSync(golden)
+  .filter((name) => existsSync(new URL(`${name}/result.json`, golden)))
+  .map((name) => {
+    const text = readFileSync(new URL(`${name}/result.json`, golden), 'utf8');
+    return { name, result: JSON.parse(text) as Result };
+  });
+const batch = aResult(
+  ...real.flatMap(({ result }) => result.traces),
+  anUnusableTrace(),
+  aTrace({ path: 'clean.log', sessions: [aCleanSession()] }),
+);
+
+const countText = (page: Page) => page.locator('.findings .count').first().innerText();
+const cells = (page: Page, key: string) => page.locator(`.rows .row .${key}`).allInnerTexts();
+/** As a search waits until the typing stops. */
+const settled = (page: Page) => page.waitForTimeout(250);
+
+describe.each(real)('the result of $name', ({ result }) => {
+  const html = render('html', result);
+  const [session] = result.traces[0]?.sessions ?? [];
+
+  it.each(['light', 'dark'] as const)('opens without trouble, %s', async (colorScheme) => {
+    await withPage(
+      browser,
+      html,
+      async ({ page, trouble }) => {
+        expect(await page.locator('.chart canvas').count()).toBe(1);
+        expect(await page.locator('svg.strip .piece').count()).toBe(
+          session?.activity.pieces.length,
+        );
+        expect(await page.locator('svg.map .span').count()).toBeGreaterThan(1);
+        expect(await countText(page)).toBe(`${session?.findings.length} findings`);
+        expect(await page.locator('.detail h3').innerText()).toMatch(/^error VTD00/);
+        const background = await page.evaluate('getComputedStyle(document.body).backgroundColor');
+        expect(background).toBe(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 23, 27)');
+        expect(trouble).toEqual([]);
+      },
+      { colorScheme },
+    );
+  });
+
+  it('needs no sideways scrolling on a telephone', async () => {
+    await withPage(
+      browser,
+      html,
+      async ({ page, trouble }) => {
+        const widest = await page.evaluate('document.documentElement.scrollWidth');
+        expect(widest).toBeLessThanOrEqual(400);
+        expect(trouble).toEqual([]);
+      },
+      { width: 400 },
+    );
+  });
+});
+
+describe('charts', () => {
+  const [first] = real;
+  const html = first === undefined ? '' : render('html', first.result);
+
+  it('show in red which pieces fail', async () => {
+    await withPage(browser, html, async ({ page }) => {
+      expect(await page.locator('.piece.failed .value').allTextContents()).toEqual([
+        '16T',
+        '32T',
+        '64T',
+        '128T',
+      ]);
+    });
+  });
+
+  it('tell by keyboard what they show', async () => {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      const chart = page.locator('figure', { hasText: 'Pieces of whole unmaps' });
+      await chart.locator('.stage').focus();
+      await page.keyboard.press('End');
+      expect(await chart.locator('.readout').innerText()).toContain('iova 0x800000000000');
+      const course = page.locator('figure', { hasText: 'Course of the session' });
+      await course.locator('.stage').focus();
+      await page.keyboard.press('Home');
+      expect(await course.locator('.readout').innerText()).toMatch(
+        /^Lines 2 to [\d,]+: \d+ host mappings/,
+      );
+      const memory = page.locator('figure', { hasText: 'Guest memory' });
+      await memory.locator('.stage').focus();
+      await page.keyboard.press('ArrowRight');
+      expect(await memory.locator('.readout').innerText()).toContain(
+        'Dirty bits lost: 0x8000000 to 0x800ffff, 64 KiB',
+      );
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it('change with the session that is chosen', async () => {
+    const two = aTrace({
+      sessions: [aSession(), aSession({ activity: { steps: [], pieces: [] } })],
+    });
+    await withPage(browser, render('html', aResult(two)), async ({ page, trouble }) => {
+      expect(await page.locator('svg.strip').count()).toBe(1);
+      await page.locator('#trace select').selectOption('1');
+      expect(await page.locator('svg.strip').count()).toBe(0);
+      expect(trouble).toEqual([]);
+    });
+  });
+});
+
+describe('a batch', () => {
+  const html = render('html', batch);
+
+  it('starts with the list of traces, and shows the one that is chosen', async () => {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      expect(await page.locator('.traces tbody tr').count()).toBe(batch.traces.length);
+      const all = batch.traces.flatMap(({ sessions }) =>
+        sessions.flatMap(({ findings }) => findings),
+      ).length;
+      expect(await countText(page)).toBe(`${all} findings`);
+      const row = page.locator('.traces tr', { hasText: '11.1.3' });
+      await row.locator('a').click();
+      expect(await page.locator('#trace h2').innerText()).toBe(
+        '11.1.3-linux-nvme-stale-aw48.log.gz',
+      );
+      expect(await countText(page)).toBe(`4 of ${all} findings`);
+      expect(await row.getAttribute('class')).toContain('selected');
+      await page.locator('.traces tr', { hasText: 'notes.txt' }).click();
+      expect(await page.locator('#trace').innerText()).toContain('could not be analysed');
+      expect(trouble).toEqual([]);
+    });
+  });
+});
+
+describe('a hundred thousand findings', () => {
+  const trace = manyFindings(100_000);
+  const html = render('html', aResult(trace));
+
+  it('can be searched, filtered and sorted', async () => {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      expect(await countText(page)).toBe('100,000 findings');
+      expect(await page.locator('.rows .row').count()).toBeLessThan(60);
+
+      await page.getByLabel('Search in the findings').fill((77_777).toString(16).padStart(16, '0'));
+      await settled(page);
+      expect(await countText(page)).toBe('1 of 100,000 findings');
+      expect(await cells(page, 'line')).toEqual(['233,332']);
+
+      await page.getByLabel('Search in the findings').fill('');
+      await settled(page);
+      await page.getByLabel('Known by').selectOption('what-if');
+      await page.getByLabel('Severity').selectOption('error');
+      const modes = new Set(await cells(page, 'mode'));
+      expect(modes).toEqual(new Set(['what-if']));
+      const expected =
+        trace.sessions[0]?.findings.filter(
+          ({ mode, severity }) => mode === 'what-if' && severity === 'error',
+        ).length ?? 0;
+      expect(await countText(page)).toBe(`${expected.toLocaleString('en-US')} of 100,000 findings`);
+      await page.getByLabel('Known by').selectOption('');
+      await page.getByLabel('Severity').selectOption('');
+
+      const counts = async () =>
+        (await cells(page, 'count')).map((text) => Number(text.replace(',', '')));
+      await page.getByRole('columnheader', { name: 'Times' }).getByRole('button').click();
+      const falling = await counts();
+      expect(falling).toEqual([...falling].sort((a, b) => b - a));
+      expect(falling[0]).toBe(1000);
+      await page.getByRole('columnheader', { name: 'Times' }).getByRole('button').click();
+      expect((await counts())[0]).toBe(1);
+      expect(
+        await page.getByRole('columnheader', { name: 'Times' }).getAttribute('aria-sort'),
+      ).toBe('ascending');
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it('can be walked through by keyboard, to the last', async () => {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      await page.locator('.sheet').focus();
+      await page.keyboard.press('End');
+      await page.keyboard.press('Enter');
+      const id = await page.locator('.detail .id').innerText();
+      expect(id).toMatch(/^id [0-9a-f]{16}$/);
+      expect(await page.locator('.row.selected').count()).toBe(1);
+      await page.keyboard.press('PageUp');
+      await page.keyboard.press('ArrowUp');
+      await page.keyboard.press(' ');
+      expect(await page.locator('.detail .id').innerText()).not.toBe(id);
+      expect(new URL(page.url()).hash).toMatch(/^#[0-9a-f]{16}$/);
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it('answers quickly', async () => {
+    await withPage(browser, html, async ({ page }) => {
+      const started = Date.now();
+      await page.getByLabel('Search in the findings').fill('zero-translated 0x1');
+      await page.locator('.count', { hasText: ' of ' }).waitFor();
+      // A person waits a second without losing the thread; this machine may be slow.
+      expect(Date.now() - started).toBeLessThan(5_000);
+    });
+  });
+});
+
+describe('on paper', () => {
+  it('has findings as they are, not as they scroll', async () => {
+    await withPage(
+      browser,
+      render('html', aResult(manyFindings(500))),
+      async ({ page, trouble }) => {
+        const pdf = await page.pdf();
+        expect(pdf.subarray(0, 5).toString()).toBe('%PDF-');
+        await page.emulateMedia({ media: 'print' });
+        await page.evaluate("dispatchEvent(new Event('beforeprint'))");
+        expect(await page.locator('.rows .row').count()).toBe(100);
+        await page.evaluate("dispatchEvent(new Event('afterprint'))");
+        expect(trouble).toEqual([]);
+      },
+    );
+  });
+});
+
+describe('hostile texts', () => {
+  const victim = aResult(aTrace({ reasons: ['a reason'] }), anUnusableTrace());
+
+  /** Looks at every part of the page, and at the XML beside it. */
+  async function provoke(html: string, xmls: readonly string[]): Promise<void> {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      for (const link of await page.locator('.traces a').all()) await link.click();
+      await page.locator('.sheet').focus();
+      await page.keyboard.press('Enter');
+      expect(await page.evaluate('globalThis.pwned')).toBeUndefined();
+      expect(await page.locator('main img, main iframe, main object, main script').count()).toBe(0);
+      expect(trouble).toEqual([]);
+      for (const xml of xmls) {
+        const source = JSON.stringify(xml);
+        const problem = await page.evaluate(
+          `new DOMParser().parseFromString(${source}, 'application/xml').querySelector('parsererror')?.textContent`,
+        );
+        expect(problem).toBeUndefined();
+      }
+    });
+  }
+
+  it.each(hostileTexts.slice(0, 4).map((text) => ({ text })))(
+    'do nothing alone: $text',
+    async ({ text }) => {
+      const [alone] = hostile(victim, text).traces;
+      await provoke(render('html', aResult(...(alone === undefined ? [] : [alone]))), []);
+    },
+  );
+
+  it('do nothing all together', async () => {
+    const results = hostileTexts.map((text) => hostile(victim, text));
+    const html = render('html', aResult(...results.flatMap(({ traces }) => traces)));
+    await provoke(
+      html,
+      results.map((result) => render('junit', result)),
+    );
+  });
+});

@@ -1,0 +1,325 @@
+import { describe, expect, it } from 'vitest';
+import type { GuestRange } from '../../src/result/types.ts';
+import {
+  aCleanSession,
+  aFinding,
+  aHazards,
+  anUnusableTrace,
+  aResult,
+  aSession,
+  aTotals,
+  aTrace,
+  aWhatIf,
+  manyFindings,
+  NOT_EXPOSED,
+} from '../helpers/report-builders.ts';
+import { render } from '../helpers/report-render.ts';
+
+const EXPOSED = {
+  e2big: true,
+  lostDirtyPages: true,
+  staleMappings: false,
+  via: ['migration'],
+} as const;
+
+describe('one trace', () => {
+  it('that fails', () => {
+    const session = aSession({ findings: [aWhatIf(), aFinding()], exposed: EXPOSED });
+    expect(render('text', aResult(aTrace({ sessions: [session] })))).toMatchInlineSnapshot(`
+      "qemu.log                                                                   FAILS
+      4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than
+      the VFIO container accepts.
+      Do not migrate this VM, and do not measure its dirty rate, before the cause is
+      mended.
+      qemu-log, 40 lines, 2 KiB; 30 unmaps, 2 of them by page walks, 2 whole unmaps.
+      Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No
+      migration ran then: no memory was lost on the way to another host.
+
+      WHAT HAPPENED
+        error VTD001 bitmap-too-big: 4 times, seen in QEMU's messages
+          device   00:10.0, legacy VFIO container, domain 1
+          unmap    iova 0x100000000000, size 0x100000000000 (16 TiB)
+          cause    whole unmap: the device left its domain, or was reset
+          errno    -7 (E2BIG, Argument list too long)
+          bitmap   needs 512 MiB, a bit per 4 KiB page; the container accepts 256 MiB
+          worst    128 TiB at iova 0x800000000000, line 21
+          where    lines 12 to 21
+          why      4 unmaps failed.
+          11: before
+        > 12: vfio_iommu_map_notify iommu UNMAP
+          13: after
+
+      GUEST MEMORY AT RISK
+        16 KiB in 1 range: what a device wrote there since the last dirty sync is not
+        copied again. Guest-physical addresses:
+          0xa000000 - 0xa003fff  16 KiB
+        28 unmaps carried address 0 while dirty pages were tracked; 1 of them did harm
+        (writable mappings under them lie elsewhere).
+
+      WHAT FIXES IT
+        - Whole unmaps: fixed in QEMU 11.0. [VTD001]
+
+      WHAT TO DO TODAY
+        - aw-bits=39. [VTD001]
+
+      WHAT IF DIRTY TRACKING HAD BEEN ON
+        Of the 0 unmaps that came while it was off or not known to be on, some would
+        also do harm if a migration turned it on:
+        - VTD002 zero-translated-address: 2 times, unmaps of single pages, from line
+          5, 00:10.0, 8 KiB of guest memory
+
+      WHAT THIS RESTS ON
+        QEMU          10.0 [derived] 8.2 to 10.0 (vfio_attach_device)
+        container     legacy of 00:10.0 [trace] vfio_attach_device at line 2
+        aw-bits       48 [derived] vtd_as_unmap_whole at line 40
+        host page     4 KiB [derived] 4 KiB host pages, as on x86
+        bitmap limit  256 MiB [derived] the kernel's limit for type1, 256 MiB
+        mappings      65535 at most [assumed] default of the kernel's module parameter
+        guest RAM     1 GiB [option] --ram-size
+        tracking      from-trace [trace] global_dirty_changed
+
+      'vtdscope explain VTD001' tells the whole story of a finding.
+      '--output html=report.html' draws charts and lists every finding; '-v' prints
+      everything.
+      "
+    `);
+  });
+
+  it('that is clean', () => {
+    const trace = aTrace({ sessions: [aCleanSession()] });
+    const text = render('text', aResult(trace));
+    expect(text.split('\n').slice(0, 4)).toMatchInlineSnapshot(`
+      [
+        "qemu.log                                                                   CLEAN",
+        "No unmap failed or lost dirty bits while dirty pages were tracked.",
+        "Nothing in this trace speaks against a migration.",
+        "qemu-log, 40 lines, 2 KiB; 0 unmaps, 0 of them by page walks, 0 whole unmaps.",
+      ]
+    `);
+  });
+
+  it('that is clean only because nothing was tracked', () => {
+    const session = aCleanSession({ exposed: EXPOSED, findings: [aWhatIf()] });
+    const text = render('text', aResult(aTrace({ sessions: [session] })));
+    expect(text).toContain('CLEAN, BUT EXPOSED');
+    expect(unwrapped(text)).toContain('This is no all-clear');
+    expect(unwrapped(text)).toContain('Do not migrate this VM before the cause is mended.');
+  });
+
+  it('that is exposed, but that QEMU refuses to migrate', () => {
+    const exposed = { ...EXPOSED, via: ['dirty-rate', 'dirty-limit'] } as const;
+    const session = aCleanSession({ exposed, findings: [aWhatIf()] });
+    const text = unwrapped(render('text', aResult(aTrace({ sessions: [session] }))));
+    expect(text).toContain(
+      'Avoid calc-dirty-rate or a vCPU dirty limit on this VM; QEMU of this version refuses to migrate it.',
+    );
+  });
+
+  it('that is inconclusive, with how to capture a better one', () => {
+    const session = aCleanSession({
+      verdict: 'inconclusive',
+      reasons: ['guest addresses of mappings are not in the trace: enable vtd_page_walk_one'],
+    });
+    const loss = {
+      kind: 'dropped',
+      count: 11,
+      line: 3,
+      byteOffset: 90,
+      detail: '11 events dropped',
+    } as const;
+    const text = render('text', aResult(aTrace({ sessions: [session], losses: [loss] })));
+    expect(text.slice(text.indexOf('WHY IT IS'))).toMatchInlineSnapshot(`
+      "WHY IT IS INCONCLUSIVE
+        - guest addresses of mappings are not in the trace: enable vtd_page_walk_one
+        - dropped (11, first at line 3): 11 events dropped
+
+      WHAT THIS RESTS ON
+        QEMU          10.0 [derived] 8.2 to 10.0 (vfio_attach_device)
+        container     legacy of 00:10.0 [trace] vfio_attach_device at line 2
+        aw-bits       48 [derived] vtd_as_unmap_whole at line 40
+        host page     4 KiB [derived] 4 KiB host pages, as on x86
+        bitmap limit  256 MiB [derived] the kernel's limit for type1, 256 MiB
+        mappings      65535 at most [assumed] default of the kernel's module parameter
+        guest RAM     1 GiB [option] --ram-size
+        tracking      from-trace [trace] global_dirty_changed
+
+      HOW TO CAPTURE A BETTER TRACE
+        Not traced, or not all of it: vtd_page_walk_one.
+        Events were dropped: trace fewer events, or write to a faster file (-D) than
+        standard error.
+        Start QEMU with the options below, and keep its messages (standard error) in
+        the same file; 'vtdscope record' prints them too.
+          -msg timestamp=on
+          -trace 'vfio_iommu_map_notify' -trace 'vfio_listener_region_*'
+          -trace 'vfio_*attach*' -trace 'vfio_save_*' -trace 'iommufd_*'
+          -trace 'vtd_as_unmap_whole' -trace 'vtd_page_walk_one'
+          -trace 'vtd_page_walk_level' -trace 'vtd_replay_ce_*'
+          -trace 'vtd_inv_desc_*' -trace 'vtd_ce_not_present'
+          -trace 'vtd_switch_address_space' -trace 'vtd_reset_exit'
+          -trace 'global_dirty_changed' -trace 'migrate_*'
+
+      '--output html=report.html' draws charts and lists every finding; '-v' prints
+      everything.
+      "
+    `);
+  });
+
+  it('that could not be analysed', () => {
+    expect(render('text', aResult(anUnusableTrace()))).toMatchInlineSnapshot(`
+      "notes.txt                                                           NOT ANALYSED
+      It could not be analysed: notes.txt: no QEMU trace
+
+      '--output html=report.html' draws charts and lists every finding; '-v' prints
+      everything.
+      "
+    `);
+  });
+
+  it('says both numbers of unmaps that carry address 0', () => {
+    const tracked = aHazards({ unmaps: 9, zeroAddress: 8, harmfulZeroAddress: 3 });
+    const session = aSession({ totals: aTotals({ unmaps: 9, tracked }) });
+    expect(unwrapped(render('text', aResult(aTrace({ sessions: [session] }))))).toContain(
+      '8 unmaps carried address 0 while dirty pages were tracked; 3 of them did harm',
+    );
+  });
+
+  it('tells sessions apart, the worst first', () => {
+    const clean = aCleanSession({ vm: 'first-boot', firstLine: 1, lastLine: 20 });
+    const bad = aSession({ vm: 'second-boot', firstLine: 21, lastLine: 60 });
+    const trace = aTrace({ sessions: [clean, bad], verdict: 'fails' });
+    const text = render('text', aResult(trace));
+    const headings = text.split('\n').filter((line) => line.startsWith('== '));
+    expect(headings).toEqual([
+      '== Session 2 of 2, second-boot, lines 21 to 60: FAILS',
+      '== Session 1 of 2, first-boot, lines 1 to 20: CLEAN',
+    ]);
+  });
+
+  it('says that no migration ran', () => {
+    const text = unwrapped(render('text', aResult()));
+    expect(text).toContain('by calc-dirty-rate (28 unmaps). No migration ran then');
+    const window = {
+      firstLine: 10,
+      lastLine: null,
+      firstTime: null,
+      lastTime: null,
+      by: 'migration',
+      unmaps: 1,
+    };
+    const migrating = aSession({ trackingWindows: [window] });
+    const other = unwrapped(render('text', aResult(aTrace({ sessions: [migrating] }))));
+    expect(other).toContain('lines 10 to the end by a migration (1 unmap).');
+    expect(other).not.toContain('No migration ran');
+  });
+});
+
+describe('several traces', () => {
+  const clean = aTrace({ path: 'clean.log', sessions: [aCleanSession()] });
+  const exposed = aTrace({
+    path: 'exposed.log',
+    sessions: [aCleanSession({ exposed: EXPOSED, findings: [aWhatIf()] })],
+  });
+
+  it('are listed worst first', () => {
+    const text = render(
+      'text',
+      aResult(clean, exposed, aTrace({ path: 'bad.log' }), anUnusableTrace()),
+    );
+    expect(text.split('\n').slice(0, 9)).toMatchInlineSnapshot(`
+      [
+        "4 traces: 1 could not be analysed, 1 fails and 2 are clean.",
+        "",
+        "verdict  trace       QEMU  failed    at risk",
+        "unusable notes.txt",
+        "fails    bad.log     10.0       4     16 KiB",
+        "clean*   exposed.log 10.0       -          -",
+        "clean    clean.log   10.0       -          -",
+        "* unmaps of these would fail or lose dirty pages if dirty pages were tracked",
+        "",
+      ]
+    `);
+  });
+
+  it('get one line each where that is asked for', () => {
+    const text = render('text', aResult(clean, exposed, aTrace({ path: 'bad.log' })), {
+      verbosity: -1,
+    });
+    expect(text).toMatchInlineSnapshot(`
+      "clean	clean.log	No unmap failed or lost dirty bits while dirty pages were tracked.
+      clean	exposed.log	No unmap failed or lost dirty bits while dirty pages were tracked. But unmaps would fail with E2BIG and dirty pages would be lost if a migration tracked dirty pages.
+      fails	bad.log	4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.
+      "
+    `);
+  });
+});
+
+describe('length and width', () => {
+  const ranges: readonly GuestRange[] = Array.from({ length: 60 }, (_, index) => ({
+    gpa: `0x${(index * 0x2000 + 0x100000).toString(16)}` as const,
+    size: '0x1000',
+  }));
+  const long = aTrace({
+    path: `${'very/'.repeat(60)}long.log`,
+    reasons: Array.from({ length: 40 }, (_, index) => `reason ${index} ${'word '.repeat(20)}`),
+    sessions: Array.from({ length: 4 }, () =>
+      aSession({
+        findings: Array.from({ length: 40 }, (_, index) =>
+          aFinding({
+            atRisk: ranges,
+            message: 'x'.repeat(600),
+            fix: `fix ${index}. Today: do ${index}`,
+            excerpt: ['1: '.padEnd(900, 'y')],
+          }),
+        ),
+      }),
+    ),
+  });
+  const results = [
+    { name: 'one long trace', result: aResult(long) },
+    { name: 'a hundred thousand findings', result: aResult(manyFindings(100_000)) },
+    { name: 'a hundred traces', result: aResult(...Array.from({ length: 100 }, () => long)) },
+  ];
+
+  it.each(results)('$name: less than 200 lines, at any width', ({ result }) => {
+    for (const width of [1, 40, 63, 64, 80, 100, 1000]) {
+      const lines = render('text', result, { width }).split('\n');
+      expect(lines.length).toBeLessThan(200);
+      const widest = Math.min(100, Math.max(40, width));
+      expect(Math.max(...lines.map((line) => [...line].length))).toBeLessThanOrEqual(widest);
+    }
+  });
+
+  it('says what is left out, and -v leaves nothing out', () => {
+    expect(render('text', aResult(long))).toContain('-v or --format json');
+    const text = render('text', aResult(long), { verbosity: 1 });
+    expect(text).not.toContain('-v or --format json');
+    expect(text).toContain('reason 39');
+  });
+});
+
+describe('colours', () => {
+  const sequence = '\u001b[';
+  it('only where they are wanted', () => {
+    expect(render('text', aResult())).not.toContain(sequence);
+    const colored = render('text', aResult(), { color: true });
+    expect(colored).toContain(`${sequence}31m`);
+    expect(withoutColors(colored)).toBe(render('text', aResult()));
+  });
+});
+
+describe('no traces', () => {
+  it('says so', () => {
+    const result = { ...aResult(), traces: [], exposed: NOT_EXPOSED };
+    expect(render('text', result)).toContain('No trace was analysed.');
+  });
+});
+
+/** Without line ends and indents, so that a sentence is one. */
+function unwrapped(text: string): string {
+  return text.replace(/\s+/g, ' ');
+}
+
+function withoutColors(text: string): string {
+  const [first = '', ...pieces] = text.split('\u001b[');
+  return first + pieces.map((piece) => piece.replace(/^\d+m/, '')).join('');
+}
