@@ -1,0 +1,113 @@
+import { Command, Option } from 'commander';
+import { parseSize } from '../base/address.ts';
+import { UsageError } from '../base/errors.ts';
+import { ProgressBar } from '../progress.ts';
+import type { ReportOptions } from '../reports/report.ts';
+import { run } from '../run.ts';
+import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
+import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
+import { addOutput, type Output, OutputFiles, print, reportNamed, reportNames } from './outputs.ts';
+import type { Terminal } from './terminal.ts';
+
+interface Flags extends ModelFlags {
+  readonly format: string;
+  readonly output?: readonly Output[];
+  readonly unmaps?: string;
+  readonly mappings?: string;
+  readonly jobs?: number;
+  readonly failOn: FailLevel;
+  readonly exitZero?: boolean;
+  readonly maxDecompressed?: string;
+}
+
+/** Shown below the help. */
+export const examples = `
+Examples:
+  vtdscope qemu.log                       one trace, plain or gzip
+  vtdscope /var/log/libvirt/qemu          every trace below a folder, worst first
+  zstd -dc qemu.log.zst | vtdscope -      from a pipe
+  vtdscope qemu.log --format json         the result for programs
+  vtdscope qemu.log --output html=report.html --unmaps unmaps.ndjson
+
+Exit status: 0 nothing found; 1 findings; 2 an input or option cannot be used;
+3 inconclusive; 130 interrupted.`;
+
+/** The main command: analyse traces and report. */
+export function analyzeCommand(terminal: Terminal): Command {
+  const command = new Command('analyze')
+    .description('find DMA unmaps that fail or lose dirty pages (the default command)')
+    .argument(
+      '[inputs...]',
+      "traces: files, folders, quoted globs, @list, or '-' for standard input",
+    )
+    .addOption(
+      new Option('-f, --format <name>', 'report on standard output')
+        .choices([...reportNames])
+        .default('text'),
+    )
+    .option('-o, --output <format=path>', 'another report to a file; may be repeated', addOutput)
+    .option('--unmaps <file>', 'write every unmap as a line of JSON')
+    .option('--mappings <file>', 'write the mappings at the end as lines of JSON')
+    .addOption(
+      new Option('--fail-on <level>', 'from which findings on the exit status is 1')
+        .choices([...failLevels])
+        .default('active'),
+    )
+    .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
+    .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
+    .option('--max-decompressed <size>', 'give up on a compressed trace that becomes larger');
+  for (const option of modelOptions()) command.addOption(option);
+  command.addHelpText('after', examples);
+  command.action(async (inputs: readonly string[], flags: Flags) => {
+    terminal.exitWith(await analyze(inputs, flags, terminal));
+  });
+  return command;
+}
+
+async function analyze(
+  inputs: readonly string[],
+  flags: Flags,
+  terminal: Terminal,
+): Promise<number> {
+  if (inputs.length === 0)
+    throw new UsageError("no trace given; '-' reads standard input, --help shows examples");
+  const report = reportNamed(flags.format);
+  const progress = new ProgressBar(terminal.stderr, terminal.verbosity >= 0);
+  const options = reportOptions(terminal);
+  const outputs = new OutputFiles(flags.output ?? []);
+  try {
+    const result = await run({
+      inputs,
+      model: modelFrom(flags),
+      unmaps: flags.unmaps ?? null,
+      mappings: flags.mappings ?? null,
+      maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+      signal: terminal.signal,
+      onProgress: (state) => progress.update(state),
+      ...(flags.jobs !== undefined && { jobs: flags.jobs }),
+    });
+    progress.stop();
+    outputs.write(result, { ...options, color: false, width: 80 });
+    await print(report.render(result, options), terminal.stdout);
+    for (const trace of result.traces) {
+      if (trace.error !== undefined) terminal.complain(trace.error);
+    }
+    const status = exitStatusOf(result, flags.failOn);
+    return flags.exitZero === true && status !== exitStatus.unusable ? exitStatus.clean : status;
+  } finally {
+    progress.stop();
+    outputs.discard();
+  }
+}
+
+function reportOptions({ color, stdout, verbosity }: Terminal): ReportOptions {
+  const columns = stdout.isTTY === true ? stdout.columns : 80;
+  return { color, verbosity, width: Math.max(40, Math.min(columns || 80, 100)) };
+}
+
+function bytesOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const value = parseSize(text);
+  if (value === undefined) throw new UsageError(`--max-decompressed: ${text} is no size`);
+  return Number(value);
+}

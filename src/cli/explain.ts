@@ -1,0 +1,36 @@
+import { Command } from 'commander';
+import { UsageError } from '../base/errors.ts';
+import { type RulePage, rulePages } from '../rules/explain/index.ts';
+import { print } from './outputs.ts';
+import type { Terminal } from './terminal.ts';
+
+/** `explain`: what a rule finds, why it happens, since which QEMU it is mended, what to do. */
+export function explainCommand(terminal: Terminal): Command {
+  return new Command('explain')
+    .description('what a rule finds, and what to do about it; without a rule, the list')
+    .argument('[rule]', 'VTD001, 1 or bitmap-too-big')
+    .action(async (name: string | undefined) => {
+      const text = name === undefined ? listOfRules() : pageNamed(name).page;
+      await print([text], terminal.stdout);
+    });
+}
+
+function listOfRules(): string {
+  const width = Math.max(...rulePages.map(({ slug }) => slug.length));
+  const lines = rulePages.map(({ id, slug, title }) => `${id}  ${slug.padEnd(width)}  ${title}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function pageNamed(name: string): RulePage {
+  const wanted = name.toLowerCase();
+  const number = /^(?:vtd)?0*(\d{1,3})$/.exec(wanted)?.[1];
+  const id = number === undefined ? null : `VTD${number.padStart(3, '0')}`;
+  const page = rulePages.find((known) => known.id === id || known.slug === wanted);
+  if (page !== undefined) return page;
+  const near = rulePages.filter(({ slug }) =>
+    slug.split('-').some((word) => wanted.includes(word)),
+  );
+  const hint =
+    near.length === 0 ? '' : ` (${near.map(({ id, slug }) => `${id} ${slug}`).join(', ')}?)`;
+  throw new UsageError(`no rule is called ${name}${hint}; 'vtdscope explain' lists them`);
+}

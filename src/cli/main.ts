@@ -1,0 +1,124 @@
+import { Command, CommanderError, Help, Option } from 'commander';
+import { messageOf, TraceError, UsageError } from '../base/errors.ts';
+import { toolVersion } from '../result/result.ts';
+import { analyzeCommand, examples } from './analyze.ts';
+import { exitStatus } from './exit-status.ts';
+import { explainCommand } from './explain.ts';
+import { generateCommand } from './generate.ts';
+import { type ColorChoice, colorChoices, type Terminal, wantsColor } from './terminal.ts';
+
+interface GlobalFlags {
+  readonly color: ColorChoice;
+  readonly quiet?: boolean;
+  readonly verbose: number;
+}
+
+/** Options that every command has; they are read before the command runs. */
+function addGlobalOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--color <when>', 'colours').choices([...colorChoices]).default('auto'))
+    .option('-q, --quiet', 'only the verdict')
+    .option('-v, --verbose', 'more; may be repeated', (_, before: number) => before + 1, 0);
+}
+
+/** Runs the program: parses the command line, runs the command, sets the exit status. */
+export async function main(process: NodeJS.Process): Promise<void> {
+  const interrupt = new AbortController();
+  let status: number = exitStatus.clean;
+  let flags: GlobalFlags = { color: 'auto', verbose: 0 };
+  const terminal: Terminal = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: interrupt.signal,
+    get color() {
+      return wantsColor(flags.color, process.env, process.stdout);
+    },
+    get verbosity() {
+      return flags.quiet === true ? -1 : flags.verbose;
+    },
+    complain: (message) => process.stderr.write(`vtdscope: ${message}\n`),
+    exitWith: (value) => {
+      status = value;
+    },
+  };
+  quitQuietlyOnClosedPipe(process);
+  process.once('SIGINT', () => interrupt.abort());
+  process.once('SIGTERM', () => interrupt.abort());
+
+  const program = addGlobalOptions(new Command('vtdscope'))
+    .description(
+      "Replays QEMU's VT-d and VFIO trace logs and finds DMA unmaps that fail with E2BIG, or lose dirty pages, during live migration.",
+    )
+    .version(toolVersion(), '-V, --version')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'vtdscope: ')),
+    });
+  const analyze = addGlobalOptions(analyzeCommand(terminal));
+  program.addCommand(analyze, { isDefault: true });
+  program.addCommand(explainCommand(terminal));
+  program.addCommand(generateCommand(terminal));
+  for (const command of program.commands) {
+    command
+      .copyInheritedSettings(program)
+      .showHelpAfterError(`(vtdscope ${command.name()} --help shows all options)`);
+  }
+  program.configureHelp({ formatHelp: (_, helper) => mainHelp(program, analyze, helper) });
+  program.addHelpText('after', examples);
+  program.hook('preAction', (_, action) => {
+    flags = { ...flags, ...action.opts<Partial<GlobalFlags>>() };
+  });
+  try {
+    await program.parseAsync(process.argv);
+  } catch (thrown) {
+    status = statusOf(thrown, interrupt.signal, terminal);
+  }
+  // Nothing that still waits for a pipe may keep an interrupted program alive.
+  if (interrupt.signal.aborted) process.exit(status);
+  process.exitCode = status;
+}
+
+/** The help of the program: that of its main command, with the list of the others. */
+function mainHelp(program: Command, main: Command, helper: Help): string {
+  const others = helper.visibleCommands(program).filter((command) => command !== main);
+  const width = Math.max(...others.map((command) => helper.subcommandTerm(command).length));
+  const list = others.map((command) =>
+    helper.formatItem(
+      helper.subcommandTerm(command),
+      width,
+      helper.subcommandDescription(command),
+      helper,
+    ),
+  );
+  const help = new Help();
+  help.prepareContext({ helpWidth: helper.helpWidth ?? 80 });
+  help.commandUsage = () => 'vtdscope [analyze] [options] [inputs...]';
+  const version = program.options.filter(({ long }) => long === '--version');
+  const listed = helper.visibleOptions(main);
+  help.visibleOptions = () => [...listed, ...version];
+  help.commandDescription = () => helper.commandDescription(program);
+  return `${help.formatHelp(main, help)}\nOther commands:\n${list.join('\n')}\n`;
+}
+
+function statusOf(thrown: unknown, signal: AbortSignal, terminal: Terminal): number {
+  if (signal.aborted) return exitStatus.interrupted;
+  // Commander has said what is wrong, or printed the help that was asked for.
+  if (thrown instanceof CommanderError)
+    return thrown.exitCode === 0 ? exitStatus.clean : exitStatus.unusable;
+  if (thrown instanceof UsageError || thrown instanceof TraceError)
+    terminal.complain(thrown.message);
+  else {
+    const details = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown);
+    terminal.complain(`internal error: ${details}`);
+  }
+  return exitStatus.unusable;
+}
+
+/** `| head` closes the pipe when it has enough: that is no error. */
+function quitQuietlyOnClosedPipe(process: NodeJS.Process): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitStatus.clean);
+    throw error;
+  });
+}

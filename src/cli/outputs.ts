@@ -1,0 +1,76 @@
+import { InvalidArgumentError } from 'commander';
+import { UsageError } from '../base/errors.ts';
+import { reports } from '../reports/index.ts';
+import type { Report, ReportOptions } from '../reports/report.ts';
+import type { Result } from '../result/types.ts';
+import { NewFile } from '../tables.ts';
+
+/** A report and the path of the file that it goes to. */
+export interface Output {
+  readonly report: Report;
+  readonly path: string;
+}
+
+export const reportNames: readonly string[] = reports.map(({ name }) => name);
+
+/** A report by its name. */
+export function reportNamed(name: string): Report {
+  const report = reports.find((known) => known.name === name);
+  if (report === undefined) throw new UsageError(`no report is called ${name}`);
+  return report;
+}
+
+/** Parses `FORMAT=PATH`, once for each `--output`. */
+export function addOutput(text: string, before: readonly Output[] = []): readonly Output[] {
+  const at = text.indexOf('=');
+  const name = text.slice(0, Math.max(0, at));
+  const path = text.slice(at + 1);
+  const report = reports.find((known) => known.name === name);
+  if (report === undefined || path === '') {
+    throw new InvalidArgumentError(`expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}`);
+  }
+  return [...before, { report, path }];
+}
+
+/**
+ * The files of all `--output`, opened before the analysis begins: one that cannot be written is to
+ * be known before an hour of work, not after.
+ */
+export class OutputFiles {
+  readonly #files: readonly { readonly report: Report; readonly file: NewFile }[];
+
+  /** @throws UsageError if one of them cannot be made. */
+  constructor(outputs: readonly Output[]) {
+    const files: { report: Report; file: NewFile }[] = [];
+    this.#files = files;
+    try {
+      for (const { report, path } of outputs) files.push({ report, file: new NewFile(path) });
+    } catch (thrown) {
+      this.discard();
+      throw thrown;
+    }
+  }
+
+  /** Writes the reports; each takes its place only when it is complete. */
+  write(result: Result, options: ReportOptions): void {
+    for (const { report, file } of this.#files) {
+      for (const piece of report.render(result, options)) file.write(piece);
+      file.finish();
+    }
+  }
+
+  /** Takes away what has not been completed. */
+  discard(): void {
+    for (const { file } of this.#files) file.discard();
+  }
+}
+
+/** Writes text to a stream, waiting where it is slow. */
+export async function print(
+  pieces: Iterable<string>,
+  stream: NodeJS.WritableStream,
+): Promise<void> {
+  for (const piece of pieces) {
+    if (!stream.write(piece)) await new Promise((resolve) => stream.once('drain', resolve));
+  }
+}

@@ -1,0 +1,166 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root } from './helpers/ground-truth.ts';
+
+/** Imports and dynamic imports of a file, as written. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const found = text.matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g);
+  return [...found].map(([, name]) => name as string);
+}
+
+const files = ['src', 'workers'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => `${folder}/${name}`)
+    .filter((name) => name.endsWith('.ts')),
+);
+
+/** The stage that a file belongs to: its folder in src, or its own name at the top. */
+function stageOf(file: string): string {
+  const [top, name = ''] = file.split('/');
+  return top === 'src' ? name.replace(/\.ts$/, '') : (top as string);
+}
+
+interface Edge {
+  readonly from: string;
+  readonly to: string;
+}
+
+const edges: readonly Edge[] = files.flatMap((from) =>
+  importsOf(from)
+    .filter((name) => name.startsWith('.'))
+    .map((name) => ({ from, to: relative(root, join(root, dirname(from), name)) })),
+);
+
+/** Whom a stage may import, beside itself. Data runs down this list, imports run up it. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  bytes: ['base'],
+  events: ['base'],
+  formats: ['base', 'bytes', 'events'],
+  decode: ['base', 'bytes', 'events', 'formats'],
+  model: ['base', 'events'],
+  rules: ['base', 'events', 'model'],
+  result: ['base', 'events', 'model', 'rules'],
+  // What a report explains, it takes from the rules' texts; of the model it knows nothing.
+  reports: ['base', 'result', 'rules'],
+  // Written from the specification alone, so that it can be compared with the model.
+  simulator: [],
+  replay: ['base', 'events', 'model', 'result'],
+  tables: ['base', 'bytes', 'model', 'result'],
+  analyze: ['bytes', 'decode', 'events', 'formats', 'model', 'replay', 'result'],
+  inputs: ['base', 'formats'],
+  pool: [
+    'analyze',
+    'base',
+    'bytes',
+    'decode',
+    'events',
+    'formats',
+    'model',
+    'result',
+    'tables',
+    'workers',
+  ],
+  workers: ['decode', 'pool', 'analyze'],
+  run: [
+    'analyze',
+    'base',
+    'bytes',
+    'decode',
+    'events',
+    'formats',
+    'inputs',
+    'pool',
+    'result',
+    'tables',
+  ],
+  progress: ['base', 'run'],
+  cli: [
+    'base',
+    'cli',
+    'model',
+    'progress',
+    'reports',
+    'result',
+    'rules',
+    'run',
+    'simulator',
+    'tables',
+  ],
+  index: ['base', 'model', 'reports', 'result', 'run', 'simulator'],
+};
+
+describe('imports', () => {
+  it('are found at all', () => {
+    expect(edges.length).toBeGreaterThan(200);
+    expect(new Set(files.map(stageOf))).toEqual(new Set(Object.keys(allowed)));
+  });
+
+  it('run only up the list of stages', () => {
+    const wrong = edges.filter(({ from, to }) => {
+      const [stage, other] = [stageOf(from), stageOf(to)];
+      return stage !== other && !allowed[stage]?.includes(other);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('never join two formats', () => {
+    const folderOf = (file: string) => /^src\/formats\/([^/]+)\//.exec(file)?.[1];
+    const wrong = edges.filter(({ from, to }) => {
+      const [one, other] = [folderOf(from), folderOf(to)];
+      return one !== undefined && other !== undefined && one !== other;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('of reports reach the rules only for their texts', () => {
+    const wrong = edges.filter(
+      ({ from, to }) =>
+        stageOf(from) === 'reports' &&
+        stageOf(to) === 'rules' &&
+        !to.startsWith('src/rules/explain/'),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('who touches what', () => {
+  const users = (pattern: RegExp) =>
+    files.filter((file) => pattern.test(readFileSync(join(root, file), 'utf8'))).sort();
+  const importers = (name: string) => files.filter((file) => importsOf(file).includes(name)).sort();
+
+  it('only the pool knows of threads', () => {
+    expect(importers('piscina')).toEqual(['src/pool.ts']);
+    expect(importers('node:worker_threads')).toEqual([]);
+  });
+
+  it('only the progress bars draw', () => {
+    expect(importers('cli-progress')).toEqual(['src/progress.ts']);
+  });
+
+  it('only the command line parses arguments, sets the exit status and writes to the terminal', () => {
+    expect(importers('commander').every((file) => file.startsWith('src/cli/'))).toBe(true);
+    expect(users(/process\.exit|exitCode/)).toEqual(['src/cli/main.ts']);
+    expect(users(/process\.(stdout|stderr)/).every((file) => file.startsWith('src/cli'))).toBe(
+      true,
+    );
+    expect(users(/console\./)).toEqual([]);
+  });
+
+  it('traces are opened in one place, and read in ranges in another', () => {
+    expect(users(/createGunzip/)).toEqual(['src/bytes/source.ts']);
+  });
+
+  it('only the JSON reader uses stream-json', () => {
+    const found = files.filter((file) => importsOf(file).some((name) => /^stream-/.test(name)));
+    expect(found.every((file) => file.startsWith('src/formats/json/'))).toBe(true);
+    expect(found.length).toBeGreaterThan(0);
+  });
+
+  it('modules stay small enough to read', () => {
+    const long = files.filter((file) => readFileSync(join(root, file), 'utf8').length > 24_000);
+    expect(long).toEqual([]);
+  });
+});
