@@ -1,6 +1,6 @@
 import { type Verdict, worse } from './base/vocabulary.ts';
 import { BatchCursor, type EventBatch, NO_TIME } from './events/batch.ts';
-import { kindOf, type LossKind } from './events/catalogue.ts';
+import type { LossKind } from './events/catalogue.ts';
 import type { Mark } from './model/dirty-tracking.ts';
 import { timeText } from './model/machine.ts';
 import type { SessionOptions } from './model/session.ts';
@@ -9,8 +9,7 @@ import { joinExposed } from './result/result.ts';
 import { type RecordSink, SessionRecorder } from './result/session-recorder.ts';
 import { addTotals, NO_TOTALS } from './result/totals.ts';
 import type { Clock, Loss, Session, Trace } from './result/types.ts';
-
-const SESSION_START = kindOf('session:start');
+import { Vms } from './vms.ts';
 
 /** What the source of a trace tells of it. */
 export interface TraceDescription {
@@ -27,15 +26,15 @@ export interface InputLoss {
 }
 
 /**
- * The replay of one trace: takes its batches in order, gives each boot a session, and makes the
- * result. Everything in it that has a state is here and below; decoding has none.
+ * The replay of one trace: takes its batches in order, gives each boot of each VM a session, and
+ * makes the result. Everything in it that has a state is here and below; decoding has none.
  */
 export class TraceReplay {
   readonly #options: SessionOptions;
   readonly #sink: RecordSink | null;
   readonly #excerpts = new Excerpts();
   readonly #recorders: SessionRecorder[] = [];
-  #current: SessionRecorder | null = null;
+  readonly #vms = new Vms(() => this.#newRecorder());
   readonly #losses = new Map<LossKind, Loss>();
   readonly #skipped = new Map<string, number>();
   #lines = 0;
@@ -60,6 +59,7 @@ export class TraceReplay {
   /** Replays a batch; batches come in the order of the trace, without holes. */
   consume(batch: EventBatch): void {
     this.#excerpts.feed(batch);
+    this.#vms.name(batch.sources);
     const cursor = new BatchCursor(batch, this.#lines);
     while (cursor.next()) this.#apply(cursor);
     this.#lines += batch.lines;
@@ -73,7 +73,7 @@ export class TraceReplay {
 
   /** The result of the trace. `losses`: what its source could not deliver. */
   finish(description: TraceDescription, losses: readonly InputLoss[]): Trace {
-    this.#current?.finish(this.#bytes);
+    this.#vms.finish(this.#bytes);
     this.#excerpts.finish();
     for (const { kind, detail } of losses) {
       const end = { line: this.#lines, byteOffset: this.#bytes, time: null };
@@ -106,12 +106,10 @@ export class TraceReplay {
 
   #apply(cursor: BatchCursor): void {
     if (cursor.nanoseconds !== NO_TIME) this.#clock(cursor);
-    if (cursor.kind === SESSION_START) this.#end(cursor.byteOffset);
-    this.#recorder().apply(cursor);
+    this.#vms.apply(cursor);
   }
 
-  #recorder(): SessionRecorder {
-    if (this.#current !== null) return this.#current;
+  #newRecorder(): SessionRecorder {
     const recorder = new SessionRecorder(
       this.#options,
       this.#recorders.length,
@@ -120,13 +118,7 @@ export class TraceReplay {
       (kind, count, mark, detail) => this.#lose(kind, count, mark, detail),
     );
     this.#recorders.push(recorder);
-    this.#current = recorder;
     return recorder;
-  }
-
-  #end(byteOffset: number): void {
-    this.#current?.finish(byteOffset);
-    this.#current = null;
   }
 
   #clock(cursor: BatchCursor): void {

@@ -100,6 +100,8 @@ function writeAll(file: number, bytes: Uint8Array): void {
 
 /** Bytes of a table in which unmaps wait to hear whether tracking had been off. */
 interface LeadingStretch {
+  /** Their session; those of others may stand between them. */
+  readonly session: number;
   readonly from: number;
   to: number;
   wasOff: boolean;
@@ -136,7 +138,8 @@ export class TableWriter implements RecordSink {
     file.write(unmapLine(unmap, session, mode));
     if (!isLeading) return;
     const stretch = this.#leading.get(session);
-    if (stretch === undefined) this.#leading.set(session, { from, to: file.bytes, wasOff: false });
+    if (stretch === undefined)
+      this.#leading.set(session, { session, from, to: file.bytes, wasOff: false });
     else stretch.to = file.bytes;
   }
 
@@ -238,7 +241,10 @@ function rewrite(
   return text.replace(/[^\n]*\n/g, (line) => {
     const from = at;
     at += line.length;
-    const wasOff = leading.some((stretch) => from >= stretch.from && from < stretch.to);
+    const wasOff = leading.some(
+      ({ session, from: start, to }) =>
+        from >= start && from < to && line.includes(`,"session":${session},`),
+    );
     const settled = wasOff ? line.replace(TRACKING_UNKNOWN, TRACKING_OFF) : line;
     return suffix === null ? settled : `${settled.slice(0, -2)}${suffix}\n`;
   });

@@ -47,7 +47,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   reports: ['base', 'result', 'rules'],
   // Written from the specification alone, so that it can be compared with the model.
   simulator: [],
-  replay: ['base', 'events', 'model', 'result'],
+  vms: ['events', 'model'],
+  replay: ['base', 'events', 'model', 'result', 'vms'],
   tables: ['base', 'bytes', 'model', 'result'],
   analyze: ['bytes', 'decode', 'events', 'formats', 'model', 'replay', 'result'],
   inputs: ['base', 'formats'],

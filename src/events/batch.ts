@@ -30,6 +30,8 @@ export interface EventBatch {
   readonly foreignLines: number;
   /** Events that the replay does not need, by name. */
   readonly skipped: Readonly<Record<string, number>>;
+  /** Names of the processes that records name by number, where the trace tells them apart. */
+  readonly sources: Readonly<Record<number, string>>;
 }
 
 const KIND = 0;
@@ -38,13 +40,16 @@ const OFFSET = 2;
 const SECONDS = 3;
 const NANOSECONDS = 4;
 const THREAD = 5;
+const SOURCE = 6;
 /** Words before a record's first argument. */
-export const HEADER_WORDS = 6;
+export const HEADER_WORDS = 7;
 
 /** In the place of nanoseconds: the event carries no time. */
 export const NO_TIME = 0xffff_ffff;
 /** In the place of the thread: the line names none. */
 export const NO_THREAD = 0xffff_ffff;
+/** In the place of the source: the line does not say which process wrote it. */
+export const NO_SOURCE = 0;
 
 const RECORD_WORDS = Uint32Array.from(eventNames, (name) => HEADER_WORDS + argumentWords(name));
 const IS_TRACE_EVENT = Uint8Array.from(eventNames, (name) => (name.includes(':') ? 0 : 1));
@@ -54,6 +59,8 @@ const LONGEST_RECORD = Math.max(...RECORD_WORDS);
 export class BatchWriter {
   /** Line of the record being written, from 0 at the batch's first. */
   line = 0;
+  /** Process that wrote it, as `sourceOf` numbers it, or NO_SOURCE. */
+  source = NO_SOURCE;
   foreignLines = 0;
 
   #words: Uint32Array;
@@ -65,6 +72,7 @@ export class BatchWriter {
   /** End of the text of the record that is being written. */
   #textEnd = 0;
   readonly #skipped = new Map<string, number>();
+  readonly #sources = new Map<string, number>();
 
   /** `expectedBytes`: how much of the trace one batch will hold; only the first allocation depends on it. */
   constructor(expectedBytes = 64 * 1024) {
@@ -95,6 +103,7 @@ export class BatchWriter {
     words[at + SECONDS] = seconds;
     words[at + NANOSECONDS] = nanoseconds;
     words[at + THREAD] = thread;
+    words[at + SOURCE] = this.source;
     this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
     this.#textUsed = this.#textEnd;
     this.#events += 1;
@@ -127,6 +136,16 @@ export class BatchWriter {
     this.addText(at, bytes, 0, bytes.length);
   }
 
+  /** The number of a process by its name, such as a syslog ident: the same in every batch. */
+  sourceOf(name: string): number {
+    let number = this.#sources.get(name);
+    if (number === undefined) {
+      number = hashOf(name);
+      this.#sources.set(name, number);
+    }
+    return number;
+  }
+
   /** Counts an event that is not stored. */
   skip(name: string, count = 1): void {
     this.#skipped.set(name, (this.#skipped.get(name) ?? 0) + count);
@@ -145,6 +164,7 @@ export class BatchWriter {
       traceEvents: this.#traceEvents,
       foreignLines: this.foreignLines,
       skipped: Object.fromEntries(this.#skipped),
+      sources: Object.fromEntries([...this.#sources].map(([name, number]) => [number, name])),
     };
     this.#words = new Uint32Array(this.#words.length);
     this.#text = new Uint8Array(1024);
@@ -154,8 +174,10 @@ export class BatchWriter {
     this.#events = 0;
     this.#traceEvents = 0;
     this.line = 0;
+    this.source = NO_SOURCE;
     this.foreignLines = 0;
     this.#skipped.clear();
+    this.#sources.clear();
     return batch;
   }
 
@@ -164,6 +186,13 @@ export class BatchWriter {
     larger.set(this.#words);
     this.#words = larger;
   }
+}
+
+/** FNV-1a, 32 bits; never NO_SOURCE. */
+function hashOf(name: string): number {
+  let hash = 0x811c_9dc5;
+  for (const byte of Buffer.from(name)) hash = Math.imul(hash ^ byte, 0x0100_0193);
+  return hash >>> 0 || 1;
 }
 
 /**
@@ -193,6 +222,14 @@ export class BatchCursor {
     this.#batch = batch;
     this.#words = batch.words;
     this.#firstLine = linesBefore + 1;
+  }
+
+  /** A cursor that stays on the current record while this one goes on. */
+  copy(): BatchCursor {
+    const copy = new BatchCursor(this.#batch, this.#firstLine - 1);
+    copy.#next = this.#args - HEADER_WORDS;
+    copy.next();
+    return copy;
   }
 
   /** Moves to the next record; false after the last. */
@@ -225,6 +262,11 @@ export class BatchCursor {
   /** The thread or process the line names, or NO_THREAD. */
   get thread(): number {
     return this.#words[this.#args - HEADER_WORDS + THREAD] as number;
+  }
+
+  /** The process that wrote the line, or NO_SOURCE; the batch has its name. */
+  get source(): number {
+    return this.#words[this.#args - HEADER_WORDS + SOURCE] as number;
   }
 
   u32(at: number): number {

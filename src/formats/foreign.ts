@@ -1,6 +1,3 @@
-import { isObject, type JsonObject } from './json/event.ts';
-import { parseJson } from './json/parse.ts';
-
 /** A trace of a kind that is not read: what it is, and what to do instead. */
 interface Foreign {
   readonly what: string;
@@ -83,21 +80,7 @@ const FOREIGN: readonly Foreign[] = [
   },
 ];
 
-/** Fields in which others put a line of a log. */
-const LINE_FIELDS = [
-  'message',
-  'msg',
-  'MESSAGE',
-  'log',
-  'line',
-  'raw',
-  '_raw',
-  'text',
-  'body',
-  'data',
-];
-
-/** JSON around a trace, by the keys of its first object. */
+/** JSON of a kind that is not read, by the keys of its first object. */
 function foreignJson(text: string): string | undefined {
   const start = text.search(/\S/);
   if (text[start] !== '{') return undefined;
@@ -110,20 +93,7 @@ function foreignJson(text: string): string | undefined {
   if (/^\s*\{\s*"type"\s*:\s*"(?:attached_probes|printf)"/.test(text)) {
     return `the JSON of a bpftrace script is not supported; ${RECORD_AGAIN}`;
   }
-  const first = parseJson(text.slice(start).split('\n', 1)[0] ?? '');
-  if (!isObject(first)) return undefined;
-  const field = LINE_FIELDS.find((name) => isLine(first, name));
-  if (field === undefined) return undefined;
-  // journald writes a line that is no UTF-8 as its bytes.
-  const value =
-    field === 'MESSAGE' ? '.MESSAGE | if type == "array" then implode else . end' : `.${field}`;
-  const filter = field === 'data' ? 'select(.data | type == "string") | .data' : value;
-  return `JSON around the lines of a log is not supported; try: jq -r '${filter}' FILE | vtdscope -`;
-}
-
-function isLine(object: JsonObject, field: string): boolean {
-  const value = object[field];
-  return typeof value === 'string' || (field === 'MESSAGE' && Array.isArray(value));
+  return undefined;
 }
 
 /** What is wrong with a trace of another kind, and what helps; undefined where it is none known. */

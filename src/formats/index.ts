@@ -4,9 +4,10 @@ import type { LineFormat, TraceFormat } from './format.ts';
 import { jsonArray } from './json/array.ts';
 import { jsonLines } from './json/lines.ts';
 import { qemuLog } from './qemu-log/index.ts';
+import { syslog } from './syslog/index.ts';
 
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
-export const formats: readonly TraceFormat[] = [jsonArray, jsonLines, qemuLog];
+export const formats: readonly TraceFormat[] = [jsonArray, jsonLines, syslog, qemuLog];
 
 /** A text that is mostly control bytes is no text. */
 function isBinary(head: Uint8Array): boolean {

@@ -1,7 +1,8 @@
 import { addressOfPage } from '../base/address.ts';
 import type { BatchCursor } from '../events/batch.ts';
-import { offsetsOf } from '../events/catalogue.ts';
+import { eventNames, offsetsOf } from '../events/catalogue.ts';
 import { messageEra, messageTopics } from '../events/messages.ts';
+import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
 import { type Machine, markOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
@@ -38,6 +39,29 @@ export class FailureMessages {
     this.#machine = machine;
     this.#pending = pending;
     this.#walks = walks;
+  }
+
+  /** True where a message can be about an unmap or MAP that is still open. */
+  concerns(cursor: BatchCursor): boolean {
+    const unmap = this.#pending.newest;
+    const { map } = this.#walks;
+    switch (eventNames[cursor.kind]) {
+      case 'message:bitmap-too-big': {
+        if (unmap === null || unmap.observed) return false;
+        const pageSize = this.#machine.parameters.hostPageSize.value;
+        const bytes = dirtyBitmapBytesOfPages(unmap.last - unmap.first + 1, pageSize);
+        return bytes === Number(cursor.u64(at.tooBig.bytes));
+      }
+      case 'message:dma-unmap-failed':
+        // Once told is told: the same message again is about another machine's.
+        return unmap?.pointer === '' && unmap.first === cursor.page(at.unmap.iova);
+      case 'message:dma-map-failed':
+        return map.active && map.first === cursor.page(at.map.iova);
+      case 'message:other':
+        return unmap !== null || map.active;
+      default:
+        return false;
+    }
   }
 
   /** "UNMAP: Size of bitmap too big": the unmap before it fails with -7, before any ioctl. */

@@ -2,6 +2,7 @@ import { type BatchCursor, NO_THREAD, NO_TIME } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
 import type { Operation } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
+import type { Mark } from './dirty-tracking.ts';
 import { FailureMessages } from './failure-messages.ts';
 import { bdfOf, Machine, type ModelOptions, markOf } from './machine.ts';
 import type { ModelObserver } from './observer.ts';
@@ -147,6 +148,17 @@ export class Session {
     this.lastLine = cursor.line;
     if (CLOSES[kind] === 1) this.#close(cursor);
     (this.#handlers[kind] as Handler)(cursor);
+  }
+
+  /** True where the newest lines are such that QEMU's message at the cursor can be about them. */
+  awaits(cursor: BatchCursor): boolean {
+    return this.#failures.concerns(cursor);
+  }
+
+  /** Lines are missing that may have been of this machine. */
+  loseLines(mark: Mark, what: string): void {
+    this.machine.gap(what, mark);
+    this.#distrust();
   }
 
   /** The trace, or this boot, is over. */
@@ -421,8 +433,7 @@ export class Session {
     on('trace:loss', (cursor) => {
       const kind = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
-      this.machine.hasLosses = true;
-      for (const space of this.machine.attribution.spaces) space.uncertain = true;
+      this.#distrust();
       this.machine.observer.loss(kind, count, markOf(cursor), cursor.text(at.loss.detail));
     });
   }
@@ -450,6 +461,12 @@ export class Session {
         switched(cursor);
       });
     }
+  }
+
+  /** What devices map is not sure any more. */
+  #distrust(): void {
+    this.machine.hasLosses = true;
+    for (const space of this.machine.attribution.spaces) space.uncertain = true;
   }
 
   #learnStamp(cursor: BatchCursor): void {

@@ -22,7 +22,7 @@ export const bitmapTooBig: Rule = {
       mode === 'observed'
         ? 'failed with -7 (Argument list too long)'
         : mode === 'active'
-          ? 'fails with -7 (Argument list too long)'
+          ? `${count === 1 ? 'fails' : 'fail'} with -7 (Argument list too long)`
           : 'would fail with -7 (Argument list too long) if dirty tracking were on';
     const whole =
       cause === 'whole-unmap'

@@ -2,8 +2,10 @@ import chain from 'stream-chain';
 import { parser } from 'stream-json/parser.js';
 import { streamArray } from 'stream-json/streamers/stream-array.js';
 import { BatchWriter, type EventBatch } from '../../events/batch.ts';
+import { EmbeddedLine } from '../../events/embedded-line.ts';
 import type { StreamDecoder, StreamFormat } from '../format.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';
+import { envelopeOf } from './envelope.ts';
 import { eventNameOf, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
 
@@ -21,6 +23,7 @@ class JsonArrayDecoder implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #writer = new BatchWriter();
   readonly #places = new ElementPlaces();
+  readonly #embedded = new EmbeddedLine();
   readonly #elements: JsonValue[] = [];
   readonly #pipeline;
   #hasBegun = false;
@@ -113,7 +116,7 @@ class JsonArrayDecoder implements StreamDecoder {
 
   #write(element: JsonValue, place: ElementPlace): void {
     this.#writer.line = place.line - 1 - this.#lines;
-    writeEvent(element, place.byteOffset - this.#start, this.#writer);
+    writeEvent(element, place.byteOffset - this.#start, this.#writer, this.#embedded);
   }
 
   #lose({ line, byteOffset }: ElementPlace, what: string): void {
@@ -131,6 +134,7 @@ class JsonArrayDecoder implements StreamDecoder {
     const length = offset - this.#start;
     const source = this.#bytes.subarray(0, length);
     const lines = linesIn(source);
+    this.#embedded.takeCounts(this.#writer);
     this.#emit(this.#writer.finish(source, this.#start, lines + unfinishedLines));
     this.#bytes = Uint8Array.from(this.#bytes.subarray(length));
     this.#start = offset;
@@ -163,7 +167,7 @@ export const jsonArray: StreamFormat = {
     const [, rest] = /^[\ufeff\s]*\[\s*(\{[\s\S]*)$/.exec(text.slice(0, 8192)) ?? [];
     if (rest === undefined) return /^[\ufeff\s]*\[\s*\]\s*$/.test(text);
     const first = firstElement(rest);
-    return isObject(first) && eventNameOf(first) !== undefined;
+    return isObject(first) && (eventNameOf(first) !== undefined || envelopeOf(first) !== undefined);
   },
   open: (emit) => new JsonArrayDecoder(emit),
 };

@@ -1,4 +1,4 @@
-import { type BatchWriter, NO_THREAD, NO_TIME } from '../../events/batch.ts';
+import { type BatchWriter, NO_SOURCE, NO_THREAD, NO_TIME } from '../../events/batch.ts';
 import {
   type ArgumentType,
   catalogue,
@@ -12,7 +12,9 @@ import {
   offsetsOf,
   type Shape,
 } from '../../events/catalogue.ts';
+import type { EmbeddedLine } from '../../events/embedded-line.ts';
 import { writeMessage } from '../../events/messages.ts';
+import { envelopeOf } from './envelope.ts';
 
 /*
  * One JSON object per event, from an array or a line:
@@ -33,6 +35,7 @@ export interface JsonObject {
 const NAME_KEYS = ['event', 'name', 'event_name'] as const;
 const TIME_KEYS = ['timestamp', 'ts', 'time', 'timestamp_ns', 't'] as const;
 const THREAD_KEYS = ['tid', 'thread', 'vtid'] as const;
+const PROCESS_KEYS = ['pid'] as const;
 const ARGUMENT_KEYS = ['args', 'fields', 'payload'] as const;
 /** Other names of arguments, as QEMU's declarations have them. */
 const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
@@ -83,11 +86,21 @@ export function eventNameOf(object: JsonObject): string | undefined {
   return typeof name === 'string' && EVENT_NAME.test(name) ? name : undefined;
 }
 
-/** Writes the event of an object; anything else is counted as a foreign line. */
-export function writeEvent(value: JsonValue, byteOffset: number, writer: BatchWriter): void {
+/**
+ * Writes the event of an object, or the line of QEMU's in it, which `embedded` reads; anything else
+ * is counted as a foreign line.
+ */
+export function writeEvent(
+  value: JsonValue,
+  byteOffset: number,
+  writer: BatchWriter,
+  embedded: EmbeddedLine,
+): void {
   const name = isObject(value) ? eventNameOf(value) : undefined;
+  writer.source = NO_SOURCE;
   if (!isObject(value) || name === undefined) {
-    writer.foreignLines += 1;
+    const isOurs = isObject(value) && writeEnvelope(value, byteOffset, writer, embedded);
+    if (!isOurs) writer.foreignLines += 1;
     return;
   }
   const kind = kindOfName(name);
@@ -98,6 +111,8 @@ export function writeEvent(value: JsonValue, byteOffset: number, writer: BatchWr
   const { seconds, nanoseconds } = timeOf(pick(value, TIME_KEYS));
   const thread = threadOf(pick(value, THREAD_KEYS));
   const args = pick(value, ARGUMENT_KEYS) ?? {};
+  const process = threadOf(pick(value, PROCESS_KEYS));
+  if (process !== NO_THREAD) writer.source = writer.sourceOf(`process ${process}`);
   try {
     writeArguments(name as EventName, args, writer);
     writer.commit(byteOffset, seconds, nanoseconds, thread);
@@ -110,6 +125,19 @@ export function writeEvent(value: JsonValue, byteOffset: number, writer: BatchWr
   const text = textOf(argumentIn('error', args, formOf(FORMS.get(name) ?? [], args)));
   const bytes = Buffer.from(text).toString('latin1');
   writeMessage(bytes, writer, { byteOffset, seconds, nanoseconds, thread }, true);
+}
+
+function writeEnvelope(
+  value: JsonObject,
+  byteOffset: number,
+  writer: BatchWriter,
+  embedded: EmbeddedLine,
+): boolean {
+  const envelope = envelopeOf(value);
+  if (envelope === undefined) return false;
+  if (envelope.source !== '') writer.source = writer.sourceOf(envelope.source);
+  const place = { byteOffset, ...timeOf(envelope.time), thread: NO_THREAD };
+  return embedded.write(envelope.line, writer, place);
 }
 
 /** Writes that something at this place could not be read. */

@@ -1,4 +1,5 @@
-import type { BatchWriter } from '../../events/batch.ts';
+import { BatchWriter } from '../../events/batch.ts';
+import { EmbeddedLine } from '../../events/embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../format.ts';
 import { eventNameOf, isObject, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
@@ -14,6 +15,9 @@ function recordsOf(line: string): readonly string[] {
   return line.replaceAll(RS, NUL).split(NUL);
 }
 
+/** Records that are looked at to recognise the format. */
+const SAMPLE = 64;
+
 /** Blanks, separators and the byte order mark, which get in between. */
 function isPadding(char: number): boolean {
   return char <= 0x20 || char === 0xfeff;
@@ -28,7 +32,18 @@ function trimmed(text: string): string {
   return text.slice(from, to);
 }
 
+/** True where a record is an object around a line of QEMU's. */
+function holdsLine(record: string): boolean {
+  const value = parseJson(record);
+  if (!isObject(value)) return false;
+  const writer = new BatchWriter();
+  writeEvent(value, 0, writer, new EmbeddedLine());
+  return writer.finish(new Uint8Array(0), 0, 0).events > 0;
+}
+
 class JsonLinesDecoder implements LineDecoder {
+  readonly #embedded = new EmbeddedLine();
+
   decode(block: Uint8Array, writer: BatchWriter): number {
     let line = 0;
     for (let at = 0; at < block.length; line += 1) {
@@ -38,6 +53,7 @@ class JsonLinesDecoder implements LineDecoder {
       this.#line(block, at, end, writer);
       at = end + 1;
     }
+    this.#embedded.takeCounts(writer);
     return line;
   }
 
@@ -51,27 +67,28 @@ class JsonLinesDecoder implements LineDecoder {
 
   #record(text: string, byteOffset: number, writer: BatchWriter): void {
     const value = parseJson(text.endsWith(',') ? text.slice(0, -1) : text);
-    if (value !== undefined) writeEvent(value, byteOffset, writer);
+    if (value !== undefined) writeEvent(value, byteOffset, writer, this.#embedded);
     else if (text.startsWith('{')) writeLoss(writer, byteOffset, text);
     else writer.foreignLines += 1;
   }
 }
 
-/** One JSON object per line, an event each. */
+/** One JSON object per line, each an event or around a line of QEMU's. */
 export const jsonLines: LineFormat = {
   kind: 'lines',
   name: 'json-lines',
-  title: 'events as JSON, one object per line',
+  title: 'JSON, one event or one line of a log per object',
   recognises(head) {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('utf8');
-    const first = text
-      .split('\n', 16)
+    const records = text
+      .split('\n', SAMPLE)
       .flatMap(recordsOf)
       .map(trimmed)
-      .find((record) => record !== '');
-    if (first === undefined || !first.startsWith('{')) return false;
-    const value = parseJson(first);
-    return isObject(value) && eventNameOf(value) !== undefined;
+      .filter((record) => record !== '');
+    if (records[0]?.startsWith('{') !== true) return false;
+    const first = parseJson(records[0]);
+    if (isObject(first) && eventNameOf(first) !== undefined) return true;
+    return isObject(first) && records.some(holdsLine);
   },
   decoder: () => new JsonLinesDecoder(),
 };

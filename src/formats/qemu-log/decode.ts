@@ -16,7 +16,7 @@ import type { LineDecoder } from '../format.ts';
  *   2026-11-22T07:51:14Z qemu-system-x86_64: message                 messages, in all versions
  *   2026-11-22 07:33:15.201+0000: starting up libvirt version: ...   libvirt
  *
- * Not supported here: traces behind another program's prefix (syslog, containers).
+ * Lines behind a syslog daemon's header are a format of their own.
  */
 
 const NUL = 0x00;

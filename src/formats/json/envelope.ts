@@ -1,0 +1,76 @@
+import type { JsonObject, JsonValue } from './event.ts';
+
+/*
+ * What puts a line of another program into an object of its own: `journalctl -o json`, Docker's
+ * json-file, Fluent Bit, Vector and their like. The line is in one field, its time and its writer in
+ * others.
+ */
+
+/** In this order: a journal's object has more fields than its MESSAGE. */
+const LINE_KEYS = [
+  'MESSAGE',
+  'message',
+  'msg',
+  'log',
+  'line',
+  'raw',
+  '_raw',
+  'text',
+  'body',
+  'event.original',
+] as const;
+const TIME_KEYS = [
+  '__REALTIME_TIMESTAMP',
+  '_SOURCE_REALTIME_TIMESTAMP',
+  'timestamp',
+  '@timestamp',
+  'time',
+  'ts',
+] as const;
+
+/** A line of a program in an object. */
+export interface Envelope {
+  readonly line: Buffer;
+  /** As it stands there, for the reader of times. */
+  readonly time: JsonValue | undefined;
+  /** Who wrote the line, or ''. */
+  readonly source: string;
+}
+
+/** The line that an object holds, if it holds one. */
+export function envelopeOf(object: JsonObject): Envelope | undefined {
+  for (const key of LINE_KEYS) {
+    const line = bytesOf(object[key]);
+    if (line === undefined) continue;
+    const time = TIME_KEYS.map((name) => object[name]).find((value) => value !== undefined);
+    return { line, time, source: sourceOf(object) };
+  }
+  return undefined;
+}
+
+/** A text, or the bytes that a journal prints of what is no UTF-8; without the line's end. */
+function bytesOf(value: JsonValue | undefined): Buffer | undefined {
+  let bytes: Buffer;
+  if (typeof value === 'string') bytes = Buffer.from(value);
+  else if (Array.isArray(value) && value.length > 0) {
+    const numbers = (value as readonly JsonValue[]).map(Number);
+    if (!numbers.every((byte) => Number.isInteger(byte) && byte >= 0 && byte <= 255))
+      return undefined;
+    bytes = Buffer.from(numbers);
+  } else return undefined;
+  const text = bytes.toString('latin1');
+  return bytes.subarray(0, text.trimEnd().length);
+}
+
+/** What a journal says of the process; other envelopes name none. */
+function sourceOf(object: JsonObject): string {
+  const text = (key: string) => {
+    const value = object[key];
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  };
+  const ident = text('SYSLOG_IDENTIFIER') || text('_COMM');
+  const process = text('_PID') || text('SYSLOG_PID');
+  // What the journal itself says of losses is about everybody's lines.
+  if (process === '' || ident.includes('journal')) return '';
+  return `${text('_HOSTNAME')} ${ident}[${process}]`.trim();
+}
