@@ -50,6 +50,8 @@ export class Attribution {
   #device: VtdAddressSpace | null = null;
   /** The device whose tables are being replayed, be it in the middle of another operation. */
   #replaying: VtdAddressSpace | null = null;
+  /** A context invalidation of devices has begun, and no line has named one yet. */
+  #awaitsDevice = false;
   /** Devices switched since the operation began. */
   readonly #switched = new Set<number>();
   /** Index in `order` of the next device that the operation will visit. */
@@ -108,6 +110,7 @@ export class Attribution {
   begin(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
     this.#operation = operation;
     this.#device = space;
+    this.#awaitsDevice = false;
     this.#switched.clear();
     this.#next = 0;
     this.#endReplay();
@@ -124,9 +127,20 @@ export class Attribution {
     this.#walk(space, 'operation');
   }
 
+  /** `vtd_inv_desc_cc_devices`: the devices themselves follow, each with a line of its own, if traced. */
+  beginDevices(): void {
+    this.begin('idle');
+    this.#awaitsDevice = true;
+  }
+
   /** `vtd_switch_address_space` of a device. */
   switched(bdf: number): void {
     this.#endReplay();
+    const space = this.#byBdf.get(bdf);
+    if (this.#awaitsDevice && space !== undefined) {
+      this.#operation = 'device';
+      this.#device = space;
+    }
     this.#switched.add(bdf);
   }
 
@@ -180,15 +194,24 @@ export class Attribution {
 
   /** The device of a `vtd_page_walk_one` or skip line; made anew for a domain nobody knows. */
   walker(domain: number): VtdAddressSpace | null {
-    const walking = this.#walking ?? this.#fallback(domain);
+    // A root table that several devices have is no better known for the domain's number.
+    const isShared = this.#topLevel > 0 && this.#walking === null && this.reason === 'ambiguous';
+    const walking = this.#walking ?? (isShared ? null : this.#fallback(domain));
     if (walking !== null && domain >= 0) walking.domain = domain;
     return walking;
+  }
+
+  /** Something happened to one of the devices, and nothing tells to which. */
+  distrust(): void {
+    for (const space of this.spaces) space.uncertain = true;
   }
 
   /** The device that lines without any hint belong to, if there is only one. */
   get only(): VtdAddressSpace | null {
     if (this.order.length === 1) return this.order[0] as VtdAddressSpace;
-    const spaces = this.spaces;
+    // Where no line registers a notifier, those that are VFIO's are the ones that have a container.
+    const ofVfio = this.spaces.filter(({ container }) => container !== null);
+    const spaces = ofVfio.length > 0 ? ofVfio : this.spaces;
     return spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
   }
 

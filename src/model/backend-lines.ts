@@ -49,6 +49,7 @@ export class BackendLines {
       this.#machine.containers.at(-1);
     if (container === undefined) return;
     this.#is(container, 'iommufd', cursor);
+    container.isTrackingTold = true;
     container.canTrack = (cursor.u32(at.hwpt.flags) & HWPT_DIRTY_TRACKING) !== 0;
   }
 

@@ -70,9 +70,14 @@ export class FailureMessages {
     const bytes = Number(cursor.u64(at.tooBig.bytes));
     this.#tooBigBytes = bytes;
     const unmap = this.#pending.newest;
-    if (unmap === null || unmap.observed) return;
-    const size = addressOfPage(unmap.last - unmap.first + 1);
     const { parameters } = this.#machine;
+    if (unmap === null || unmap.observed) return;
+    const pages = unmap.last - unmap.first + 1;
+    if (!parameters.canNeed(pages, bytes)) {
+      this.#machine.gap('the UNMAP of a bitmap that is too big is missing', cursor, unmap.space);
+      return;
+    }
+    const size = addressOfPage(pages);
     parameters.pageSizeOfBitmap(size, BigInt(bytes), 'Size of bitmap too big', cursor.line);
     parameters.refused(bytes, cursor.line);
     unmap.observedBitmapBytes = bytes;

@@ -13,6 +13,8 @@ export const mappingFlag = {
   stale: 16,
   /** The guest address is not known. */
   addressUnknown: 32,
+  /** An unmap that concerned it failed, or QEMU may have forgotten it in a replay. */
+  kept: 64,
 } as const;
 
 /**

@@ -106,6 +106,11 @@ export class Machine {
     return isTold && !this.hasWalks && !this.has('vtd_as_unmap_whole');
   }
 
+  /** Lines are known to be missing from the trace. */
+  get isIncomplete(): boolean {
+    return this.hasLosses || this.gaps.size > 0;
+  }
+
   /** Remembers something that only lost lines explain; `space`, if given, is uncertain from here on. */
   gap(what: string, place: BatchCursor | Mark, space: VtdAddressSpace | null = null): void {
     const known = this.gaps.get(what);

@@ -148,7 +148,11 @@ export class PageWalks {
     walk.delivered = 0;
     walk.nodes = null;
     walk.isSurprise = false;
-    if (space === null) return;
+    if (space === null) {
+      // Of one of several: from here on none of them is as it is thought to be.
+      this.#machine.attribution.distrust();
+      return;
+    }
     if (walk.permissions === 0) {
       walk.nodes = this.#machine.shadowRemove(space, walk.first, walk.last);
       // QEMU prints the line only where its own shadow had something.
@@ -193,8 +197,8 @@ export class PageWalks {
     unmap.domain = walk.domain;
     unmap.cause = 'page-walk';
     unmap.carried = walk.gpa;
-    unmap.judge(walk.nodes, this.#machine.unmapContext(true), this.#machine.ram);
-    if (walk.isSurprise) unmap.unknownMappings += 1;
+    const unseen = walk.space === null || walk.isSurprise ? 1 : 0;
+    unmap.judge(walk.nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
     return true;
   }
 
@@ -250,7 +254,9 @@ export class PageWalks {
       this.reportFailure(predicted === 0 ? EEXIST : predicted, true);
       return;
     }
-    if (predicted !== 0 && (predicted === EINVAL || !this.#machine.hasMessages)) {
+    const isExpected = predicted !== EEXIST || this.#isLeftBehind(container, map);
+    const isBelieved = predicted === EINVAL || (!this.#machine.hasMessages && isExpected);
+    if (predicted !== 0 && isBelieved) {
       this.reportFailure(predicted, false);
       return;
     }
@@ -263,6 +269,15 @@ export class PageWalks {
     }
     this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
     this.#watchEntries(container, map);
+  }
+
+  /** What is in the way of a MAP is known to have outlived its unmap; else its UNMAP is what is missing. */
+  #isLeftBehind({ host }: VfioContainer, { first, last }: PendingMap): boolean {
+    const found = host.collect(first, last);
+    for (let index = 0; index < found.count; index += 1) {
+      if ((found.flags(index) & (mappingFlag.stale | mappingFlag.kept)) === 0) return false;
+    }
+    return true;
   }
 
   /** The newest MAP failed. */

@@ -1,4 +1,4 @@
-import { DEFAULT_BITMAP_LIMIT } from './dirty-bitmap.ts';
+import { DEFAULT_BITMAP_LIMIT, dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
 import { HIGH_NOTIFIER } from './vtd-address-space.ts';
 
 /** A value with how it is known. */
@@ -22,6 +22,7 @@ export const DEFAULT_ENTRY_LIMIT = 65_535;
 const DEFAULT_HOST_PAGE = 4096;
 /** Host page sizes that exist: 4 KiB to 64 KiB. */
 const LARGEST_HOST_PAGE = 65_536;
+const PAGE_SIZES = [4096, 8192, 16_384, 32_768, 65_536] as const;
 
 /**
  * Values of the host and of the emulated IOMMU that the replay needs and that traces tell only
@@ -70,6 +71,13 @@ export class Parameters {
   pageSizeOfBitmap(size: bigint, bytes: bigint, event: string, line: number): void {
     if (bytes < 64n || size % (bytes * 8n) !== 0n) return;
     this.printedPageSize(Number(size / (bytes * 8n)), event, line);
+  }
+
+  /** Whether a range of `pages` can need a bitmap of `bytes`: with the host's page size, or any that there is. */
+  canNeed(pages: number, bytes: number): boolean {
+    const { value, source } = this.hostPageSize;
+    const sizes = source === 'derived' ? PAGE_SIZES : [value];
+    return sizes.some((size) => dirtyBitmapBytesOfPages(pages, size) === bytes);
   }
 
   /** A bitmap of `bytes` was refused. */

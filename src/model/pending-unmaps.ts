@@ -1,5 +1,6 @@
 import type { BatchCursor } from '../events/batch.ts';
 import type { Mark } from './dirty-tracking.ts';
+import { mappingFlag } from './iova-tree.ts';
 import { type Machine, timeText } from './machine.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { NO_ENTRY, Unmap } from './unmap.ts';
@@ -77,7 +78,10 @@ export class PendingUnmaps {
   /** Says whose unmap it is. */
   place(unmap: Unmap, space: VtdAddressSpace | null): void {
     unmap.space = space;
-    unmap.container = space === null ? null : this.#machine.containerOf(space);
+    // Asked now: when the unmap is reported, a whole unmap may have made certain what it was not.
+    unmap.isUncertain = space === null || space.uncertain;
+    unmap.container =
+      space === null ? this.#machine.onlyContainer : this.#machine.containerOf(space);
     if (space !== null) unmap.domain = space.domain;
     unmap.tracked = this.#machine.trackedIn(unmap.container);
   }
@@ -121,6 +125,9 @@ export class PendingUnmaps {
     if (unmap.query === 'after' && unmap.errno === EINVAL) unmap.query = 'none';
     if (unmap.container !== null) {
       this.#machine.hostUnmap(unmap.container, unmap.first, unmap.last, unmap.errno);
+      if (unmap.errno !== 0) {
+        unmap.container.host.setFlags(unmap.first, unmap.last, 0, mappingFlag.kept);
+      }
     }
   }
 
@@ -148,7 +155,7 @@ export class PendingUnmaps {
     if (unmap.errno !== 0) this.#remember(unmap);
     const { window } = this.#machine.tracking;
     if (unmap.tracked === true && window !== null) window.unmaps += 1;
-    if (unmap.space?.uncertain === true || unmap.unknownMappings > 0) {
+    if (unmap.isUncertain || unmap.unknownMappings > 0) {
       const { uncertain } = this;
       if (uncertain.unmaps === 0) uncertain.firstLine = unmap.line;
       uncertain.unmaps += 1;

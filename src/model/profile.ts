@@ -113,6 +113,18 @@ export const profiles: readonly Profile[] = [
   },
 ];
 
+/** True where two versions treat every unmap alike. */
+export function unmapAlike(a: Profile, b: Profile): boolean {
+  return (
+    a === b ||
+    ((a.drain === null) === (b.drain === null) &&
+      a.drain?.address === b.drain?.address &&
+      a.legacyTracking === b.legacyTracking &&
+      a.iommufdQuery === b.iommufdQuery &&
+      a.regionDelEntry === b.regionDelEntry)
+  );
+}
+
 const released = profiles.filter((profile) => profile.known !== 'unmerged');
 
 /** The newest profile that is not newer than `version`, a `versionNumber`; the oldest for older ones. */

@@ -123,6 +123,13 @@ export class QemuVersion {
     return this.#option === null && this.#drains === null && this.#evidence.allows(V11_0);
   }
 
+  /** True where the lines of the trace, or libvirt, say that only versions that drain wrote it. */
+  get mustDrain(): boolean {
+    const { narrowed, profile } = this.#evidence;
+    if (this.#option !== null || !narrowed || profile.drain === null) return false;
+    return this.#evidence.agree('drain');
+  }
+
   learn(mark: VersionMark): void {
     if (this.#option !== null) return;
     this.#evidence.narrow(mark.from, mark.to, mark.reason);

@@ -53,6 +53,11 @@ export class RamLayout {
     return this.#below >= 0 && firstPage >= this.#below && firstPage < FOUR_GIB;
   }
 
+  /** True where nothing tells yet whether a section under 4 GiB is main RAM or firmware. */
+  mayBeOutside(firstPage: number): boolean {
+    return this.#below < 0 && firstPage > FIRST_MEGABYTE && firstPage < FOUR_GIB;
+  }
+
   /** Pages of RAM in all, or -1. */
   get totalPages(): number {
     return this.#total;

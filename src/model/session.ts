@@ -4,6 +4,7 @@ import type { Operation } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { FailureMessages } from './failure-messages.ts';
+import { mappingFlag } from './iova-tree.ts';
 import { bdfOf, Machine, type ModelOptions, markOf } from './machine.ts';
 import type { ModelObserver } from './observer.ts';
 import { PageWalks } from './page-walks.ts';
@@ -273,7 +274,11 @@ export class Session {
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
   #replayed(space: VtdAddressSpace): void {
     const { attribution, profile } = this.machine;
-    if (profile.replayClearsShadow) this.machine.shadowClear(space);
+    if (profile.replayClearsShadow) {
+      this.machine.shadowClear(space);
+      // What the walk does not find again, QEMU has forgotten and the host still maps.
+      space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
+    }
     // One replay belongs to each registration; what comes after it are dirty syncs.
     const { registering } = this.machine;
     this.machine.registering = null;
@@ -296,7 +301,10 @@ export class Session {
       }
       this.#refreshAll(cursor);
     });
-    on('vtd_inv_desc_cc_devices', idle);
+    on('vtd_inv_desc_cc_devices', () => {
+      attribution.beginDevices();
+      this.#listener.forget();
+    });
     on('vtd_inv_desc_wait_sw', idle);
     on('vtd_inv_desc_cc_device', (cursor) => {
       this.#command('device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
@@ -466,7 +474,7 @@ export class Session {
   /** What devices map is not sure any more. */
   #distrust(): void {
     this.machine.hasLosses = true;
-    for (const space of this.machine.attribution.spaces) space.uncertain = true;
+    this.machine.attribution.distrust();
   }
 
   #learnStamp(cursor: BatchCursor): void {

@@ -45,6 +45,10 @@ export class Unmap {
   observed = false;
   /** Bytes of a dirty bitmap of this size. */
   bitmapBytes = 0;
+  /** What its device mapped was not certain. */
+  isUncertain = false;
+  /** Of a whole unmap: a line names the device. */
+  isNamed = false;
   /** Of a RAM section whose permissions no line tells: taken as writable. */
   isPermissionTaken = false;
   /** The container's address in QEMU's message, or ''. */
@@ -113,6 +117,8 @@ export class Unmap {
     this.query = null;
     this.errno = 0;
     this.observed = false;
+    this.isUncertain = false;
+    this.isNamed = false;
     this.isPermissionTaken = false;
     this.pointer = '';
     this.observedBitmapBytes = 0;
@@ -126,10 +132,12 @@ export class Unmap {
    *
    * A node's bits are safe only if the node lies wholly inside the unmap and its own bits land on
    * its own RAM; an unmap that fails, or for which nothing is asked, makes every writable node
-   * unsafe. Read-only nodes cannot have been written by the device.
+   * unsafe. Read-only nodes cannot have been written by the device. `unseen`: mappings that the
+   * unmap is known to take, of which the trace shows nothing.
    */
-  judge(nodes: RangeScratch | null, context: UnmapContext, ram: RamLayout): void {
+  judge(nodes: RangeScratch | null, context: UnmapContext, ram: RamLayout, unseen = 0): void {
     this.#clearJudgement();
+    this.unknownMappings = unseen;
     this.bitmapBytes = dirtyBitmapBytesOfPages(this.last - this.first + 1, context.hostPageSize);
     const container = this.container;
     if (container === null) {

@@ -53,6 +53,8 @@ export class VfioContainer {
   backendFrom = 'no line of iommufd or vfio-user; --backend would settle it';
   /** False where the host's IOMMU is known not to track dirty pages. */
   canTrack = true;
+  /** A line has told whether it can. */
+  isTrackingTold = false;
   /** The pointer QEMU prints in errors, in hex, once one was seen. */
   pointer = '';
   /** iommufd's number of the address space, or -1. */

@@ -25,6 +25,10 @@ const BIND = kindOf('iommufd_cdev_connect_and_bind');
 const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
 /** What lies under 4 GiB behind the end of RAM is firmware. */
 const ROM_FLAGS = mappingFlag.ram | permission.read;
+/** Before it is known where RAM ends. */
+const UNSURE_FLAGS = RAM_FLAGS | mappingFlag.unknown;
+/** 00:00.0, which nobody assigns to a guest. */
+const HOST_BRIDGE = 0;
 /** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
 const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
 
@@ -101,7 +105,10 @@ export class VfioListener {
     // Only the legacy path attaches by group.
     const backend = cursor.kind === BIND ? 'iommufd' : 'legacy';
     container.setBackend(backend, 'trace', `${eventNames[cursor.kind]} at line ${cursor.line}`);
-    const isNamed = this.#switchedSinceAttach && !this.#isBound(this.#lastSwitch);
+    const isNamed =
+      this.#switchedSinceAttach &&
+      this.#lastSwitch !== HOST_BRIDGE &&
+      !this.#isBound(this.#lastSwitch);
     this.#switchedSinceAttach = false;
     if (cursor.kind === REALIZE) this.#attaching = container;
     // From 8.2 on the device's address space has just been made, and switched.
@@ -126,10 +133,29 @@ export class VfioListener {
     if (space.notifiers.length === 0) this.#machine.attribution.register(space);
     space.addNotifier(range);
     space.uncertain = false;
-    this.#machine.containerOf(space);
+    this.#forgetSections(space, range, cursor);
     this.#machine.attribution.replay(space);
     this.#machine.registering = { space, notifier: range };
     return space;
+  }
+
+  /**
+   * Sections go before an IOMMU region comes in their place. What is still thought to be there went
+   * without its line.
+   */
+  #forgetSections(space: VtdAddressSpace, range: AddressRange, cursor: BatchCursor): void {
+    const container = this.#machine.containerOf(space);
+    if (this.#machine.attribution.inContainer(container).length !== 1) return;
+    const found = container.host.collect(pageOf(range.start), pageOf(range.end));
+    const sections: [number, number][] = [];
+    for (let index = 0; index < found.count; index += 1) {
+      const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
+      if (kind !== mappingFlag.ram) continue;
+      sections.push([found.first(index), found.last(index)]);
+    }
+    if (sections.length === 0) return;
+    this.#machine.gap('the removal of a section of RAM is missing', cursor);
+    for (const [first, last] of sections) this.#machine.hostForget(container, first, last);
   }
 
   /** `vfio_listener_region_del_iommu`. */
@@ -147,7 +173,12 @@ export class VfioListener {
     const container = this.#container ?? this.#containerFor(first, last, 'add');
     this.#sectionOwner = container;
     if (container === null) return;
-    const flags = this.#machine.ram.isOutside(first) ? ROM_FLAGS : RAM_FLAGS;
+    const { ram } = this.#machine;
+    const flags = ram.isOutside(first)
+      ? ROM_FLAGS
+      : ram.mayBeOutside(first)
+        ? UNSURE_FLAGS
+        : RAM_FLAGS;
     this.#machine.hostMap(container, first, last, first, flags);
   }
 
@@ -197,7 +228,9 @@ export class VfioListener {
     const isRam = nodes === null || nodes.count === 0 || (nodes.flags(0) & permission.write) !== 0;
     const wouldCarry = this.#machine.profile.regionDelEntry && isRam;
     unmap.carried = wouldCarry ? first : NO_ENTRY;
-    unmap.judge(nodes, this.#machine.unmapContext(wouldCarry), this.#machine.ram);
+    // A section is there to be removed, whether or not the trace has seen it come.
+    const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
+    unmap.judge(nodes, this.#machine.unmapContext(wouldCarry), this.#machine.ram, unseen);
     if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
   }
 

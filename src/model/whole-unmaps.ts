@@ -108,7 +108,11 @@ export class WholeUnmaps {
     const to = this.#pending.heldCount;
     const lastChunk = this.#pending.held(to - 1);
     const space = named ?? this.#ownerOfChunks();
+    const isNamed = named !== null || this.#machine.attribution.device !== null;
+    for (let index = group.from; index < to; index += 1)
+      this.#pending.held(index).isNamed = isNamed;
     this.#judgeChunks(space, group.from, to);
+    if (!isNamed && this.#machine.attribution.only === null) this.#machine.attribution.distrust();
     if (space === null) return;
     this.#chunked.add(space);
     // Asked while the host still holds what the chunks take from it.
@@ -207,6 +211,10 @@ export class WholeUnmaps {
       unmap.judge(nodes, this.#machine.unmapContext(true), ram);
       unmap.e2big ||= observedSize;
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
+        // Either this QEMU is not what its lines say, or tracking had ended in a line that is lost.
+        if (version.mustDrain) {
+          this.#machine.gap('a change of dirty tracking, or a drain', markOfUnmap(unmap), space);
+        }
         version.saw(false);
       }
     }
@@ -286,7 +294,12 @@ export class WholeUnmaps {
     if (this.#chunked.has(space) || !this.#machine.hasNotifications) return;
     if (this.#machine.drainsNow === false) this.#learnDrain();
     const drains = this.#machine.drainsNow;
-    if (drains === null) return;
+    if (drains === null) {
+      const hostSize = space.container?.host.size ?? 0;
+      if (space.shadow.size === 0 && hostSize === 0) return;
+      this.#machine.gap('what became of a whole unmap (global_dirty_changed tells)', this.#dueMark);
+      return;
+    }
     if (!drains) {
       // A trace that ends here may just lack its end.
       if (cursor !== null) this.#machine.gap('a whole unmap is missing', cursor, space);

@@ -5,6 +5,7 @@ import type { Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabular
 import { causes, modes } from '../base/vocabulary.ts';
 import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
 import { type Machine, timeText } from '../model/machine.ts';
+import type { Profile } from '../model/profile.ts';
 import type { Unmap } from '../model/unmap.ts';
 import type { VfioContainer } from '../model/vfio-container.ts';
 import { bdfText, type VtdAddressSpace } from '../model/vtd-address-space.ts';
@@ -33,6 +34,8 @@ class Group implements GroupView {
   readonly topic: string;
   readonly window: number;
   readonly trackedBy: string;
+  /** The version of QEMU by which the first was judged. */
+  readonly profile: Profile;
   count = 0;
   detail = '';
   space: VtdAddressSpace | null = null;
@@ -77,6 +80,7 @@ class Group implements GroupView {
     this.cause = cause;
     this.topic = topic;
     this.window = window;
+    this.profile = machine.profile;
     const current = machine.tracking.window;
     this.trackedBy = current === null ? '' : DirtyTracking.causeOf(current);
   }
@@ -287,7 +291,7 @@ export class Findings {
     const isSeen = group.mode === 'observed';
     const container = group.container ?? group.space?.container ?? null;
     const needs = { ...group.needs, tracking: group.mode === 'active' };
-    group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen));
+    group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen, group.profile));
     const evidence: Evidence = group.basis.evidence;
     const severity: Severity = rule.severity(group);
     return {

@@ -1,7 +1,7 @@
 import { hex, hexOfPages } from '../base/address.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import type { BatchCursor } from '../events/batch.ts';
-import type { LossKind } from '../events/catalogue.ts';
+import type { EventName, LossKind } from '../events/catalogue.ts';
 import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
 import { mappingFlag, permission } from '../model/iova-tree.ts';
 import { versionNumber } from '../model/profile.ts';
@@ -38,6 +38,13 @@ export interface RecordSink {
 
 /** What the recorder tells the trace it belongs to. */
 export type LossListener = (kind: LossKind, count: number, mark: Mark, detail: string) => void;
+
+/** What shows that QEMU unmaps a device's whole space; any event of each group will do. */
+const OF_DRAIN: readonly (readonly EventName[])[] = [
+  ['vtd_switch_address_space'],
+  ['vtd_inv_desc_cc_device', 'vtd_inv_desc_cc_global', 'vtd_dmar_enable'],
+  ['vtd_ce_not_present'],
+];
 
 /** Ranges and stale mappings listed per address space; the rest is counted in the findings. */
 const MOST_STALE = 10_000;
@@ -205,6 +212,12 @@ export class SessionRecorder {
           : 'guest addresses of mappings are not in the trace: enable vtd_page_walk_one',
       );
     }
+    const untraced = this.#untracedForDrain();
+    if (untraced.length > 0) {
+      reasons.push(
+        `QEMU 11.x leaves mappings behind without a line that says so: enable ${untraced.join(', ')}`,
+      );
+    }
     for (const [what, { count, first }] of machine.gaps) {
       reasons.push(`lines are missing: ${what} (${count}, first at line ${first.line})`);
     }
@@ -214,6 +227,20 @@ export class SessionRecorder {
       );
     }
     return reasons;
+  }
+
+  /**
+   * Events that show which devices 11.x unmaps, of which the trace has none, although dirty tracking
+   * may have been on. A guest that uses its IOMMU makes QEMU print each of them.
+   */
+  #untracedForDrain(): readonly string[] {
+    const { machine } = this.session;
+    const { tracking } = machine;
+    const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
+    if (machine.profile.drain === null || !mayTrack || !machine.hasNotifications) return [];
+    return OF_DRAIN.filter((names) => !names.some((name) => machine.has(name))).map(
+      ([name]) => name as string,
+    );
   }
 
   /** What would happen had tracking been on where it was not, or is not known to have been. */

@@ -1,6 +1,7 @@
 import type { Evidence } from '../base/vocabulary.ts';
 import { evidences } from '../base/vocabulary.ts';
 import type { Machine } from '../model/machine.ts';
+import { type Profile, unmapAlike } from '../model/profile.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../model/unmap.ts';
 import type { VfioContainer } from '../model/vfio-container.ts';
 
@@ -31,6 +32,10 @@ const grounds = {
   backendTrace: { evidence: 'observed', text: 'kind of container: named by its own lines' },
   backendDerived: { evidence: 'derived', text: 'kind of container: inferred from other lines' },
   backendOption: { evidence: 'assumed', text: 'kind of container: --backend' },
+  trackingOfHost: {
+    evidence: 'assumed',
+    text: "whether the host's IOMMU tracks dirty pages: iommufd_backend_alloc_hwpt would settle it",
+  },
   backendAssumed: {
     evidence: 'assumed',
     text: 'kind of container: legacy assumed; vfio_attach_device, iommufd_* or --backend would settle it',
@@ -45,6 +50,10 @@ const grounds = {
   deviceInferred: {
     evidence: 'derived',
     text: 'device: inferred from the command, the page-table root or the order of registration',
+  },
+  deviceGuessed: {
+    evidence: 'assumed',
+    text: 'device: one of several, by the order in which they are unmapped; vtd_as_unmap_whole would settle it',
   },
   deviceUnknown: {
     evidence: 'derived',
@@ -61,6 +70,10 @@ const grounds = {
   },
   versionDerived: { evidence: 'derived', text: 'QEMU version: inferred from the lines it prints' },
   versionOption: { evidence: 'assumed', text: 'QEMU version: --qemu' },
+  versionLate: {
+    evidence: 'assumed',
+    text: 'QEMU version: another was assumed when this was judged; --qemu would settle it',
+  },
   versionAssumed: {
     evidence: 'assumed',
     text: 'QEMU version: assumed, and versions differ here; --qemu would settle it',
@@ -89,9 +102,9 @@ const grounds = {
     text: "limit of mappings: the module's default 65535; --dma-entry-limit would settle it",
   },
   entryLimitOption: { evidence: 'assumed', text: 'limit of mappings: --dma-entry-limit' },
-  lostInWindow: {
+  linesMissing: {
     evidence: 'assumed',
-    text: 'lines of this tracking window are lost, so that its end may be among them',
+    text: 'lines are missing from the trace: what made it otherwise may be among them',
   },
 } as const satisfies Readonly<Record<string, Ground>>;
 
@@ -152,13 +165,14 @@ export interface Dependencies {
 export function signatureOf(unmap: Unmap, machine: Machine): number {
   return (
     (unmap.observed ? 1 : 0) |
-    ((unmap.space?.uncertain === true ? 1 : 0) << 1) |
+    ((unmap.isUncertain ? 1 : 0) << 1) |
     ((unmap.unknownMappings > 0 ? 1 : 0) << 2) |
     ((unmap.space?.bdf === null || unmap.space === null ? 1 : 0) << 3) |
     ((unmap.carried === UNKNOWN_ADDRESS ? 1 : 0) << 4) |
     ((machine.tracking.mask === null ? 1 : 0) << 5) |
     ((machine.tracking.globalDirty === true ? 1 : 0) << 6) |
-    ((unmap.isPermissionTaken ? 1 : 0) << 7)
+    ((unmap.isPermissionTaken ? 1 : 0) << 7) |
+    ((unmap.isNamed ? 1 : 0) << 8)
   );
 }
 
@@ -168,25 +182,32 @@ export function basisOfUnmap(unmap: Unmap, machine: Machine, needs: Dependencies
   if (unmap.observed && unmap.errno !== 0) basis.add('message');
   if (unmap.tracked === true) addTracking(basis, unmap, machine);
   if (needs.address === true) addAddress(basis, unmap);
-  if (needs.mappings === true) addMappings(basis, unmap);
+  if (needs.mappings === true) addMappings(basis, unmap, machine);
   return basis;
 }
 
 /**
  * The grounds that the session as a whole gives it, asked for at its end, when most is known of
- * the version and of the container. `isSeen`: the failure itself is in the trace.
+ * the version and of the container. `isSeen`: the failure itself is in the trace; `judgedAs`: the
+ * version that was assumed at the first unmap.
  */
 export function basisOfSession(
   machine: Machine,
   container: VfioContainer | null,
   needs: Dependencies,
   isSeen: boolean,
+  judgedAs: Profile,
 ): Basis {
   const basis = new Basis();
   if (needs.backend === true && !isSeen) addBackend(basis, container);
   if (needs.bitmapSize === true && !isSeen) addBitmapSize(basis, machine);
+  if (!isSeen && container?.backend === 'iommufd' && !container.isTrackingTold) {
+    basis.add('trackingOfHost');
+  }
   if (needs.version === true) addVersion(basis, machine);
+  if (!isSeen && !unmapAlike(judgedAs, machine.profile)) basis.add('versionLate');
   if (needs.ram === true) addRam(basis, machine);
+  if (!isSeen && machine.isIncomplete) basis.add('linesMissing');
   // 7.2 looks at the devices and not at the flag word.
   if (needs.tracking === true && !isSeen && !machine.version.agree('legacyTracking')) {
     basis.add('versionAssumed');
@@ -229,11 +250,13 @@ function addAddress(basis: Basis, unmap: Unmap): void {
   else if (unmap.carried !== UNKNOWN_ADDRESS) basis.add('addressPrinted');
 }
 
-function addMappings(basis: Basis, unmap: Unmap): void {
+function addMappings(basis: Basis, unmap: Unmap, machine: Machine): void {
   const { bdf } = unmap.space ?? { bdf: null };
   if (bdf === null) basis.add('deviceUnknown');
-  else basis.add(unmap.cause === 'whole-unmap' ? 'deviceNamed' : 'deviceInferred');
-  if (unmap.space?.uncertain === true) basis.add('uncertain');
+  else if (unmap.cause !== 'whole-unmap') basis.add('deviceInferred');
+  else if (unmap.isNamed) basis.add('deviceNamed');
+  else basis.add(machine.attribution.only === null ? 'deviceGuessed' : 'deviceInferred');
+  if (unmap.isUncertain) basis.add('uncertain');
   if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
   if (unmap.isPermissionTaken) basis.add('sectionWritable');
 }

@@ -28,7 +28,8 @@ export const mapConflict: Rule = {
     },
   }),
   message({ topic, count, iova, sizeText, errno, mode }) {
-    const verb = mode === 'observed' ? 'failed' : 'fails by the emulation';
+    const fails = count === 1 ? 'fails' : 'fail';
+    const verb = mode === 'observed' ? 'failed' : `${fails} by the emulation`;
     if (topic === 'map') {
       return `${plural(count, 'MAP')} ${verb} with -17 (File exists), the first of ${sizeText} at iova ${iova}: the host still holds a mapping there that QEMU believes gone. The device reaches the old memory.`;
     }

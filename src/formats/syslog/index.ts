@@ -21,13 +21,16 @@ const SAMPLE = 200;
 const PRIORITY = String.raw`(?:<\d{1,3}>)?`;
 const YEARLESS = String.raw`[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?`;
 const ISO = String.raw`(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)`;
-/** Time, fraction, zone, host, ident, process. */
+/**
+ * Time, fraction, zone, host, ident, process. QEMU's `openlog` asks for the process id; without it,
+ * a line would look like one of QEMU's own messages behind a guest's name.
+ */
 const HEADERS = [
   new RegExp(
-    String.raw`^${PRIORITY}(?:${YEARLESS}|${ISO}) (\S{1,255}) ([^\s:[\]]{1,128})(?:\[(\d{1,10})\])?: `,
+    String.raw`^${PRIORITY}(?:${YEARLESS}|${ISO}) ([^\s:]{1,255}) ([^\s:[\]]{1,128})\[(\d{1,10})\]: `,
   ),
   new RegExp(
-    String.raw`^<\d{1,3}>1 ${ISO} (\S{1,255}) (\S{1,128}) (\d{1,10}|-) \S{1,64} (?:-|\[[^\]]*\]) (?:\xef\xbb\xbf)?`,
+    String.raw`^<\d{1,3}>1 ${ISO} (\S{1,255}) (\S{1,128}) (\d{1,10}) \S{1,64} (?:-|\[[^\]]*\]) (?:\xef\xbb\xbf)?`,
   ),
 ] as const;
 
@@ -79,10 +82,9 @@ function headerOf(line: Buffer): Header | undefined {
     const found = pattern.exec(text);
     if (found === null) continue;
     const [header, time, fraction = '', zone = 'Z', host, ident, process] = found;
-    const id = process === undefined || process === '-' ? '' : `[${process}]`;
     return {
       length: header.length,
-      source: `${host} ${ident}${id}`,
+      source: `${host} ${ident}[${process}]`,
       ...timeOf(time, fraction, zone),
     };
   }
