@@ -204,10 +204,11 @@ export async function joinParts(
   parts: readonly { readonly part: string; readonly leading: readonly LeadingStretch[] }[],
   traces: readonly string[] | null,
 ): Promise<void> {
+  const csv = table.path.endsWith('.csv') ? new CsvTable() : null;
   try {
     for (const [index, { part, leading }] of parts.entries()) {
       const suffix = traces === null ? null : `,"trace":${JSON.stringify(traces[index])}}`;
-      await copyPart(part, leading, suffix, table);
+      await copyPart(part, leading, suffix, csv, table);
     }
   } finally {
     for (const { part } of parts) rmSync(part, { force: true });
@@ -218,6 +219,7 @@ async function copyPart(
   part: string,
   leading: readonly LeadingStretch[],
   suffix: string | null,
+  csv: CsvTable | null,
   table: NewFile,
 ): Promise<void> {
   const blocks = new LineBlocks();
@@ -226,9 +228,41 @@ async function copyPart(
       const text = Buffer.from(bytes).toString('latin1');
       const end = byteOffset + bytes.length;
       const isTouched = leading.some(({ from, to }) => from < end && to > byteOffset);
-      table.write(isTouched || suffix !== null ? rewrite(text, byteOffset, leading, suffix) : text);
+      const lines =
+        isTouched || suffix !== null ? rewrite(text, byteOffset, leading, suffix) : text;
+      table.write(csv === null ? lines : csv.rowsOf(lines));
     }
   }
+}
+
+/** Turns lines of a table into rows of CSV (RFC 4180 with LF), the first row naming the columns. */
+class CsvTable {
+  #columns: readonly string[] | null = null;
+
+  rowsOf(lines: string): string {
+    let rows = '';
+    for (const line of lines.split('\n')) {
+      if (line === '') continue;
+      const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
+      if (this.#columns === null) {
+        this.#columns = Object.keys(record);
+        rows += `${this.#columns.join(',')}\n`;
+      }
+      rows += `${this.#columns.map((column) => cellOf(record[column])).join(',')}\n`;
+    }
+    return rows;
+  }
+}
+
+/** A value as a cell: lists of ranges as `start+size`, and no text that a spreadsheet would run. */
+function cellOf(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  const text = Array.isArray(value)
+    ? value.map((range: readonly string[]) => range.join('+')).join(' ')
+    : String(value);
+  const safe = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 function rewrite(

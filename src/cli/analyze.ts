@@ -46,8 +46,8 @@ export function analyzeCommand(terminal: Terminal): Command {
         .default('text'),
     )
     .option('-o, --output <format=path>', 'another report to a file; may be repeated', addOutput)
-    .option('--unmaps <file>', 'write every unmap as a line of JSON')
-    .option('--mappings <file>', 'write the mappings at the end as lines of JSON')
+    .option('--unmaps <file>', 'write every unmap as a line of JSON (*.csv: as CSV)')
+    .option('--mappings <file>', 'write the mappings at the end, likewise')
     .addOption(
       new Option('--fail-on <level>', 'from which findings on the exit status is 1')
         .choices([...failLevels])

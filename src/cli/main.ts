@@ -67,7 +67,8 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.configureHelp({ formatHelp: (_, helper) => mainHelp(program, analyze, helper) });
   program.addHelpText('after', examples);
   program.hook('preAction', (_, action) => {
-    flags = { ...flags, ...action.opts<Partial<GlobalFlags>>() };
+    // The program itself reads them wherever they stand.
+    flags = action.optsWithGlobals<GlobalFlags>();
   });
   try {
     await program.parseAsync(process.argv);

@@ -1,0 +1,66 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { testFolder } from '../helpers/folder.ts';
+import { runProgram } from '../helpers/program.ts';
+
+const fails = 'traces/qemu-10.0/blocked-aw48-minimal.log';
+const second = 'traces/qemu-10.0/segv-aw48.log.gz';
+
+const linesOf = (path: string) => readFileSync(path, 'utf8').trimEnd().split('\n');
+
+describe('files beside the report', () => {
+  it('hold what the same report prints', async () => {
+    const folder = testFolder();
+    const formats = ['json', 'ndjson', 'html', 'markdown', 'sarif', 'junit', 'csv', 'text'];
+    const outputs = formats.flatMap((name) => ['--output', `${name}=${join(folder, name)}`]);
+    expect((await runProgram([fails, ...outputs])).status).toBe(1);
+    for (const name of formats) {
+      const { stdout } = await runProgram([fails, '--format', name]);
+      expect(readFileSync(join(folder, name), 'utf8'), name).toBe(stdout);
+    }
+  });
+
+  it('are the unmaps as lines of JSON, or as CSV, with the trace where there are several', async () => {
+    const folder = testFolder();
+    const [json, csv] = [join(folder, 'unmaps.ndjson'), join(folder, 'unmaps.csv')];
+    await runProgram([fails, second, '--unmaps', json]);
+    await runProgram([fails, second, '--unmaps', csv]);
+    const records = linesOf(json).map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [head = '', ...rows] = linesOf(csv);
+    expect(rows.length).toBe(records.length);
+    const columns = head.split(',');
+    expect(columns).toEqual(Object.keys(records[0] ?? {}));
+    for (const [index, row] of rows.entries()) {
+      const record = records[index] ?? {};
+      const cells = columns.map((column) => {
+        const value = record[column];
+        if (!Array.isArray(value)) return value === null ? '' : String(value);
+        return value.map((range: readonly string[]) => range.join('+')).join(' ');
+      });
+      expect(row).toBe(cells.join(','));
+    }
+  });
+
+  it('cannot be made to run as formulas by the name of a trace', async () => {
+    const folder = testFolder();
+    const csv = join(folder, 'unmaps.csv');
+    const log = readFileSync(fails);
+    const name = '=cmd("x",1).log';
+    writeFileSync(join(folder, name), log);
+    writeFileSync(join(folder, 'other.log'), log);
+    await runProgram([name, 'other.log', '--unmaps', csv], { folder });
+    expect(linesOf(csv)[1]).toMatch(/,"'=cmd\(""x"",1\)\.log"$/);
+  });
+});
+
+describe('-q', () => {
+  it.each([[[fails, '-q']], [['-q', fails]], [['analyze', '--quiet', fails]]])(
+    '%j prints a line per trace',
+    async (args) => {
+      const { stdout, status } = await runProgram(args);
+      expect(stdout).toMatch(/^fails\t[^\n]*\n$/);
+      expect(status).toBe(1);
+    },
+  );
+});
