@@ -53,6 +53,8 @@ export class Machine {
   hasMessages = false;
   /** Something of the trace is known to be lost. */
   hasLosses = false;
+  /** A walk found what concerns a notifier. */
+  wasNotificationDue = false;
   /** The notifier whose registration has been seen and whose replay has not. */
   registering: { readonly space: VtdAddressSpace; readonly notifier: AddressRange } | null = null;
 
@@ -103,7 +105,7 @@ export class Machine {
   get hadNothingToNotify(): boolean {
     const isTold =
       this.has('vfio_listener_region_add_ram') || this.has('vfio_listener_region_add_iommu');
-    return isTold && !this.hasWalks && !this.has('vtd_as_unmap_whole');
+    return isTold && !this.wasNotificationDue && !this.has('vtd_as_unmap_whole');
   }
 
   /** Lines are known to be missing from the trace. */

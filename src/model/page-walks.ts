@@ -22,6 +22,10 @@ const at = {
 const READ_WRITE = permission.read | permission.write;
 const UNKNOWN_MAPPING = READ_WRITE | mappingFlag.unknown | mappingFlag.addressUnknown;
 
+function isPowerOfTwo(pages: number): boolean {
+  return Number.isInteger(Math.log2(pages));
+}
+
 /** A walk event that waits for its notification. */
 class WalkEvent {
   active = false;
@@ -175,8 +179,10 @@ export class PageWalks {
     const walk = this.#walk;
     if (!walk.active) return;
     walk.active = false;
-    if (walk.delivered > 0 || walk.space === null || !this.#machine.hasNotifications) return;
+    if (walk.delivered > 0 || walk.space === null) return;
     if (!this.#isDelivered(walk.space, walk.first, walk.last)) return;
+    this.#machine.wasNotificationDue = true;
+    if (!this.#machine.hasNotifications) return;
     this.#machine.gap('the notification of a walk is missing', cursor, walk.space);
     const container = this.#machine.containerOf(walk.space);
     if (walk.permissions === 0) this.#machine.hostForget(container, walk.first, walk.last);
@@ -230,17 +236,19 @@ export class PageWalks {
     map.container = container;
     map.first = first;
     map.last = last;
-    map.gpa = isWalked ? walk.gpa + (first - walk.first) : 0;
+    // A part of a larger mapping carries the address of the whole one's front.
+    map.gpa = isWalked ? walk.gpa : 0;
     map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
     map.tracked = this.#machine.trackedIn(container);
     map.isRefused = false;
     map.at(cursor);
-    // A part of a larger mapping is refused by QEMU itself, before the host sees it.
+    // A part whose size is no power of two is refused by QEMU itself, before the host sees it.
     const isCropped = isWalked && (first !== walk.first || last !== walk.last);
     const entryLimit = this.#machine.parameters.entryLimit.value;
-    map.predicted = isCropped
-      ? EINVAL
-      : container.behaviour.mapResult(container.host, first, last, entryLimit);
+    map.predicted =
+      isCropped && !isPowerOfTwo(last - first + 1)
+        ? EINVAL
+        : container.behaviour.mapResult(container.host, first, last, entryLimit);
   }
 
   /** No message came for the newest MAP: it did what the emulation says. */

@@ -309,13 +309,12 @@ export class WholeUnmaps {
   }
 
   /**
-   * Nothing came where a whole unmap was due under tracking, and yet whole unmaps are traced and
+   * Nothing came where a whole unmap was due under tracking, and yet notifications are traced and
    * nothing is known to be lost: a version that drains found nothing to unmap, or passed it by.
    */
   #learnDrain(): void {
-    const { hasLosses, tracking, version } = this.#machine;
-    const isTraced = this.#machine.has('vtd_as_unmap_whole') && !hasLosses;
-    if (isTraced && tracking.globalDirty === true && version.mayDrain) version.saw(true);
+    const { isIncomplete, tracking, version } = this.#machine;
+    if (!isIncomplete && tracking.globalDirty === true && version.mayDrain) version.saw(true);
   }
 
   /** What a drain leaves behind in the range of one notifier. */

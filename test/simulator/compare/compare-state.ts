@@ -97,7 +97,8 @@ export function compareMaps(sight: Sight, seen: Observed, report: Report): void 
     .filter(isReported)
     .map(({ line, device, iova, size, reason }) => {
       const errno = reason === 'granularity' ? -22 : reason;
-      const how = options.errorsInLog && errno !== -22 ? 'seen' : 'emulated';
+      const isTold = options.errorsInLog || sight.showsMapResults;
+      const how = isTold && errno !== -22 ? 'seen' : 'emulated';
       return `${line}: ${device} ${hex(iova)}+${hex(size)} = ${errno} ${how}`;
     });
   const found = seen.mapFailures
@@ -183,7 +184,8 @@ function compareSince(
       // Between the command and the drain no other drain of the device can lie.
       const drains = groups.filter((group) => group.kind === 'drain' && group.device === device);
       const between = drains.filter(
-        ({ afterLine, end }) => afterLine > since && afterLine < truth.since && end > iova,
+        ({ afterLine, start, end }) =>
+          afterLine > since && afterLine < truth.since && start <= iova && end > iova,
       );
       return since <= truth.since && between.length <= 1;
     });

@@ -43,6 +43,16 @@ export class Sight {
     return eventSelection(this.played.options.events)(event);
   }
 
+  /** The number of the last line that says anything. */
+  get lastLine(): number {
+    return this.played.log.trimEnd().split('\n').length;
+  }
+
+  /** Each MAP's result is in the log, whatever becomes of QEMU's messages. */
+  get showsMapResults(): boolean {
+    return this.played.options.backend === 'iommufd' && this.traced('iommufd_backend_map_dma');
+  }
+
   /** From this line on nobody can know what a device's container holds. */
   hostLostFrom(device: string): number {
     return this.#lostFrom.get(device) ?? Number.POSITIVE_INFINITY;
@@ -133,9 +143,12 @@ function lostHosts(played: Played): ReadonlyMap<string, number> {
     const known = lost.get(device);
     if (known === undefined || (line ?? 0) < known) lost.set(device, line ?? 0);
   };
-  for (const { tracked, query, errno, size, device, line } of truth.unmaps) {
+  const lines = played.log.split('\n');
+  for (const { tracked, query, errno, iova, size, device, line } of truth.unmaps) {
     // A failure shows in its message; that there is none shows nothing, as messages may be elsewhere.
-    const isSeen = options.errorsInLog && errno !== 0;
+    // The first failure of a migration is kept for its end.
+    const behind = lines.slice(line ?? 0, (line ?? 0) + 3);
+    const isSeen = errno !== 0 && behind.some((text) => tellsOf(text, iova));
     const isMisjudged = query === 'bitmap' && isSizeMisjudged(played, size, errno === -7);
     if (tracked && !isSeen && (errno === -12 || isMisjudged)) lose(device, line);
   }
@@ -146,6 +159,11 @@ function lostHosts(played: Played): ReadonlyMap<string, number> {
     if (isUnseen || (reason === -28 && limitUntold)) lose(device, line);
   }
   return lost;
+}
+
+/** Whether a line is QEMU's message about an unmap that failed there. */
+function tellsOf(text: string, iova: bigint): boolean {
+  return text.includes('dma_unmap(') && text.includes(` 0x${iova.toString(16)}, `);
 }
 
 /** A section of ROM in the first megabyte: on the legacy container no line says that it is read-only. */
