@@ -2,7 +2,7 @@ import { type Verdict, worse } from './base/vocabulary.ts';
 import { BatchCursor, type EventBatch, NO_TIME } from './events/batch.ts';
 import type { LossKind } from './events/catalogue.ts';
 import type { Mark } from './model/dirty-tracking.ts';
-import { timeText } from './model/machine.ts';
+import { markOf, timeText } from './model/machine.ts';
 import type { SessionOptions } from './model/session.ts';
 import { Excerpts } from './result/excerpts.ts';
 import { joinExposed } from './result/result.ts';
@@ -60,8 +60,7 @@ export class TraceReplay {
   consume(batch: EventBatch): void {
     this.#excerpts.feed(batch);
     this.#vms.name(batch.sources);
-    const cursor = new BatchCursor(batch, this.#lines);
-    while (cursor.next()) this.#apply(cursor);
+    this.#replay(new BatchCursor(batch, this.#lines));
     this.#lines += batch.lines;
     this.#bytes = batch.byteOffset + batch.byteLength;
     this.#events += batch.traceEvents;
@@ -104,9 +103,25 @@ export class TraceReplay {
     };
   }
 
-  #apply(cursor: BatchCursor): void {
-    if (cursor.nanoseconds !== NO_TIME) this.#clock(cursor);
-    this.#vms.apply(cursor);
+  /** The clock is kept in variables while a batch goes by: this is done for every event. */
+  #replay(cursor: BatchCursor): void {
+    let lastSeconds = this.#lastSeconds;
+    let lastNanoseconds = this.#lastNanoseconds;
+    const vms = this.#vms;
+    while (cursor.next()) {
+      const { nanoseconds } = cursor;
+      if (nanoseconds !== NO_TIME) {
+        const { seconds } = cursor;
+        if (lastNanoseconds === NO_TIME) this.#firstTime = timeText(seconds, nanoseconds);
+        // Threads race by microseconds; a second and more is a clock that was set back.
+        else if (seconds + 1 < lastSeconds) this.#backwards ??= { ...markOf(cursor), time: null };
+        lastSeconds = seconds;
+        lastNanoseconds = nanoseconds;
+      }
+      vms.apply(cursor);
+    }
+    this.#lastSeconds = lastSeconds;
+    this.#lastNanoseconds = lastNanoseconds;
   }
 
   #newRecorder(): SessionRecorder {
@@ -119,17 +134,6 @@ export class TraceReplay {
     );
     this.#recorders.push(recorder);
     return recorder;
-  }
-
-  #clock(cursor: BatchCursor): void {
-    const { seconds, nanoseconds } = cursor;
-    if (this.#firstTime === null) this.#firstTime = timeText(seconds, nanoseconds);
-    // Threads race by microseconds; a second and more is a clock that was set back.
-    else if (seconds + 1 < this.#lastSeconds && this.#backwards === null) {
-      this.#backwards = { line: cursor.line, byteOffset: cursor.byteOffset, time: null };
-    }
-    this.#lastSeconds = seconds;
-    this.#lastNanoseconds = nanoseconds;
   }
 
   #lose(kind: LossKind, count: number, mark: Mark, detail: string): void {

@@ -129,6 +129,11 @@ class Vm {
     return this.#devices.size;
   }
 
+  /** The boot to which a line goes that has nothing to do with boots; null while lines are held. */
+  get plain(): Boot | null {
+    return this.#early.isEmpty ? this.#boot : null;
+  }
+
   has(device: string): boolean {
     return this.#attached.has(device);
   }
@@ -187,6 +192,19 @@ class Stream {
 
   get vms(): readonly Vm[] {
     return this.#vms;
+  }
+
+  /**
+   * The boot to which the lines of the thread that spoke last go, as long as they have nothing to do
+   * with boots and VMs; null where each line has to be looked at.
+   */
+  plainOf(thread: number): Boot | null {
+    const vm = thread === NO_THREAD ? this.#onlyVm : this.#byThread.get(thread);
+    return vm?.plain ?? null;
+  }
+
+  get #onlyVm(): Vm | undefined {
+    return this.#vms.length === 1 ? this.#vms[0] : undefined;
   }
 
   apply(cursor: BatchCursor): void {
@@ -309,6 +327,10 @@ export class Vms {
   /** By the number of their source. */
   readonly #names = new Map<number, string>();
   readonly #opened: { readonly boot: Boot; readonly source: number }[] = [];
+  // Most lines are by whoever wrote the one before, and decide nothing: they take a short way.
+  #thread = NO_THREAD;
+  #source = NO_SOURCE;
+  #plain: Boot | null = null;
 
   /** `open`: a new boot begins. */
   constructor(open: () => Boot) {
@@ -321,8 +343,25 @@ export class Vms {
   }
 
   apply(cursor: BatchCursor): void {
+    const plain = this.#plain;
+    if (
+      plain !== null &&
+      ROLES[cursor.kind] === role.none &&
+      cursor.thread === this.#thread &&
+      cursor.source === this.#source
+    ) {
+      plain.apply(cursor);
+    } else this.#look(cursor);
+  }
+
+  /** A line that may decide something, or that somebody else wrote. */
+  #look(cursor: BatchCursor): void {
+    const { source, thread } = cursor;
     if (ROLES[cursor.kind] === role.loss) this.#lose(cursor);
-    else this.#stream(cursor.source).apply(cursor);
+    else this.#stream(source).apply(cursor);
+    this.#thread = thread;
+    this.#source = source;
+    this.#plain = this.#streams.get(source)?.plainOf(thread) ?? null;
   }
 
   /** The trace is over. */

@@ -13,6 +13,8 @@ export interface PageRange {
 const STRIDE = 4;
 const CAPACITY = 64;
 const FULL = CAPACITY * STRIDE;
+/** Emptied blocks kept for the next; making one costs more than all else that is done with it. */
+const MOST_SPARE = 256;
 
 interface Block {
   readonly cells: Float64Array;
@@ -65,11 +67,15 @@ export class PageRangeMap {
   #blocks: Block[] = [{ cells: new Float64Array(FULL), used: 0 }];
   /** First page of each block, kept beside them so that the search stays in one array. */
   #starts: number[] = [0];
+  #spare: Block[] = [];
   #size = 0;
   #recent = 0;
   // Where #seek found the first range that ends at or after the page it was asked for.
   #block = 0;
   #cell = 0;
+  /** The page that was sought last, while nothing has changed since; else -1. */
+  #sought = -1;
+  #wasFound = false;
   readonly #scratch = new RangeScratch();
 
   /** How many ranges there are. */
@@ -78,10 +84,13 @@ export class PageRangeMap {
   }
 
   clear(): void {
-    this.#blocks = [{ cells: new Float64Array(FULL), used: 0 }];
+    if (this.#size === 0) return;
+    for (const block of this.#blocks) this.#keep(block);
+    this.#blocks = [this.#newBlock()];
     this.#starts = [0];
     this.#size = 0;
     this.#recent = 0;
+    this.#sought = -1;
   }
 
   /** True where some range shares a page with `first .. last`. */
@@ -97,6 +106,11 @@ export class PageRangeMap {
     found.value = this.#cellAt(2);
     found.flags = this.#cellAt(3);
     return true;
+  }
+
+  /** True where one range has exactly these ends. */
+  has(first: number, last: number): boolean {
+    return this.#seek(first) && this.#cellAt(0) === first && this.#cellAt(1) === last;
   }
 
   /** Adds a range; false, and nothing is changed, where it would overlap another. */
@@ -151,6 +165,7 @@ export class PageRangeMap {
   straddles(first: number, last: number): boolean {
     if (!this.#seek(first) || this.#cellAt(0) > last) return false;
     if (this.#cellAt(0) < first) return true;
+    if (this.#cellAt(1) >= last) return this.#cellAt(1) > last;
     return this.#seek(last) && this.#cellAt(0) <= last && this.#cellAt(1) > last;
   }
 
@@ -223,6 +238,14 @@ export class PageRangeMap {
 
   /** Finds the first range whose last page is `page` or later; false where there is none. */
   #seek(page: number): boolean {
+    if (page !== this.#sought) {
+      this.#wasFound = this.#search(page);
+      this.#sought = page;
+    }
+    return this.#wasFound;
+  }
+
+  #search(page: number): boolean {
     const starts = this.#starts;
     let index = this.#recent;
     const next = starts[index + 1];
@@ -238,16 +261,10 @@ export class PageRangeMap {
       this.#recent = index;
     }
     const { cells, used } = this.#blocks[index] as Block;
-    let low = 0;
-    let high = used / STRIDE;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((cells[middle * STRIDE + 1] as number) < page) low = middle + 1;
-      else high = middle;
-    }
-    if (low * STRIDE < used) {
+    const cell = this.#firstEndingFrom(page, cells, used);
+    if (cell < used) {
       this.#block = index;
-      this.#cell = low * STRIDE;
+      this.#cell = cell;
       return true;
     }
     if (index + 1 < this.#blocks.length) {
@@ -259,6 +276,32 @@ export class PageRangeMap {
     this.#block = index;
     this.#cell = used;
     return false;
+  }
+
+  /**
+   * The first cell whose range ends at `page` or later, or `used`. Walks go from page to page, so it
+   * is mostly where the newest search ended, or one further.
+   */
+  #firstEndingFrom(page: number, cells: Float64Array, used: number): number {
+    let low = 0;
+    let high = used / STRIDE;
+    const hint = this.#cell / STRIDE;
+    if (hint < high) {
+      if ((cells[hint * STRIDE + 1] as number) < page) {
+        low = hint + 1;
+        if (low < high && (cells[low * STRIDE + 1] as number) >= page) return low * STRIDE;
+      } else {
+        if (hint === 0 || (cells[hint * STRIDE - STRIDE + 1] as number) < page)
+          return hint * STRIDE;
+        high = hint;
+      }
+    }
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((cells[middle * STRIDE + 1] as number) < page) low = middle + 1;
+      else high = middle;
+    }
+    return low * STRIDE;
   }
 
   /** Writes a range where #seek(first) has just pointed. */
@@ -295,6 +338,7 @@ export class PageRangeMap {
     }
     const { cells } = block;
     if (cell < block.used) cells.copyWithin(cell + STRIDE, cell, block.used);
+    this.#sought = -1;
     cells[cell] = first;
     cells[cell + 1] = last;
     cells[cell + 2] = value;
@@ -306,13 +350,23 @@ export class PageRangeMap {
   }
 
   #insertBlock(index: number, start: number): Block {
-    const block: Block = { cells: new Float64Array(FULL), used: 0 };
+    const block = this.#newBlock();
     this.#blocks.splice(index, 0, block);
     this.#starts.splice(index, 0, start);
     return block;
   }
 
+  #newBlock(): Block {
+    return this.#spare.pop() ?? { cells: new Float64Array(FULL), used: 0 };
+  }
+
+  #keep(block: Block): void {
+    block.used = 0;
+    if (this.#spare.length < MOST_SPARE) this.#spare.push(block);
+  }
+
   #erase(index: number, from: number, to: number): void {
+    this.#sought = -1;
     const block = this.#blocks[index] as Block;
     const { cells, used } = block;
     if (to < used) cells.copyWithin(from, to, used);
@@ -324,6 +378,7 @@ export class PageRangeMap {
     if (this.#blocks.length > 1) {
       this.#blocks.splice(index, 1);
       this.#starts.splice(index, 1);
+      this.#keep(block);
     }
     this.#recent = 0;
   }

@@ -44,10 +44,14 @@ const SOURCE = 6;
 /** Words before a record's first argument. */
 export const HEADER_WORDS = 7;
 
+// What stands for nothing, and every number that is read for each event, is below 2^31: V8 keeps
+// larger ones on the heap, and the replay would make garbage with every line.
 /** In the place of nanoseconds: the event carries no time. */
-export const NO_TIME = 0xffff_ffff;
+export const NO_TIME = 1_000_000_000;
 /** In the place of the thread: the line names none. */
-export const NO_THREAD = 0xffff_ffff;
+export const NO_THREAD = 0;
+/** The largest number that is taken for a thread's; Linux gives none above 2^22. */
+export const LAST_THREAD = 0x7fff_ffff;
 /** In the place of the source: the line does not say which process wrote it. */
 export const NO_SOURCE = 0;
 
@@ -188,11 +192,11 @@ export class BatchWriter {
   }
 }
 
-/** FNV-1a, 32 bits; never NO_SOURCE. */
+/** FNV-1a, 31 bits of it; never NO_SOURCE. */
 function hashOf(name: string): number {
   let hash = 0x811c_9dc5;
   for (const byte of Buffer.from(name)) hash = Math.imul(hash ^ byte, 0x0100_0193);
-  return hash >>> 0 || 1;
+  return hash & 0x7fff_ffff || 1;
 }
 
 /**
@@ -208,8 +212,6 @@ export class BatchCursor {
   kind = -1;
   /** 1-based line of the trace. */
   line = 0;
-  /** Offset of the line's first byte in the decompressed stream. */
-  byteOffset = 0;
 
   #batch: EventBatch;
   #words: Uint32Array;
@@ -240,10 +242,14 @@ export class BatchCursor {
     const kind = words[at + KIND] as number;
     this.kind = kind;
     this.line = this.#firstLine + (words[at + LINE] as number);
-    this.byteOffset = this.#batch.byteOffset + (words[at + OFFSET] as number);
     this.#args = at + HEADER_WORDS;
     this.#next = at + (RECORD_WORDS[kind] as number);
     return true;
+  }
+
+  /** Offset of the line's first byte in the decompressed stream. */
+  get byteOffset(): number {
+    return this.#batch.byteOffset + (this.#words[this.#args - HEADER_WORDS + OFFSET] as number);
   }
 
   /** Whole seconds of the event's time; meaningless without `hasTime`. */

@@ -1,4 +1,4 @@
-import { type BatchWriter, NO_THREAD } from './batch.ts';
+import { type BatchWriter, LAST_THREAD } from './batch.ts';
 import { kindOf, lossKinds, offsetsOf } from './catalogue.ts';
 import { EventScanner, outcome } from './event-scanner.ts';
 import { type MessagePlace, writeMessage } from './messages.ts';
@@ -82,7 +82,7 @@ function stampedPlace(stamp: string, place: MessagePlace): MessagePlace {
       ...place,
       seconds: whole <= 0xffff_ffff ? whole : place.seconds,
       nanoseconds: whole <= 0xffff_ffff ? Number(micro) * 1000 : place.nanoseconds,
-      thread: number < NO_THREAD ? number : place.thread,
+      thread: number <= LAST_THREAD ? number : place.thread,
     };
   }
   const [, toSeconds, fraction = ''] = /^([^.Z]+)(?:\.(\d+))?Z /.exec(stamp) ?? [];

@@ -111,7 +111,7 @@ export class Attribution {
     this.#operation = operation;
     this.#device = space;
     this.#awaitsDevice = false;
-    this.#switched.clear();
+    this.#forgetSwitched();
     this.#next = 0;
     this.#endReplay();
     if (space !== null) this.#walk(space, 'operation');
@@ -186,7 +186,7 @@ export class Attribution {
       level >= this.#topLevel || this.order.some((space) => space.rootPage === basePage);
     if (!isRoot) return;
     this.#topLevel = level;
-    if (this.#operation === 'device') this.#switched.clear();
+    if (this.#operation === 'device') this.#forgetSwitched();
     const space = this.#nextWalk(basePage);
     if (space !== null) space.rootPage = basePage;
     this.#walking = space;
@@ -223,6 +223,11 @@ export class Attribution {
   /** The devices that share a container. */
   inContainer(container: VfioContainer): readonly VtdAddressSpace[] {
     return this.spaces.filter((space) => space.container === container);
+  }
+
+  /** Clearing a set makes a new table, even of an empty one; this is done for every command. */
+  #forgetSwitched(): void {
+    if (this.#switched.size > 0) this.#switched.clear();
   }
 
   #list(): void {

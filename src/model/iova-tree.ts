@@ -59,8 +59,7 @@ export class IovaTree {
 
   /** True where one node covers exactly this range. */
   hasNode(first: number, last: number): boolean {
-    const found = this.#ranges.collect(first, last);
-    return found.count === 1 && found.first(0) === first && found.last(0) === last;
+    return this.#ranges.has(first, last);
   }
 
   /** True where one node maps exactly this range to this guest page. */

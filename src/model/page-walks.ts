@@ -22,6 +22,11 @@ const at = {
 const READ_WRITE = permission.read | permission.write;
 const UNKNOWN_MAPPING = READ_WRITE | mappingFlag.unknown | mappingFlag.addressUnknown;
 
+/** True for 2^n - 1. */
+function isMask(high: number, low: number): boolean {
+  return high === 0 ? (low & (low + 1)) === 0 : low === 0xffff_ffff && (high & (high + 1)) === 0;
+}
+
 function isPowerOfTwo(pages: number): boolean {
   return Number.isInteger(Math.log2(pages));
 }
@@ -113,15 +118,16 @@ export class PageWalks {
 
   /** True where the event is what QEMU can print: aligned, and of a size that a table entry has. */
   isSound(cursor: BatchCursor): boolean {
+    const maskHigh = cursor.high(at.walk.mask);
     const maskLow = cursor.low(at.walk.mask);
-    const maskPages = cursor.page(at.walk.mask) + 1;
     const perm = cursor.i32(at.walk.perm);
     return (
       perm >= 0 &&
-      perm <= 3 &&
+      perm <= READ_WRITE &&
       (maskLow & 0xfff) === 0xfff &&
-      (cursor.low(at.walk.iova) & 0xfff) === 0 &&
-      cursor.page(at.walk.iova) % maskPages === 0
+      isMask(maskHigh, maskLow) &&
+      (cursor.low(at.walk.iova) & maskLow) === 0 &&
+      (cursor.high(at.walk.iova) & maskHigh) === 0
     );
   }
 

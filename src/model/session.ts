@@ -39,6 +39,9 @@ const at = {
 } as const;
 
 const WALK = kindOf('vtd_page_walk_one');
+const SKIP_MAP = kindOf('vtd_page_walk_one_skip_map');
+const SKIP_UNMAP = kindOf('vtd_page_walk_one_skip_unmap');
+const LEVEL = kindOf('vtd_page_walk_level');
 const NOTIFY = kindOf('vfio_iommu_map_notify');
 const WHOLE = kindOf('vtd_as_unmap_whole');
 /** `op` of a notification, as the catalogue numbers it. */
@@ -75,6 +78,11 @@ const ANNOTATIONS: ReadonlySet<EventName> = new Set<EventName>([
 /** By event number: 1 where its line ends everything that is still open. */
 const CLOSES = Uint8Array.from(eventNames, (name, kind) =>
   ANNOTATIONS.has(name) || kind === NOTIFY || kind === WHOLE || kind === WALK ? 0 : 1,
+);
+
+/** By event number: 1 where what the line says is said with it, and nothing is left open. */
+const LEAVES_NOTHING_OPEN = Uint8Array.from(eventNames, (_, kind) =>
+  kind === SKIP_MAP || kind === SKIP_UNMAP || kind === LEVEL ? 1 : 0,
 );
 
 /** Lines with which the trace of a new machine can begin. */
@@ -123,6 +131,8 @@ export class Session {
   readonly #backends: BackendLines;
   readonly #failures: FailureMessages;
   readonly #handlers: Handler[];
+  /** Something may be open that the next line ends. */
+  #isOpen = false;
 
   constructor(options: SessionOptions, observer: ModelObserver) {
     this.#stampsTellVersion = options.stampsTellVersion;
@@ -147,8 +157,15 @@ export class Session {
     seen[kind] = (seen[kind] as number) + 1;
     if (this.firstLine === 0) this.#begin(cursor);
     this.lastLine = cursor.line;
-    if (CLOSES[kind] === 1) this.#close(cursor);
-    (this.#handlers[kind] as Handler)(cursor);
+    if (this.#isOpen && CLOSES[kind] === 1) this.#close(cursor);
+    // Nearly all lines of a long trace are of these kinds; calls through the table are dearer.
+    if (kind === WALK) this.#walked(cursor);
+    else if (kind === NOTIFY) this.#notified(cursor);
+    else if (kind === SKIP_MAP) this.#walks.skippedMap(cursor);
+    else if (kind === SKIP_UNMAP) this.#walks.skippedUnmap(cursor);
+    else if (kind === LEVEL) this.#walks.level(cursor);
+    else (this.#handlers[kind] as Handler)(cursor);
+    if (LEAVES_NOTHING_OPEN[kind] === 0) this.#isOpen = true;
   }
 
   /** True where the newest lines are such that QEMU's message at the cursor can be about them. */
@@ -185,6 +202,7 @@ export class Session {
 
   /** Ends everything that is open before a line that is not part of it. */
   #close(cursor: BatchCursor): void {
+    this.#isOpen = false;
     this.#closeUnmaps(cursor);
     this.#walks.end(cursor);
     this.#whole.justClosed = null;
@@ -214,11 +232,6 @@ export class Session {
   }
 
   #routeWalks(on: On): void {
-    on('vtd_page_walk_one', (cursor) => this.#walked(cursor));
-    on('vtd_page_walk_one_skip_map', (cursor) => this.#walks.skippedMap(cursor));
-    on('vtd_page_walk_one_skip_unmap', (cursor) => this.#walks.skippedUnmap(cursor));
-    on('vtd_page_walk_level', (cursor) => this.#walks.level(cursor));
-    on('vfio_iommu_map_notify', (cursor) => this.#notified(cursor));
     on('vtd_as_unmap_whole', (cursor) => {
       this.unmaps.settle();
       this.#walks.settle();

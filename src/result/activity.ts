@@ -24,7 +24,8 @@ export class ActivityRecorder {
   #stride = FIRST_STRIDE;
   #steps: Step[] = [];
   #current: Step | null = null;
-  #nextLine = 0;
+  /** The line at which the next step begins. */
+  nextLine = 0;
   readonly #pieces = new Map<
     number,
     { first: number; last: number; count: number; failed: number; bytes: number }
@@ -32,12 +33,6 @@ export class ActivityRecorder {
 
   constructor(machine: Machine) {
     this.#machine = machine;
-  }
-
-  /** An event is about to be replayed. */
-  at(cursor: BatchCursor): void {
-    if (cursor.line < this.#nextLine) return;
-    this.#begin(cursor);
   }
 
   unmap(unmap: Unmap): void {
@@ -66,7 +61,8 @@ export class ActivityRecorder {
     };
   }
 
-  #begin(cursor: BatchCursor): void {
+  /** Begins a step with the event that is about to be replayed; its line is `nextLine` or later. */
+  begin(cursor: BatchCursor): void {
     if (this.#steps.length >= 2 * STEPS) this.#join();
     this.#current = {
       line: cursor.line,
@@ -77,7 +73,7 @@ export class ActivityRecorder {
       failures: 0,
     };
     this.#steps.push(this.#current);
-    this.#nextLine = cursor.line + this.#stride;
+    this.nextLine = cursor.line + this.#stride;
   }
 
   #join(): void {

@@ -62,7 +62,9 @@ export class SessionRecorder {
   readonly #judge: Judge;
   readonly #activity: ActivityRecorder;
   readonly #sink: RecordSink | null;
-  #now = 0;
+  /** Byte offset of the end, once the session is over. */
+  #end = -1;
+  #cursor: BatchCursor | null = null;
 
   constructor(
     options: SessionOptions,
@@ -94,14 +96,14 @@ export class SessionRecorder {
   }
 
   apply(cursor: BatchCursor): void {
-    this.#now = cursor.byteOffset;
-    this.#activity.at(cursor);
+    this.#cursor = cursor;
+    if (cursor.line >= this.#activity.nextLine) this.#activity.begin(cursor);
     this.session.apply(cursor);
   }
 
   /** Ends the session; `now`: byte offset of the end. Excerpts may still be delivered after it. */
   finish(now: number): void {
-    this.#now = now;
+    this.#end = now;
     this.session.finish();
     this.#reportGaps();
     this.#judge.finish();
@@ -149,6 +151,11 @@ export class SessionRecorder {
       hostMappings: { now: machine.hostNow, peak: machine.hostPeak },
       shadowMappings: { now: machine.shadowNow, peak: machine.shadowPeak },
     };
+  }
+
+  /** Byte offset of the line that is being replayed. */
+  get #now(): number {
+    return this.#end >= 0 ? this.#end : (this.#cursor?.byteOffset ?? 0);
   }
 
   #unmap(unmap: Unmap): void {

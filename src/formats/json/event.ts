@@ -1,4 +1,10 @@
-import { type BatchWriter, NO_SOURCE, NO_THREAD, NO_TIME } from '../../events/batch.ts';
+import {
+  type BatchWriter,
+  LAST_THREAD,
+  NO_SOURCE,
+  NO_THREAD,
+  NO_TIME,
+} from '../../events/batch.ts';
 import {
   type ArgumentType,
   catalogue,
@@ -275,7 +281,7 @@ function integerOf(value: JsonValue | undefined, argument: string): bigint {
 
 function threadOf(value: JsonValue | undefined): number {
   const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
-  return typeof number === 'number' && number >= 0 && number < NO_THREAD ? number : NO_THREAD;
+  return typeof number === 'number' && number >= 0 && number <= LAST_THREAD ? number : NO_THREAD;
 }
 
 interface Time {

@@ -1,4 +1,4 @@
-import { type BatchWriter, NO_THREAD, NO_TIME } from '../../events/batch.ts';
+import { type BatchWriter, LAST_THREAD, NO_THREAD, NO_TIME } from '../../events/batch.ts';
 import { kindOf, kindOfName, lossKinds, offsetsOf } from '../../events/catalogue.ts';
 import { EventScanner, type Outcome, outcome } from '../../events/event-scanner.ts';
 import { type MessagePlace, writeMessage } from '../../events/messages.ts';
@@ -202,7 +202,7 @@ export class QemuLogDecoder implements LineDecoder {
       micro = micro * 10 + digit;
     }
     if (bytes[p + 7] !== COLON) return -1;
-    if (seconds > 0xffff_ffff || thread >= NO_THREAD) return -1;
+    if (seconds > 0xffff_ffff || thread > LAST_THREAD) return -1;
     this.#seconds = seconds;
     this.#nanoseconds = micro * 1000;
     this.#thread = thread;
