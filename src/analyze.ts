@@ -1,4 +1,4 @@
-import { LineBlocks } from './bytes/lines.ts';
+import { type LineBlock, LineBlocks } from './bytes/lines.ts';
 import type { OpenSource } from './bytes/source.ts';
 import { BlockDecoder } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
@@ -46,7 +46,7 @@ export function finishTrace(replay: TraceReplay, source: OpenSource, format: Tra
   return replay.finish(description, losses);
 }
 
-/** The batches of a trace, in order. */
+/** The batches of a trace, in order; each is to be consumed before the next is asked for. */
 export async function* batchesOf(
   source: OpenSource,
   format: TraceFormat,
@@ -55,14 +55,23 @@ export async function* batchesOf(
   else yield* lineBatches(source, format);
 }
 
+/** Each batch uses the memory of the one before it, which has been consumed by then. */
 async function* lineBatches(source: OpenSource, format: LineFormat): AsyncGenerator<EventBatch> {
-  const blocks = new LineBlocks();
   const decoder = new BlockDecoder(format, BLOCK_BYTES);
-  for await (const chunk of source.chunks()) {
-    for (const block of blocks.push(chunk)) yield decoder.decode(block);
+  let words: Uint32Array = new Uint32Array(0);
+  for await (const block of blocksOf(source)) {
+    const batch = decoder.decode(block, words);
+    if (batch.words.length > words.length) words = new Uint32Array(batch.words.buffer);
+    yield batch;
   }
+}
+
+/** The blocks of lines of a trace, in order. */
+export async function* blocksOf(source: OpenSource): AsyncGenerator<LineBlock> {
+  const blocks = new LineBlocks();
+  for await (const chunk of source.chunks()) yield* blocks.push(chunk);
   const last = blocks.end();
-  if (last !== null) yield decoder.decode(last);
+  if (last !== null) yield last;
 }
 
 async function* streamBatches(

@@ -103,12 +103,13 @@ export async function analyzeTask(
   }
 }
 
-/** Batches as a thread returns them: their buffers are handed over, not copied. */
+/** Batches as a thread returns them: their buffers are shared or handed over, not copied. */
 export function handOver(decoded: readonly EventBatch[]): unknown {
   const batches = decoded.map(withOwnSource);
   const views = batches.flatMap(({ words, text, source }) => [words, text, source]);
+  const buffers = new Set(views.map((view) => view.buffer));
   return move({
-    [transferableSymbol]: [...new Set(views.map((view) => view.buffer))],
+    [transferableSymbol]: [...buffers].filter((buffer) => buffer instanceof ArrayBuffer),
     [valueSymbol]: batches,
   } as unknown as Parameters<typeof move>[0]);
 }
@@ -118,6 +119,7 @@ const SMALL_BYTES = 64 * 1024;
 
 /** A batch whose source is in a buffer of its own. */
 function withOwnSource(batch: EventBatch): EventBatch {
-  if (batch.source.length >= SMALL_BYTES) return batch;
+  const { buffer, length } = batch.source;
+  if (length >= SMALL_BYTES || buffer instanceof SharedArrayBuffer) return batch;
   return { ...batch, source: Uint8Array.from(batch.source) };
 }

@@ -56,9 +56,12 @@ export class TraceReplay {
     return this.#lines;
   }
 
-  /** Replays a batch; batches come in the order of the trace, without holes. */
-  consume(batch: EventBatch): void {
-    this.#excerpts.feed(batch);
+  /**
+   * Replays a batch; batches come in the order of the trace, without holes. Its records are not
+   * looked at any more when this returns; `release` is called when its source is not, either.
+   */
+  consume(batch: EventBatch, release: () => void = () => {}): void {
+    this.#excerpts.feed(batch, release);
     this.#vms.name(batch.sources);
     this.#replay(new BatchCursor(batch, this.#lines));
     this.#lines += batch.lines;

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pMap, { pMapIterable } from 'p-map';
-import { type AnalyzeOptions, batchesOf, finishTrace, replayOf } from './analyze.ts';
+import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from './analyze.ts';
 import { messageOf, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
-import { LineBlocks } from './bytes/lines.ts';
-import { rangesOf } from './bytes/ranges.ts';
+import type { LineBlock } from './bytes/lines.ts';
+import { rangesOf, TAIL_BYTES } from './bytes/ranges.ts';
 import { type OpenSource, openSource } from './bytes/source.ts';
 import type { DecodeTask } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
@@ -16,6 +16,7 @@ import { findInputs, type Input } from './inputs.ts';
 import { type AnalyzeOutcome, analyzeTask, Pool } from './pool.ts';
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
+import { type Slot, Slots } from './slots.ts';
 import {
   isDevice,
   joinParts,
@@ -31,6 +32,8 @@ const RANGE_BYTES = 2 * 1024 * 1024;
 const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
 const AHEAD = 2;
+/** Ranges that the replay holds: one at work, and those before it that it may still quote. */
+const REPLAYED = 3;
 
 /** A model that is told nothing. */
 const FROM_TRACE: AnalyzeOptions['model'] = {
@@ -70,6 +73,12 @@ export interface Progress {
   readonly totalBytes: number | null;
   readonly traces: number;
   readonly totalTraces: number;
+}
+
+/** A batch, and what to call when nobody looks at its memory any more. */
+interface Decoded {
+  readonly batch: EventBatch;
+  readonly release: () => void;
 }
 
 /** A trace that has been dealt with; null: found in a directory, and none. */
@@ -213,9 +222,9 @@ class Run {
       const format = recognise(input.path, source.head);
       isForeign = false;
       const replay = replayOf(format, { model: this.#model, sink: tables });
-      for await (const batch of this.#batches(source, format)) {
+      for await (const { batch, release } of this.#batches(source, format)) {
         this.#options.signal?.throwIfAborted();
-        replay.consume(batch);
+        replay.consume(batch, release);
         this.#progress(index, source.rangeSize === null ? source.readBytes() : batch.byteOffset);
       }
       return { ok: true, trace: finishTrace(replay, source, format), tables: tables.finish() };
@@ -227,26 +236,44 @@ class Run {
   }
 
   /** The batches of a trace in order, decoded side by side where it is large enough. */
-  #batches(source: OpenSource, format: TraceFormat): AsyncIterable<EventBatch> {
+  #batches(source: OpenSource, format: TraceFormat): AsyncIterable<Decoded> {
     const rangeBytes = this.#options.rangeBytes ?? RANGE_BYTES;
     const isForced = this.#options.rangeBytes !== undefined;
     if (format.kind !== 'lines' || (this.#jobs === 1 && !isForced))
-      return batchesOf(source, format);
-    if (source.rangeSize !== null) {
-      if (source.rangeSize < LARGE_BYTES && !isForced) return batchesOf(source, format);
-      return this.#inThreads(rangeTasks(source.path, source.rangeSize, rangeBytes, format));
+      return inThisThread(source, format);
+    const { path, rangeSize } = source;
+    if (rangeSize !== null) {
+      if (rangeSize < LARGE_BYTES && !isForced) return inThisThread(source, format);
+      const ranges = rangesOf(rangeSize, rangeBytes);
+      return this.#inThreads(ranges, (range, slot) => ({ format: format.name, slot, path, range }));
     }
     const isSmall = source.inputBytes !== null && source.inputBytes < LARGE_BYTES / 8;
-    return isSmall ? batchesOf(source, format) : this.#inThreads(blockTasks(source, format));
+    if (isSmall) return inThisThread(source, format);
+    return this.#inThreads(blocksOf(source), (block, slot) => taskOf(format, block, slot));
   }
 
-  /** Decodes tasks in threads; a bounded number is under way or waiting. */
-  async *#inThreads(
-    tasks: Iterable<DecodeTask> | AsyncIterable<DecodeTask>,
-  ): AsyncGenerator<EventBatch> {
-    const decode = (task: DecodeTask) => this.#threads.decode(task, this.#options.signal);
-    const limits = { concurrency: this.#jobs, backpressure: this.#jobs * AHEAD };
-    for await (const batches of pMapIterable(tasks, decode, limits)) yield* batches;
+  /** Decodes parts of a trace in threads; a bounded number is under way or waiting. */
+  async *#inThreads<Part>(
+    parts: Iterable<Part> | AsyncIterable<Part>,
+    taskOf: (part: Part, slot: Slot | null) => DecodeTask,
+  ): AsyncGenerator<Decoded> {
+    const ahead = this.#jobs * AHEAD;
+    const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES);
+    const decode = async (part: Part) => {
+      const slot = slots.take();
+      const task = taskOf(part, slot);
+      return { slot, batches: await this.#threads.decode(task, this.#options.signal) };
+    };
+    const limits = { concurrency: this.#jobs, backpressure: ahead };
+    for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
+      let left = batches.length;
+      const release = () => {
+        left -= 1;
+        if (left === 0 && slot !== null) slots.give(slot);
+      };
+      if (batches.length === 0 && slot !== null) slots.give(slot);
+      for (const batch of batches) yield { batch, release };
+    }
   }
 
   get #threads(): Pool {
@@ -338,23 +365,18 @@ function folderBeside(table: string): string {
   }
 }
 
-function* rangeTasks(
-  path: string,
-  size: number,
-  rangeBytes: number,
-  format: LineFormat,
-): Generator<DecodeTask> {
-  for (const range of rangesOf(size, rangeBytes)) yield { format: format.name, path, range };
+async function* inThisThread(source: OpenSource, format: TraceFormat): AsyncGenerator<Decoded> {
+  const release = () => {};
+  for await (const batch of batchesOf(source, format)) yield { batch, release };
 }
 
-/** A stream that only comes in order is cut here and decoded elsewhere. */
-async function* blockTasks(source: OpenSource, format: LineFormat): AsyncGenerator<DecodeTask> {
-  const blocks = new LineBlocks();
-  for await (const chunk of source.chunks()) {
-    for (const block of blocks.push(chunk)) yield { format: format.name, block };
-  }
-  const last = blocks.end();
-  if (last !== null) yield { format: format.name, block: last };
+/** A block that was read here and is decoded elsewhere: its bytes go through the slot. */
+function taskOf({ name }: LineFormat, block: LineBlock, slot: Slot | null): DecodeTask {
+  const { bytes } = block;
+  if (slot === null || bytes.length > slot.source.length) return { format: name, slot, block };
+  slot.source.set(bytes);
+  const shared = { ...block, bytes: slot.source.subarray(0, bytes.length) };
+  return { format: name, slot, block: shared };
 }
 
 function sumOf(sizes: readonly (number | null)[]): number | null {

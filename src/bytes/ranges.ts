@@ -3,7 +3,7 @@ import { type LineBlock, LineBlocks } from './lines.ts';
 
 const LF = 0x0a;
 /** Bytes read at a time behind the end of a range, for its last line. */
-const TAIL_BYTES = 64 * 1024;
+export const TAIL_BYTES = 64 * 1024;
 
 /** Part of a plain file, by bytes: `start` up to, not including, `end`. */
 export interface ByteRange {
@@ -20,24 +20,41 @@ export function* rangesOf(size: number, bytes: number): Generator<ByteRange> {
 
 /**
  * Reads the lines that begin in a range, wherever it is cut: the line that a range ends in belongs
- * to it to its last byte, and the next range begins with the line after it.
+ * to it to its last byte, and the next range begins with the line after it. `into`: memory for it,
+ * used where it holds the range and TAIL_BYTES more.
  */
-export function readRange(path: string, range: ByteRange): readonly LineBlock[] {
+export function readRange(
+  path: string,
+  range: ByteRange,
+  into: Uint8Array | null = null,
+): readonly LineBlock[] {
   const file = openSync(path, 'r');
   try {
     const start = firstLineOf(file, range);
-    if (start < 0) return [];
-    // Not of Node's shared pool, so that it can go to another thread.
-    const buffer = Buffer.allocUnsafeSlow(range.end - start);
-    const length = readFully(file, buffer, start);
-    const lines = new LineBlocks(start);
-    const blocks = [...lines.push(buffer.subarray(0, length))];
-    if (length > 0 && buffer[length - 1] !== LF)
-      blocks.push(...restOfLine(file, lines, start + length));
-    return blocks;
+    return start < 0 ? [] : linesFrom(file, { start, end: range.end }, into);
   } finally {
     closeSync(file);
   }
+}
+
+/** The lines that begin in a range which begins with a line. */
+function linesFrom(
+  file: number,
+  { start, end }: ByteRange,
+  into: Uint8Array | null,
+): readonly LineBlock[] {
+  const wanted = end - start + TAIL_BYTES;
+  // Not of Node's shared pool, so that it can go to another thread.
+  const buffer =
+    into !== null && into.length >= wanted
+      ? into.subarray(0, wanted)
+      : Buffer.allocUnsafeSlow(wanted);
+  const length = readFully(file, buffer, start);
+  const lines = new LineBlocks(start);
+  const lf = buffer.subarray(0, length).indexOf(LF, end - start - 1);
+  if (lf >= 0) return lines.push(buffer.subarray(0, lf + 1));
+  const blocks = lines.push(buffer.subarray(0, length));
+  return length === 0 ? [] : [...blocks, ...restOfLine(file, lines, start + length)];
 }
 
 /** Offset of the first line that begins in the range, or -1. */
@@ -55,7 +72,7 @@ function firstLineOf(file: number, { start, end }: ByteRange): number {
   return -1;
 }
 
-function readFully(file: number, buffer: Buffer, at: number): number {
+function readFully(file: number, buffer: Uint8Array, at: number): number {
   let length = 0;
   while (length < buffer.length) {
     const read = readSync(file, buffer, length, buffer.length - length, at + length);

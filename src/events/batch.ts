@@ -59,6 +59,8 @@ const RECORD_WORDS = Uint32Array.from(eventNames, (name) => HEADER_WORDS + argum
 const IS_TRACE_EVENT = Uint8Array.from(eventNames, (name) => (name.includes(':') ? 0 : 1));
 const LONGEST_RECORD = Math.max(...RECORD_WORDS);
 
+const NONE = new Uint32Array(0);
+
 /** Writes a batch; a decoder fills it, `finish` hands it over and starts the next. */
 export class BatchWriter {
   /** Line of the record being written, from 0 at the batch's first. */
@@ -67,7 +69,8 @@ export class BatchWriter {
   source = NO_SOURCE;
   foreignLines = 0;
 
-  #words: Uint32Array;
+  #words: Uint32Array = NONE;
+  readonly #expectedWords: number;
   #used = 0;
   #events = 0;
   #traceEvents = 0;
@@ -78,9 +81,17 @@ export class BatchWriter {
   readonly #skipped = new Map<string, number>();
   readonly #sources = new Map<string, number>();
 
-  /** `expectedBytes`: how much of the trace one batch will hold; only the first allocation depends on it. */
+  /** `expectedBytes`: how much of the trace one batch will hold; only allocations depend on it. */
   constructor(expectedBytes = 64 * 1024) {
-    this.#words = new Uint32Array(Math.max(4096, expectedBytes >>> 3));
+    this.#expectedWords = Math.max(4096, expectedBytes >>> 3);
+  }
+
+  /**
+   * Where the next batch's records go, instead of memory of their own; if they need more than that,
+   * they go elsewhere all the same. Call it before the first `begin`.
+   */
+  writeTo(words: Uint32Array): void {
+    this.#words = words;
   }
 
   /**
@@ -170,7 +181,7 @@ export class BatchWriter {
       skipped: Object.fromEntries(this.#skipped),
       sources: Object.fromEntries([...this.#sources].map(([name, number]) => [number, name])),
     };
-    this.#words = new Uint32Array(this.#words.length);
+    this.#words = NONE;
     this.#text = new Uint8Array(1024);
     this.#used = 0;
     this.#textUsed = 0;
@@ -186,8 +197,8 @@ export class BatchWriter {
   }
 
   #grow(): void {
-    const larger = new Uint32Array(this.#words.length * 2);
-    larger.set(this.#words);
+    const larger = new Uint32Array(Math.max(this.#expectedWords, this.#words.length * 2));
+    larger.set(this.#words.subarray(0, this.#used));
     this.#words = larger;
   }
 }
@@ -226,10 +237,11 @@ export class BatchCursor {
     this.#firstLine = linesBefore + 1;
   }
 
-  /** A cursor that stays on the current record while this one goes on. */
+  /** A cursor on a copy of the current record, which stays when the batch's memory is used again. */
   copy(): BatchCursor {
-    const copy = new BatchCursor(this.#batch, this.#firstLine - 1);
-    copy.#next = this.#args - HEADER_WORDS;
+    const words = this.#words.slice(this.#args - HEADER_WORDS, this.#next);
+    const record = { ...this.#batch, words, source: new Uint8Array(0) };
+    const copy = new BatchCursor(record, this.#firstLine - 1);
     copy.next();
     return copy;
   }

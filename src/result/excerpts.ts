@@ -24,13 +24,17 @@ interface Request {
 
 /** Quotes lines of the trace around findings while the trace goes by. */
 export class Excerpts {
-  #chunks: { readonly start: number; readonly bytes: Uint8Array }[] = [];
+  #chunks: {
+    readonly start: number;
+    readonly bytes: Uint8Array;
+    readonly release: () => void;
+  }[] = [];
   #end = 0;
   #waiting: Request[] = [];
 
-  /** The bytes of a batch that is about to be replayed. */
-  feed(batch: EventBatch): void {
-    this.#chunks.push({ start: batch.byteOffset, bytes: batch.source });
+  /** The bytes of a batch that is about to be replayed; `release` is called when they are let go. */
+  feed(batch: EventBatch, release: () => void): void {
+    this.#chunks.push({ start: batch.byteOffset, bytes: batch.source, release });
     this.#end = batch.byteOffset + batch.source.length;
     const oldest = batch.byteOffset - MEMORY - REACH_BEFORE;
     let drop = 0;
@@ -38,8 +42,9 @@ export class Excerpts {
       if (start + bytes.length > oldest) break;
       drop += 1;
     }
-    if (drop > 0) this.#chunks.splice(0, drop);
+    const dropped = drop > 0 ? this.#chunks.splice(0, drop) : [];
     this.#serve(false);
+    for (const chunk of dropped) chunk.release();
   }
 
   /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type LineBlock, LineBlocks } from '../../src/bytes/lines.ts';
-import { type ByteRange, rangesOf, readRange } from '../../src/bytes/ranges.ts';
+import { type ByteRange, rangesOf, readRange, TAIL_BYTES } from '../../src/bytes/ranges.ts';
 import { testFolder } from '../helpers/folder.ts';
 
 /** What blocks hold, once it is sure that they follow one another from `start` on. */
@@ -100,6 +100,17 @@ describe('readRange', () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo\n');
     const [block] = readRange(path, { start: 0, end: 8 });
-    expect(block?.bytes.buffer.byteLength).toBe(8);
+    expect(block?.bytes.buffer.byteLength).toBe(8 + TAIL_BYTES);
+  });
+
+  it('puts the lines into the memory that it is given, if that is large enough', () => {
+    const path = join(testFolder(), 'log');
+    writeFileSync(path, 'one\ntwo\nthree\n');
+    const into = new Uint8Array(new SharedArrayBuffer(TAIL_BYTES + 6));
+    const read = (end: number) => readRange(path, { start: 0, end }, into);
+    expect(joined(read(6)).bytes.toString()).toBe('one\ntwo\n');
+    expect(read(6).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([true]);
+    expect(joined(read(9)).bytes.toString()).toBe('one\ntwo\nthree\n');
+    expect(read(9).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([false]);
   });
 });
