@@ -44,6 +44,8 @@ class Group implements GroupView {
   readonly basis = new Basis();
   readonly risk = new PageRangeSet();
   readonly signatures = new Set<number>();
+  /** One of them, that of the newest unmap. */
+  signature = -1;
   /** What the verdict on its unmaps depends on. */
   needs: Dependencies = {};
   excerpt: readonly string[] = [];
@@ -227,9 +229,12 @@ export class Findings {
     group.count += 1;
     group.needs = needs;
     const signature = signatureOf(unmap, this.#machine);
-    if (!group.signatures.has(signature)) {
-      group.signatures.add(signature);
-      group.basis.addAll(basisOfUnmap(unmap, this.#machine, needs));
+    if (signature !== group.signature) {
+      group.signature = signature;
+      if (!group.signatures.has(signature)) {
+        group.signatures.add(signature);
+        group.basis.addAll(basisOfUnmap(unmap, this.#machine, needs));
+      }
     }
     if (group.count === 1) this.#describeFirst(group, unmap);
     group.setLast(unmap);

@@ -17,7 +17,9 @@ type Call = keyof RuleRun;
 /** Runs all rules over what a session reports. A rule that throws is out; the others go on. */
 export class Judge {
   readonly #runs = new Map<Rule, RuleRun>();
-  #judging: readonly (readonly [Rule, (unmap: Unmap, mode: Mode) => void])[] = [];
+  /** The rules that judge unmaps, and what they do it with: called for every unmap. */
+  #judging: readonly Rule[] = [];
+  #judges: readonly ((unmap: Unmap, mode: Mode) => void)[] = [];
   /** Rules that threw, with what they said. */
   readonly failures: string[] = [];
 
@@ -29,14 +31,19 @@ export class Judge {
   }
 
   unmap(unmap: Unmap, mode: Mode): void {
-    const judging = this.#judging;
-    for (let index = 0; index < judging.length; index += 1) {
-      const [rule, judge] = judging[index] as (typeof judging)[number];
-      try {
-        judge(unmap, mode);
-      } catch (thrown) {
-        this.#drop(rule, thrown);
-      }
+    for (let from = 0; from >= 0; ) from = this.#judgeFrom(from, unmap, mode);
+  }
+
+  /** The index of the rule to go on with where one threw, and is out; -1 where all have judged. */
+  #judgeFrom(from: number, unmap: Unmap, mode: Mode): number {
+    const judges = this.#judges;
+    let index = from;
+    try {
+      for (; index < judges.length; index += 1) judges[index]?.(unmap, mode);
+      return -1;
+    } catch (thrown) {
+      this.#drop(this.#judging[index] as Rule, thrown);
+      return index;
     }
   }
 
@@ -84,8 +91,8 @@ export class Judge {
   }
 
   #collect(): void {
-    this.#judging = [...this.#runs].flatMap(([rule, run]) =>
-      run.judge === undefined ? [] : [[rule, run.judge.bind(run)] as const],
-    );
+    const judging = [...this.#runs].filter(([, run]) => run.judge !== undefined);
+    this.#judging = judging.map(([rule]) => rule);
+    this.#judges = judging.flatMap(([, run]) => run.judge?.bind(run) ?? []);
   }
 }
