@@ -209,10 +209,9 @@ export class Attribution {
   /** The device that lines without any hint belong to, if there is only one. */
   get only(): VtdAddressSpace | null {
     if (this.order.length === 1) return this.order[0] as VtdAddressSpace;
+    if (this.#spaces.length === 1) return this.#spaces[0] as VtdAddressSpace;
     // Where no line registers a notifier, those that are VFIO's are the ones that have a container.
-    const ofVfio = this.spaces.filter(({ container }) => container !== null);
-    const spaces = ofVfio.length > 0 ? ofVfio : this.spaces;
-    return spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
+    return onlyOf(this.#spaces, hasContainer);
   }
 
   /** The device of the current command, if it names one. */
@@ -301,9 +300,9 @@ export class Attribution {
       return only;
     }
     if (this.#byBdf.size > 0) {
-      const inDomain = this.spaces.filter((space) => space.domain === domain);
-      this.reason = inDomain.length === 1 ? 'domain' : 'ambiguous';
-      return inDomain.length === 1 ? (inDomain[0] as VtdAddressSpace) : null;
+      const inDomain = onlyOf(this.#spaces, (space) => space.domain === domain);
+      this.reason = inDomain === null ? 'ambiguous' : 'domain';
+      return inDomain;
     }
     // Nothing in the trace names a device: one space per domain, as domains are told apart.
     const anonymous = this.#anonymous.get(domain);
@@ -325,4 +324,22 @@ export class Attribution {
     this.#list();
     return space;
   }
+}
+
+function hasContainer({ container }: VtdAddressSpace): boolean {
+  return container !== null;
+}
+
+/** The only one of which `is` holds; null where there is none, or several. */
+function onlyOf(
+  spaces: readonly VtdAddressSpace[],
+  is: (space: VtdAddressSpace) => boolean,
+): VtdAddressSpace | null {
+  let only: VtdAddressSpace | null = null;
+  for (const space of spaces) {
+    if (!is(space)) continue;
+    if (only !== null) return null;
+    only = space;
+  }
+  return only;
 }

@@ -22,6 +22,10 @@ const at = {
 const READ_WRITE = permission.read | permission.write;
 const UNKNOWN_MAPPING = READ_WRITE | mappingFlag.unknown | mappingFlag.addressUnknown;
 
+function overlap({ start, end }: AddressRange, first: number, last: number): boolean {
+  return first <= pageOf(end) && last >= pageOf(start);
+}
+
 /** True for 2^n - 1. */
 function isMask(high: number, low: number): boolean {
   return high === 0 ? (low & (low + 1)) === 0 : low === 0xffff_ffff && (high & (high + 1)) === 0;
@@ -356,12 +360,11 @@ export class PageWalks {
 
   /** Whether some notifier that gets the events of this walk lies in their range. */
   #isDelivered(space: VtdAddressSpace, first: number, last: number): boolean {
-    const concerns = (notifier: AddressRange) =>
-      first <= pageOf(notifier.end) && last >= pageOf(notifier.start);
     if (this.#machine.attribution.operation === 'replay') {
-      return this.replayedNotifier !== null && concerns(this.replayedNotifier);
+      return this.replayedNotifier !== null && overlap(this.replayedNotifier, first, last);
     }
-    return space.notifiers.some(concerns);
+    for (const notifier of space.notifiers) if (overlap(notifier, first, last)) return true;
+    return false;
   }
 
   #watchEntries(container: VfioContainer, map: PendingMap): void {

@@ -22,6 +22,9 @@ const at = offsetsOf('vtd_as_unmap_whole');
 /** Widest address that chunks are checked against; the clamp to the real width only cuts the list off. */
 const WIDEST = 57;
 
+/** Where no line registers notifiers, those that VFIO always registers. */
+const ANY_NOTIFIER = [HIGH_NOTIFIER, LOW_NOTIFIER] as const;
+
 /** A whole unmap of one notifier, while its chunks are coming in. */
 interface OpenGroup {
   readonly firstPage: number;
@@ -147,11 +150,8 @@ export class WholeUnmaps {
 
   #starts(cursor: BatchCursor, first: number, last: number): boolean {
     const chunksBefore = this.#pending.heldCount;
-    const start = addressOfPage(first);
-    const notifier = this.#notifiers().find(
-      (known) => known.start === start && isChunk(first, last, known.end),
-    );
-    if (notifier === undefined) return false;
+    const notifier = this.#notifierOf(first, last);
+    if (notifier === null) return false;
     // A switch has one group per notifier: one that comes again belongs to the next switch.
     for (let index = 0; index < this.#pending.heldCount; index += 1) {
       if (this.#pending.held(index).first === first) {
@@ -176,12 +176,16 @@ export class WholeUnmaps {
     unmap.carried = 0;
   }
 
-  /** Notifiers that a whole unmap can be of. */
-  #notifiers(): readonly AddressRange[] {
-    const registered = this.#machine.attribution.spaces.flatMap((space) => space.notifiers);
-    return this.#machine.has('vfio_listener_region_add_iommu')
-      ? registered
-      : [...registered, HIGH_NOTIFIER, LOW_NOTIFIER];
+  /** The notifier whose whole unmap can begin with this chunk. */
+  #notifierOf(first: number, last: number): AddressRange | null {
+    const start = addressOfPage(first);
+    const isIt = (known: AddressRange) => known.start === start && isChunk(first, last, known.end);
+    for (const { notifiers } of this.#machine.attribution.spaces) {
+      const found = notifiers.find(isIt);
+      if (found !== undefined) return found;
+    }
+    if (this.#machine.has('vfio_listener_region_add_iommu')) return null;
+    return ANY_NOTIFIER.find(isIt) ?? null;
   }
 
   /** The device of chunks that no line closes. */
