@@ -177,6 +177,7 @@ export function simulationOptions(changes: Partial<SimulationOptions> = {}): Sim
     dmaEntryLimit: Math.max(16, wanted.dmaEntryLimit),
     domainLevels: wanted.awBits === 39 ? wanted.domainLevels.map(() => 3) : wanted.domainLevels,
     ramIsFile: wanted.ramIsFile && profile.iommufdQuery !== null && profile.cropsEvents,
+    prefix: wanted.prefix === 'none' ? 'none' : profile.timestampPrefix,
   };
 }
 

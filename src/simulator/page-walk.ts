@@ -133,7 +133,7 @@ export class PageWalk {
         'vtd_page_walk_one_skip_map',
         `iova ${hex(node.iova)} mask ${hex(mask)} translated ${hex(node.gpa)}`,
       );
-      if (this.#watches) this.#sink.unchanged(node);
+      if (this.#sink.watchesSkips) this.#sink.unchanged(node);
       return;
     }
     if (known !== undefined) {

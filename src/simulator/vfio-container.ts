@@ -129,7 +129,9 @@ export abstract class VfioContainer implements DirtyLogListener {
   /** Carries out an unmap that was judged. */
   unmap(request: UnmapRequest, verdict: UnmapVerdict): void {
     this.unmapHost(request, verdict);
-    if (verdict.errno !== 0) this.drifted = true;
+    // iommufd's success may leave a mapping that the range cuts through
+    const isLeft = this.host.overlaps(request.iova, request.iova + request.size - 1n);
+    if (verdict.errno !== 0 || isLeft) this.drifted = true;
     if (this.host.size === 0) this.drifted = false;
   }
 

@@ -51,6 +51,7 @@ function generate(path: string, bytes: number): void {
   const file = openSync(path, 'w');
   const simulation = new Simulation({
     seed: Number(values.seed),
+    qemu: '10.2',
     mix: 'bulk',
     events: 'no-skips',
     prefix: 'iso',

@@ -13,6 +13,9 @@ test('impossible combinations become possible ones', () => {
   );
   expect(simulationOptions({ maxDirtyBitmapBytes: 8n }).maxDirtyBitmapBytes).toBe(0x8000n);
   expect(simulationOptions({ dmaEntryLimit: 1 }).dmaEntryLimit).toBe(16);
+  expect(simulationOptions({ qemu: '11.0', prefix: 'tid' }).prefix).toBe('iso');
+  expect(simulationOptions({ qemu: '10.0', prefix: 'iso' }).prefix).toBe('tid');
+  expect(simulationOptions({ qemu: '11.0', prefix: 'none' }).prefix).toBe('none');
 });
 
 test('random options reach every configuration, and a seed names one', () => {

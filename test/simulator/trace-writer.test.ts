@@ -29,14 +29,14 @@ describe('prefixes', () => {
   });
 
   test('ISO leaves out a fraction of zero, and time never runs backwards', () => {
-    const out = writer({ prefix: 'iso' });
+    const out = writer({ qemu: '10.2', prefix: 'iso' });
     for (let i = 0; i < 400; i++) {
       out.trace('vtd_inv_qi_fetch', '');
       if (i % 3 === 0) out.idle(900);
     }
     // everything but the queue events is traced by default
     expect(out.take()).toBe('');
-    const all = writer({ prefix: 'iso', events: 'everything' });
+    const all = writer({ qemu: '10.2', prefix: 'iso', events: 'everything' });
     for (let i = 0; i < 400; i++) {
       all.trace('vtd_inv_qi_fetch', '');
       if (i % 3 === 0) all.idle(900);

@@ -1,10 +1,11 @@
+import { DEFAULT_OPTIONS, type SimulationOptions } from '../../../src/simulator/index.ts';
 import type { Case } from '../compare/play.ts';
 
-/** A case as a test that can be put into `test/simulator/regressions/`. */
+/** A case as a test that can be put into `test/simulator/regressions/`; options as usual are left out. */
 export function printCase(one: Case, title: string): string {
-  const options = Object.entries(one.options).map(
-    ([key, value]) => `      ${key}: ${literal(value)},`,
-  );
+  const options = Object.entries(one.options)
+    .filter(([key, value]) => literal(value) !== literal(usual(key)))
+    .map(([key, value]) => `      ${key}: ${literal(value)},`);
   const acts = (one.acts ?? []).map((act) => `      ${literal(act)},`);
   return [
     `it(${literal(title)}, () => {`,
@@ -18,6 +19,10 @@ export function printCase(one: Case, title: string): string {
     '  expect(report.disagreements).toEqual([]);',
     '});',
   ].join('\n');
+}
+
+function usual(key: string): unknown {
+  return key in DEFAULT_OPTIONS ? DEFAULT_OPTIONS[key as keyof SimulationOptions] : undefined;
 }
 
 /** Plain data as source text. */
