@@ -58,6 +58,10 @@ export class Attribution {
   #next = 0;
   /** Level of the current walk's top-level table; 0 before the first. */
   #topLevel = 0;
+  /** Page that the current walk has come to. */
+  #position = 0;
+  /** A table that may have been the root of the next device's walk was taken for one below the root. */
+  #isRootUnsure = false;
   /** The device whose tables are being walked. */
   #walking: VtdAddressSpace | null = null;
   /** How #walking is known. */
@@ -108,6 +112,9 @@ export class Attribution {
 
   /** A new command begins. */
   begin(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
+    // Fewer walks than devices: one of them began where none was seen to.
+    if (this.#isRootUnsure && this.#next < this.order.length) this.distrust();
+    this.#isRootUnsure = false;
     this.#operation = operation;
     this.#device = space;
     this.#awaitsDevice = false;
@@ -171,8 +178,8 @@ export class Attribution {
     }
   }
 
-  /** `vtd_page_walk_level`. */
-  level(basePage: number, level: number): void {
+  /** `vtd_page_walk_level` of a table whose part from `startPage` on is walked. */
+  level(basePage: number, level: number, startPage: number): void {
     if (this.#replaying !== null) {
       if (level < this.#topLevel) return;
       if (this.#topLevel === 0) {
@@ -182,18 +189,27 @@ export class Attribution {
       }
       this.#endReplay();
     }
+    // A walk goes upward: a table further down in the address space begins another one.
     const isRoot =
-      level >= this.#topLevel || this.order.some((space) => space.rootPage === basePage);
-    if (!isRoot) return;
+      level >= this.#topLevel ||
+      startPage < this.#position ||
+      this.order.some((space) => space.rootPage === basePage);
+    if (!isRoot) {
+      if (startPage === 0 && this.order.length > 1) this.#isRootUnsure = this.#visitsAll;
+      this.#position = startPage;
+      return;
+    }
     this.#topLevel = level;
+    this.#position = startPage;
     if (this.#operation === 'device') this.#forgetSwitched();
     const space = this.#nextWalk(basePage);
     if (space !== null) space.rootPage = basePage;
     this.#walking = space;
   }
 
-  /** The device of a `vtd_page_walk_one` or skip line; made anew for a domain nobody knows. */
-  walker(domain: number): VtdAddressSpace | null {
+  /** The device of a `vtd_page_walk_one` or skip line at `page`; made anew for a domain nobody knows. */
+  walker(domain: number, page: number): VtdAddressSpace | null {
+    this.#position = page;
     // A root table that several devices have is no better known for the domain's number.
     const isShared = this.#topLevel > 0 && this.#walking === null && this.reason === 'ambiguous';
     const walking = this.#walking ?? (isShared ? null : this.#fallback(domain));
@@ -204,6 +220,11 @@ export class Attribution {
   /** Something happened to one of the devices, and nothing tells to which. */
   distrust(): void {
     for (const space of this.spaces) space.uncertain = true;
+  }
+
+  /** The device whose tables are being walked; null: none, or nothing tells which. */
+  get walking(): VtdAddressSpace | null {
+    return this.#walking;
   }
 
   /** The device that lines without any hint belong to, if there is only one. */
@@ -227,6 +248,11 @@ export class Attribution {
   /** Clearing a set makes a new table, even of an empty one; this is done for every command. */
   #forgetSwitched(): void {
     if (this.#switched.size > 0) this.#switched.clear();
+  }
+
+  /** The current command concerns each device in turn. */
+  get #visitsAll(): boolean {
+    return this.#operation === 'all-devices' || this.#operation === 'all-walks';
   }
 
   #list(): void {
@@ -268,7 +294,7 @@ export class Attribution {
       this.reason = 'only-device';
       return only;
     }
-    if (this.#operation === 'all-devices' || this.#operation === 'all-walks') {
+    if (this.#visitsAll) {
       const space = this.order[this.#next];
       this.#next += 1;
       this.reason = space === undefined ? 'ambiguous' : 'order';

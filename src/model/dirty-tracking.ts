@@ -61,6 +61,8 @@ export class DirtyTracking {
   migrationState = '';
   /** True where devices log their own DMA, as the newest time that tracking was on showed it. */
   deviceTracking = false;
+  /** The same, before the newest start. */
+  #hadDeviceTracking = false;
   /** Set when the first line of the flag word shows that tracking had been off until then. */
   offUntilFirstLine = false;
   readonly windows: Window[] = [];
@@ -83,8 +85,14 @@ export class DirtyTracking {
       this.offUntilFirstLine = mask !== 0 && (mask & (mask - 1)) === 0;
     }
     this.mask = mask;
-    // Devices that log their own DMA say so each time.
-    if (mask !== 0 && (before ?? 0) === 0) this.deviceTracking = false;
+    if (mask !== 0 && (before ?? 0) === 0) {
+      // Devices that log their own DMA say so each time.
+      this.#hadDeviceTracking = this.deviceTracking;
+      this.deviceTracking = false;
+    } else if (mask === 0 && this.#current?.unmaps === 0) {
+      // A start that failed, or one under which nothing was unmapped, shows nothing new.
+      this.deviceTracking ||= this.#hadDeviceTracking;
+    }
     if (mask !== 0 && this.#current === null) this.#open(mark, mask, false);
     else if (mask !== 0 && this.#current !== null) this.#current.bits |= mask;
     else if (mask === 0) this.#close(mark);

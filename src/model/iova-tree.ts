@@ -17,6 +17,12 @@ export const mappingFlag = {
   kept: 64,
 } as const;
 
+/** True where two mappings let the device write, or both do not, as far as is known of them. */
+export function isSameAccess(flags: number, others: number): boolean {
+  const isUnknown = ((flags | others) & mappingFlag.unknown) !== 0;
+  return isUnknown || ((flags ^ others) & permission.write) === 0;
+}
+
 /**
  * QEMU's shadow of one device's translations: `IOVATree` of `util/iova-tree.c`, the same in 7.2,
  * 10.0 and 10.2. Ranges are in 4 KiB pages with inclusive ends; `value` is the guest page.
@@ -57,14 +63,27 @@ export class IovaTree {
     return this.#ranges.overlaps(first, last);
   }
 
+  /** True where nodes cover every page of the range. */
+  covers(first: number, last: number): boolean {
+    return this.#ranges.covers(first, last);
+  }
+
+  /** True where one node holds both pages. */
+  spans(first: number, last: number): boolean {
+    const found = this.#ranges.collect(first, last);
+    return found.count === 1 && found.first(0) <= first && found.last(0) >= last;
+  }
+
   /** True where one node covers exactly this range. */
   hasNode(first: number, last: number): boolean {
     return this.#ranges.has(first, last);
   }
 
-  /** True where one node maps exactly this range to this guest page. */
-  maps(first: number, last: number, gpa: number): boolean {
-    return this.hasNode(first, last) && this.#ranges.collect(first, last).value(0) === gpa;
+  /** The flags of the node that maps exactly this range to this guest page; -1 where there is none. */
+  flagsOf(first: number, last: number, gpa: number): number {
+    if (!this.hasNode(first, last)) return -1;
+    const found = this.#ranges.collect(first, last);
+    return found.value(0) === gpa ? found.flags(0) : -1;
   }
 
   clear(): void {

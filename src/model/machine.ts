@@ -55,8 +55,13 @@ export class Machine {
   hasLosses = false;
   /** A walk found what concerns a notifier. */
   wasNotificationDue = false;
+  /** The whole space of a device of VFIO was unmapped. */
+  wasUnmappedWhole = false;
   /** The notifier whose registration has been seen and whose replay has not. */
   registering: { readonly space: VtdAddressSpace; readonly notifier: AddressRange } | null = null;
+
+  /** Where the guest first invalidated something while the host held what QEMU had forgotten, and no line tells what. */
+  skipsUnseen: Mark | null = null;
 
   /** Whole unmaps seen, one per notifier. */
   wholeUnmaps = 0;
@@ -105,7 +110,7 @@ export class Machine {
   get hadNothingToNotify(): boolean {
     const isTold =
       this.has('vfio_listener_region_add_ram') || this.has('vfio_listener_region_add_iommu');
-    return isTold && !this.wasNotificationDue && !this.has('vtd_as_unmap_whole');
+    return isTold && !this.wasNotificationDue && !this.wasUnmappedWhole;
   }
 
   /** Lines are known to be missing from the trace. */

@@ -114,8 +114,13 @@ export class PageWalks {
 
   /** `vtd_page_walk_level`. */
   level(cursor: BatchCursor): void {
-    this.#machine.attribution.level(cursor.page(at.level.base), cursor.u32(at.level.level));
-    if (cursor.page(at.level.start) === 0) {
+    const { attribution } = this.#machine;
+    const start = cursor.page(at.level.start);
+    attribution.level(cursor.page(at.level.base), cursor.u32(at.level.level), start);
+    if (attribution.operation !== 'replay') {
+      this.#stale.walked(attribution.walking, start, cursor.page(at.level.end) - 1, cursor);
+    }
+    if (start === 0) {
       this.#machine.parameters.walkEnd(cursor.page(at.level.end), cursor.line);
     }
   }
@@ -151,12 +156,13 @@ export class PageWalks {
   /** `vtd_page_walk_one`. */
   event(cursor: BatchCursor): void {
     const walk = this.#walk;
-    const space = this.#machine.attribution.walker(cursor.u32(at.walk.domain));
+    const first = cursor.page(at.walk.iova);
+    const space = this.#machine.attribution.walker(cursor.u32(at.walk.domain), first);
     walk.active = true;
     walk.space = space;
     walk.domain = cursor.u32(at.walk.domain);
-    walk.first = cursor.page(at.walk.iova);
-    walk.last = walk.first + cursor.page(at.walk.mask);
+    walk.first = first;
+    walk.last = first + cursor.page(at.walk.mask);
     walk.gpa = cursor.page(at.walk.gpa);
     walk.permissions = cursor.i32(at.walk.perm);
     walk.delivered = 0;
@@ -307,9 +313,9 @@ export class PageWalks {
 
   /** `vtd_page_walk_one_skip_map`: QEMU's shadow has this mapping already. */
   skippedMap(cursor: BatchCursor): void {
-    const space = this.#machine.attribution.walker(-1);
-    if (space === null) return;
     const first = cursor.page(at.skipMap.iova);
+    const space = this.#machine.attribution.walker(-1, first);
+    if (space === null) return;
     const last = first + cursor.page(at.skipMap.mask);
     const gpa = cursor.page(at.skipMap.gpa);
     if (space.shadow.hasNode(first, last)) {
@@ -330,10 +336,10 @@ export class PageWalks {
   skippedUnmap(cursor: BatchCursor): void {
     const { attribution } = this.#machine;
     if (attribution.operation === 'replay') return;
-    const space = attribution.walker(-1);
+    const first = cursor.page(at.skipUnmap.iova);
+    const space = attribution.walker(-1, first);
     if (space === null || space.container === null) return;
     const { container, shadow } = space;
-    const first = cursor.page(at.skipUnmap.iova);
     const last = first + cursor.page(at.skipUnmap.mask);
     if (shadow.overlaps(first, last)) {
       this.#machine.gap('a mapping that is gone was never seen unmapped', cursor);
@@ -342,7 +348,7 @@ export class PageWalks {
       return;
     }
     // The guest has invalidated it, QEMU has forgotten it, and the host may still map it.
-    if (container.host.size === shadow.size && container.staleCount === 0) return;
+    if (!container.host.overlaps(first, last)) return;
     this.#stale.mark(space, first, last, markOf(cursor), 'skipped-invalidation');
   }
 

@@ -124,9 +124,14 @@ export class PendingUnmaps {
     // A query that was to follow the unmap does not where that failed.
     if (unmap.query === 'after' && unmap.errno === EINVAL) unmap.query = 'none';
     if (unmap.container !== null) {
-      this.#machine.hostUnmap(unmap.container, unmap.first, unmap.last, unmap.errno);
-      if (unmap.errno !== 0) {
-        unmap.container.host.setFlags(unmap.first, unmap.last, 0, mappingFlag.kept);
+      // The bitmap of a query that follows the unmap could not be allocated: the unmap itself was done.
+      const isDone = unmap.query === 'after' && unmap.errno === ENOMEM;
+      const { container, first, last, errno } = unmap;
+      this.#machine.hostUnmap(container, first, last, isDone ? 0 : errno);
+      if (unmap.errno !== 0) container.host.setFlags(first, last, 0, mappingFlag.kept);
+      // iommufd takes no part of a mapping, and calls that a success.
+      if (unmap.space !== null && (errno !== 0 || container.backend === 'iommufd')) {
+        if (container.host.overlaps(first, last)) this.#stale.suspect(unmap.space);
       }
     }
   }

@@ -125,6 +125,7 @@ export class Session {
   ending = '';
 
   readonly #stampsTellVersion: boolean;
+  readonly #stale: StaleMappings;
   readonly #walks: PageWalks;
   readonly #whole: WholeUnmaps;
   readonly #listener: VfioListener;
@@ -137,10 +138,10 @@ export class Session {
   constructor(options: SessionOptions, observer: ModelObserver) {
     this.#stampsTellVersion = options.stampsTellVersion;
     this.machine = new Machine(options, observer);
-    const stale = new StaleMappings(this.machine);
-    this.unmaps = new PendingUnmaps(this.machine, stale);
-    this.#walks = new PageWalks(this.machine, this.unmaps, stale);
-    this.#whole = new WholeUnmaps(this.machine, this.unmaps, stale);
+    this.#stale = new StaleMappings(this.machine);
+    this.unmaps = new PendingUnmaps(this.machine, this.#stale);
+    this.#walks = new PageWalks(this.machine, this.unmaps, this.#stale);
+    this.#whole = new WholeUnmaps(this.machine, this.unmaps, this.#stale);
     this.#listener = new VfioListener(this.machine, this.unmaps, this.#walks);
     this.#backends = new BackendLines(this.machine, this.unmaps, this.#walks, this.#listener);
     this.#failures = new FailureMessages(this.machine, this.unmaps, this.#walks);
@@ -292,6 +293,7 @@ export class Session {
       // What the walk does not find again, QEMU has forgotten and the host still maps.
       space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
     }
+    this.#stale.suspect(space);
     // One replay belongs to each registration; what comes after it are dirty syncs.
     const { registering } = this.machine;
     this.machine.registering = null;
@@ -322,9 +324,9 @@ export class Session {
     on('vtd_inv_desc_cc_device', (cursor) => {
       this.#command('device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
     });
-    on('vtd_inv_desc_iotlb_global', () => this.#command('all-walks'));
-    on('vtd_inv_desc_iotlb_domain', () => this.#command('domain'));
-    on('vtd_inv_desc_iotlb_pages', () => this.#command('domain'));
+    on('vtd_inv_desc_iotlb_global', (cursor) => this.#invalidated('all-walks', cursor));
+    on('vtd_inv_desc_iotlb_domain', (cursor) => this.#invalidated('domain', cursor));
+    on('vtd_inv_desc_iotlb_pages', (cursor) => this.#invalidated('domain', cursor));
     on('vtd_ce_not_present', (cursor) => {
       // The look-up of a replay, which says so itself in the next line.
       if (this.machine.registering !== null) return;
@@ -346,6 +348,13 @@ export class Session {
     const isInvalidation = cursor.kind === kindOf('vtd_inv_desc_cc_global');
     this.#command(isInvalidation ? 'all-devices' : 'idle');
     this.#whole.announce(this.machine.attribution.order, cursor);
+  }
+
+  /** An IOTLB invalidation; the walks that follow tell more of it, where they are traced. */
+  #invalidated(operation: 'all-walks' | 'domain', cursor: BatchCursor): void {
+    this.#command(operation);
+    if (this.machine.has('vtd_page_walk_level')) return;
+    this.#stale.walked(null, 0, Number.MAX_SAFE_INTEGER, cursor);
   }
 
   #command(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {

@@ -13,6 +13,14 @@ export const NO_ENTRY = -1;
 /** In the place of a carried page: an entry, but its address is not known. */
 export const UNKNOWN_ADDRESS = -2;
 
+/** The first `count` of `nodes`, and the pages of the notifier that is drained. */
+export interface DrainedNodes {
+  readonly nodes: RangeScratch;
+  readonly count: number;
+  readonly first: number;
+  readonly last: number;
+}
+
 /** What an unmap of a drain can return, from good to bad. */
 const FAILURES: readonly number[] = [0, EINVAL, EPERM, E2BIG];
 
@@ -210,27 +218,31 @@ export class Unmap {
   }
 
   /**
-   * Takes over what the drain of `nodes` would have done: each would have been unmapped alone, with
-   * its own guest address, or with zero, in the place of a `ram_addr`.
+   * Takes over what a drain would have done: each node would have been unmapped alone, with its own
+   * guest address, or with zero, in the place of a `ram_addr`.
    */
   judgeDrain(
-    nodes: RangeScratch,
+    drained: DrainedNodes,
     carriesZero: boolean,
     context: UnmapContext,
     ram: RamLayout,
   ): void {
     const { container } = this;
+    const { nodes, count } = drained;
     this.trackedQuery = container === null ? 'none' : container.behaviour.query(context);
-    for (let index = 0; index < nodes.count; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       const first = nodes.first(index);
       const last = nodes.last(index);
+      // The notifier gets its part of a mapping that reaches beyond it.
+      const firstSent = Math.max(first, drained.first);
+      const lastSent = Math.min(last, drained.last);
       const errno =
         container === null
           ? 0
           : container.behaviour.unmapResult(
               container.host,
-              first,
-              last,
+              firstSent,
+              lastSent,
               this.trackedQuery,
               context,
             );
@@ -244,7 +256,8 @@ export class Unmap {
       this.writableMappings += 1;
       const gpa = nodes.value(index);
       const lastGpa = gpa + (last - first);
-      const marks = errno === 0 && this.trackedQuery !== 'none';
+      const isWhole = firstSent === first && lastSent === last;
+      const marks = isWhole && errno === 0 && this.trackedQuery !== 'none';
       if (marks && ram.ramPageOf(gpa, lastGpa) === (carriesZero ? 0 : gpa)) continue;
       if (this.misplaced < 0) this.#misplace(gpa, ram);
       this.#risk(gpa, lastGpa);

@@ -1,6 +1,6 @@
 import { type PageRange, PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import type { Backend, DirtyQuery } from '../base/vocabulary.ts';
-import { mappingFlag, permission } from './iova-tree.ts';
+import { isSameAccess, mappingFlag, permission } from './iova-tree.ts';
 import type { Profile } from './profile.ts';
 import { iommufdBackend } from './vfio-iommufd.ts';
 import { legacyBackend } from './vfio-legacy.ts';
@@ -142,9 +142,10 @@ export class VfioContainer {
     return this.host.find(first, last, found) && found.first === first && found.last === last;
   }
 
-  /** True where one host mapping leads exactly this range to this guest page. */
-  holds(first: number, last: number, gpa: number): boolean {
-    return this.holdsExactly(first, last) && this.#found.value === gpa;
+  /** True where one host mapping leads exactly this range to this guest page, and as writable as `flags` say. */
+  holds(first: number, last: number, gpa: number, flags: number): boolean {
+    if (!this.holdsExactly(first, last) || this.#found.value !== gpa) return false;
+    return isSameAccess(this.#found.flags, flags);
   }
 
   #dropStale(removed: RangeScratch): void {

@@ -1,4 +1,4 @@
-import { addressOfPage, pageOf, U64_MAX } from '../base/address.ts';
+import { addressOfPage, pageOf, wrap64 } from '../base/address.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
 import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
@@ -75,6 +75,11 @@ export class WholeUnmaps {
   take(cursor: BatchCursor, first: number, last: number): boolean {
     if (this.#continues(cursor, first, last)) return true;
     this.closeGroup(null);
+    if (this.#mustDrain) {
+      // First of all, as a mapping can be as large as the first chunk of a notifier.
+      this.#pending.release();
+      if (this.#drains(cursor, first, last)) return true;
+    }
     if (this.#starts(cursor, first, last)) return true;
     this.#pending.release();
     return this.#drains(cursor, first, last);
@@ -82,7 +87,12 @@ export class WholeUnmaps {
 
   /** `vtd_as_unmap_whole`: the chunks before it are complete, and theirs is the device it names. */
   close(cursor: BatchCursor): void {
-    const space = this.#machine.attribution.named(bdfOf(cursor, at));
+    const { attribution } = this.#machine;
+    const space = attribution.named(bdfOf(cursor, at));
+    // Emulated devices with notifiers of their own print the line, too.
+    const isOfVfio =
+      space.container !== null || attribution.spaces.every(({ container }) => container === null);
+    if (isOfVfio) this.#machine.wasUnmappedWhole = true;
     const firstPage = cursor.page(at.start);
     const lastPage = firstPage + pageOf(cursor.u64(at.size)) - 1;
     const group = this.#group;
@@ -258,6 +268,8 @@ export class WholeUnmaps {
     if (space.lastNotifiers.length === 0 && space.shadow.size === 0) return;
     const reach = profile.removesOneByteMore ? lastPage + 1 : lastPage;
     this.#machine.shadowRemove(space, firstPage, reach);
+    // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
+    space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
     if (!profile.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (this.#due.includes(space)) {
       this.#machine.gap('all chunks of a whole unmap are missing', cursor, space);
@@ -270,11 +282,17 @@ export class WholeUnmaps {
 
   // --- The drain of 11.x ---------------------------------------------------------------------------
 
-  /** An UNMAP of exactly one mapping of a device whose whole unmap is due. */
+  /** Tracking is on in a version that drains, and no chunks under tracking have said otherwise. */
+  get #mustDrain(): boolean {
+    const { tracking, profile, version } = this.#machine;
+    return profile.drain !== null && tracking.globalDirty === true && version.drainsSeen !== false;
+  }
+
+  /** An UNMAP of exactly one mapping, or of a notifier's part of it, of a device whose whole unmap is due. */
   #drains(cursor: BatchCursor, first: number, last: number): boolean {
     const { tracking, version } = this.#machine;
     if (tracking.globalDirty === false) return false;
-    const index = this.#due.findIndex((space) => space.shadow.hasNode(first, last));
+    const index = this.#due.findIndex((space) => isNodeOfNotifier(space, first, last));
     const space = this.#due[index];
     if (space === undefined) return false;
     version.saw(true);
@@ -325,12 +343,11 @@ export class WholeUnmaps {
   #drained(space: VtdAddressSpace, notifier: AddressRange): void {
     const first = pageOf(notifier.start);
     const last = pageOf(notifier.end);
-    if (this.#wraps(notifier.start, notifier.end)) {
-      this.#stale.mark(space, first, last, this.#dueMark, 'wrap');
-      return;
-    }
-    if (!space.shadow.overlaps(first, last)) {
-      this.#stale.mark(space, first, last, this.#dueMark, 'unlisted');
+    const reach = this.#reach(notifier);
+    const wraps = reach < first;
+    const isLeft = wraps ? space.shadow.spans(reach, first) : space.shadow.overlaps(first, last);
+    if (!isLeft) {
+      this.#stale.mark(space, first, last, this.#dueMark, wraps ? 'wrap' : 'unlisted');
       return;
     }
     this.#machine.gap('UNMAPs of a drain are missing', this.#dueMark, space);
@@ -338,9 +355,12 @@ export class WholeUnmaps {
     this.#machine.hostForget(this.#machine.containerOf(space), first, last);
   }
 
-  /** The drain searches up to start + end, modulo 2^64: for the upper notifier that is below its start. */
-  #wraps(start: bigint, end: bigint): boolean {
-    return this.#machine.profile.drain?.wraps === true && start + end > U64_MAX;
+  /**
+   * The page at which the drain's search ends: that of start + end, modulo 2^64. For the upper
+   * notifier it is below its start, and only a mapping that holds both is found.
+   */
+  #reach({ start, end }: AddressRange): number {
+    return pageOf(this.#machine.profile.drain?.wraps === true ? wrap64(start + end) : end);
   }
 
   /**
@@ -353,14 +373,29 @@ export class WholeUnmaps {
     for (let index = group.from; index < this.#pending.heldCount; index += 1) {
       this.#pending.held(index).replaceByDrain();
     }
-    const nodes = space.shadow.overlapping(group.firstPage, lastChunk.last);
-    if (this.#wraps(addressOfPage(group.firstPage), group.end)) {
-      this.#stale.wouldBe(space, nodes, markOfUnmap(first));
-      return;
+    const { firstPage, end } = group;
+    const nodes = space.shadow.overlapping(firstPage, lastChunk.last);
+    const reach = this.#reach({ start: addressOfPage(firstPage), end });
+    let found = nodes.count;
+    if (reach < firstPage) {
+      found = nodes.count > 0 && nodes.first(0) <= reach ? 1 : 0;
+      this.#stale.wouldBe(space, nodes, found, markOfUnmap(first));
     }
+    const drained = { nodes, count: found, first: firstPage, last: pageOf(end) };
     const carriesZero = this.#machine.profile.drain?.address === 'zero';
-    first.judgeDrain(nodes, carriesZero, this.#machine.unmapContext(true), this.#machine.ram);
+    first.judgeDrain(drained, carriesZero, this.#machine.unmapContext(true), this.#machine.ram);
   }
+}
+
+/** True where `first .. last` is one mapping of the device, cut to one of its notifiers. */
+function isNodeOfNotifier(space: VtdAddressSpace, first: number, last: number): boolean {
+  const nodes = space.shadow.overlapping(first, last);
+  if (nodes.count !== 1) return false;
+  return space.effectiveNotifiers.some(
+    ({ start, end }) =>
+      Math.max(nodes.first(0), pageOf(start)) === first &&
+      Math.min(nodes.last(0), pageOf(end)) === last,
+  );
 }
 
 /** True where `first .. last` is the chunk that a whole unmap up to `end` sends from there. */

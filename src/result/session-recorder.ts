@@ -3,7 +3,7 @@ import { type Verdict, worse } from '../base/vocabulary.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import type { EventName, LossKind } from '../events/catalogue.ts';
 import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
-import { mappingFlag, permission } from '../model/iova-tree.ts';
+import { isSameAccess, mappingFlag, permission } from '../model/iova-tree.ts';
 import { versionNumber } from '../model/profile.ts';
 import { Session, type SessionOptions } from '../model/session.ts';
 import type { Unmap } from '../model/unmap.ts';
@@ -48,6 +48,8 @@ const OF_DRAIN: readonly (readonly EventName[])[] = [
 
 /** Ranges and stale mappings listed per address space; the rest is counted in the findings. */
 const MOST_STALE = 10_000;
+
+const ACCESS = permission.read | permission.write;
 
 const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
 
@@ -219,6 +221,11 @@ export class SessionRecorder {
           : 'guest addresses of mappings are not in the trace: enable vtd_page_walk_one',
       );
     }
+    if (machine.skipsUnseen !== null) {
+      reasons.push(
+        `QEMU had forgotten mappings when the guest invalidated something (line ${machine.skipsUnseen.line}), and whether it was them is not in the trace: enable vtd_page_walk_one_skip_unmap`,
+      );
+    }
     const untraced = this.#untracedForDrain();
     if (untraced.length > 0) {
       reasons.push(
@@ -355,14 +362,20 @@ export class SessionRecorder {
       const spaces = attribution.inContainer(container);
       for (const range of container.host) {
         const owner = spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
-        const { first, last, value } = range;
-        const isShadowed = spaces.some((space) => space.shadow.maps(first, last, value));
-        sink.mapping(this.#mapping(range, container.id, owner, isShadowed ? 'both' : 'host'));
+        const shadowed = spaces
+          .map(({ shadow }) => shadow.flagsOf(range.first, range.last, range.value))
+          .find((flags) => flags >= 0 && isSameAccess(flags, range.flags));
+        // The host lets a device read whatever it may write; the guest's tables say more.
+        const both = shadowed === undefined ? 0 : shadowed & ACCESS;
+        const flags = both === 0 ? range.flags : (range.flags & ~ACCESS) | both;
+        const where = shadowed === undefined ? 'host' : 'both';
+        sink.mapping(this.#mapping({ ...range, flags }, container.id, owner, where));
       }
     }
     for (const space of attribution.spaces) {
       for (const range of space.shadow) {
-        if (space.container?.holds(range.first, range.last, range.value) === true) continue;
+        const { first, last, value, flags } = range;
+        if (space.container?.holds(first, last, value, flags) === true) continue;
         sink.mapping(this.#mapping(range, space.container?.id ?? null, space, 'shadow'));
       }
     }

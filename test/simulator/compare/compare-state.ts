@@ -119,8 +119,7 @@ function isReported({ reason, size }: FailedMapTruth): boolean {
 /** Compares the host mappings that outlived their unmap, one by one. */
 export function compareStale(sight: Sight, seen: Observed, report: Report): void {
   const { truth } = sight.played;
-  const seesSkips = sight.traced('vtd_page_walk_one_skip_unmap');
-  const unseen = seesSkips ? [] : truth.stale.filter(({ how }) => how === 'skipped');
+  const unseen = sight.seesSkips ? [] : truth.stale.filter(({ how }) => how === 'skipped');
   if (unseen.length > 0) report.forgive('skips-off');
   const isKnown = ({ device, since }: { device: string | null; since: number }) =>
     since < sight.hostLostFrom(device ?? '');
@@ -128,19 +127,25 @@ export function compareStale(sight: Sight, seen: Observed, report: Report): void
     unseen.some((stale) => stale.device === device && stale.iova === iova);
   const expected = truth.stale.filter((stale) => isKnown(stale) && !isUnseen(stale));
   const found = seen.stale.filter((stale) => isKnown(stale) && !isUnseen(stale));
+  // What becomes of it later is as unknown as the rest of the host map.
+  const fateOf = ({ device, gone, usedAgain }: Fated) => {
+    const known = (line: number | null) =>
+      line !== null && line < sight.hostLostFrom(device ?? '') ? line : null;
+    return fate(known(gone), known(usedAgain));
+  };
   report.equal(
     'stale',
     'all',
     sorted(
       expected.map(
-        ({ device, iova, size, gpa, how, gone, usedAgain }) =>
-          `${device} ${hex(iova)}+${hex(size)} -> ${hex(gpa)} ${how} ${fate(gone, usedAgain)}`,
+        (stale) =>
+          `${stale.device} ${hex(stale.iova)}+${hex(stale.size)} -> ${hex(stale.gpa)} ${stale.how} ${fateOf(stale)}`,
       ),
     ),
     sorted(
       found.map(
-        ({ device, iova, size, gpa, why, gone, usedAgain }) =>
-          `${device} ${hex(iova)}+${hex(size)} -> ${gpa === null ? '?' : hex(gpa)} ${HOW[why]} ${fate(gone, usedAgain)}`,
+        (stale) =>
+          `${stale.device} ${hex(stale.iova)}+${hex(stale.size)} -> ${stale.gpa === null ? '?' : hex(stale.gpa)} ${HOW[stale.why]} ${fateOf(stale)}`,
       ),
     ),
   );
@@ -153,6 +158,12 @@ const HOW = {
   'failed-unmap': 'failed-unmap',
   'skipped-invalidation': 'skipped',
 } as const;
+
+interface Fated {
+  readonly device: string | null;
+  readonly gone: number | null;
+  readonly usedAgain: number | null;
+}
 
 function fate(gone: number | null, usedAgain: number | null): string {
   if (usedAgain !== null) return `used again at ${usedAgain}`;

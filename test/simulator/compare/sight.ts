@@ -30,6 +30,8 @@ export class Sight {
   /** From this line on it is known that devices log their own DMA. */
   readonly #deviceLogFrom: number;
   readonly #lostFrom: ReadonlyMap<string, number>;
+  /** Unmaps of which QEMU died before the line that would have named their device. */
+  readonly cutShort: ReadonlySet<UnmapTruth>;
 
   constructor(played: Played, seen: Observed) {
     this.played = played;
@@ -37,20 +39,28 @@ export class Sight {
     this.#versionFrom = versionKnownFrom(played, seen);
     this.#deviceLogFrom = deviceLogKnownFrom(played);
     this.#lostFrom = lostHosts(played);
+    this.cutShort = cutShort(played);
   }
 
   traced(event: string): boolean {
     return eventSelection(this.played.options.events)(event);
   }
 
-  /** The number of the last line that says anything. */
-  get lastLine(): number {
-    return this.played.log.trimEnd().split('\n').length;
+  /** QEMU's walks say what they pass over. */
+  get seesSkips(): boolean {
+    return this.traced('vtd_page_walk_one_skip_unmap');
   }
 
   /** Each MAP's result is in the log, whatever becomes of QEMU's messages. */
   get showsMapResults(): boolean {
     return this.played.options.backend === 'iommufd' && this.traced('iommufd_backend_map_dma');
+  }
+
+  /** QEMU died of this unmap: the MAP by which a change of translation shows never came. */
+  isChangeUnfinished(unmap: UnmapTruth): boolean {
+    const { ending, unmaps } = this.played.truth;
+    const isLast = ending.kind !== 'finished' && unmap === unmaps.at(-1);
+    return isLast && unmap.cause === 'changed-translation';
   }
 
   /** From this line on nobody can know what a device's container holds. */
@@ -71,6 +81,7 @@ export class Sight {
   blindness(unmap: UnmapTruth): Forgiven | null {
     const { options } = this.played;
     const line = unmap.line ?? 0;
+    if (this.cutShort.has(unmap)) return 'died';
     if (line >= this.hostLostFrom(unmap.device)) return 'failure-unseen';
     if (isUntoldRom(options, unmap)) return 'rom-untold';
     if (line < this.#versionFrom) return 'version-late';
@@ -91,6 +102,14 @@ export class Sight {
     if (!isOff || this.played.options.backend !== 'legacy') return null;
     return this.knowsPageSize ? 'limit-untold' : 'page-size-untold';
   }
+}
+
+/** The chunks of one of several devices, where QEMU died before `vtd_as_unmap_whole` named it. */
+function cutShort({ options, truth }: Played): ReadonlySet<UnmapTruth> {
+  const last = truth.unmaps.at(-1);
+  const isCut =
+    options.devices > 1 && truth.ending.kind !== 'finished' && last?.cause === 'whole-unmap';
+  return new Set(isCut ? truth.unmaps.filter(({ group }) => group === last.group) : []);
 }
 
 /** Whether what the analyzer takes without being told gives another answer than the real limits. */

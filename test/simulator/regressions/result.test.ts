@@ -1,0 +1,120 @@
+import { describe, it } from 'vitest';
+import { expectAgreement } from './expect-agreement.ts';
+
+describe('what the result says of it', () => {
+  it('QEMU dies of an unmap before the MAP that shows a changed translation', () => {
+    expectAgreement({
+      options: {
+        seed: 2599,
+        qemu: '11.1',
+        backend: 'iommufd',
+        domainLevels: [3, 3, 3],
+        wildAddresses: true,
+        pastRam: 'dies',
+        liveMappings: 200,
+        events: 'no-skips',
+        steps: 120,
+      },
+      acts: [
+        { kind: 'translation', on: true },
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0xfff18000n,
+          level: 1,
+          gpas: [0xd60d000n, 0xd60e000n],
+          permission: 3,
+          flush: 'pages',
+        },
+        { kind: 'attach', device: 0, to: 2, invalidate: 'none', flush: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0xfff18000n,
+          level: 1,
+          gpas: [0xd60d000n, 0x400001000n],
+          permission: 3,
+          flush: 'pages',
+        },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('a whole unmap of an emulated device is none of VFIO', () => {
+    expectAgreement({
+      options: {
+        seed: 3566,
+        qemu: '11.1',
+        vhost: true,
+        domainLevels: [3, 3, 3],
+        sparseTables: false,
+        wildAddresses: true,
+        liveMappings: 40,
+        events: 'no-skips',
+        steps: 25,
+      },
+      acts: [
+        { kind: 'attach', device: 0, to: 'pass-through', invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { kind: 'invalidate-context', of: 'everything' },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('a start of tracking that failed says nothing about the devices', () => {
+    expectAgreement({
+      options: {
+        seed: 4593,
+        deviceTracking: true,
+        domainLevels: [3, 3, 3],
+        wildAddresses: true,
+        liveMappings: 200,
+        events: 'no-skips',
+        steps: 120,
+      },
+      acts: [
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        { kind: 'dirty-rate', on: false, mode: 'dirty-bitmap', fails: false },
+        { kind: 'translation', on: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: true },
+        { kind: 'invalidate-context', of: 'everything' },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('the lines of iommufd show that a MAP failed', () => {
+    expectAgreement({
+      options: {
+        seed: 6877,
+        qemu: '11.1',
+        backend: 'iommufd',
+        ramSize: 0x140000000n,
+        below4g: 0x80000000n,
+        domainLevels: [3, 3, 3],
+        liveMappings: 200,
+        errorsInLog: false,
+        events: 'no-skips',
+        steps: 60,
+      },
+      acts: [
+        { kind: 'translation', on: true },
+        { kind: 'attach', device: 0, to: 2, invalidate: 'device', flush: true },
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0x4c600000n,
+          level: 2,
+          gpas: [0x160c00000n],
+          permission: 3,
+          flush: 'pages',
+        },
+        { kind: 'split', domain: 2, iova: 0x4c600000n, level: 2, flush: 'pages' },
+      ],
+      told: 'all',
+    });
+  });
+});
