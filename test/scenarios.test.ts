@@ -100,6 +100,12 @@ describe.each(vectors.scenarios)('$id: $title', (scenario) => {
     expect(found).toEqual([...lost].sort());
   });
 
+  states('does not count what is right by luck', wanted.correct_by_luck, async (lucky) => {
+    const { unmaps } = await analysis;
+    const lost = new Set<string>(unmaps.flatMap(({ atRisk }) => atRisk.map(([gpa]) => gpa)));
+    for (const [gpa] of lucky) expect(lost.has(gpa)).toBe(false);
+  });
+
   states('keeps the shadow', wanted.shadow_after, async (shadow) => {
     const { mappings } = await analysis;
     const found = mappings.filter((mapping) => mapping.in !== 'host');
@@ -143,11 +149,38 @@ describe.each(vectors.scenarios)('$id: $title', (scenario) => {
     expect(finding?.expectedAddress).toBe(address);
   });
 
+  states('knows the address that is marked instead', wanted.marked_ram_addr, async (address) => {
+    const { session } = await analysis;
+    const finding = session.findings.find(({ rule }) => rule === 'VTD003');
+    expect(finding?.carriedAddress).toBe(address);
+  });
+
+  states('sees whole unmaps or none', wanted.vtd_as_unmap_whole_emitted, async (isPrinted) => {
+    const { trace } = await analysis;
+    expect(trace.totals.wholeUnmaps > 0).toBe(isPrinted);
+  });
+
+  states('fails over a hole with iommufd in 11.0', wanted.iommufd_11, async () => {
+    const qemu = profileNamed('11.0') ?? null;
+    const { session, unmaps } = await analyzeLines(scenario.trace, {
+      ...modelOf(scenario),
+      qemu,
+      backend: 'iommufd',
+    });
+    expect(unmaps.at(-1)).toMatchObject({ query: 'before', errno: -22 });
+    expect(session.findings).toMatchObject([{ rule: 'VTD010', mode: 'active', errno: -22 }]);
+  });
+
   states('asks for dirty bits or not', wanted.query_before_unmap, async (isAsked) => {
     const { unmaps } = await analysis;
     expect(new Set(unmaps.map(({ query }) => query))).toEqual(
       new Set([isAsked ? 'before' : 'none']),
     );
+  });
+
+  states('held so many entries before', wanted.entries_before, async (count) => {
+    const { session } = await analysis;
+    expect(session.containers[0]?.hostMappings.peak).toBe(count);
   });
 
   states('meets the limit of entries', wanted.enospc_at, async (iova) => {

@@ -128,3 +128,25 @@ export function hostMapOf(ioctls: readonly Ioctl[]): readonly (readonly string[]
     [...host].map(([iova, size]) => `0x${iova.toString(16)}+0x${size.toString(16)}`).sort(),
   );
 }
+
+/** A failure of an unmap in QEMU's own words. */
+export interface ToldFailure {
+  readonly iova: string;
+  readonly size: string;
+  readonly errno: number;
+  /** Line of the message in the log; 0 where it is in a file of its own. */
+  readonly line: number;
+}
+
+const FAILED = /dma_unmap\(0x[0-9a-f]+, (0x[0-9a-f]+), (0x[0-9a-f]+)\) = (-\d+)/;
+
+/** The unmaps that failed, as QEMU's messages told it while the capture was made, in order. */
+export function failuresTold({ name, log }: Capture): readonly ToldFailure[] {
+  const isApart = name.includes('sepfile');
+  const text = bytesOf(isApart ? `traces/${name}.stderr` : log).toString('latin1');
+  return text.split('\n').flatMap((line, index) => {
+    const [, iova, size, errno] = FAILED.exec(line) ?? [];
+    if (iova === undefined || size === undefined) return [];
+    return [{ iova, size, errno: Number(errno), line: isApart ? 0 : index + 1 }];
+  });
+}

@@ -13,15 +13,19 @@ export interface ChunkVector {
   readonly end: string;
   readonly aw_bits: number;
   readonly chunks: readonly (readonly [iova: string, size: string])[];
+  readonly count: number;
+  /** QEMU's assertion that the arguments violate. */
+  readonly abort?: string;
   readonly total?: string;
   readonly note?: string;
   /** Chunks whose bitmap is too big with 4 KiB pages. */
-  readonly e2big_4k?: readonly unknown[];
+  readonly e2big_4k?: readonly (readonly [iova: string, size: string])[];
 }
 
 export interface BitmapVector {
   readonly host_page: number;
   readonly size: string;
+  readonly pages: string;
   readonly bitmap_bytes: string;
   readonly limit: string;
   readonly verdict: 'ok' | 'E2BIG' | 'ENOMEM';
@@ -58,6 +62,7 @@ export interface Scenario {
       readonly carried: string;
       readonly should_be: string;
     }[];
+    readonly correct_by_luck?: readonly (readonly [gpa: string, size: string])[];
     readonly gpa_lost?: readonly (readonly [gpa: string, size: string])[];
     readonly shadow_after?: readonly (readonly [string, string, string, number])[];
     readonly shadow_after_count?: number;
@@ -65,8 +70,13 @@ export interface Scenario {
     readonly stale_host_mappings?: readonly (readonly [iova: string, size: string])[];
     readonly translated_addr?: string | Readonly<Record<string, string>>;
     readonly correct_ram_addr?: string;
+    readonly marked_ram_addr?: string;
+    readonly vtd_as_unmap_whole_emitted?: boolean;
+    /** What 11.0 with iommufd does instead, in words. */
+    readonly iommufd_11?: string;
     readonly query_before_unmap?: boolean;
     readonly enospc_at?: string;
+    readonly entries_before?: number;
     readonly errno?: number;
     readonly migration_is_running?: boolean;
     readonly merged_patch_helps?: boolean;

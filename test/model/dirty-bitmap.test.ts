@@ -23,8 +23,11 @@ describe('the dirty bitmap of an unmap', () => {
   it.each(vectors.bitmaps)('$size in pages of $host_page: $bitmap_bytes, $verdict', (vector) => {
     const bytes = dirtyBitmapBytes(BigInt(vector.size), vector.host_page);
     expect(`0x${bytes.toString(16)}`).toBe(vector.bitmap_bytes);
+    // The pages are rounded up to 64 of them, a bit each.
+    expect(bytes).toBe(((BigInt(vector.pages) + 63n) / 64n) * 8n);
     const isTooBig = isBitmapTooBig(Number(bytes), Number(vector.limit));
     expect(isTooBig).toBe(vector.verdict === 'E2BIG');
+    expect(isTooBig ? -7 : bytes === 0n ? -12 : 0).toBe(vector.errno);
   });
 
   it('has the size that C arithmetic gives, over the full 64 bits', () => {
