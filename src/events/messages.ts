@@ -20,6 +20,8 @@ export const messageTopics = [
   'blocker-tracking',
   'blocker-memory',
   'migration-failed',
+  /** A failed unmap that only the end of a migration tells of. */
+  'unmap-told-late',
   'backend',
   /** Only QEMU 11.x prints this warning. */
   'dmabuf-fallback',
@@ -71,7 +73,7 @@ const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w-]+|qemu|kvm): /;
 /** Topics whose words a guest's console may hold as well. */
 const VAGUE: ReadonlySet<MessageTopic> = new Set(['migration-failed']);
 /** Cheap test for lines worth the patterns above. */
-const WORTH_A_LOOK = /bitmap|dma_|DMA_|dirty|AS\b|migration|Migration|iommu|IOMMU|vfio|VFIO/;
+const WORTH_A_LOOK = /bitmap|dma_|DMA|dirty|AS\b|migration|Migration|iommu|IOMMU|vfio|VFIO/;
 
 const tooBig = { kind: kindOf('message:bitmap-too-big'), at: offsetsOf('message:bitmap-too-big') };
 const unmapFailed = {

@@ -1,7 +1,7 @@
-import { addressOfPage } from '../base/address.ts';
+import { addressOfPage, hexOfPages } from '../base/address.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { eventNames, offsetsOf } from '../events/catalogue.ts';
-import { messageEra, messageTopics } from '../events/messages.ts';
+import { type MessageTopic, messageEra, messageTopics } from '../events/messages.ts';
 import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
 import { type Machine, markOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
@@ -9,7 +9,7 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './qemu-version.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import { E2BIG, EPERM } from './vfio-legacy.ts';
+import { E2BIG, EINVAL, EPERM } from './vfio-legacy.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
@@ -91,19 +91,20 @@ export class FailureMessages {
 
   /** "...dma_unmap(container, iova, size) = errno". */
   unmapFailed(cursor: BatchCursor): void {
+    const first = cursor.page(at.unmap.iova);
+    const last = first + cursor.page(at.unmap.size) - 1;
+    const unmap = this.#pending.newest;
+    const isOfNewest = unmap !== null && unmap.first === first && unmap.last === last;
     const isLate = cursor.byteOffset === this.#migrationErrorAt;
-    if (isLate && this.#machine.hasNotifications) {
+    if (isLate && !isOfNewest && this.#machine.hasNotifications) {
       this.#failureToldLate(cursor);
       return;
     }
     this.#machine.hasMessages ||= !isLate;
     this.#learnEra(cursor.u32(at.unmap.era));
-    const first = cursor.page(at.unmap.iova);
-    const last = first + cursor.page(at.unmap.size) - 1;
     const errno = cursor.i32(at.unmap.errno);
     const pointer = cursor.hex(at.unmap.container);
-    const unmap = this.#pending.newest;
-    if (unmap !== null && unmap.first === first && unmap.last === last) {
+    if (isOfNewest) {
       this.#observe(unmap, errno);
       unmap.pointer = pointer;
       if (unmap.container !== null) unmap.container.pointer = pointer;
@@ -150,9 +151,11 @@ export class FailureMessages {
     }
     const text = cursor.text(at.other.text);
     const unmap = this.#pending.newest;
-    // QEMU's own line with the range may go elsewhere; the function returns the ioctl's -1.
-    if (topic === 'unmap-ioctl' && unmap !== null && text.includes('DIRTY_BITMAP')) {
-      this.#observe(unmap, EPERM);
+    const errno = unmap === null ? 0 : errnoTold(topic, text, unmap);
+    if (unmap !== null && errno !== 0) {
+      // QEMU's own line with the range follows, or went elsewhere.
+      this.#observe(unmap, errno);
+      return;
     }
     const { map } = this.#walks;
     if (topic === 'map-dropped') map.active = false;
@@ -176,7 +179,7 @@ export class FailureMessages {
     if (this.#pending.hasFailed(first, last, errno)) return;
     const range = `0x${cursor.hex(at.unmap.iova).slice(2)}, ${cursor.hex(at.unmap.size)}`;
     const text = `unmap(${range}) = ${errno} (${cursor.text(at.unmap.text)})`;
-    this.#machine.observer.message('backend', text, markOf(cursor), true);
+    this.#machine.observer.message('unmap-told-late', text, markOf(cursor), true);
   }
 
   /** The text alone proves the unmap, and that it failed. */
@@ -209,4 +212,16 @@ export class FailureMessages {
     if (era === messageEra.old) this.#machine.version.learn(lineMarks.oldMessage);
     else if (era === messageEra.current) this.#machine.version.learn(lineMarks.newMessage);
   }
+}
+
+/** What an unmap returned, by the message about the ioctl in it that failed; 0 where it is about none. */
+function errnoTold(topic: MessageTopic, text: string, unmap: Unmap): number {
+  if (topic === 'unmap-ioctl') {
+    // With a bitmap the function returns the ioctl's -1, and not the errno.
+    if (text.includes('DIRTY_BITMAP')) return EPERM;
+    return text.includes('Invalid argument') ? EINVAL : 0;
+  }
+  const isQuery = topic === 'dirty-query' && text.includes('IOMMU_HWPT_GET_DIRTY_BITMAP');
+  const isOfIt = text.includes(`iova: ${hexOfPages(unmap.first)} `);
+  return isQuery && isOfIt && text.includes('Invalid argument') ? EINVAL : 0;
 }

@@ -120,7 +120,7 @@ export class PendingUnmaps {
     if (!unmap.observed) {
       unmap.errno = unmap.tracked === true ? unmap.trackedErrno : this.#plainResult(unmap);
     }
-    if (unmap.observed && unmap.tracked === true && unmap.errno !== 0) unmap.failed();
+    if (unmap.isSeenFailing) unmap.failed();
     // A query that was to follow the unmap does not where that failed.
     if (unmap.query === 'after' && unmap.errno === EINVAL) unmap.query = 'none';
     if (unmap.container !== null) {

@@ -104,6 +104,16 @@ export class Unmap {
     return this.#riskLast[index] as number;
   }
 
+  /** QEMU's own message says that it failed. */
+  get isSeenFailing(): boolean {
+    return this.observed && this.errno !== 0;
+  }
+
+  /** What it returned; of one that succeeded untracked, what it would have returned under tracking. */
+  get judgedErrno(): number {
+    return this.tracked === true || this.errno !== 0 ? this.errno : this.trackedErrno;
+  }
+
   get carriesZero(): boolean {
     return this.carried === 0;
   }
@@ -193,15 +203,17 @@ export class Unmap {
       this.#risk(gpa, gpa + (last - first));
     }
     const atRisk = this.#riskCount > 0 || this.unknownMappings > 0;
+    if (this.trackedErrno !== 0) return;
     if (this.trackedQuery === 'none') this.noQuery = atRisk;
-    else if (this.trackedErrno === 0 && atRisk && this.carried !== UNKNOWN_ADDRESS) {
+    else if (atRisk && this.carried !== UNKNOWN_ADDRESS) {
       if (this.carried === 0) this.harmfulZero = true;
       else this.wrongAddress = this.#riskCount > 0;
     }
   }
 
-  /** It failed under tracking, as a message says: nothing is marked, so that nothing is right by luck. */
+  /** It failed, as a message says: nothing is marked, so that nothing is right by luck. */
   failed(): void {
+    this.noQuery = false;
     this.harmfulZero = false;
     this.wrongAddress = false;
     this.pastRamPage = -1;

@@ -263,7 +263,7 @@ export class Findings {
     group.misplaced = unmap.misplaced < 0 ? null : hexPages(unmap.misplaced);
     group.bitmapBytes = hex(unmap.observedBitmapBytes || unmap.bitmapBytes) as Hex;
     group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
-    group.errno = unmap.tracked === true ? unmap.errno : unmap.trackedErrno;
+    group.errno = unmap.judgedErrno;
     this.#quote(group);
   }
 

@@ -177,8 +177,8 @@ export class SessionRecorder {
         unmap.noQuery ||
         unmap.e2big ||
         unmap.pastRamPage >= 0;
-      const failed = unmap.tracked === true && unmap.errno !== 0;
-      this.#sink.unmap(unmap, this.#index, isHazard || failed ? mode : null, isLeading);
+      const fails = unmap.judgedErrno !== 0;
+      this.#sink.unmap(unmap, this.#index, isHazard || fails ? mode : null, isLeading);
     }
   }
 

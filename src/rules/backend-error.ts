@@ -1,6 +1,8 @@
 import type { MessageTopic } from '../events/messages.ts';
-import { E2BIG, EINVAL, EPERM } from '../model/vfio-legacy.ts';
+import { E2BIG, EINVAL } from '../model/vfio-legacy.ts';
 import { Basis } from './basis.ts';
+import { cutsThrough } from './map-conflict.ts';
+import { isQueryRefused } from './query-over-hole.ts';
 import { plural, type Rule } from './rule.ts';
 
 const needs = { backend: true } as const;
@@ -12,23 +14,24 @@ const TOPICS: ReadonlySet<MessageTopic> = new Set([
   'tracking-stop',
   'map-dropped',
   'wrong-address-space',
+  'unmap-told-late',
   'backend',
 ]);
-/** Failures of unmaps that have rules of their own. */
-const OWN_RULE: ReadonlySet<number> = new Set([0, E2BIG, EPERM, EINVAL]);
+/** Topics that are failures of unmaps. */
+const OF_UNMAPS: ReadonlySet<string> = new Set(['unmap', 'unmap-told-late']);
 
 /** VTD015: any other failure that QEMU reports of VFIO or iommufd. */
 export const backendError: Rule = {
   id: 'VTD015',
   slug: 'backend-error',
   title: 'QEMU reports another failure of VFIO or iommufd',
-  severity: ({ topic }) => (topic === 'unmap' ? 'error' : 'warning'),
-  verdict: ({ topic, mode }) => (topic === 'unmap' && mode === 'observed' ? 'fails' : null),
+  severity: ({ topic }) => (OF_UNMAPS.has(topic) ? 'error' : 'warning'),
+  verdict: ({ topic, mode }) => (OF_UNMAPS.has(topic) && mode === 'observed' ? 'fails' : null),
   needs: [],
   start: (_machine, sink) => ({
     judge(unmap) {
-      if (!unmap.observed || OWN_RULE.has(unmap.errno)) return;
-      sink.unmap(unmap, unmap.tracked === true ? 'observed' : 'what-if', needs);
+      const hasOwnRule = unmap.errno === E2BIG || cutsThrough(unmap) || isQueryRefused(unmap);
+      if (unmap.isSeenFailing && !hasOwnRule) sink.unmap(unmap, 'observed', needs);
     },
     mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
       if (!observed || errno === -17 || errno === -28 || errno === EINVAL) return;
@@ -50,7 +53,9 @@ export const backendError: Rule = {
   }),
   message({ topic, count, iova, errno, detail }) {
     if (topic === 'unmap')
-      return `${plural(count, 'unmap')} failed with ${errno}, the first at iova ${iova}.`;
+      return `${plural(count, 'unmap')} failed with ${errno}, the first at iova ${iova}: nothing was unmapped there, or its dirty bits are lost.`;
+    if (topic === 'unmap-told-late')
+      return `${plural(count, 'unmap')} failed, as QEMU told only when the migration ended: ${detail}`;
     if (topic === 'map')
       return `${plural(count, 'MAP')} failed with ${errno}, the first at iova ${iova}.`;
     return `${plural(count, 'message')}, the first: ${detail}`;

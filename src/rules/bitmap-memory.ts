@@ -18,8 +18,9 @@ export const bitmapMemory: Rule = {
       if (unmap.replacedByDrain || unmap.trackedQuery !== 'bitmap') return;
       const failed = unmap.observed && unmap.errno === ENOMEM;
       if (!failed && unmap.bitmapBytes < WORTH_NOTING_BYTES) return;
-      // A message that the bitmap was too big says nothing of its memory.
-      sink.unmap(unmap, mode === 'observed' && !failed ? 'active' : mode, needs);
+      // Another failure, such as a bitmap that was too big, says nothing of its memory.
+      const unsaid = unmap.tracked === true ? 'active' : 'what-if';
+      sink.unmap(unmap, mode === 'observed' && !failed ? unsaid : mode, needs);
     },
   }),
   message({ mode, count, bitmapText, errno }) {

@@ -13,7 +13,8 @@ export const bitmapTooBig: Rule = {
   needs: ['vfio_iommu_map_notify'],
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      const fails = unmap.tracked === true ? unmap.errno === E2BIG : unmap.e2big;
+      const isKnown = unmap.tracked === true || unmap.isSeenFailing;
+      const fails = isKnown ? unmap.errno === E2BIG : unmap.e2big;
       if (fails) sink.unmap(unmap, mode, needs);
     },
   }),

@@ -8,8 +8,8 @@ import type { HazardSink, Rule, RuleRun } from './rule.ts';
 
 /** The mode that a hazard of an unmap has. */
 export function modeOf(unmap: Unmap): Mode {
-  if (unmap.tracked !== true) return 'what-if';
-  return unmap.observed && unmap.errno !== 0 ? 'observed' : 'active';
+  if (unmap.isSeenFailing) return 'observed';
+  return unmap.tracked === true ? 'active' : 'what-if';
 }
 
 type Call = keyof RuleRun;

@@ -1,8 +1,20 @@
+import type { Unmap } from '../model/unmap.ts';
 import { EEXIST, EINVAL, EPERM } from '../model/vfio-legacy.ts';
 import { Basis } from './basis.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
 const needs = { backend: true, mappings: true } as const;
+
+/**
+ * True where an unmap fails because it cuts through a mapping: by the emulation, which QEMU's message
+ * may confirm. A kernel that refuses for a reason of its own is not meant.
+ */
+export function cutsThrough(unmap: Unmap): boolean {
+  if (unmap.container?.backend !== 'legacy') return false;
+  const wouldCut = unmap.trackedErrno === EINVAL || unmap.trackedErrno === EPERM;
+  const { judgedErrno } = unmap;
+  return wouldCut && (judgedErrno === EINVAL || judgedErrno === EPERM);
+}
 
 /** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */
 export const mapConflict: Rule = {
@@ -14,9 +26,7 @@ export const mapConflict: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      if (unmap.container?.backend !== 'legacy') return;
-      const errno = unmap.tracked === true ? unmap.errno : unmap.errno || unmap.trackedErrno;
-      if (errno === EINVAL || errno === EPERM) sink.unmap(unmap, mode, needs);
+      if (cutsThrough(unmap)) sink.unmap(unmap, mode, needs);
     },
     mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== EEXIST && errno !== EINVAL) return;

@@ -1,7 +1,13 @@
+import type { Unmap } from '../model/unmap.ts';
 import { EINVAL } from '../model/vfio-legacy.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
 const needs = { backend: true, mappings: true, version: true } as const;
+
+/** True where the kernel refuses to tell the dirty bits of what is unmapped. */
+export function isQueryRefused(unmap: Unmap): boolean {
+  return unmap.trackedQuery === 'before' && unmap.judgedErrno === EINVAL;
+}
 
 /** VTD010: iommufd's dirty query covers a hole. */
 export const queryOverHole: Rule = {
@@ -13,9 +19,7 @@ export const queryOverHole: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      if (unmap.trackedQuery !== 'before') return;
-      const errno = unmap.tracked === true ? unmap.errno : unmap.trackedErrno;
-      if (errno === EINVAL) sink.unmap(unmap, mode, needs);
+      if (isQueryRefused(unmap)) sink.unmap(unmap, mode, needs);
     },
   }),
   message({ mode, count, iova, sizeText }) {
