@@ -10,16 +10,15 @@ export interface CaptureAdvice {
   readonly command: readonly string[];
 }
 
-/** Everything that the rules need, and little more: walks that change nothing are the bulk of a log. */
+/** All that is replayed, without the events that come often and tell nothing. The last word on an event counts. */
 const COMMAND = [
   '-msg timestamp=on',
-  "-trace 'vfio_iommu_map_notify' -trace 'vfio_listener_region_*'",
-  "-trace 'vfio_*attach*' -trace 'vfio_save_*' -trace 'iommufd_*'",
-  "-trace 'vtd_as_unmap_whole' -trace 'vtd_page_walk_one'",
-  "-trace 'vtd_page_walk_level' -trace 'vtd_replay_ce_*'",
-  "-trace 'vtd_inv_desc_*' -trace 'vtd_ce_not_present'",
-  "-trace 'vtd_switch_address_space' -trace 'vtd_reset_exit'",
+  "-trace 'vtd_*' -trace 'vfio_*' -trace 'iommufd_*'",
   "-trace 'global_dirty_changed' -trace 'migrate_*'",
+  "-trace 'dirtyrate_set_state' -trace 'memory_region_sync_dirty'",
+  "-trace '-vfio_region_read' -trace '-vfio_region_write'",
+  "-trace '-vfio_pci_*_config' -trace '-vtd_ir_*'",
+  "-trace '-vtd_reg_read' -trace '-vtd_reg_write' -trace '-vtd_inv_qi_*'",
 ] as const;
 
 /** What would settle a doubt is said after these words, in reasons and in the basis of findings. */

@@ -4,6 +4,7 @@ import { bytesIn, type Span, union } from './guest-ranges.ts';
 import {
   deviceText,
   exposureText,
+  isRefusedMigration,
   listed,
   plural,
   verdictMeanings,
@@ -12,6 +13,13 @@ import {
 } from './wording.ts';
 
 /** What people are told of a result, in whatever form: order, selection and the leading sentences. */
+
+const E2BIG_RULE: RuleId = 'VTD001';
+/** Its ranges are those of mappings that stayed, not of bits that were lost. */
+const STALE_RULE: RuleId = 'VTD005';
+const PAST_RAM_RULE: RuleId = 'VTD006';
+/** Unmaps that succeed and lose dirty bits; an unmap is in one of them at most. */
+const LOSING_RULES: readonly RuleId[] = ['VTD002', 'VTD003', 'VTD004'];
 
 /** A session with its findings sorted by what they are. */
 export interface Digest {
@@ -30,12 +38,18 @@ const WHAT_IF = 100;
 
 /** Worst first: errors before warnings, then what was seen, then by rule, memory at risk and place. */
 export function compareFindings(a: Finding, b: Finding): number {
+  const [ruleOfA, ruleOfB] = [gravityOf(a.rule), gravityOf(b.rule)];
   return (
     rankOf(a) - rankOf(b) ||
-    (a.rule < b.rule ? -1 : a.rule > b.rule ? 1 : 0) ||
+    (ruleOfA < ruleOfB ? -1 : ruleOfA > ruleOfB ? 1 : 0) ||
     b.atRiskBytes - a.atRiskBytes ||
     a.first.line - b.first.line
   );
+}
+
+/** Rules by their number, but for one: what may kill QEMU comes before bits that are lost. */
+function gravityOf(rule: RuleId): string {
+  return rule === PAST_RAM_RULE ? `${E2BIG_RULE}+` : rule;
 }
 
 function rankOf({ mode, severity }: Finding): number {
@@ -55,8 +69,6 @@ export function digestOf({ findings }: Pick<Session, 'findings'>): Digest {
 
 // --- Guest memory ------------------------------------------------------------------------------------
 
-/** Its ranges are those of mappings that stayed, not of bits that were lost. */
-const STALE_RULE: RuleId = 'VTD005';
 /** About the memory of a bitmap; its ranges are those of other findings. */
 const BITMAP_MEMORY_RULE: RuleId = 'VTD007';
 
@@ -71,19 +83,42 @@ export function memoryStillReachable(findings: readonly Finding[]): readonly Spa
   return union(findings.filter(({ rule }) => rule === STALE_RULE).flatMap(({ atRisk }) => atRisk));
 }
 
+/** True where something is lost: if no memory is named, it is unknown which. */
+export function losesSomething(findings: readonly Finding[]): boolean {
+  return findings.some(({ severity, rule }) => severity === 'error' && rule !== STALE_RULE);
+}
+
+/** How much guest memory is at risk in a trace, in a few characters; '' where none is. */
+export function atRiskText({ sessions, totals }: Trace): string {
+  const { atRiskBytes } = totals.tracked;
+  if (atRiskBytes > 0) return humanSize(atRiskBytes);
+  return sessions.some((session) => losesSomething(digestOf(session).real)) ? 'unknown' : '';
+}
+
+/** Host mappings of a trace that outlived the unmap that should have removed them. */
+export function staleMappingsOf({ sessions }: Trace): number {
+  return countOf(
+    sessions.flatMap((session) =>
+      ofRule(digestOf(session).real, STALE_RULE).filter(({ severity }) => severity === 'error'),
+    ),
+  );
+}
+
 // --- Leading sentences -------------------------------------------------------------------------------
 
-/** What happened, in one sentence, and what to do about it, in another. */
+/** What happened, in one sentence, what else did, and what to do about it. */
 export interface Headline {
   readonly meaning: string;
+  /** Empty where the first sentence says it all. */
+  readonly also: string;
   readonly order: string;
 }
 
 /** Rules that bring a verdict about, and of which there is a sentence to say; the gravest first. */
 const LEADING: Readonly<Record<Verdict, readonly RuleId[]>> = {
-  fails: ['VTD001'],
-  'loses-dirty-pages': ['VTD006', 'VTD002', 'VTD003', 'VTD004'],
-  'leaves-mappings': ['VTD005'],
+  fails: [E2BIG_RULE],
+  'loses-dirty-pages': [PAST_RAM_RULE, ...LOSING_RULES],
+  'leaves-mappings': [STALE_RULE],
   inconclusive: [],
   clean: [],
 };
@@ -91,48 +126,106 @@ const LEADING: Readonly<Record<Verdict, readonly RuleId[]>> = {
 /** The leading sentences of a trace. */
 export function headlineOf(trace: Trace): Headline {
   if (trace.error !== undefined) {
-    return { meaning: `It could not be analysed: ${trace.error}`, order: '' };
+    return { meaning: `It could not be analysed: ${trace.error}`, also: '', order: '' };
   }
-  const { verdict, exposed } = trace;
+  const { verdict } = trace;
   const worst = trace.sessions.filter((session) => session.verdict === verdict);
   const real = worst.flatMap((session) => digestOf(session).real).sort(compareFindings);
+  const errors = real.filter(({ severity }) => severity === 'error');
   const leading = LEADING[verdict].flatMap(
-    (rule) => real.find((finding) => finding.rule === rule && finding.severity === 'error') ?? [],
+    (rule) => errors.find((finding) => finding.rule === rule) ?? [],
   )[0];
-  const specific = leading === undefined ? null : specificMeaning(leading, real);
+  const specific = leading === undefined ? null : specificMeaning(leading, errors, worst);
   return {
     meaning: specific ?? verdictMeanings[verdict],
-    order: orderOf(verdict, exposed),
+    also: alsoHappened(leading, errors),
+    order: orderOf(trace, worst, real),
   };
 }
 
 /** A sentence with numbers, for the rules that most findings come from. */
-function specificMeaning(leading: Finding, real: readonly Finding[]): string | null {
-  const same = real.filter(({ rule }) => rule === leading.rule);
-  const count = same.reduce((sum, finding) => sum + finding.count, 0);
+function specificMeaning(
+  leading: Finding,
+  errors: readonly Finding[],
+  sessions: readonly Session[],
+): string | null {
+  const { rule } = leading;
+  const same = LOSING_RULES.includes(rule) ? losingOf(errors) : ofRule(errors, rule);
+  const count = countOf(same);
   const devices = named(same);
-  const bytes = bytesIn(memoryAtRisk(same));
-  const memory =
-    bytes === 0n
-      ? 'guest memory that the trace does not name'
-      : `${humanSize(bytes)} of guest memory`;
-  switch (leading.rule) {
-    case 'VTD001':
+  switch (rule) {
+    case E2BIG_RULE:
       return (
         `${plural(count, 'DMA unmap')} of ${devices} ${leading.mode === 'observed' ? 'failed' : count === 1 ? 'fails' : 'fail'} ` +
         'with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.'
       );
-    case 'VTD002':
-    case 'VTD003':
-    case 'VTD004':
-      return `${plural(count, 'DMA unmap')} of ${devices} ${count === 1 ? 'loses' : 'lose'} the dirty bits of ${memory}.`;
-    case 'VTD005':
+    case STALE_RULE:
       return `${plural(count, 'host mapping')} of ${devices} ${count === 1 ? 'outlives the unmap that should have removed it' : 'outlive the unmap that should have removed them'}: the device still reaches that memory.`;
-    case 'VTD006':
-      return `${plural(count, 'DMA unmap')} of ${devices} ${count === 1 ? 'makes' : 'make'} QEMU set dirty bits past the end of RAM: it may crash, and memory is corrupted or lost.`;
+    case PAST_RAM_RULE:
+      return `${plural(count, 'DMA unmap')} of ${devices} ${count === 1 ? 'makes' : 'make'} QEMU set dirty bits past the end of RAM: ${pastRamText(same, sessions)}`;
     default:
-      return null;
+      return LOSING_RULES.includes(rule)
+        ? `${plural(count, 'DMA unmap')} of ${devices} ${losing(count)} ${memoryText(same)}.`
+        : null;
   }
+}
+
+/** What happened besides, in short. */
+function alsoHappened(leading: Finding | undefined, errors: readonly Finding[]): string {
+  if (leading === undefined) return '';
+  const lost = LOSING_RULES.includes(leading.rule) ? [] : losingOf(errors);
+  const stale = leading.rule === STALE_RULE ? [] : ofRule(errors, STALE_RULE);
+  const parts = [];
+  if (lost.length > 0) {
+    const count = countOf(lost);
+    parts.push(`${plural(count, 'unmap')} ${losing(count)} ${memoryText(lost)}`);
+  }
+  if (stale.length > 0) {
+    const count = countOf(stale);
+    parts.push(
+      `${plural(count, 'host mapping')} ${count === 1 ? 'outlives its' : 'outlive their'} unmap`,
+    );
+  }
+  return parts.length === 0 ? '' : `Besides, ${listed(parts)}.`;
+}
+
+function losingOf(findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter(({ rule }) => LOSING_RULES.includes(rule));
+}
+
+function ofRule(findings: readonly Finding[], wanted: RuleId): readonly Finding[] {
+  return findings.filter(({ rule }) => rule === wanted);
+}
+
+function countOf(findings: readonly Finding[]): number {
+  return findings.reduce((sum, { count }) => sum + count, 0);
+}
+
+function losing(count: number): string {
+  return `${count === 1 ? 'loses' : 'lose'} the dirty bits of`;
+}
+
+function memoryText(findings: readonly Finding[]): string {
+  const bytes = bytesIn(memoryAtRisk(findings));
+  return bytes === 0n
+    ? 'guest memory that the trace does not name'
+    : `${humanSize(bytes)} of guest memory`;
+}
+
+function pastRamText(findings: readonly Finding[], sessions: readonly Session[]): string {
+  const isLast = findings.some((finding) =>
+    sessions.some(
+      (session) => session.findings.includes(finding) && endsWithTrace(finding, session),
+    ),
+  );
+  return isLast
+    ? 'the trace ends right there, as it does when QEMU dies of it.'
+    : 'it may crash, and memory is corrupted or lost.';
+}
+
+/** True for dirty bits past the end of RAM after which nothing more is in the trace. */
+export function endsWithTrace({ rule, last }: Finding, { lastLine }: Session): boolean {
+  return rule === PAST_RAM_RULE && last.line >= lastLine - 1;
 }
 
 /** Devices that a sentence has room for. */
@@ -145,15 +238,49 @@ function named(findings: readonly Finding[]): string {
   return `${devices.slice(0, MOST_DEVICES).join(', ')} and ${left} other devices`;
 }
 
-function orderOf(verdict: Verdict, exposed: Exposed): string {
+// --- What to do --------------------------------------------------------------------------------------
+
+function orderOf(trace: Trace, worst: readonly Session[], real: readonly Finding[]): string {
+  const { verdict, exposed } = trace;
   const exposure = exposureText(exposed);
-  if (exposure === '' || (verdict !== 'clean' && verdict !== 'inconclusive'))
-    return verdictOrders[verdict];
+  if (verdict !== 'clean' && verdict !== 'inconclusive') {
+    return [baseOrder(verdict, worst), suspicion(worst, real)]
+      .filter((text) => text !== '')
+      .join(' ');
+  }
+  if (exposure === '') return verdictOrders[verdict];
   const noClearance =
     verdict === 'clean'
       ? 'This is no all-clear: some unmaps did no harm only because dirty pages were not tracked then;'
       : 'It does show that';
   return `${noClearance} ${exposure}. ${exposedOrder(exposed)}`;
+}
+
+/** True where QEMU refuses to migrate, and the trace does not show that it did after all. */
+function isRefused(sessions: readonly Session[]): boolean {
+  return sessions.every(
+    (session) => isRefusedMigration(session.model) && migrationOf(session) !== 'ran',
+  );
+}
+
+/** The order of a verdict, and where QEMU itself refuses to migrate, that it does. */
+function baseOrder(verdict: Verdict, worst: readonly Session[]): string {
+  const refusal = isRefused(worst)
+    ? ' QEMU of this version refuses to migrate it behind a vIOMMU, but not to measure its dirty rate.'
+    : '';
+  return `${verdictOrders[verdict]}${refusal}`;
+}
+
+/** Whether the memory that was lost may be missing on another host by now. */
+function suspicion(worst: readonly Session[], real: readonly Finding[]): string {
+  if (!real.some(({ rule, severity }) => severity === 'error' && rule !== STALE_RULE)) return '';
+  const migrations = worst.map(migrationOf);
+  if (migrations.includes('ran')) {
+    return 'A migration ran in this trace: if it completed, the memory below is suspect where the VM runs now.';
+  }
+  return migrations.includes('unknown') && !isRefused(worst)
+    ? 'If it was migrated during this trace, the memory below is suspect where it runs now.'
+    : '';
 }
 
 function exposedOrder(exposed: Exposed): string {
@@ -162,11 +289,20 @@ function exposedOrder(exposed: Exposed): string {
     : `Avoid ${viaText(exposed)} on this VM; QEMU of this version refuses to migrate it.`;
 }
 
-/** Whether a migration ran while dirty pages were tracked, where that makes a difference; '' where not. */
-export function migrationNote({ trackingWindows }: Pick<Session, 'trackingWindows'>): string {
+/** Whether a migration ran while dirty pages were tracked, as far as the trace shows it. */
+function migrationOf({
+  trackingWindows,
+}: Pick<Session, 'trackingWindows'>): 'ran' | 'unknown' | 'none' {
   const ways = trackingWindows.flatMap(({ by }) => by.split('+'));
-  if (ways.length === 0 || ways.includes('migration') || ways.includes('unknown')) return '';
-  return 'No migration ran then: no memory was lost on the way to another host.';
+  if (ways.includes('migration')) return 'ran';
+  return ways.length === 0 || ways.includes('unknown') ? 'unknown' : 'none';
+}
+
+/** That no migration ran while dirty pages were tracked; '' where one did, or may have. */
+export function migrationNote(session: Pick<Session, 'trackingWindows'>): string {
+  return migrationOf(session) === 'none'
+    ? 'No migration ran then: no memory was lost on the way to another host.'
+    : '';
 }
 
 // --- Advice ------------------------------------------------------------------------------------------
@@ -179,7 +315,9 @@ export interface Advice {
 }
 
 const TODAY = /^(.*?)\s*\bToday: (.*)$/s;
-const OF_RELEASES = /\bfixed in\b|\brelease\b|\bFollows from\b/;
+const OF_RELEASES = /\bfixed in\b|\brelease\b/;
+/** It mends nothing, and says so where its finding is told. */
+const CONSEQUENCE = /^Follows from\b/;
 
 /** Splits the fixes of findings into what releases mend and what helps today; each text once. */
 export function adviceOf(findings: readonly Finding[]): {
@@ -190,7 +328,7 @@ export function adviceOf(findings: readonly Finding[]): {
   const releases = new Map<string, Set<RuleId>>();
   const today = new Map<string, Set<RuleId>>();
   const add = (to: Map<string, Set<RuleId>>, text: string, rule: RuleId) => {
-    if (text !== '') to.set(text, (to.get(text) ?? new Set()).add(rule));
+    if (text !== '' && !CONSEQUENCE.test(text)) to.set(text, (to.get(text) ?? new Set()).add(rule));
   };
   for (const { fix, rule } of errors.length > 0 ? errors : findings) {
     const [, release, workaround] = TODAY.exec(fix) ?? [];

@@ -1,14 +1,19 @@
 import { humanSize } from '../base/address.ts';
 import type { Finding, Result, Session, Trace } from '../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
+import { containerRows } from './container-rows.ts';
 import {
   type Advice,
   adviceOf,
+  atRiskText,
   digestOf,
+  endsWithTrace,
   headlineOf,
+  losesSomething,
   memoryAtRisk,
   memoryStillReachable,
   migrationNote,
+  staleMappingsOf,
 } from './digest.ts';
 import { bytesIn, type Span } from './guest-ranges.ts';
 import { code, details, escaped, fence, tableRow } from './markdown-syntax.ts';
@@ -23,14 +28,19 @@ import {
 import {
   causeMeanings,
   causeStories,
+  countText,
   deviceText,
   errnoText,
   exposureText,
   listed,
   modeMeanings,
   plural,
+  qemuText,
+  TRACE_ENDS,
+  timesText,
   traceName,
   trackedByText,
+  trackedUnmapsText,
 } from './wording.ts';
 
 /** Comments of code hosts take 64 KiB, step summaries more. */
@@ -80,21 +90,26 @@ function* blocks(result: Result): Iterable<string> {
   yield `<sub>${escaped(`${name} ${version}`)}</sub>\n`;
 }
 
+const UNKNOWN_MEMORY =
+  '**Guest memory whose dirty bits are lost**: unknown, the trace does not hold the guest addresses of mappings\n';
+
 function* overview({ traces, verdict }: Result): Iterable<string> {
   const sorted = tracesWorstFirst(traces);
   yield `## ${verdictWords[verdict]}: the worst of ${traces.length} traces\n`;
   const rows = sorted.slice(0, MOST_ROWS).map((trace) => {
-    const { atRiskBytes } = trace.totals.tracked;
+    const session = trace.sessions.at(-1);
+    const stale = staleMappingsOf(trace);
     const word = trace.error === undefined ? trace.verdict : 'unusable';
     return tableRow([
       `**${word}**${isExposedOnly(trace) ? ' \\*' : ''}`,
       code(traceName(trace.path)),
-      escaped(trace.sessions.at(-1)?.model.qemu.value ?? '?'),
-      String(failuresOf(trace)),
-      atRiskBytes === 0 ? '' : humanSize(atRiskBytes),
+      escaped(session === undefined ? '?' : qemuText(session.model)),
+      countText(failuresOf(trace)),
+      stale === 0 ? '' : countText(stale),
+      atRiskText(trace),
     ]);
   });
-  yield `| verdict | trace | QEMU | failed unmaps | guest memory at risk |\n|---|---|---|--:|--:|\n${rows.join('')}`;
+  yield `| verdict | trace | QEMU | failed unmaps | stale mappings | guest memory at risk |\n|---|---|---|--:|--:|--:|\n${rows.join('')}`;
   if (sorted.length > MOST_ROWS) yield `and ${sorted.length - MOST_ROWS} more\n`;
   if (sorted.some(isExposedOnly)) {
     yield '\\* unmaps of these would fail or lose dirty pages if dirty pages were tracked\n';
@@ -102,10 +117,10 @@ function* overview({ traces, verdict }: Result): Iterable<string> {
 }
 
 function* traceBlocks(trace: Trace, level: string): Iterable<string> {
-  const { meaning, order } = headlineOf(trace);
+  const { meaning, also, order } = headlineOf(trace);
   const word = trace.error === undefined ? verdictWords[trace.verdict] : 'NOT ANALYSED';
   const exposed = isExposedOnly(trace) ? ', BUT EXPOSED' : '';
-  yield `${level} ${word}${exposed}: ${code(traceName(trace.path))}\n\n**${escaped(meaning)}** ${escaped(order)}\n`;
+  yield `${level} ${word}${exposed}: ${code(traceName(trace.path))}\n\n**${escaped(meaning)}** ${escaped([also, order].filter((text) => text !== '').join(' '))}\n`;
   const { sessions } = trace;
   for (const session of sortedByVerdict(sessions)) {
     if (sessions.length > 1) {
@@ -120,17 +135,18 @@ function* traceBlocks(trace: Trace, level: string): Iterable<string> {
 function* sessionBlocks(session: Session): Iterable<string> {
   const { real, notes, whatIf } = digestOf(session);
   if (session.trackingWindows.length > 0) yield windows(session);
-  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding);
+  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding, session);
   if (real.length > MOST_FINDINGS)
     yield `and ${plural(real.length - MOST_FINDINGS, 'more finding')}\n`;
   for (const { message } of notes.slice(0, MOST_FINDINGS)) yield `- ${escaped(message)}\n`;
   const lost = memoryAtRisk(real);
   if (lost.length > 0) yield spans('Guest memory whose dirty bits are lost', lost);
+  else if (losesSomething(real)) yield UNKNOWN_MEMORY;
   const reachable = memoryStillReachable(real);
   if (reachable.length > 0) yield spans('Guest memory that a device still reaches', reachable);
   const { tracked } = session.totals;
   if (tracked.zeroAddress > 0) {
-    yield `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ${tracked.harmfulZeroAddress} of them did harm.\n`;
+    yield `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ${countText(tracked.harmfulZeroAddress)} of them did harm.\n`;
   }
   const bad = real.filter(({ severity }) => severity !== 'note');
   const { releases, today } = adviceOf(bad.length > 0 ? bad : whatIf);
@@ -145,14 +161,14 @@ function windows(session: Session): string {
   const { trackingWindows } = session;
   const shown = trackingWindows.slice(0, 5).map(({ firstLine, lastLine, by, unmaps }) => {
     const end = lastLine === null ? 'to the end' : `to ${lastLine}`;
-    return `lines ${firstLine} ${end} by ${trackedByText(by)} (${plural(unmaps, 'unmap')})`;
+    return `lines ${firstLine} ${end} by ${trackedByText(by)} (${trackedUnmapsText(unmaps)})`;
   });
   const left = trackingWindows.length - shown.length;
-  if (left > 0) shown.push(`${left} more times`);
+  if (left > 0) shown.push(plural(left, 'more time'));
   return `Dirty tracking was on: ${escaped(listed(shown))}. ${migrationNote(session)}\n`;
 }
 
-function findingBlock(finding: Finding): string {
+function findingBlock(finding: Finding, session: Session): string {
   const { rule, slug, severity, mode, count, excerpt, first } = finding;
   const how = mode === null ? '' : `, ${modeMeanings[mode]}`;
   const device = deviceText(finding);
@@ -177,9 +193,12 @@ function findingBlock(finding: Finding): string {
   const rows = facts
     .filter(([, text]) => text !== '')
     .map(([label, text]) => tableRow([label, text]));
+  const message = endsWithTrace(finding, session)
+    ? `${finding.message} ${TRACE_ENDS}`
+    : finding.message;
   const quote = excerpt.length === 0 ? '' : `\n${fence(excerpt)}`;
   return (
-    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${count === 1 ? 'once' : `${count} times`}${how}\n\n${escaped(finding.message)}\n\n` +
+    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${timesText(count)}${how}\n\n${escaped(message)}\n\n` +
     `| | |\n|---|---|\n${rows.join('')}${quote}`
   );
 }
@@ -208,7 +227,7 @@ function whatIfBlock({ exposed }: Session, findings: readonly Finding[]): string
     const { rule, slug, count, cause, first, atRiskBytes } = finding;
     const what = cause === null ? '' : `, ${causeMeanings[cause]}`;
     const memory = atRiskBytes === 0 ? '' : `, ${humanSize(atRiskBytes)} of guest memory`;
-    return `- ${escaped(`${rule} ${slug}`)}: ${plural(count, 'time')}${what}, from line ${first.line}${memory}\n`;
+    return `- ${escaped(`${rule} ${slug}`)}: ${timesText(count)}${what}, from line ${first.line}${memory}\n`;
   });
   const left = findings.length - shown.length;
   const exposure = exposureText(exposed);
@@ -221,7 +240,7 @@ function modelBlock({ model, containers }: Session): string {
   const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
   const rows = [
     ['QEMU', qemu.value ?? 'unknown', qemu],
-    ...containers.slice(0, 8).map(({ backend }) => ['container', backend.value, backend] as const),
+    ...containerRows(containers).map(({ text, known }) => ['container', text, known] as const),
     ['aw-bits', String(awBits.value ?? 'unknown'), awBits],
     ['host page', humanSize(hostPageSize.value), hostPageSize],
     ['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes],

@@ -4,6 +4,8 @@ import type {
   Exposed,
   Finding,
   Mode,
+  Model,
+  Totals,
   ValueSource,
   Verdict,
   Via,
@@ -12,9 +14,42 @@ import { plain } from './plain.ts';
 
 /** The words that reports for people share. */
 
-/** `1 unmap`, `3 unmaps`. */
+/** From here on a number is hard to read without separators. */
+const MANY = 10_000;
+const GROUPED = new Intl.NumberFormat('en-US');
+
+/** A count for people: `9876`, `72,330`. Numbers of lines stay as editors take them. */
+export function countText(count: number): string {
+  return count < MANY ? String(count) : GROUPED.format(count);
+}
+
+/** `1 unmap`, `3 unmaps`, `72,330 unmaps`. */
 export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `once`, `3 times`. */
+export function timesText(count: number): string {
+  return count === 1 ? 'once' : `${countText(count)} times`;
+}
+
+/** The version of QEMU in a few characters: `10.0.13` where the trace prints it, `~10.0` where it is inferred. */
+export function qemuText({ qemu }: Pick<Model, 'qemu'>): string {
+  const { value, source } = qemu;
+  if (value === null) return '?';
+  return plain(source === 'trace' || source === 'option' ? value : `~${value}`);
+}
+
+/** Versions that refuse to migrate a VM with a VFIO device behind a vIOMMU: 8.0 to 10.2. */
+const FIRST_REFUSING = 800;
+const LAST_REFUSING = 1002;
+
+/** Whether QEMU of this version refuses to migrate what is in these traces. */
+export function isRefusedMigration({ qemu }: Pick<Model, 'qemu'>): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(qemu.value ?? '') ?? [];
+  if (major === undefined || minor === undefined || qemu.source === 'assumed') return false;
+  const version = Number(major) * 100 + Number(minor);
+  return version >= FIRST_REFUSING && version <= LAST_REFUSING;
 }
 
 /** The name of a trace for people: `-` is standard input. */
@@ -43,8 +78,7 @@ export const verdictMeanings: Readonly<Record<Verdict, string>> = {
 /** What to do about a verdict, in one sentence. */
 export const verdictOrders: Readonly<Record<Verdict, string>> = {
   fails: 'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
-  'loses-dirty-pages':
-    'Do not migrate this VM before the cause is mended; if it was migrated during this trace, treat the memory below as suspect.',
+  'loses-dirty-pages': 'Do not migrate this VM before the cause is mended.',
   'leaves-mappings':
     'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
   inconclusive: 'Capture a better trace (see below), or treat the VM as affected.',
@@ -62,6 +96,9 @@ export const evidenceMeanings: Readonly<Record<Evidence, string>> = {
   derived: 'partly inferred from other lines',
   assumed: 'rests on an assumption',
 };
+
+/** Said of dirty bits past the end of RAM after which the trace has no more. */
+export const TRACE_ENDS = 'The trace ends here, as it does when QEMU dies of it.';
 
 export const sourceMeanings: Readonly<Record<ValueSource, string>> = {
   option: 'given as an option',
@@ -124,6 +161,19 @@ export function deviceText({
 }: Pick<Finding, 'device' | 'pasid' | 'iova'>): string {
   if (device === null) return iova === null ? '' : 'a device that the trace does not name';
   return pasid === null ? device : `${device} pasid ${pasid}`;
+}
+
+/** How many unmaps there were, and of what kind as far as the trace tells. */
+export function unmapsText({ unmaps, wholeUnmaps, walkUnmaps }: Totals): string {
+  const parts = [plural(unmaps, 'unmap')];
+  if (walkUnmaps > 0) parts.push(`${countText(walkUnmaps)} of them by page walks`);
+  if (wholeUnmaps > 0) parts.push(plural(wholeUnmaps, 'whole unmap'));
+  return parts.join(', ');
+}
+
+/** Unmaps in a stretch of dirty tracking; none may mean that QEMU asks for no dirty bits there. */
+export function trackedUnmapsText(count: number): string {
+  return count === 0 ? 'no tracked unmap' : plural(count, 'unmap');
 }
 
 /** What would do harm if dirty pages were tracked, and what could track them; '' where nothing. */

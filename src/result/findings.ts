@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/address.ts';
 import { PageRangeSet } from '../base/page-range-set.ts';
-import type { Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
+import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import { causes, modes } from '../base/vocabulary.ts';
 import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
 import { type Machine, timeText } from '../model/machine.ts';
@@ -90,6 +90,9 @@ class Group implements GroupView {
   get device(): string | null {
     const bdf = this.space?.bdf ?? null;
     return bdf === null ? null : bdfText(bdf);
+  }
+  get backend(): Backend | null {
+    return (this.container ?? this.space?.container)?.backend ?? null;
   }
   get iova(): Hex | null {
     return this.firstPage < 0 ? null : hexPages(this.firstPage);

@@ -237,7 +237,7 @@ export class SessionRecorder {
     }
     if (!startsAtBoot && machine.hasNotifications) {
       reasons.push(
-        'the trace starts in the middle of the VM’s life: earlier mappings are not in it',
+        "the trace starts in the middle of the VM's life: earlier mappings are not in it",
       );
     }
     return reasons;
@@ -294,10 +294,24 @@ export class SessionRecorder {
       below4g: { value: size(ram.belowPages), ...layout },
       tracking: {
         value: tracking,
-        source: tracking === 'from-trace' ? 'trace' : 'option',
-        from: tracking === 'from-trace' ? 'global_dirty_changed, migrate_set_state' : '--tracking',
+        ...(tracking === 'from-trace'
+          ? this.#sourceOfTracking()
+          : { source: 'option', from: '--tracking' }),
       },
     };
+  }
+
+  /** What shows whether dirty tracking was on. */
+  #sourceOfTracking(): Pick<Model['tracking'], 'source' | 'from'> {
+    const { tracking } = this.session.machine;
+    if (tracking.mask !== null) return { source: 'trace', from: 'global_dirty_changed' };
+    if (tracking.migrationState !== '') return { source: 'derived', from: 'migrate_set_state' };
+    return this.#totals.tracked.unmaps > 0
+      ? { source: 'derived', from: "unmaps that QEMU's messages prove to have been tracked" }
+      : {
+          source: 'assumed',
+          from: 'not in the trace; global_dirty_changed or --tracking would tell',
+        };
   }
 
   #windows(): readonly TrackingWindow[] {

@@ -60,5 +60,5 @@ export const backendError: Rule = {
       return `${plural(count, 'MAP')} failed with ${errno}, the first at iova ${iova}.`;
     return `${plural(count, 'message')}, the first: ${detail}`;
   },
-  fix: () => 'Look at the lines around it, and at the host kernel’s log of the same time.',
+  fix: () => "Look at the lines around it, and at the host kernel's log of the same time.",
 };

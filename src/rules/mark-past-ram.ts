@@ -20,7 +20,7 @@ export const markPastRam: Rule = {
     const verb = mode === 'what-if' ? 'would set' : 'sets';
     const end = detail === '' ? '' : ` ${detail}`;
     return (
-      `${plural(count, 'unmap')}: the wrong address makes that QEMU ${verb} dirty bits past the end of RAM. ` +
+      `${plural(count, 'unmap')}: by the wrong address QEMU ${verb} dirty bits past the end of RAM. ` +
       `The first covers ${sizeText} at iova ${iova}. QEMU writes outside its own bitmap: memory ` +
       `corruption or a crash (SIGSEGV).${end}`
     );

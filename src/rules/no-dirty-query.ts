@@ -15,8 +15,7 @@ export const noDirtyQuery: Rule = {
       if (unmap.trackedQuery === 'none' && unmap.noQuery) sink.unmap(unmap, mode, needs);
     },
   }),
-  message({ mode, count, cause, machine, atRiskText }) {
-    const backend = machine.containers[0]?.backend ?? 'legacy';
+  message({ mode, count, cause, backend, atRiskText }) {
     const why =
       cause === 'region-del'
         ? 'the memory listener removes a section without asking for its dirty bits'
@@ -26,8 +25,12 @@ export const noDirtyQuery: Rule = {
     const lost = mode === 'what-if' ? 'would be lost' : 'are lost';
     return `${plural(count, 'unmap')}: ${why}. Writes since the last sync to ${atRiskText} ${lost}.`;
   },
-  fix: ({ cause }) =>
-    cause === 'region-del'
-      ? 'RAM sections: fixed in QEMU 11.0. Sections of a translated device: no release yet. Today: do not let the guest switch a device between pass-through and translation while migrating.'
-      : 'iommufd: fixed in QEMU 11.0. Today: do not migrate with this device attached.',
+  fix({ cause, backend }) {
+    if (cause === 'region-del') {
+      return 'Switches between pass-through and translation: fixed in QEMU 11.0 for the RAM of a device in pass-through, in no release for that of a translated one. Today: do not let the guest switch a device while migrating.';
+    }
+    return backend === 'vfio-user'
+      ? 'vfio-user tracks no dirty pages: no release does so yet. Today: do not migrate with this device attached.'
+      : 'Unmaps of iommufd without a dirty query: fixed in QEMU 11.0. Today: do not migrate with this device attached.';
+  },
 };

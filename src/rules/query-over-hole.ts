@@ -27,5 +27,5 @@ export const queryOverHole: Rule = {
     return `${plural(count, 'unmap')} ${verb} with -22: the kernel answers a dirty query only for a range that is mapped without holes. The first covers ${sizeText} at iova ${iova}. The unmap itself is done, and a running migration fails.`;
   },
   fix: () =>
-    'No release fixes this yet. Today: the legacy container with aw-bits=39, or do not migrate with this device attached.',
+    'Dirty queries of iommufd over holes: no release fixes this yet. Today: the legacy container with aw-bits=39, or do not migrate with this device attached.',
 };

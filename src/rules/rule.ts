@@ -1,4 +1,4 @@
-import type { Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
+import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { EventName } from '../events/catalogue.ts';
 import type { Mark } from '../model/dirty-tracking.ts';
 import type { Machine } from '../model/machine.ts';
@@ -42,6 +42,8 @@ export interface GroupView {
   readonly cause: Cause | null;
   readonly count: number;
   readonly device: string | null;
+  /** Of its container; null where it has none. */
+  readonly backend: Backend | null;
   /** Of the first, in hexadecimal; null where it has none. */
   readonly iova: string | null;
   readonly size: string | null;
@@ -101,7 +103,10 @@ export function warningUnlessWhatIf({ mode }: GroupView): Severity {
   return mode === 'what-if' ? 'note' : 'warning';
 }
 
-/** `1 unmap`, `3 unmaps`. */
+const GROUPED = new Intl.NumberFormat('en-US');
+
+/** `1 unmap`, `3 unmaps`, `72,330 unmaps`. */
 export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  const number = count < 10_000 ? String(count) : GROUPED.format(count);
+  return `${number} ${noun}${count === 1 ? '' : 's'}`;
 }

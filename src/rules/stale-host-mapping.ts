@@ -57,6 +57,6 @@ export const staleHostMapping: Rule = {
   },
   fix: ({ topic }) =>
     topic === 'wrap'
-      ? 'No release fixes this yet. Today: do not migrate, and do not measure the dirty rate, while a guest may move the device to another domain.'
+      ? 'Mappings left behind: no release fixes this yet, 11.x included. Today: do not migrate, and do not measure the dirty rate, while a guest may move the device to another domain.'
       : 'Follows from the failure before it: see that finding.',
 };

@@ -6,7 +6,7 @@ const needs = { backend: true, address: true, mappings: true, ram: true, version
 export const wrongTranslatedAddress: Rule = {
   id: 'VTD003',
   slug: 'wrong-translated-address',
-  title: 'An unmap carries an address that is not its mapping’s',
+  title: "An unmap carries an address that is not its mapping's",
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
@@ -29,6 +29,6 @@ export const wrongTranslatedAddress: Rule = {
   },
   fix: ({ cause }) =>
     cause === 'changed-translation'
-      ? 'No release fixes this yet, 11.x included. Today: keep the device quiet, or unplug it, before migrating.'
-      : 'No release fixes this yet. Today: keep guest RAM below the hole (less than 2.75 GiB on q35), or unplug the device before migrating.',
+      ? 'A translation changed in place: no release fixes this yet, 11.x included. Today: keep the device quiet, or unplug it, before migrating.'
+      : 'A guest address sent as ram_addr: no release fixes this yet, 11.x included. Today: keep guest RAM below the hole (less than 2.75 GiB on q35), or unplug the device before migrating.',
 };

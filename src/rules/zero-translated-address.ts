@@ -33,6 +33,6 @@ export const zeroTranslatedAddress: Rule = {
   },
   fix: ({ cause }) =>
     cause === 'whole-unmap'
-      ? 'Whole unmaps: fixed in QEMU 11.0 (not for RAM above 4 GiB). Today: do not migrate while a guest may move the device to another domain.'
-      : 'Unmaps of single pages: no release fixes this yet, 11.x included. Today: unplug the device, or shut its driver down, before migrating.',
+      ? 'Address 0 in whole unmaps: fixed in QEMU 11.0, but not for RAM above 4 GiB (VTD003). Today: do not migrate while a guest may move the device to another domain.'
+      : 'Address 0 in unmaps of single pages: no release fixes this yet, 11.x included. Today: unplug the device, or shut its driver down, before migrating.',
 };

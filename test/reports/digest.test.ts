@@ -1,14 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { catalogue } from '../../src/events/catalogue.ts';
 import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
 import { adviceOf, compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
 import { bytesIn, union } from '../../src/reports/guest-ranges.ts';
 import { tracesWorstFirst } from '../../src/reports/verdicts.ts';
 import { listed } from '../../src/reports/wording.ts';
 import type { Verdict } from '../../src/result/types.ts';
+import { root } from '../helpers/ground-truth.ts';
 import {
   aCleanSession,
   aFinding,
   aHazards,
+  aModel,
   anUnusableTrace,
   aSession,
   aTotals,
@@ -16,18 +20,25 @@ import {
   aWhatIf,
 } from '../helpers/report-builders.ts';
 
+/** Names with a colon are no events but messages, and lines around a log. */
+const eventNames = Object.keys(catalogue).filter((name) => !name.includes(':'));
+
 describe('the order of findings', () => {
   it('is what happened before what might, errors first, what was seen first', () => {
     const findings = [
       aWhatIf({ id: 'what-if error', severity: 'error' }),
       aFinding({ id: 'warning', severity: 'warning' }),
       aFinding({ id: 'active', mode: 'active' }),
+      aFinding({ id: 'lost', rule: 'VTD002', mode: 'active' }),
+      aFinding({ id: 'past RAM', rule: 'VTD006', mode: 'active' }),
       aFinding({ id: 'note', mode: null, severity: 'note' }),
       aFinding({ id: 'observed' }),
     ];
     expect(findings.sort(compareFindings).map(({ id }) => id)).toEqual([
       'observed',
       'active',
+      'past RAM',
+      'lost',
       'warning',
       'note',
       'what-if error',
@@ -122,7 +133,113 @@ describe('the headline', () => {
   });
 });
 
+describe('what the headline says besides', () => {
+  const headline = (session: Parameters<typeof aSession>[0]) => {
+    const { verdict = 'fails' } = session ?? {};
+    return headlineOf(aTrace({ verdict, sessions: [aSession({ verdict, ...session })] }));
+  };
+  const lost = { rule: 'VTD002', mode: 'active', count: 3 } as const;
+  const unasked = {
+    rule: 'VTD004',
+    mode: 'active',
+    count: 2,
+    atRisk: [{ gpa: '0x100000', size: '0x1000' }],
+  } as const;
+  const stale = { rule: 'VTD005', mode: 'active', count: 1 } as const;
+
+  it('is nothing where one rule says it all', () => {
+    expect(headline({ findings: [aFinding(), aWhatIf()] }).also).toBe('');
+  });
+
+  it('is what else is lost, and what stays', () => {
+    const findings = [aFinding(), aFinding(lost), aFinding(unasked), aFinding(stale)];
+    expect(headline({ findings }).also).toBe(
+      'Besides, 5 unmaps lose the dirty bits of 20 KiB of guest memory and 1 host mapping outlives its unmap.',
+    );
+  });
+
+  it('is told once: unmaps that lose bits in two ways are one sentence', () => {
+    const { meaning, also } = headline({
+      verdict: 'loses-dirty-pages',
+      findings: [aFinding(lost), aFinding(unasked)],
+    });
+    expect(meaning).toBe('5 DMA unmaps of 00:10.0 lose the dirty bits of 20 KiB of guest memory.');
+    expect(also).toBe('');
+  });
+
+  it.each([
+    { last: 38, says: 'it may crash, and memory is corrupted or lost.' },
+    { last: 40, says: 'the trace ends right there, as it does when QEMU dies of it.' },
+  ])('is whether QEMU may have died at line $last of 40', ({ last, says }) => {
+    const place = { line: last, byteOffset: 0, time: null };
+    const finding = aFinding({ rule: 'VTD006', mode: 'active', count: 1, last: place });
+    const { meaning } = headline({ verdict: 'loses-dirty-pages', findings: [finding] });
+    expect(meaning).toBe(
+      `1 DMA unmap of 00:10.0 makes QEMU set dirty bits past the end of RAM: ${says}`,
+    );
+  });
+});
+
+describe('the order to people', () => {
+  const window = (by: string) => ({
+    firstLine: 10,
+    lastLine: 30,
+    firstTime: null,
+    lastTime: null,
+    by,
+    unmaps: 28,
+  });
+  const qemu = (value: string) => ({
+    ...aModel,
+    qemu: { value, source: 'derived', from: 'its events' } as const,
+  });
+  const order = (given: Parameters<typeof aSession>[0]) => {
+    const sessions = [aSession({ verdict: 'loses-dirty-pages', ...given })];
+    return headlineOf(aTrace({ verdict: 'loses-dirty-pages', sessions })).order;
+  };
+  const refusal =
+    ' QEMU of this version refuses to migrate it behind a vIOMMU, but not to measure its dirty rate.';
+  const base = 'Do not migrate this VM before the cause is mended.';
+
+  it.each([
+    { version: '7.2', by: 'dirty-rate', says: base },
+    { version: '8.1', by: 'dirty-rate', says: base + refusal },
+    { version: '10.2', by: 'dirty-limit', says: base + refusal },
+    { version: '11.0', by: 'dirty-rate', says: base },
+    {
+      version: '10.0',
+      by: 'migration+dirty-rate',
+      says: `${base} A migration ran in this trace: if it completed, the memory below is suspect where the VM runs now.`,
+    },
+    {
+      version: '11.1',
+      by: 'unknown',
+      says: `${base} If it was migrated during this trace, the memory below is suspect where it runs now.`,
+    },
+    { version: '10.0', by: 'unknown', says: base + refusal },
+  ])('knows QEMU $version and tracking by $by', ({ version, by, says }) => {
+    expect(order({ model: qemu(version), trackingWindows: [window(by)] })).toBe(says);
+  });
+
+  it('takes no assumed version for a fact', () => {
+    const model = { ...aModel, qemu: { ...aModel.qemu, source: 'assumed' } as const };
+    expect(order({ model })).toBe(base);
+  });
+});
+
 describe('advice', () => {
+  it('leaves out what only follows from something else', () => {
+    const { releases, today } = adviceOf([
+      aFinding({ rule: 'VTD009', fix: 'Follows from mappings left behind: see there.' }),
+      aFinding({
+        rule: 'VTD006',
+        fix: 'Follows from the wrong address. Today: unplug the device.',
+      }),
+    ]);
+    expect(releases).toEqual([]);
+    expect(today).toEqual([{ text: 'Unplug the device.', rules: ['VTD006'] }]);
+  });
+
   it('is split into releases and today, each text once', () => {
     const { releases, today } = adviceOf([
       aFinding({ fix: 'Whole unmaps: fixed in QEMU 11.0. Today: aw-bits=39.' }),
@@ -176,6 +293,30 @@ describe('how to capture better', () => {
       'vfio_attach_device',
     ]);
     expect(captureAdvice(trace).hints).toHaveLength(1);
+  });
+});
+
+describe('the options for a better trace', () => {
+  const { command } = captureAdvice(aTrace());
+
+  /** Whether QEMU traces an event: the last pattern that fits it decides. */
+  function isTraced(name: string): boolean {
+    const patterns = [...command.join(' ').matchAll(/-trace '(-?)([^']+)'/g)];
+    const fitting = patterns.filter(([, , pattern = '']) =>
+      new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(name),
+    );
+    return fitting.at(-1)?.[1] === '';
+  }
+
+  it('switch on every event that is replayed, and not those that only make a trace long', () => {
+    expect(eventNames.filter((name) => !isTraced(name))).toEqual([]);
+    const noise = ['vfio_region_read', 'vtd_inv_qi_head', 'vtd_ir_remap', 'vfio_pci_read_config'];
+    expect(noise.filter(isTraced)).toEqual([]);
+  });
+
+  it('are those of the README', () => {
+    const readme = readFileSync(`${root}README.md`, 'utf8');
+    expect(readme).toContain(`\`\`\`\n${command.join('\n')}\n\`\`\``);
   });
 });
 

@@ -11,8 +11,7 @@ import { goldenCaptures, goldenResult, jsonOf } from '../helpers/golden.ts';
  * program gives) and what each report makes of it.
  */
 
-const UPDATE =
-  'UPDATE_GOLDEN=1 npx vitest run --config test/vitest.config.ts test/reports/golden.test.ts';
+const UPDATE = 'npm run golden';
 const { UPDATE_GOLDEN } = process.env;
 const isUpdating = UPDATE_GOLDEN === '1';
 
@@ -79,6 +78,15 @@ describe.each(folders)('%s', (folder) => {
   it.each(reports.filter(({ name }) => name !== 'json'))('as $name', (report) => {
     check(`${folder}/report.${report.extension}`, rendered(report, result));
   });
+});
+
+it('is what the README shows', () => {
+  const readme = readFileSync(new URL('../../README.md', golden), 'utf8');
+  const [, sample = ''] = /^\$ npm ci && npm start .*\n([\s\S]*?)^```/m.exec(readme) ?? [];
+  const printed = contentOf(new URL('10.0-fails/report.txt', golden));
+  const pieces = sample.split('\n...\n').map((piece) => piece.trim());
+  expect(pieces.length).toBeGreaterThan(2);
+  expect(pieces.filter((piece) => !printed.includes(piece))).toEqual([]);
 });
 
 it('has at least three captures', () => {

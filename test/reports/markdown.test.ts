@@ -16,7 +16,7 @@ describe('markdown', () => {
     expect(render('markdown', aResult(aTrace({ sessions: [session] })))).toMatchInlineSnapshot(`
       "## FAILS: \`qemu.log\`
 
-      **4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.** Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.
+      **4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.** Do not migrate this VM, and do not measure its dirty rate, before the cause is mended. QEMU of this version refuses to migrate it behind a vIOMMU, but not to measure its dirty rate.
 
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No migration ran then: no memory was lost on the way to another host.
 
@@ -62,7 +62,7 @@ describe('markdown', () => {
       | | value | source | from |
       |---|---|---|---|
       | QEMU | 10.0 | derived | 8.2 to 10.0 (vfio\\_attach\\_device) |
-      | container | legacy | trace | vfio\\_attach\\_device at line 2 |
+      | container | legacy of 00:10.0 | trace | vfio\\_attach\\_device at line 2 |
       | aw-bits | 48 | derived | vtd\\_as\\_unmap\\_whole at line 40 |
       | host page | 4 KiB | derived | 4 KiB host pages, as on x86 |
       | bitmap limit | 256 MiB | derived | the kernel's limit for type1, 256 MiB |

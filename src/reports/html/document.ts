@@ -77,14 +77,14 @@ function policy({ scripts, styles }: Assets): string {
 }
 
 function verdictSection(sorted: readonly Trace[], worst: Trace): string {
-  const { meaning, order } = headlineOf(worst);
+  const { meaning, also, order } = headlineOf(worst);
   const isBatch = sorted.length > 1;
   const same = sorted.filter((trace) => wordOf(trace) === wordOf(worst)).length;
   return `<header class="verdict ${verdictClass(worst)}">
 <p class="subject">${html(isBatch ? `${same} of ${sorted.length} traces` : traceName(worst.path))}</p>
 <h1>${html(wordOf(worst))}</h1>
 <p class="meaning">${html(isBatch ? `The worst, ${traceName(worst.path)}: ${meaning}` : meaning)}</p>
-<p class="order">${html(order)}</p>
+<p class="order">${html(`${also} ${order}`.trim())}</p>
 </header>
 <dl class="tiles">
 ${(isBatch ? batchTiles(sorted) : traceTiles(worst)).map(([label, value]) => `<div><dt>${html(label)}</dt><dd>${html(value)}</dd></div>`).join('\n')}

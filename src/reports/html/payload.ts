@@ -1,6 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import type { ActivityStep, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
+import { containerRows } from '../container-rows.ts';
 import {
   digestOf,
   headlineOf,
@@ -13,11 +14,12 @@ import { plain } from '../plain.ts';
 import { isExposedOnly, verdictWords } from '../verdicts.ts';
 import {
   exposureText,
-  listed,
   plural,
   sourceMeanings,
   traceName,
   trackedByText,
+  trackedUnmapsText,
+  unmapsText,
 } from '../wording.ts';
 
 /**
@@ -109,12 +111,12 @@ export function* tracePayloads(traces: readonly Trace[]): Iterable<TracePayload>
       charts += 1;
       return sessionPayload(trace, session, index, charts <= MOST_CHARTS);
     });
-    const { meaning, order } = headlineOf(trace);
+    const { meaning, also, order } = headlineOf(trace);
     yield {
       path: traceName(trace.path),
       word: wordOf(trace),
       verdict: trace.error === undefined ? trace.verdict : 'unusable',
-      meaning: plain(meaning),
+      meaning: plain(`${meaning} ${also}`.trim()),
       order: plain(order),
       facts: factsOf(trace),
       sessions,
@@ -152,7 +154,7 @@ function sessionPayload(
     windows: session.trackingWindows.map(({ firstLine, lastLine, by, unmaps }) => ({
       first: firstLine,
       last: lastLine ?? session.lastLine,
-      text: `${trackedByText(by)}: lines ${firstLine} ${lastLine === null ? 'to the end' : `to ${lastLine}`}, ${plural(unmaps, 'unmap')}`,
+      text: `${trackedByText(by)}: lines ${firstLine} ${lastLine === null ? 'to the end' : `to ${lastLine}`}, ${trackedUnmapsText(unmaps)}`,
     })),
     hazards: hazardsOf(session),
     facts: factsOfSession(session),
@@ -187,10 +189,7 @@ function factsOfSession({
 }: Session): SessionPayload['facts'] {
   const stale = addressSpaces.reduce((sum, space) => sum + space.stale.length, 0);
   const rows: (readonly [string, string])[] = [
-    [
-      'Unmaps',
-      `${totals.unmaps}: ${totals.walkUnmaps} by page walks; ${plural(totals.wholeUnmaps, 'whole unmap')}`,
-    ],
+    ['Unmaps', unmapsText(totals)],
     ['Failures in the log', `${totals.observed.failures}, ${totals.observed.e2big} of them E2BIG`],
     ['Host mappings', `${totals.hostMappings.now} at the end, ${totals.hostMappings.peak} at most`],
     [
@@ -212,15 +211,7 @@ function modelOf({ model, containers }: Session): SessionPayload['model'] {
     [label, plain(value), sourceMeanings[source], plain(from)] as const;
   return [
     row('QEMU', model.qemu.value ?? 'unknown', model.qemu),
-    ...containers
-      .slice(0, 16)
-      .map(({ backend, devices }) =>
-        row(
-          'Container',
-          `${backend.value}${devices.length === 0 ? '' : ` of ${listed(devices)}`}`,
-          backend,
-        ),
-      ),
+    ...containerRows(containers).map(({ text, known }) => row('Container', text, known)),
     row(
       'Address width',
       `${model.awBits.value ?? 'unknown'}${model.awBits.value === null ? '' : ' bits'}`,

@@ -1,8 +1,6 @@
-import { humanSize } from '../../base/address.ts';
 import { type Verdict, verdicts } from '../../base/vocabulary.ts';
-import type { Result, Trace } from '../../result/types.ts';
-import { adviceOf, digestOf } from '../digest.ts';
-import { plain } from '../plain.ts';
+import type { Result, Session, Trace } from '../../result/types.ts';
+import { adviceOf, atRiskText, digestOf, staleMappingsOf } from '../digest.ts';
 import {
   failuresOf,
   isExposedOnly,
@@ -10,7 +8,7 @@ import {
   verdictStyle,
   verdictWords,
 } from '../verdicts.ts';
-import { listed, traceName } from '../wording.ts';
+import { countText, listed, plural, qemuText, traceName } from '../wording.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
 import { adviceSections, traceInBrief } from './trace.ts';
@@ -36,12 +34,26 @@ export function batchSection(page: Page, result: Result, limits: Limits): void {
   const worthTelling = sorted.filter(
     ({ verdict, error }) => verdict !== 'clean' || error !== undefined,
   );
-  for (const trace of worthTelling.slice(0, limits.traces)) traceInBrief(page.gap(), trace, limits);
+  for (const trace of worstOfEachKind(worthTelling, limits.traces))
+    traceInBrief(page.gap(), trace, limits);
   const left = worthTelling.length - Math.min(worthTelling.length, limits.traces);
   if (left > 0)
     page
       .gap()
       .text(`Details of ${left} more are left out: -v, or give one trace alone.`, '', 'dim');
+}
+
+/** The worst of each verdict, and then what is left, the worst first; in the order given. */
+function worstOfEachKind(sorted: readonly Trace[], most: number): readonly Trace[] {
+  const seen = new Set<string>();
+  const isFirst = (trace: Trace) => {
+    const word = wordOf(trace);
+    return !seen.has(word) && seen.add(word).size > 0;
+  };
+  const firsts = sorted.filter(isFirst);
+  const others = sorted.filter((trace) => !firsts.includes(trace));
+  const told = new Set([...firsts, ...others].slice(0, Math.min(most, sorted.length)));
+  return sorted.filter((trace) => told.has(trace));
 }
 
 /** `3 traces: 1 fails and 2 are clean.` */
@@ -54,33 +66,55 @@ export function summaryOf({ traces }: Result): string {
     ).length;
     if (count > 0) parts.push(`${count} ${counted[verdict][count === 1 ? 0 : 1]}`);
   }
-  return `${traces.length} traces: ${listed(parts)}.`;
+  return `${plural(traces.length, 'trace')}: ${listed(parts)}.`;
 }
 
 /** Columns after verdict and path, with their widths. */
-const QEMU = 5;
+const QEMU = 6;
 const FAILED = 6;
-const AT_RISK = 10;
+const STALE = 5;
+const AT_RISK = 9;
+const NUMBERS = QEMU + FAILED + STALE + AT_RISK + 4;
 /** Narrower pages have no room for them. */
 const WIDE = 64;
+
+const BELOW = 'Paths below ';
+
+/** What the rows of the table have in common. */
+interface Columns {
+  readonly verdict: number;
+  readonly path: number;
+  readonly isWide: boolean;
+  /** Characters of every path that are not told again. */
+  readonly folder: number;
+}
 
 /** One line per trace: verdict, path, and what there is to say of it in the room that is left. */
 function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): void {
   const shown = traces.slice(0, limits.rows);
+  const names = shown.map(({ path }) => traceName(path));
+  const folder = commonFolder(names);
+  if (folder !== '') page.text(shorten(folder, page.width - BELOW.length), BELOW, 'dim', 'dim');
   const isWide = page.width >= WIDE;
-  const verdictWidth = Math.max('verdict'.length, ...shown.map((trace) => wordOf(trace).length));
-  const longest = Math.max(8, ...shown.map(({ path }) => [...traceName(path)].length));
-  const room = page.width - verdictWidth - 1 - (isWide ? QEMU + FAILED + AT_RISK + 3 : 0);
-  const widths = [verdictWidth, Math.min(longest, room)] as const;
-  const numbers = `${'QEMU'.padEnd(QEMU)} ${'failed'.padStart(FAILED)} ${'at risk'.padStart(AT_RISK)}`;
-  const head = `${'verdict'.padEnd(widths[0])} ${'trace'.padEnd(widths[1])}${isWide ? ` ${numbers}` : ''}`;
-  page.line(page.style('dim', head));
-  for (const trace of shown) page.line(row(page, trace, widths, isWide));
+  const verdict = Math.max('verdict'.length, ...shown.map((trace) => wordOf(trace).length));
+  const longest = Math.max(8, ...names.map((name) => [...name.slice(folder.length)].length));
+  const room = page.width - verdict - 1 - (isWide ? NUMBERS : 0);
+  const columns = { verdict, path: Math.min(longest, room), isWide, folder: folder.length };
+  page.line(page.style('dim', head(columns)));
+  for (const trace of shown) page.line(row(page, trace, columns));
   const left = traces.slice(limits.rows);
   if (left[0] !== undefined) {
     const best = verdictWords[left[0].verdict].toLowerCase();
-    page.text(`and ${left.length} more, ${best} or better: -v, -q or --format json`, '', 'dim');
+    page.text(
+      `and ${countText(left.length)} more, ${best} or better: -v, -q or --format json`,
+      '',
+      'dim',
+    );
   }
+  legend(page, traces, isWide);
+}
+
+function legend(page: Page, traces: readonly Trace[], isWide: boolean): void {
   if (traces.some(isExposedOnly)) {
     page.text(
       '* unmaps of these would fail or lose dirty pages if dirty pages were tracked',
@@ -88,28 +122,53 @@ function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): vo
       'yellow',
     );
   }
+  if (!isWide) return;
+  if (traces.some(({ sessions }) => sessions.some((session) => qemuOf(session).startsWith('~')))) {
+    page.text('~ inferred from the events of the trace: a version that behaves so', '', 'dim');
+  }
 }
 
-function row(
-  page: Page,
-  trace: Trace,
-  [verdictWidth, pathWidth]: readonly [number, number],
-  isWide: boolean,
-): string {
-  const verdict = page.style(verdictStyle(trace), wordOf(trace).padEnd(verdictWidth));
-  const path = shorten(traceName(trace.path), pathWidth);
-  if (!isWide || trace.error !== undefined) return `${verdict} ${path}`;
-  const { atRiskBytes } = trace.totals.tracked;
-  const failed = failuresOf(trace);
+function head({ verdict, path, isWide }: Columns): string {
+  const numbers = [
+    'QEMU'.padEnd(QEMU),
+    'failed'.padStart(FAILED),
+    'stale'.padStart(STALE),
+    'at risk'.padStart(AT_RISK),
+  ];
   return [
-    verdict,
-    path + ' '.repeat(pathWidth - [...path].length),
-    plain(trace.sessions.at(-1)?.model.qemu.value ?? '?')
-      .slice(0, QEMU)
-      .padEnd(QEMU),
-    (failed === 0 ? '-' : String(failed)).padStart(FAILED),
-    (atRiskBytes === 0 ? '-' : humanSize(atRiskBytes)).padStart(AT_RISK),
+    'verdict'.padEnd(verdict),
+    isWide ? 'trace'.padEnd(path) : 'trace',
+    ...(isWide ? numbers : []),
   ].join(' ');
+}
+
+/** The folders that all paths begin with, up to the last slash; '' where there is none. */
+function commonFolder(names: readonly string[]): string {
+  const [first = ''] = names;
+  let folder = first.slice(0, first.lastIndexOf('/') + 1);
+  while (folder !== '' && !names.every((name) => name.startsWith(folder)))
+    folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1);
+  return folder === '/' ? '' : folder;
+}
+
+function row(page: Page, trace: Trace, { verdict, path, isWide, folder }: Columns): string {
+  const word = page.style(verdictStyle(trace), wordOf(trace).padEnd(verdict));
+  const name = shorten(traceName(trace.path).slice(folder), path);
+  if (!isWide || trace.error !== undefined) return `${word} ${name}`;
+  const session = trace.sessions.at(-1);
+  const number = (count: number) => (count === 0 ? '-' : countText(count));
+  return [
+    word,
+    name + ' '.repeat(path - [...name].length),
+    (session === undefined ? '?' : qemuOf(session)).padEnd(QEMU),
+    number(failuresOf(trace)).padStart(FAILED),
+    number(staleMappingsOf(trace)).padStart(STALE),
+    (atRiskText(trace) || '-').padStart(AT_RISK),
+  ].join(' ');
+}
+
+function qemuOf({ model }: Session): string {
+  return qemuText(model).slice(0, QEMU);
 }
 
 function wordOf(trace: Trace): string {

@@ -1,14 +1,17 @@
 import { humanSize } from '../../base/address.ts';
 import type { Finding, Session } from '../../result/types.ts';
-import { memoryAtRisk, memoryStillReachable } from '../digest.ts';
+import { endsWithTrace, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
 import { bytesIn, type Span } from '../guest-ranges.ts';
 import {
   causeMeanings,
   causeStories,
+  countText,
   deviceText,
   errnoText,
   modeMeanings,
   plural,
+  TRACE_ENDS,
+  timesText,
 } from '../wording.ts';
 import type { Page } from './layout.ts';
 import type { Limits } from './limits.ts';
@@ -55,8 +58,7 @@ function title(page: Page, { rule, slug, severity }: Finding, rest: string): voi
 
 function fullFinding(page: Page, finding: Finding, session: Session, limits: Limits): void {
   const { mode, count, excerpt, first, last } = finding;
-  const how =
-    mode === null ? '' : `: ${count === 1 ? 'once' : `${count} times`}, ${modeMeanings[mode]}`;
+  const how = mode === null ? '' : `: ${timesText(count)}, ${modeMeanings[mode]}`;
   title(page, finding, how);
   const field = (label: string, text: string) => page.field(label, text, INDENT.repeat(2), LABEL);
   if (deviceText(finding) !== '') field('device', whoseDevice(finding, session));
@@ -90,6 +92,7 @@ function fullFinding(page: Page, finding: Finding, session: Session, limits: Lim
     first.line === last.line ? `line ${first.line}` : `lines ${first.line} to ${last.line}`,
   );
   field('why', finding.message);
+  if (endsWithTrace(finding, session)) field('then', TRACE_ENDS);
   if (!limits.excerpts) return;
   for (const line of excerpt) {
     const isFirst = line.startsWith(`${first.line}:`);
@@ -116,9 +119,8 @@ export function wouldHappen(page: Page, findings: readonly Finding[], limits: Li
 export function whatIfText(finding: Finding): string {
   const { rule, slug, count, cause, atRiskBytes } = finding;
   const what = cause === null || cause === 'unknown' ? '' : `, ${causeMeanings[cause]}`;
-  const times = count === 1 ? 'once' : `${count} times`;
   const memory = atRiskBytes === 0 ? '' : `, ${humanSize(atRiskBytes)} of guest memory`;
-  return `${rule} ${slug}: ${times}${what}, from ${placed(finding)}${memory}`;
+  return `${rule} ${slug}: ${timesText(count)}${what}, from ${placed(finding)}${memory}`;
 }
 
 /** `line 20, 00:10.0`. */
@@ -168,11 +170,10 @@ export function memory(
   const lost = memoryAtRisk(findings);
   const reachable = memoryStillReachable(findings);
   const { tracked } = totals;
-  const isUnknown =
-    lost.length === 0 &&
-    findings.some(({ severity, rule }) => severity === 'error' && rule !== 'VTD005');
-  if (lost.length === 0 && reachable.length === 0 && !isUnknown && tracked.zeroAddress === 0)
-    return;
+  const isUnknown = lost.length === 0 && losesSomething(findings);
+  const isReachableUnknown = reachable.length === 0 && hasStale(findings);
+  const isSilent = lost.length === 0 && reachable.length === 0 && !isUnknown && !isReachableUnknown;
+  if (isSilent && tracked.zeroAddress === 0) return;
   page.heading('Guest memory at risk');
   if (isUnknown)
     page.text('Unknown: the trace does not hold the guest addresses of mappings.', INDENT);
@@ -192,13 +193,24 @@ export function memory(
     );
     spans(page, reachable, limits);
   }
-  if (tracked.zeroAddress > 0) {
+  if (isReachableUnknown) {
     page.text(
-      `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ` +
-        `${tracked.harmfulZeroAddress} of them did harm (writable mappings under them lie elsewhere).`,
+      'Unknown: which guest memory a device can still write to although the guest took it back. The ' +
+        'trace does not hold the guest addresses of mappings.',
       INDENT,
     );
   }
+  if (tracked.zeroAddress > 0) {
+    page.text(
+      `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ` +
+        `${countText(tracked.harmfulZeroAddress)} of them did harm (writable mappings under them lie elsewhere).`,
+      INDENT,
+    );
+  }
+}
+
+function hasStale(findings: readonly Finding[]): boolean {
+  return findings.some(({ rule, severity }) => rule === 'VTD005' && severity === 'error');
 }
 
 function spans(page: Page, all: readonly Span[], limits: Limits): void {

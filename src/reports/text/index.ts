@@ -36,7 +36,7 @@ function fitted(result: Result, options: ReportOptions): readonly string[] {
     all = page(result, options, limits);
     if (all.length <= MOST_LINES) return all;
   }
-  return [...all.slice(0, MOST_LINES - 1), '... cut here: -v shows everything, --format json too'];
+  return [...all.slice(0, MOST_LINES - 1), '... cut here: -v shows everything'];
 }
 
 function page(result: Result, { width, color }: ReportOptions, limits: Limits): readonly string[] {

@@ -13,8 +13,10 @@ export interface Limits {
   /** Findings under "what if". */
   readonly whatIf: number;
   readonly ranges: number;
-  /** Reasons, losses, and pieces of advice, each. */
+  /** Reasons and losses, each. */
   readonly items: number;
+  /** Pieces of advice: the last thing to be cut. */
+  readonly advice: number;
   /** What the emulation assumed, and the options of QEMU for a better trace. */
   readonly appendix: boolean;
 }
@@ -32,6 +34,7 @@ export const everything: Limits = {
   whatIf: ALL,
   ranges: ALL,
   items: ALL,
+  advice: ALL,
   appendix: true,
 };
 
@@ -45,6 +48,7 @@ const generous: Limits = {
   whatIf: 6,
   ranges: 8,
   items: 8,
+  advice: 10,
   appendix: true,
 };
 
@@ -60,6 +64,7 @@ export const forOneTrace: readonly Limits[] = [
     whatIf: 3,
     ranges: 4,
     items: 4,
+    advice: 8,
     appendix: false,
   },
   {
@@ -70,6 +75,7 @@ export const forOneTrace: readonly Limits[] = [
     whatIf: 2,
     ranges: 3,
     items: 3,
+    advice: 6,
     appendix: false,
   },
   {
@@ -81,6 +87,7 @@ export const forOneTrace: readonly Limits[] = [
     whatIf: 1,
     ranges: 2,
     items: 2,
+    advice: 4,
     appendix: false,
   },
 ];
@@ -91,7 +98,6 @@ const several: Limits = {
   fullFindings: 1,
   shortFindings: 2,
   ranges: 3,
-  items: 5,
 };
 
 /** A batch, likewise. */
@@ -100,5 +106,14 @@ export const forSeveralTraces: readonly Limits[] = [
   { ...several, traces: 4 },
   { ...several, traces: 3, shortFindings: 1, items: 4 },
   { ...several, rows: 50, traces: 2, shortFindings: 1, ranges: 2, items: 3 },
-  { ...several, rows: 40, traces: 1, shortFindings: 0, excerpts: false, ranges: 1, items: 2 },
+  {
+    ...several,
+    rows: 40,
+    traces: 1,
+    shortFindings: 0,
+    excerpts: false,
+    ranges: 1,
+    items: 2,
+    advice: 3,
+  },
 ];

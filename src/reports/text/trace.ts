@@ -1,6 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
+import { containerRows } from '../container-rows.ts';
 import {
   type Advice,
   adviceOf,
@@ -11,7 +12,17 @@ import {
 } from '../digest.ts';
 import { plain } from '../plain.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
-import { exposureText, listed, plural, traceName, trackedByText, viaText } from '../wording.ts';
+import {
+  countText,
+  exposureText,
+  listed,
+  plural,
+  traceName,
+  trackedByText,
+  trackedUnmapsText,
+  unmapsText,
+  viaText,
+} from '../wording.ts';
 import { happened, memory, wouldHappen } from './findings.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
@@ -21,9 +32,7 @@ const INDENT = '  ';
 /** Everything about one trace. */
 export function traceSection(page: Page, trace: Trace, limits: Limits): void {
   titleLine(page, trace);
-  const { meaning, order } = headlineOf(trace);
-  page.text(meaning, '', 'bold');
-  if (order !== '') page.text(order);
+  headline(page, trace);
   if (trace.error !== undefined) return;
   page.text(described(trace), '', 'dim');
   const isInconclusive = trace.verdict === 'inconclusive';
@@ -45,10 +54,17 @@ export function traceSection(page: Page, trace: Trace, limits: Limits): void {
   betterTrace(page, trace, limits);
 }
 
+function headline(page: Page, trace: Trace): void {
+  const { meaning, also, order } = headlineOf(trace);
+  page.text(meaning, '', 'bold');
+  if (also !== '') page.text(also);
+  if (order !== '') page.text(order);
+}
+
 /** One of several traces: what happened, without what is said once for all. */
 export function traceInBrief(page: Page, trace: Trace, limits: Limits): void {
   titleLine(page, trace);
-  page.text(headlineOf(trace).meaning, '', 'bold');
+  headline(page, trace);
   const [worst] = sortedByVerdict(trace.sessions);
   if (trace.error !== undefined || worst === undefined) return;
   if (trace.sessions.length > 1) {
@@ -88,11 +104,7 @@ function titleWord(trace: Trace): string {
 function described({ format, compression, lines, bytes, totals, sessions }: Trace): string {
   const packed = compression === 'none' ? '' : `, ${compression}`;
   const several = sessions.length > 1 ? `, ${plural(sessions.length, 'session')}` : '';
-  const { unmaps, wholeUnmaps, walkUnmaps } = totals;
-  return (
-    `${format}${packed}, ${plural(lines, 'line')}, ${humanSize(bytes)}${several}; ${plural(unmaps, 'unmap')}, ` +
-    `${walkUnmaps} of them by page walks, ${plural(wholeUnmaps, 'whole unmap')}.`
-  );
+  return `${format}${packed}, ${plural(lines, 'line')}, ${humanSize(bytes)}${several}; ${unmapsText(totals)}.`;
 }
 
 function sessionSection(page: Page, session: Session, trace: Trace, limits: Limits): void {
@@ -123,7 +135,7 @@ function windows(page: Page, session: Session, limits: Limits): void {
     .slice(0, Math.min(3, limits.items))
     .map(({ firstLine, lastLine, by, unmaps }) => {
       const end = lastLine === null ? 'to the end' : `to ${lastLine}`;
-      return `lines ${firstLine} ${end} by ${trackedByText(by)} (${plural(unmaps, 'unmap')})`;
+      return `lines ${firstLine} ${end} by ${trackedByText(by)} (${trackedUnmapsText(unmaps)})`;
     });
   const left = all.length - shown.length;
   if (left > 0) shown.push(`${plural(left, 'more time')}`);
@@ -153,9 +165,9 @@ export function adviceSections(
 }
 
 function bullets(page: Page, all: readonly Advice[], limits: Limits): void {
-  for (const { text, rules } of all.slice(0, limits.items))
+  for (const { text, rules } of all.slice(0, limits.advice))
     page.text(`${text} [${rules.join(', ')}]`, `${INDENT}- `);
-  const left = all.length - Math.min(all.length, limits.items);
+  const left = all.length - Math.min(all.length, limits.advice);
   if (left > 0) page.text(`and ${left} more: -v or --format json`, INDENT, 'dim');
 }
 
@@ -182,7 +194,7 @@ function exposure(
   if (zero > 0) {
     const harmful = untracked.harmfulZeroAddress + unknownTracking.harmfulZeroAddress;
     page.text(
-      `${plural(zero, 'unmap')} of these carried address 0; ${harmful} would do harm.`,
+      `${plural(zero, 'unmap')} of these carried address 0; ${countText(harmful)} would do harm.`,
       INDENT,
     );
   }
@@ -197,13 +209,7 @@ function modelTable(page: Page, model: Model, { containers }: Session): void {
   const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
     page.field(label, `${value} [${source}] ${from}`, INDENT, MODEL_LABEL);
   row('QEMU', model.qemu.value ?? 'unknown', model.qemu);
-  for (const { backend, devices } of containers.slice(0, 4)) {
-    row(
-      'container',
-      `${backend.value}${devices.length === 0 ? '' : ` of ${listed(devices)}`}`,
-      backend,
-    );
-  }
+  for (const { text, known } of containerRows(containers)) row('container', text, known);
   row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
   row('host page', humanSize(model.hostPageSize.value), model.hostPageSize);
   row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);
@@ -233,11 +239,11 @@ function betterTrace(page: Page, trace: Trace, limits: Limits): void {
   if (missing.length > 0) page.text(`Not traced, or not all of it: ${missing.join(', ')}.`, INDENT);
   for (const hint of hints.slice(0, limits.items)) page.text(hint, INDENT);
   if (!limits.appendix) {
-    page.text("'vtdscope record' prints the options of QEMU that trace all of it.", INDENT);
+    page.text('-v prints the options of QEMU that trace all of it.', INDENT);
     return;
   }
   page.text(
-    "Start QEMU with the options below, and keep its messages (standard error) in the same file; 'vtdscope record' prints them too.",
+    'Start QEMU with these options, and keep its messages (standard error) in the same file:',
     INDENT,
   );
   for (const part of command) page.quote(part, INDENT.repeat(2));

@@ -3,7 +3,7 @@ import type { Explanation } from './explanation.ts';
 export const wrongTranslatedAddress: Explanation = {
   id: 'VTD003',
   slug: 'wrong-translated-address',
-  title: 'An unmap carries an address that is not its mapping’s',
+  title: "An unmap carries an address that is not its mapping's",
   whatHappens: `
 An unmap succeeds and carries an address that is not 0 and is not its
 mapping's either. The dirty bits of the old page are entered at another page;
