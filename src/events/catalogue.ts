@@ -10,6 +10,7 @@
  * | `d`  | decimal digits, perhaps with a sign   | u32, i32, u64  |
  * | `p`  | a pointer: `0x` and digits, or `(nil)`| u64            |
  * | `s`  | any text up to the next literal, or to the end of the line | text |
+ * | `w`  | a word of lower-case letters and hyphens | text |
  * | `MAP|UNMAP` | one of these words; the argument is its position  | u32 |
  *
  * An argument named `_` is read over and not kept. Shapes are tried in order. A shape may lack an
@@ -411,7 +412,7 @@ export const catalogue = {
 
   // --- Dirty tracking and migration ------------------------------------------------------------
   global_dirty_changed: { args: { mask: 'u32' }, shapes: [{ text: 'bitmask 0x{mask:x}' }] },
-  migrate_set_state: { args: { state: 'text' }, shapes: [{ text: 'new state {state:s}' }] },
+  migrate_set_state: { args: { state: 'text' }, shapes: [{ text: 'new state {state:w}' }] },
   migrate_error: {
     args: { error: 'text' },
     shapes: [{ text: 'error={error:s}', versions: '10.0+' }],
@@ -420,7 +421,7 @@ export const catalogue = {
     args: { error: 'text' },
     shapes: [{ text: 'error={error:s}', versions: '7.2' }],
   },
-  dirtyrate_set_state: { args: { state: 'text' }, shapes: [{ text: 'new state {state:s}' }] },
+  dirtyrate_set_state: { args: { state: 'text' }, shapes: [{ text: 'new state {state:w}' }] },
   memory_region_sync_dirty: {
     args: { listener: 'text' },
     shapes: [{ text: "mr '{_:s}' listener '{listener:s}' synced (global={_:d})" }],

@@ -131,13 +131,22 @@ class SkippedNames {
 
 /**
  * `cut`: the front part of a catalogued name; a line that ends with it is torn. `glued`: something
- * that ends with a catalogued name, as no event of QEMU does.
+ * that ends with a catalogued name, as no event of QEMU does, or the front part of one with another
+ * name behind it.
  */
 type TornName = 'cut' | 'glued' | null;
 
+/** Where in a name another one may begin. */
+const SECOND_NAME =
+  /(?<=[a-z0-9])(?:vtd|vfio|iommufd|global_dirty|migrate|memory_region|dirtyrate)_|(?<=_)(?:vtd|vfio)_/g;
+
 function tornOf(name: string, catalogued: readonly string[]): TornName {
   if (catalogued.some((known) => name.endsWith(known))) return 'glued';
-  return catalogued.some((known) => known.startsWith(name)) ? 'cut' : null;
+  const isFront = (part: string) => catalogued.some((known) => known.startsWith(part));
+  if ([...name.matchAll(SECOND_NAME)].some(({ index }) => isFront(name.slice(0, index)))) {
+    return 'glued';
+  }
+  return isFront(name) ? 'cut' : null;
 }
 
 function sameBytes(known: Uint8Array, bytes: Uint8Array, from: number): boolean {

@@ -4,6 +4,7 @@ import {
   type EventDeclaration,
   type EventName,
   eventNames,
+  kindOfName,
   type Shape,
   wordsOf,
 } from './catalogue.ts';
@@ -45,11 +46,28 @@ export type NameReader = (bytes: Uint8Array, from: number) => number;
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
+const UNDERSCORE = 0x5f;
 
 const HEX = new Uint8Array(256).fill(255);
 for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   HEX[digit.charCodeAt(0)] = value;
   HEX[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** The first words of names that the catalogue has, up to their first underscore. */
+const FIRST_WORDS = [...new Set(eventNames.map((name) => name.split('_', 1)[0] ?? ''))].map(
+  (word) => Buffer.from(word),
+);
+const LONGEST_NAME = Math.max(...eventNames.map((name) => name.length));
+
+/** Whether a catalogued name, and a blank, stand around the underscore at `at`, its first. */
+function isInName(bytes: Uint8Array, from: number, at: number): boolean {
+  return FIRST_WORDS.some((word) => {
+    const start = at - word.length;
+    if (start < from || !word.every((byte, index) => bytes[start + index] === byte)) return false;
+    const name = Buffer.from(bytes.subarray(start, start + LONGEST_NAME + 1)).toString('latin1');
+    return name.includes(' ') && kindOfName(name.slice(0, name.indexOf(' '))) !== undefined;
+  });
 }
 
 /**
@@ -62,7 +80,11 @@ function endOfText(bytes: Uint8Array, from: number, literal: Uint8Array): number
   for (; bytes[at] !== LF; at += 1) {
     const byte = bytes[at] as number;
     if (BETRAYS[byte] === 1 && isInLineStart(bytes, from, at)) return -1;
-    if (toEnd || byte !== literal[0]) continue;
+    if (toEnd) {
+      if (byte === UNDERSCORE && isInName(bytes, from, at)) return -1;
+      continue;
+    }
+    if (byte !== literal[0]) continue;
     let index = 1;
     while (index < literal.length && bytes[at + index] === literal[index]) index += 1;
     if (index === literal.length) return at;
@@ -113,6 +135,9 @@ const gather = {
           `if(!(${compareBytes(text, 'p')})){p+=${text.length};${store(word, String(index))}}`,
       )
       .join('else ')}else return -1;`,
+  word: (word: number): string =>
+    `s=p;while(((d=b[p])>96&&d<123)||d===45)p++;if(p===s)return -1;` +
+    (word < 0 ? '' : `sink.addText(base+${word},b,s,p);`),
   text: (word: number, until: string): string =>
     `s=p;p=endOfText(b,p,${JSON.stringify(until)});if(p<0)return -1;` +
     (word < 0 ? '' : `sink.addText(base+${word},b,s,p);`),
@@ -144,6 +169,7 @@ function shapeSource(
     if (form === 'x') body += gather.hex(word, wide);
     else if (form === 'd') body += gather.decimal(word, wide);
     else if (form === 'p') body += gather.pointer(word);
+    else if (form === 'w') body += gather.word(word);
     else if (form === 's') body += gather.text(word, pieces[index + 1]?.[3] ?? '');
     else body += gather.choice(word, form.split('|'));
   }

@@ -70,9 +70,13 @@ const PART_OF_STAMP = String.raw`(?:\d{1,10}@[\d.]*:?|\d{4}-\d\d-\d\dT[\d:.]*Z?)
 const LINE_STARTS = new RegExp(LINE_START.source, 'g');
 /** A quick look for what every one of them has. */
 const MAY_START_LINE = /@|Z |\+0000: /;
-/** A stamped line that goes on like the name of an event, or ends where one would begin. */
+/**
+ * What goes on like an event and is none: behind a thread's stamp, which only events have, anything;
+ * behind another stamp or without one, the beginning of a name. A kernel or a C function of such a
+ * name says `vfio_pci: ` or `vfio_dma_map(`.
+ */
 const BEGINS_LIKE_EVENT = new RegExp(
-  String.raw`^(?:${STAMP}[a-z]*_|${THREAD_STAMP.source}[a-z]*\s*$|${PART_OF_STAMP}\s*$)`,
+  String.raw`^(?:${THREAD_STAMP.source}|${STAMP}[a-z]*_|${PART_OF_STAMP}\s*$|(?:global_|${FAMILY})(?!\w*[:(]))`,
 );
 const FRONT_OF_EVENT = new RegExp(`^\0*(?:${PART_OF_STAMP}|${FAMILY})`);
 /** A message behind the guest's name, as -msg guest-name=on has it. The name may look like an event's. */
@@ -80,8 +84,9 @@ const GUEST_MESSAGE = new RegExp(String.raw`^${STAMP}?\w+ (?:\S*/)?(?:qemu|kvm)[
 /** Every place where a name may begin, inside another name too. */
 const FAMILIES = new RegExp(FAMILY, 'g');
 const LONGEST_NAME = 64;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours begin with ESC
-const COLOURS = /\u001b\[[0-9;]*m/g;
+/** Colours and other commands to a terminal, as the console of a guest has them. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with ESC
+const TERMINAL_COMMANDS = /\u001b\[[0-?]*[ -/]*[@-~]/g;
 
 function isLetter(byte: number): boolean {
   return byte >= LETTER_A && byte <= LETTER_LAST;
@@ -252,9 +257,8 @@ export class QemuLogDecoder implements LineDecoder {
     const textAt = behindPadding(bytes, at);
     if (textAt > at) return this.#line(bytes, lineAt, textAt, writer);
     const text = latin1(bytes, at, Math.min(next - 1, at + LINE_LIMIT));
-    if (bytes.subarray(at, Math.min(next, at + TEXT_LIMIT)).includes(ESCAPE)) {
-      if (found !== outcome.skipped) this.#colouredLine(text, lineAt, writer);
-    } else this.#pieces(bytes, lineAt, at, text, writer, found);
+    if (text.includes('\u001b')) this.#colouredLine(text, lineAt, writer, found);
+    else this.#pieces(bytes, lineAt, at, text, writer, found);
     return next;
   }
 
@@ -343,11 +347,13 @@ export class QemuLogDecoder implements LineDecoder {
     return -1;
   }
 
-  #colouredLine(line: string, lineAt: number, writer: BatchWriter): void {
-    const text = line.replace(COLOURS, '');
-    const found = this.#scan(Buffer.from(`${text}\n`, 'latin1'), lineAt, 0, writer);
-    if (found === outcome.event || text.trim() === '') return;
-    if (!this.#piece(text, found, writer, lineAt)) writer.foreignLines += 1;
+  /** A line with commands to a terminal: read without them. `found`: what it begins with so far. */
+  #colouredLine(line: string, lineAt: number, writer: BatchWriter, found: Outcome): void {
+    const text = line.replace(TERMINAL_COMMANDS, '');
+    const bytes = Buffer.from(`${text}\n`, 'latin1');
+    if (found === outcome.skipped) this.#scanner.takeBack();
+    const foundPlain = this.#scan(bytes, lineAt, 0, writer);
+    if (foundPlain !== outcome.event) this.#pieces(bytes, lineAt, 0, text, writer, foundPlain);
   }
 
   /** A line of QEMU's messages, of libvirt, or of somebody else, which is false. */
