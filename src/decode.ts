@@ -1,9 +1,9 @@
 import type { LineBlock } from './bytes/lines.ts';
 import { type ByteRange, readRange } from './bytes/ranges.ts';
+import type { Slot } from './bytes/slots.ts';
 import { BatchWriter, type EventBatch } from './events/batch.ts';
 import type { LineDecoder, LineFormat } from './formats/format.ts';
 import { lineFormatNamed } from './formats/index.ts';
-import type { Slot } from './slots.ts';
 
 /** Decodes blocks of lines into batches; one per thread and format, for its tables' sake. */
 export class BlockDecoder {

@@ -7,6 +7,7 @@ import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from 
 import { messageOf, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
 import type { LineBlock } from './bytes/lines.ts';
 import { rangesOf, TAIL_BYTES } from './bytes/ranges.ts';
+import { type Slot, Slots } from './bytes/slots.ts';
 import { type OpenSource, openSource } from './bytes/source.ts';
 import type { DecodeTask } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
@@ -16,7 +17,6 @@ import { findInputs, type Input } from './inputs.ts';
 import { type AnalyzeOutcome, analyzeTask, Pool } from './pool.ts';
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
-import { type Slot, Slots } from './slots.ts';
 import {
   isDevice,
   joinParts,
