@@ -61,6 +61,8 @@ const PATTERNS: readonly (readonly [MessageTopic, RegExp])[] = [
 const BACKEND = [
   [/\b(?:vfio_\w*|iommufd_\w*|VFIO_\w+|IOMMU_\w+)\b/i, /failed|= -\d|error/i],
   [/\bvfio\b/i, /\b(?:failed|error)\b/i],
+  // The functions that an event passes on its way from the emulated IOMMU to VFIO.
+  [/\b(?:vtd_\w+|memory_region_notify_iommu\w*)/, /\bAssertion\b/],
 ] as const;
 
 const TOO_BIG = /\bSize of bitmap too big 0x([0-9a-f]{1,16})\b/i;

@@ -53,6 +53,8 @@ export class Machine {
   hasMessages = false;
   /** Something of the trace is known to be lost. */
   hasLosses = false;
+  /** Line of the unmap in the middle of which the trace ends, after it set bits past the end of RAM; or 0. */
+  diedAtLine = 0;
   /** A walk found what concerns a notifier. */
   wasNotificationDue = false;
   /** The whole space of a device of VFIO was unmapped. */

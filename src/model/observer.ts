@@ -56,6 +56,8 @@ export interface ModelObserver {
   entriesNearLimit(container: VfioContainer, space: VtdAddressSpace | null, mark: Mark): void;
   /** Shadow and host map disagree, for no reason that has a report of its own. */
   drift(space: VtdAddressSpace, first: number, last: number, mark: Mark, detail: string): void;
+  /** QEMU has stopped with an assertion at an event that crosses the interrupt range. */
+  aborted(space: VtdAddressSpace, first: number, last: number, mark: Mark): void;
   message(topic: MessageTopic, text: string, mark: Mark, tracked: boolean | null): void;
   loss(kind: LossKind, count: number, mark: Mark, detail: string): void;
 }

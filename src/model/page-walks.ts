@@ -35,6 +35,15 @@ function isPowerOfTwo(pages: number): boolean {
   return Number.isInteger(Math.log2(pages));
 }
 
+/** Pages of the interrupt range, 0xfee00000 .. 0xfeefffff, which no notifier covers. */
+const HOLE = { first: 0xf_ee00, last: 0xf_eeff } as const;
+
+/** True where a range holds some of the interrupt range, and reaches beyond it. */
+function crossesHole(first: number, last: number): boolean {
+  const meets = first <= HOLE.last && last >= HOLE.first;
+  return meets && (first < HOLE.first || last > HOLE.last);
+}
+
 /** A walk event that waits for its notification. */
 class WalkEvent {
   active = false;
@@ -52,6 +61,8 @@ class WalkEvent {
   nodes: RangeScratch | null = null;
   /** Of an UNMAP: our shadow had nothing where QEMU's had. */
   isSurprise = false;
+  /** Where it stands, if it crosses the interrupt range. */
+  crossing: Mark | null = null;
 }
 
 /** A MAP that waits for QEMU's message that it failed. */
@@ -168,6 +179,7 @@ export class PageWalks {
     walk.delivered = 0;
     walk.nodes = null;
     walk.isSurprise = false;
+    walk.crossing = crossesHole(walk.first, walk.last) ? markOf(cursor) : null;
     if (space === null) {
       // Of one of several: from here on none of them is as it is thought to be.
       this.#machine.attribution.distrust();
@@ -206,6 +218,19 @@ export class PageWalks {
       const { first, last, gpa, permissions } = walk;
       this.#machine.hostMap(container, first, last, gpa, permissions);
     }
+  }
+
+  /**
+   * The trace is over. Where it ends with an event that crosses the interrupt range, QEMU up to 10.1
+   * has stopped with an assertion when it was about to deliver it.
+   */
+  finish(): void {
+    const { active, delivered, space, first, last, crossing } = this.#walk;
+    if (!active || delivered > 0 || space === null || crossing === null) return;
+    const { hasNotifications, profile } = this.#machine;
+    if (profile.crossingEvent !== 'abort' || !hasNotifications) return;
+    if (!this.#isDelivered(space, first, last)) return;
+    this.#machine.observer.aborted(space, first, last, crossing);
   }
 
   /** The UNMAP notification of the walk event before it, if it is one. */

@@ -30,8 +30,8 @@ export class PendingUnmaps {
 
   /** Lines between which unmaps were judged on uncertain ground. */
   readonly uncertain = { unmaps: 0, firstLine: 0, lastLine: 0 };
-  /** The newest unmap set bits past the end of RAM: a trace that ends here ends in a crash. */
-  endsPastRam = false;
+  /** Line of the newest unmap if it set bits past the end of RAM, else 0: a trace that ends there ends in a crash. */
+  pastRamLine = 0;
 
   constructor(machine: Machine, stale: StaleMappings) {
     this.#machine = machine;
@@ -166,7 +166,8 @@ export class PendingUnmaps {
       uncertain.unmaps += 1;
       uncertain.lastLine = unmap.line;
     }
-    this.endsPastRam = unmap.tracked === true && unmap.errno === 0 && unmap.pastRamPage >= 0;
+    const marksPast = unmap.tracked === true && unmap.errno === 0 && unmap.pastRamPage >= 0;
+    this.pastRamLine = marksPast ? unmap.line : 0;
     this.#machine.observer.unmap(unmap);
   }
 

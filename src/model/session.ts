@@ -182,11 +182,14 @@ export class Session {
 
   /** The trace, or this boot, is over. */
   finish(): void {
+    const endsInUnmap = this.unmaps.single !== null || this.#whole.isOpen;
     this.unmaps.settle();
     this.#walks.settle();
+    this.#walks.finish();
     this.#whole.closeGroup(null);
     this.unmaps.release();
     this.#whole.finish(null);
+    if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
   }
 
   /**

@@ -64,6 +64,11 @@ export class WholeUnmaps {
     this.#stale = stale;
   }
 
+  /** Chunks have come, and more of them, or their closing line, are to come. */
+  get isOpen(): boolean {
+    return this.#group !== null;
+  }
+
   /** The lines so far say that QEMU now unmaps these devices' whole spaces, in this order. */
   announce(spaces: readonly VtdAddressSpace[], cursor: BatchCursor): void {
     this.#chunked.clear();

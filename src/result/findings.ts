@@ -60,6 +60,7 @@ class Group implements GroupView {
   misplaced: Hex | null = null;
   bitmapBytes: Hex | null = null;
   limitBytes: Hex | null = null;
+  pastRamPage = -1;
   worstPages = -1;
   worst: Finding['worst'] = null;
   // Of the newest unmap, kept as numbers: a mark is made of them only at the end.
@@ -115,6 +116,10 @@ class Group implements GroupView {
   get atRiskText(): string {
     if (this.risk.pages > 0) return `${humanSize(this.atRiskBytes)} of guest memory`;
     return 'guest memory that the trace does not name';
+  }
+
+  get lastLine(): number {
+    return this.lastMark.line;
   }
 
   get #sizeBytes(): bigint {
@@ -241,6 +246,7 @@ export class Findings {
     }
     if (group.count === 1) this.#describeFirst(group, unmap);
     group.setLast(unmap);
+    if (unmap.pastRamPage > group.pastRamPage) group.pastRamPage = unmap.pastRamPage;
     const pages = unmap.last - unmap.first + 1;
     if (pages > group.worstPages) {
       group.worstPages = pages;

@@ -85,6 +85,7 @@ export class SessionRecorder {
         this.#judge.entriesNearLimit(container, space, mark),
       drift: (space, first, last, mark, detail) =>
         this.#judge.drift(space, first, last, mark, detail),
+      aborted: (space, first, last, mark) => this.#judge.aborted(space, first, last, mark),
       message: (topic, text, mark, tracked) => this.#judge.message(topic, text, mark, tracked),
       loss: (kind, count, mark, detail) => {
         onLoss(kind, count, mark, detail);

@@ -96,6 +96,7 @@ const grounds = {
     evidence: 'derived',
     text: 'whether a RAM section is read-only is not traced; taken as writable',
   },
+  traceEnds: { evidence: 'derived', text: 'the trace ends here' },
   emulated: { evidence: 'derived', text: 'no line says so: found by emulation' },
   entryLimitDefault: {
     evidence: 'assumed',

@@ -59,6 +59,9 @@ export class Judge {
   drift(...args: Parameters<ModelObserver['drift']>): void {
     this.#tell('drift', args);
   }
+  aborted(...args: Parameters<ModelObserver['aborted']>): void {
+    this.#tell('aborted', args);
+  }
   message(...args: Parameters<ModelObserver['message']>): void {
     this.#tell('message', args);
   }

@@ -1,6 +1,18 @@
-import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
+import { hexOfPages } from '../base/address.ts';
+import { errorUnlessWhatIf, type GroupView, plural, type Rule } from './rule.ts';
 
 const needs = { backend: true, address: true, mappings: true, ram: true } as const;
+
+/** Pages for which QEMU allocates a piece of its dirty bitmap: `DIRTY_MEMORY_BLOCK_SIZE`, 8 GiB. */
+const BLOCK_PAGES = 2 ** 21;
+
+/** Bits in the last piece of the bitmap have room, those behind it have none. */
+function harmOf({ pastRamPage, machine: { ram } }: GroupView): string {
+  const allocated = (Math.floor(ram.totalPages / BLOCK_PAGES) + 1) * BLOCK_PAGES;
+  return pastRamPage < allocated
+    ? 'They stay inside QEMU’s own bitmap, which has room for 8 GiB at a time, and mean no page.'
+    : 'QEMU writes outside its own bitmap: memory corruption or a crash (SIGSEGV).';
+}
 
 /** VTD006: dirty bits would be set past the end of RAM. */
 export const markPastRam: Rule = {
@@ -16,13 +28,14 @@ export const markPastRam: Rule = {
       if (succeeds && unmap.pastRamPage >= 0) sink.unmap(unmap, mode, needs);
     },
   }),
-  message({ mode, count, iova, sizeText, detail }) {
+  message(group) {
+    const { mode, count, iova, sizeText, pastRamPage, machine, lastLine } = group;
     const verb = mode === 'what-if' ? 'would set' : 'sets';
-    const end = detail === '' ? '' : ` ${detail}`;
+    const died = mode !== 'what-if' && machine.diedAtLine === lastLine;
     return (
-      `${plural(count, 'unmap')}: by the wrong address QEMU ${verb} dirty bits past the end of RAM. ` +
-      `The first covers ${sizeText} at iova ${iova}. QEMU writes outside its own bitmap: memory ` +
-      `corruption or a crash (SIGSEGV).${end}`
+      `${plural(count, 'unmap')}: by the wrong address QEMU ${verb} dirty bits past the end of RAM, up to ` +
+      `ram_addr ${hexOfPages(pastRamPage)}. The first covers ${sizeText} at iova ${iova}. ${harmOf(group)}` +
+      (died ? ' The trace ends right there, as it does when QEMU dies of it.' : '')
     );
   },
   fix: () =>

@@ -55,6 +55,10 @@ export interface GroupView {
   /** The guest address of the first mapping whose dirty bits go elsewhere. */
   readonly misplaced: string | null;
   readonly errno: number | null;
+  /** Line of the last. */
+  readonly lastLine: number;
+  /** The highest page of ram_addr that is marked past the end of RAM, or -1. */
+  readonly pastRamPage: number;
   /** Sizes in words, e.g. `16 TiB`. */
   readonly sizeText: string;
   readonly bitmapText: string;

@@ -10,6 +10,7 @@ const observer: ModelObserver = {
   stale() {},
   entriesNearLimit() {},
   drift() {},
+  aborted() {},
   message() {},
   loss() {},
 };

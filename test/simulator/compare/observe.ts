@@ -238,6 +238,7 @@ class ModelWatch {
             line: mark.line,
           });
         },
+        aborted: () => {},
         message: () => {},
         loss: () => {},
       },
