@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
+import { UsageError } from '../base/errors.ts';
 import { backends } from '../base/vocabulary.ts';
 import type { ModelOptions } from '../model/machine.ts';
 import { profileNamed } from '../model/profile.ts';
@@ -16,6 +17,8 @@ export interface ModelFlags {
   readonly below4g?: bigint;
   readonly tracking?: 'from-trace' | 'on' | 'off';
 }
+
+const FOUR_GIB = 1n << 32n;
 
 function size(text: string): bigint {
   const value = parseSize(text);
@@ -101,6 +104,10 @@ export function modelFrom(flags: ModelFlags): ModelOptions {
 
 function ramFrom(total: bigint | undefined, below: bigint | undefined): ModelOptions['ram'] {
   if (total === undefined && below === undefined) return null;
+  if (below !== undefined && below > (total ?? below)) {
+    throw new UsageError('--below-4g cannot be more than --ram-size');
+  }
+  if (below !== undefined && below > FOUR_GIB) throw new UsageError('--below-4g: at most 4g');
   const pages = (bytes: bigint) => Number(bytes >> 12n);
   return {
     total: pages(total ?? below ?? 0n),

@@ -7,7 +7,7 @@ import { DirtyTracking, type Mark } from './dirty-tracking.ts';
 import type { ModelObserver } from './observer.ts';
 import { type ParameterOptions, Parameters } from './parameters.ts';
 import type { Profile } from './profile.ts';
-import { QemuVersion } from './qemu-version.ts';
+import { QemuVersion, type Writer } from './qemu-version.ts';
 import { RamLayout } from './ram-layout.ts';
 import { type UnmapContext, VfioContainer } from './vfio-container.ts';
 import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
@@ -94,6 +94,11 @@ export class Machine {
     return this.version.profile;
   }
 
+  /** How the QEMU behaved that wrote the trace; another than `profile` where the user asks for one. */
+  get writer(): Writer {
+    return this.version.writer;
+  }
+
   has(name: EventName): boolean {
     return (this.seen[kindOf(name)] as number) > 0;
   }
@@ -146,12 +151,12 @@ export class Machine {
 
   /** Whether VT-d would drain instead of unmapping in chunks; null: the trace does not show it. */
   get drainsNow(): boolean | null {
-    const { drain } = this.profile;
+    const { drain } = this.writer;
     if (drain === null) return false;
-    if (this.options.tracking !== 'from-trace') return this.options.tracking === 'on';
-    return drain.when === 'global-dirty'
-      ? this.tracking.globalDirty
-      : this.tracking.migrationRunning;
+    const { globalDirty, migrationRunning } = this.tracking;
+    const shown = drain.when === 'global-dirty' ? globalDirty : migrationRunning;
+    if (shown !== null || this.options.tracking === 'from-trace') return shown;
+    return this.options.tracking === 'on';
   }
 
   /** What decides how an unmap asks for dirty bits; reused by the next call. */

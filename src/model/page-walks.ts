@@ -227,8 +227,8 @@ export class PageWalks {
   finish(): void {
     const { active, delivered, space, first, last, crossing } = this.#walk;
     if (!active || delivered > 0 || space === null || crossing === null) return;
-    const { hasNotifications, profile } = this.#machine;
-    if (profile.crossingEvent !== 'abort' || !hasNotifications) return;
+    const { hasNotifications, writer } = this.#machine;
+    if (writer.crossingEvent !== 'abort' || !hasNotifications) return;
     if (!this.#isDelivered(space, first, last)) return;
     this.#machine.observer.aborted(space, first, last, crossing);
   }

@@ -61,9 +61,14 @@ export class Parameters {
 
   /** A line prints the host's page size. */
   printedPageSize(size: number, event: string, line: number): void {
-    const { source } = this.hostPageSize;
-    if (source === 'option' || source === 'trace') return;
+    const { source, value } = this.hostPageSize;
+    if (source === 'trace') return;
     if (size < DEFAULT_HOST_PAGE || size > LARGEST_HOST_PAGE || (size & (size - 1)) !== 0) return;
+    if (source === 'option') {
+      const shown = `${event} at line ${line} shows ${size}`;
+      if (size !== value) this.hostPageSize = contradicted(this.hostPageSize, shown);
+      return;
+    }
     this.hostPageSize = { value: size, source: 'trace', from: `${event} at line ${line}` };
   }
 
@@ -76,14 +81,19 @@ export class Parameters {
   /** Whether a range of `pages` can need a bitmap of `bytes`: with the host's page size, or any that there is. */
   canNeed(pages: number, bytes: number): boolean {
     const { value, source } = this.hostPageSize;
-    const sizes = source === 'derived' ? PAGE_SIZES : [value];
+    const sizes = source === 'trace' ? [value] : PAGE_SIZES;
     return sizes.some((size) => dirtyBitmapBytesOfPages(pages, size) === bytes);
   }
 
   /** A bitmap of `bytes` was refused. */
   refused(bytes: number, line: number): void {
     if (this.#smallestTooBig === 0 || bytes < this.#smallestTooBig) this.#smallestTooBig = bytes;
-    if (this.bitmapLimit.source === 'option' || bytes > this.bitmapLimit.value) return;
+    if (bytes > this.bitmapLimit.value) return;
+    if (this.bitmapLimit.source === 'option') {
+      const shown = `0x${bytes.toString(16)} bytes were too big at line ${line}`;
+      this.bitmapLimit = contradicted(this.bitmapLimit, shown);
+      return;
+    }
     this.bitmapLimit = {
       value: bytes - 8,
       source: 'derived',
@@ -117,12 +127,17 @@ export class Parameters {
 
   /** `vtd_as_unmap_whole` of the upper notifier ends where the clamp cut it: at 2^aw. */
   wholeUnmap(start: bigint, size: bigint, line: number): void {
-    const { source } = this.awBits;
-    if (source === 'option' || source === 'trace') return;
+    const { source, value } = this.awBits;
+    if (source === 'trace') return;
     const end = start + size;
     if ((end & (end - 1n)) !== 0n || (start !== HIGH_NOTIFIER.start && start !== 0n)) return;
     const bits = end.toString(2).length - 1;
     if (bits < 39) return;
+    if (source === 'option') {
+      const shown = `vtd_as_unmap_whole at line ${line} shows ${bits}`;
+      if (bits !== value) this.awBits = contradicted(this.awBits, shown);
+      return;
+    }
     this.awBits = { value: bits, source: 'derived', from: `vtd_as_unmap_whole at line ${line}` };
   }
 
@@ -162,6 +177,12 @@ export class Parameters {
       from: `the command line at line ${line}`,
     };
   }
+}
+
+/** An option stands, but the trace shows something else: the first such line is named. */
+function contradicted<Value>(known: Known<Value>, shown: string): Known<Value> {
+  const isNamed = known.from.includes(';');
+  return isNamed ? known : { ...known, from: `${known.from}; ${shown}` };
 }
 
 function chosen<Value>(option: Value | null, name: string, otherwise: Known<Value>): Known<Value> {

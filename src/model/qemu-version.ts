@@ -92,6 +92,12 @@ const BEHAVIOUR: readonly (keyof Profile)[] = [
   'regionDelEntry',
 ];
 
+/** How the lines of a trace came about, as far as versions differ in it. */
+export type Writer = Pick<
+  Profile,
+  'drain' | 'replayClearsShadow' | 'removesOneByteMore' | 'crossingEvent'
+>;
+
 /**
  * Which QEMU's behaviour to emulate: the user's word, else libvirt's line, else what the lines
  * prove; and whatever the number says, behaviour that the trace shows, as distributions backport.
@@ -102,15 +108,25 @@ export class QemuVersion {
   #named: string | null = null;
   #drains: boolean | null = null;
   #profile: Profile;
+  #writer: Writer;
 
   constructor(option: Profile | null) {
     this.#option = option;
     this.#profile = option ?? this.#evidence.profile;
+    this.#writer = this.#profile;
   }
 
   /** The behaviour to emulate. */
   get profile(): Profile {
     return this.#profile;
+  }
+
+  /**
+   * The behaviour of the QEMU that wrote the trace, by which its lines are to be read. What the lines
+   * show of it beats the user's word, which may be about another QEMU on the same trace.
+   */
+  get writer(): Writer {
+    return this.#writer;
   }
 
   /** Whether whole unmaps under tracking were seen to be drains; null: none was seen. */
@@ -131,7 +147,6 @@ export class QemuVersion {
   }
 
   learn(mark: VersionMark): void {
-    if (this.#option !== null) return;
     this.#evidence.narrow(mark.from, mark.to, mark.reason);
     this.#choose();
   }
@@ -148,7 +163,7 @@ export class QemuVersion {
   /** A whole unmap under tracking was seen to be a drain, or to come in chunks. */
   saw(drains: boolean): void {
     this.#drains = drains;
-    if (this.#option === null) this.#choose();
+    this.#choose();
   }
 
   /** True where every version that may have written the trace has the same `field`. */
@@ -160,7 +175,11 @@ export class QemuVersion {
 
   /** The version, for the report. */
   get known(): Known<string | null> {
-    if (this.#option !== null) return { value: this.#option.id, source: 'option', from: '--qemu' };
+    if (this.#option !== null) {
+      const isOther = this.#evidence.narrowed && !this.#evidence.allows(this.#option.version);
+      const from = isOther ? `--qemu; the trace is of ${this.#evidence.describe()}` : '--qemu';
+      return { value: this.#option.id, source: 'option', from };
+    }
     const overruled =
       this.#drains !== null && this.#drains !== (this.#evidence.profile.drain !== null);
     if (overruled) {
@@ -182,9 +201,30 @@ export class QemuVersion {
   }
 
   #choose(): void {
+    if (this.#option !== null) {
+      this.#writer = this.#writerBeside(this.#option);
+      return;
+    }
     const { profile } = this.#evidence;
     const drains = profile.drain !== null;
     if (this.#drains === null || this.#drains === drains) this.#profile = profile;
     else this.#profile = profileFor(this.#drains ? V11_0 : V10_2);
+    this.#writer = this.#profile;
+  }
+
+  /** What the lines show, and where they show nothing what the user says. */
+  #writerBeside(option: Profile): Writer {
+    const { narrowed, profile } = this.#evidence;
+    const shown = (field: keyof Writer) =>
+      narrowed && this.#evidence.agree(field) ? profile : option;
+    // A version with a patch looks like one without.
+    const untold = option.known === 'unmerged' ? option : shown('drain');
+    const drained = option.drain ?? profileFor(V11_0).drain;
+    return {
+      drain: this.#drains === null ? untold.drain : this.#drains ? drained : null,
+      replayClearsShadow: shown('replayClearsShadow').replayClearsShadow,
+      removesOneByteMore: shown('removesOneByteMore').removesOneByteMore,
+      crossingEvent: shown('crossingEvent').crossingEvent,
+    };
   }
 }

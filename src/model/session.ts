@@ -290,8 +290,8 @@ export class Session {
 
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
   #replayed(space: VtdAddressSpace): void {
-    const { attribution, profile } = this.machine;
-    if (profile.replayClearsShadow) {
+    const { attribution, writer } = this.machine;
+    if (writer.replayClearsShadow) {
       this.machine.shadowClear(space);
       // What the walk does not find again, QEMU has forgotten and the host still maps.
       space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
@@ -387,7 +387,7 @@ export class Session {
     on('vfio_listener_region_add_iommu', (cursor) => {
       const space = this.#listener.addIommu(cursor);
       // Before 8.1 the replay that follows begins with a whole unmap.
-      if (space !== null && !this.machine.profile.replayClearsShadow) {
+      if (space !== null && !this.machine.writer.replayClearsShadow) {
         this.#whole.announce([], cursor);
       }
     });

@@ -138,7 +138,7 @@ export class WholeUnmaps {
     for (let index = group.from; index < to; index += 1) {
       this.#pending.decide(this.#pending.held(index));
     }
-    const extra = this.#machine.profile.removesOneByteMore ? 1 : 0;
+    const extra = this.#machine.writer.removesOneByteMore ? 1 : 0;
     this.#machine.shadowRemove(space, group.firstPage, lastChunk.last + extra);
     const mark = markOfUnmap(this.#firstFailed(group.from, to) ?? lastChunk);
     this.#stale.mark(space, group.firstPage, lastChunk.last, mark, 'failed-unmap');
@@ -222,7 +222,8 @@ export class WholeUnmaps {
         parameters.hostPageSize.value,
       );
       // Its messages have come by now: one that should have failed and did not teaches the limit.
-      if (unmap.tracked === true && !unmap.observed && bytes > parameters.bitmapLimit.value) {
+      const isNews = unmap.tracked === true && !unmap.observed && this.#wouldRefuse(unmap);
+      if (isNews && bytes > parameters.bitmapLimit.value) {
         parameters.passed(bytes, unmap.line, this.#machine.hasMessages);
       }
       const observedSize = unmap.e2big;
@@ -237,6 +238,17 @@ export class WholeUnmaps {
         version.saw(false);
       }
     }
+  }
+
+  /**
+   * Whether QEMU would have refused a bitmap for a tracked unmap: where the trace itself, and not the
+   * user, says that it was tracked, and by what.
+   */
+  #wouldRefuse({ container }: Unmap): boolean {
+    const { options, tracking } = this.#machine;
+    const isAsTraced = options.tracking === 'from-trace' && options.qemu === null;
+    if (!isAsTraced || tracking.deviceTracking || container === null) return false;
+    return container.backend === 'legacy' && container.backendSource !== 'option';
   }
 
   #firstFailed(from: number, to: number): Unmap | null {
@@ -269,13 +281,13 @@ export class WholeUnmaps {
     firstPage: number,
     lastPage: number,
   ): void {
-    const { profile, version } = this.#machine;
+    const { version, writer } = this.#machine;
     if (space.lastNotifiers.length === 0 && space.shadow.size === 0) return;
-    const reach = profile.removesOneByteMore ? lastPage + 1 : lastPage;
+    const reach = writer.removesOneByteMore ? lastPage + 1 : lastPage;
     this.#machine.shadowRemove(space, firstPage, reach);
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
     space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
-    if (!profile.replayClearsShadow || !this.#machine.hasNotifications) return;
+    if (!writer.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (this.#due.includes(space)) {
       this.#machine.gap('all chunks of a whole unmap are missing', cursor, space);
       this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
@@ -289,8 +301,8 @@ export class WholeUnmaps {
 
   /** Tracking is on in a version that drains, and no chunks under tracking have said otherwise. */
   get #mustDrain(): boolean {
-    const { tracking, profile, version } = this.#machine;
-    return profile.drain !== null && tracking.globalDirty === true && version.drainsSeen !== false;
+    const { tracking, version, writer } = this.#machine;
+    return writer.drain !== null && tracking.globalDirty === true && version.drainsSeen !== false;
   }
 
   /** An UNMAP of exactly one mapping, or of a notifier's part of it, of a device whose whole unmap is due. */
@@ -309,7 +321,7 @@ export class WholeUnmaps {
     unmap.cause = 'drain';
     const nodes = space.shadow.overlapping(first, last);
     const known = (nodes.flags(0) & mappingFlag.addressUnknown) === 0;
-    const zero = this.#machine.profile.drain?.address === 'zero';
+    const zero = this.#machine.writer.drain?.address === 'zero';
     unmap.carried = zero ? 0 : known ? nodes.value(0) : UNKNOWN_ADDRESS;
     unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
     this.#machine.shadowRemove(space, first, last);
@@ -365,7 +377,9 @@ export class WholeUnmaps {
    * notifier it is below its start, and only a mapping that holds both is found.
    */
   #reach({ start, end }: AddressRange): number {
-    return pageOf(this.#machine.profile.drain?.wraps === true ? wrap64(start + end) : end);
+    const { profile, writer } = this.#machine;
+    const drain = profile.drain ?? writer.drain;
+    return pageOf(drain?.wraps === true ? wrap64(start + end) : end);
   }
 
   /**

@@ -281,15 +281,20 @@ export class SessionRecorder {
   // --- Parts of the result ---------------------------------------------------------------------------
 
   #model(): Model {
-    const { options, parameters, ram, version } = this.session.machine;
+    const { options, parameters, profile, ram, version } = this.session.machine;
     const size = (pages: number) => (pages < 0 ? null : hexPages(pages));
     const layout = { source: ram.source, from: ram.from } as const;
     const tracking = options.tracking;
+    const byDefault = {
+      value: profile.defaultAwBits,
+      source: 'assumed',
+      from: `no line tells it; default of the newest machine type of QEMU ${profile.id}`,
+    } as const;
     return {
       qemu: version.known,
       hostPageSize: parameters.hostPageSize,
       maxDirtyBitmapBytes: parameters.bitmapLimit,
-      awBits: parameters.awBits,
+      awBits: parameters.awBits.value === null ? byDefault : parameters.awBits,
       dmaEntryLimit: parameters.entryLimit,
       ramSize: { value: size(ram.totalPages), ...layout },
       below4g: { value: size(ram.belowPages), ...layout },

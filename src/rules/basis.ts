@@ -217,8 +217,10 @@ export function basisOfSession(
 }
 
 function addTracking(basis: Basis, unmap: Unmap, machine: Machine): void {
-  if (machine.options.tracking === 'on') basis.add('trackingOption');
-  else if (machine.tracking.mask !== null) basis.add('trackingFlag');
+  if (machine.options.tracking === 'on') {
+    // A failure that only tracking can bring proves it.
+    if (!unmap.isSeenFailing) basis.add('trackingOption');
+  } else if (machine.tracking.mask !== null) basis.add('trackingFlag');
   else if (machine.tracking.globalDirty === true) basis.add('trackingMigration');
   else if (!unmap.observed) basis.add('trackingProved');
 }
