@@ -15,6 +15,8 @@ export const mappingFlag = {
   addressUnknown: 32,
   /** An unmap that concerned it failed, or QEMU may have forgotten it in a replay. */
   kept: 64,
+  /** Its MAP or its UNMAP failed, which has a report of its own. */
+  failed: 128,
 } as const;
 
 /** True where two mappings let the device write, or both do not, as far as is known of them. */
@@ -29,6 +31,8 @@ export function isSameAccess(flags: number, others: number): boolean {
  */
 export class IovaTree {
   readonly #ranges = new PageRangeMap();
+  /** First pages of nodes whose MAP failed; a replay forgets the node, and finds it again. */
+  readonly #failed = new Set<number>();
   peak = 0;
 
   get size(): number {
@@ -41,7 +45,8 @@ export class IovaTree {
    */
   insert(first: number, last: number, gpa: number, flags: number): boolean {
     if ((flags & (permission.read | permission.write | mappingFlag.unknown)) === 0) return false;
-    if (!this.#ranges.insert(first, last, gpa, flags)) return false;
+    const failed = this.#failed.size > 0 && this.#failed.has(first) ? mappingFlag.failed : 0;
+    if (!this.#ranges.insert(first, last, gpa, flags | failed)) return false;
     if (this.#ranges.size > this.peak) this.peak = this.#ranges.size;
     return true;
   }
@@ -51,7 +56,9 @@ export class IovaTree {
    * lie only partly in it, and returns them.
    */
   remove(first: number, last: number): RangeScratch {
-    return this.#ranges.remove(first, last);
+    const removed = this.#ranges.remove(first, last);
+    if (this.#failed.size > 0) this.#forgetFailed(removed);
+    return removed;
   }
 
   /** The nodes that share a page with the range, lowest first. */
@@ -84,6 +91,19 @@ export class IovaTree {
     if (!this.hasNode(first, last)) return -1;
     const found = this.#ranges.collect(first, last);
     return found.value(0) === gpa ? found.flags(0) : -1;
+  }
+
+  /** Remembers that the MAP of this node failed. */
+  markFailed(first: number, last: number): void {
+    const nodes = this.#ranges.collect(first, last);
+    for (let index = 0; index < nodes.count; index += 1) this.#failed.add(nodes.first(index));
+    this.#ranges.setFlags(first, last, 0, mappingFlag.failed);
+  }
+
+  #forgetFailed(removed: RangeScratch): void {
+    for (let index = 0; index < removed.count; index += 1) {
+      this.#failed.delete(removed.first(index));
+    }
   }
 
   clear(): void {

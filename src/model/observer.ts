@@ -1,6 +1,7 @@
 import type { LossKind } from '../events/catalogue.ts';
 import type { MessageTopic } from '../events/messages.ts';
 import type { Mark } from './dirty-tracking.ts';
+import type { DriftSide } from './shadow-drift.ts';
 import type { Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
@@ -55,7 +56,7 @@ export interface ModelObserver {
   /** Host mappings reached a tenth below, or the limit of, what the container accepts. */
   entriesNearLimit(container: VfioContainer, space: VtdAddressSpace | null, mark: Mark): void;
   /** Shadow and host map disagree, for no reason that has a report of its own. */
-  drift(space: VtdAddressSpace, first: number, last: number, mark: Mark, detail: string): void;
+  drift(space: VtdAddressSpace, first: number, last: number, mark: Mark, side: DriftSide): void;
   /** QEMU has stopped with an assertion at an event that crosses the interrupt range. */
   aborted(space: VtdAddressSpace, first: number, last: number, mark: Mark): void;
   message(topic: MessageTopic, text: string, mark: Mark, tracked: boolean | null): void;

@@ -202,6 +202,11 @@ export class PageWalks {
     this.#machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
   }
 
+  /** What the newest walk event was to bring has not come yet. */
+  get isOpen(): boolean {
+    return this.#walk.active && this.#walk.delivered === 0;
+  }
+
   /** Another line has come: whatever the last walk event was to bring, it has brought. */
   end(cursor: BatchCursor): void {
     const walk = this.#walk;
@@ -333,6 +338,7 @@ export class PageWalks {
   reportFailure(errno: number, observed: boolean): void {
     const { mark, space, container, first, last, tracked } = this.map;
     const failure = { mark, space, container, first, last, errno, observed, tracked };
+    space?.shadow.markFailed(first, last);
     this.#machine.observer.mapFailed(failure);
   }
 

@@ -128,7 +128,9 @@ export class PendingUnmaps {
       const isDone = unmap.query === 'after' && unmap.errno === ENOMEM;
       const { container, first, last, errno } = unmap;
       this.#machine.hostUnmap(container, first, last, isDone ? 0 : errno);
-      if (unmap.errno !== 0) container.host.setFlags(first, last, 0, mappingFlag.kept);
+      if (errno !== 0) {
+        container.host.setFlags(first, last, 0, mappingFlag.kept | mappingFlag.failed);
+      }
       // iommufd takes no part of a mapping, and calls that a success.
       if (unmap.space !== null && (errno !== 0 || container.backend === 'iommufd')) {
         if (container.host.overlaps(first, last)) this.#stale.suspect(unmap.space);

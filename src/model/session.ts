@@ -10,6 +10,7 @@ import type { ModelObserver } from './observer.ts';
 import { PageWalks } from './page-walks.ts';
 import { PendingUnmaps } from './pending-unmaps.ts';
 import { eventMarks, lineMarks } from './qemu-version.ts';
+import { ShadowDrift } from './shadow-drift.ts';
 import { StaleMappings } from './stale-mappings.ts';
 import { VfioListener } from './vfio-listener.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
@@ -128,6 +129,8 @@ export class Session {
   readonly #stale: StaleMappings;
   readonly #walks: PageWalks;
   readonly #whole: WholeUnmaps;
+  readonly #drift: ShadowDrift;
+  #lastOffset = 0;
   readonly #listener: VfioListener;
   readonly #backends: BackendLines;
   readonly #failures: FailureMessages;
@@ -142,6 +145,7 @@ export class Session {
     this.unmaps = new PendingUnmaps(this.machine, this.#stale);
     this.#walks = new PageWalks(this.machine, this.unmaps, this.#stale);
     this.#whole = new WholeUnmaps(this.machine, this.unmaps, this.#stale);
+    this.#drift = new ShadowDrift(this.machine);
     this.#listener = new VfioListener(this.machine, this.unmaps, this.#walks);
     this.#backends = new BackendLines(this.machine, this.unmaps, this.#walks, this.#listener);
     this.#failures = new FailureMessages(this.machine, this.unmaps, this.#walks);
@@ -158,6 +162,7 @@ export class Session {
     seen[kind] = (seen[kind] as number) + 1;
     if (this.firstLine === 0) this.#begin(cursor);
     this.lastLine = cursor.line;
+    this.#lastOffset = cursor.byteOffset;
     if (this.#isOpen && CLOSES[kind] === 1) this.#close(cursor);
     // Nearly all lines of a long trace are of these kinds; calls through the table are dearer.
     if (kind === WALK) this.#walked(cursor);
@@ -182,6 +187,7 @@ export class Session {
 
   /** The trace, or this boot, is over. */
   finish(): void {
+    const isCutShort = this.#walks.isOpen || this.#whole.isOpen;
     const endsInUnmap = this.unmaps.single !== null || this.#whole.isOpen;
     this.unmaps.settle();
     this.#walks.settle();
@@ -190,6 +196,9 @@ export class Session {
     this.unmaps.release();
     this.#whole.finish(null);
     if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
+    if (!isCutShort) {
+      this.#drift.finish({ line: this.lastLine, byteOffset: this.#lastOffset, time: null });
+    }
   }
 
   /**
@@ -244,12 +253,12 @@ export class Session {
     });
     on('vtd_replay_ce_valid', (cursor) => {
       const space = this.machine.attribution.named(bdfOf(cursor, at.replay));
-      this.#replayed(space);
+      this.#replayed(space, cursor);
       space.domain = cursor.u32(at.replay.domain);
       space.rootPage = cursor.page(at.replay.lo);
     });
     on('vtd_replay_ce_invalid', (cursor) => {
-      this.#replayed(this.machine.attribution.named(bdfOf(cursor, at.replayInvalid)));
+      this.#replayed(this.machine.attribution.named(bdfOf(cursor, at.replayInvalid)), cursor);
     });
   }
 
@@ -289,7 +298,8 @@ export class Session {
   }
 
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
-  #replayed(space: VtdAddressSpace): void {
+  #replayed(space: VtdAddressSpace, cursor: BatchCursor): void {
+    this.#drift.replaying(space, markOf(cursor));
     const { attribution, writer } = this.machine;
     if (writer.replayClearsShadow) {
       this.machine.shadowClear(space);
@@ -361,6 +371,7 @@ export class Session {
   }
 
   #command(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
+    this.#drift.settle();
     this.machine.attribution.begin(operation, space);
     this.#listener.forget();
   }

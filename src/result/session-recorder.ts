@@ -83,8 +83,7 @@ export class SessionRecorder {
       stale: (mappings) => this.#judge.stale(mappings),
       entriesNearLimit: (container, space, mark) =>
         this.#judge.entriesNearLimit(container, space, mark),
-      drift: (space, first, last, mark, detail) =>
-        this.#judge.drift(space, first, last, mark, detail),
+      drift: (space, first, last, mark, side) => this.#judge.drift(space, first, last, mark, side),
       aborted: (space, first, last, mark) => this.#judge.aborted(space, first, last, mark),
       message: (topic, text, mark, tracked) => this.#judge.message(topic, text, mark, tracked),
       loss: (kind, count, mark, detail) => {

@@ -98,6 +98,10 @@ const grounds = {
   },
   traceEnds: { evidence: 'derived', text: 'the trace ends here' },
   emulated: { evidence: 'derived', text: 'no line says so: found by emulation' },
+  walkComplete: {
+    evidence: 'assumed',
+    text: 'no line of the walk that filled the shadow is missing; the next invalidation there would settle it',
+  },
   entryLimitDefault: {
     evidence: 'assumed',
     text: "limit of mappings: the module's default 65535; --dma-entry-limit would settle it",
