@@ -96,7 +96,8 @@ describe.each(printed)('%s', (name) => {
   );
 
   it('is not read from a line that ends within it', async () => {
-    const [shape] = shapes;
+    // The shortest: where a longer one is torn, what is left may be the whole of a shorter one.
+    const [shape] = shapes.toSorted((one, other) => one.text.length - other.text.length);
     if (shape === undefined || /^[^{]*\{\w+:[sw]\}$|^$/.test(shape.text)) return;
     await fc.assert(
       fc.asyncProperty(linesOf(name, shape, args), fc.nat(1000), async ({ line }, cut) => {
