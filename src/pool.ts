@@ -14,6 +14,11 @@ import { type PartPaths, type TableParts, TableWriter } from './tables.ts';
  * failed row and not the end of the run.
  */
 const THREAD_HEAP_MIB = 2048;
+/**
+ * Ranges that a decoding thread is given at a time. With one, it would wait for the replay between
+ * any two: new tasks are handed out only when that pauses.
+ */
+export const TASKS_PER_THREAD = 3;
 /** How long an idle thread is kept. */
 const IDLE_MILLISECONDS = 2000;
 
@@ -46,16 +51,17 @@ export class Pool {
       filename: this.#decoder,
       minThreads: 0,
       maxThreads: threads,
+      concurrentTasksPerWorker: TASKS_PER_THREAD,
       idleTimeout: IDLE_MILLISECONDS,
+      recordTiming: false,
       resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB },
       ...(fromSource && { execArgv: ['--import', 'tsx'] }),
     });
   }
 
   /** Decodes a range or block in a thread. */
-  async decode(task: DecodeTask, signal?: AbortSignal): Promise<readonly EventBatch[]> {
-    const options = { filename: this.#decoder, ...(signal !== undefined && { signal }) };
-    return (await this.#pool.run(task, options)) as readonly EventBatch[];
+  async decode(task: DecodeTask): Promise<readonly EventBatch[]> {
+    return (await this.#pool.run(task, { filename: this.#decoder })) as readonly EventBatch[];
   }
 
   /** Analyses a whole trace in a thread; a thread that dies is an outcome too. */

@@ -14,7 +14,7 @@ import type { EventBatch } from './events/batch.ts';
 import type { LineFormat, TraceFormat } from './formats/format.ts';
 import { recognise } from './formats/index.ts';
 import { findInputs, type Input } from './inputs.ts';
-import { type AnalyzeOutcome, analyzeTask, Pool } from './pool.ts';
+import { type AnalyzeOutcome, analyzeTask, Pool, TASKS_PER_THREAD } from './pool.ts';
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
 import {
@@ -31,7 +31,7 @@ const RANGE_BYTES = 2 * 1024 * 1024;
 /** From here on a trace is decoded by several threads; below, starting them takes longer. */
 const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
-const AHEAD = 2;
+const AHEAD = 4;
 /** Ranges that the replay holds: one at work, and those before it that it may still quote. */
 const REPLAYED = 3;
 
@@ -262,9 +262,9 @@ class Run {
     const decode = async (part: Part) => {
       const slot = slots.take();
       const task = taskOf(part, slot);
-      return { slot, batches: await this.#threads.decode(task, this.#options.signal) };
+      return { slot, batches: await this.#threads.decode(task) };
     };
-    const limits = { concurrency: this.#jobs, backpressure: ahead };
+    const limits = { concurrency: this.#jobs * TASKS_PER_THREAD, backpressure: ahead };
     for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
       let left = batches.length;
       const release = () => {

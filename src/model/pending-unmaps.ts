@@ -133,7 +133,7 @@ export class PendingUnmaps {
       }
       // iommufd takes no part of a mapping, and calls that a success.
       if (unmap.space !== null && (errno !== 0 || container.backend === 'iommufd')) {
-        if (container.host.overlaps(first, last)) this.#stale.suspect(unmap.space);
+        this.#stale.survived(container, first, last);
       }
     }
   }

@@ -306,7 +306,7 @@ export class Session {
       // What the walk does not find again, QEMU has forgotten and the host still maps.
       space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
     }
-    this.#stale.suspect(space);
+    this.#stale.replayed(space);
     // One replay belongs to each registration; what comes after it are dirty syncs.
     const { registering } = this.machine;
     this.machine.registering = null;

@@ -88,6 +88,11 @@ const LONGEST_NAME = 64;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with ESC
 const TERMINAL_COMMANDS = /\u001b\[[0-?]*[ -/]*[@-~]/g;
 
+/** Digits of a second's fraction that are looked at. */
+const NANO_DIGITS = 9;
+/** Nanoseconds of one unit of a fraction's last digit, by how many digits it has. */
+const NANOSECONDS = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1000, 100, 10, 1];
+
 function isLetter(byte: number): boolean {
   return byte >= LETTER_A && byte <= LETTER_LAST;
 }
@@ -103,6 +108,9 @@ export class QemuLogDecoder implements LineDecoder {
   #seconds = 0;
   #nanoseconds: number = NO_TIME;
   #thread: number = NO_THREAD;
+  // Seconds of the day that was read last, as a log stays within one for long.
+  #date = -1;
+  #midnight = 0;
 
   decode(block: Uint8Array, writer: BatchWriter): number {
     // Up to its last LF the block is read in place; every scan inside it stops at an LF.
@@ -226,21 +234,27 @@ export class QemuLogDecoder implements LineDecoder {
     if (month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || minute < 0 || second < 0)
       return -1;
     let p = at + 19;
-    let nanoseconds = 0;
+    let fraction = 0;
+    let digits = 0;
     if (bytes[p] === DOT) {
-      let scale = 100_000_000;
       for (p += 1; ; p += 1) {
         const digit = (bytes[p] as number) - ZERO;
         if (!(digit >= 0 && digit <= 9)) break;
-        nanoseconds += digit * scale;
-        scale = Math.floor(scale / 10);
+        if (digits === NANO_DIGITS) continue;
+        fraction = fraction * 10 + digit;
+        digits += 1;
       }
     }
     if (bytes[p] !== LETTER_Z || bytes[p + 1] !== SPACE) return -1;
-    const seconds = daysFromCivil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    const date = (year * 16 + month) * 32 + day;
+    if (date !== this.#date) {
+      this.#date = date;
+      this.#midnight = daysFromCivil(year, month, day) * 86_400;
+    }
+    const seconds = this.#midnight + hour * 3600 + minute * 60 + second;
     if (seconds < 0 || seconds > 0xffff_ffff) return -1;
     this.#seconds = seconds;
-    this.#nanoseconds = nanoseconds;
+    this.#nanoseconds = fraction * (NANOSECONDS[digits] as number);
     return p + 2;
   }
 
