@@ -341,6 +341,23 @@ describe('messages', () => {
   });
 });
 
+describe('what the kernel says of its buffer', () => {
+  it.each([
+    ['CPU:0 [LOST 8166 EVENTS]', 'dropped', '0x1fe6'],
+    ['CPU:1 [12 EVENTS DROPPED]', 'dropped', '0xc'],
+    ['# entries-in-buffer/entries-written: 3195/11361   #P:2', 'overwritten', '0x1fe6'],
+  ])('%s', async (line, kind, count) => {
+    const decoded = await log(`${line}\n`);
+    expect(kindsOf(decoded)).toEqual([kind]);
+    expect(decoded.events).toMatchObject([{ args: { count } }]);
+  });
+
+  it('is nothing where nothing is lost', async () => {
+    const text = '# entries-in-buffer/entries-written: 12/12   #P:2\n';
+    expect(await log(text)).toMatchObject({ events: [], foreignLines: 0 });
+  });
+});
+
 describe('a log of libvirt', () => {
   it('tells boots, versions, names, arguments and ends', async () => {
     const text = [

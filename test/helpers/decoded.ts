@@ -63,19 +63,19 @@ function eventOf(cursor: BatchCursor, { sources }: EventBatch): DecodedEvent {
 /** Adds batches up, in order. */
 export function decodedOf(batches: readonly EventBatch[]): Decoded {
   const events: DecodedEvent[] = [];
-  const skipped: Record<string, number> = {};
+  const skipped = new Map<string, number>();
   let lines = 0;
   let foreignLines = 0;
   for (const batch of batches) {
     const cursor = new BatchCursor(batch, lines);
     while (cursor.next()) events.push(eventOf(cursor, batch));
     for (const [name, count] of Object.entries(batch.skipped)) {
-      skipped[name] = (skipped[name] ?? 0) + count;
+      skipped.set(name, (skipped.get(name) ?? 0) + count);
     }
     lines += batch.lines;
     foreignLines += batch.foreignLines;
   }
-  return { events, skipped, foreignLines, lines };
+  return { events, skipped: Object.fromEntries(skipped), foreignLines, lines };
 }
 
 /** Decodes a trace of the format of that name, whatever its bytes look like. */
@@ -97,6 +97,8 @@ export async function decode(format: string, bytes: Uint8Array | string): Promis
 }
 
 /** Name and arguments of trace events, without messages and losses: what two formats have in common. */
-export function traceEvents({ events }: Decoded): readonly (readonly [string, unknown])[] {
+export function traceEvents({
+  events,
+}: Decoded): readonly (readonly [string, DecodedEvent['args']])[] {
   return events.filter(({ name }) => !name.includes(':')).map(({ name, args }) => [name, args]);
 }

@@ -5,8 +5,7 @@ import { BatchWriter, type EventBatch } from '../../events/batch.ts';
 import { EmbeddedLine } from '../../events/embedded-line.ts';
 import type { StreamDecoder, StreamFormat } from '../format.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';
-import { envelopeOf } from './envelope.ts';
-import { eventNameOf, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
+import { holdsLine, isEvent, type JsonValue, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
 
 const LF = 0x0a;
@@ -148,26 +147,34 @@ function linesIn(bytes: Uint8Array): number {
   return lines;
 }
 
-/** The first object of an array, as far as `text` holds it. */
-function firstElement(text: string): JsonValue | undefined {
-  for (let end = text.indexOf('}'); end >= 0; end = text.indexOf('}', end + 1)) {
-    const value = parseJson(text.slice(0, end + 1));
-    if (value !== undefined) return value;
+/** Elements that are looked at to recognise the format. */
+const SAMPLE = 64;
+
+/** The elements that lie whole in the first bytes of an array. */
+function* firstElements(head: Buffer): Generator<JsonValue | undefined> {
+  const places = new ElementPlaces();
+  places.scan(head);
+  for (let count = 0; count < SAMPLE; count += 1) {
+    const place = places.takeComplete();
+    if (place === undefined) return;
+    yield parseJson(head.toString('utf8', place.byteOffset, place.end ?? place.byteOffset));
   }
-  return undefined;
 }
 
-/** One JSON array of events. */
+/** One JSON array of events, or of objects around lines. */
 export const jsonArray: StreamFormat = {
   kind: 'stream',
   name: 'json-array',
   title: 'events as one JSON array',
   recognises(head) {
-    const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('utf8');
-    const [, rest] = /^[\ufeff\s]*\[\s*(\{[\s\S]*)$/.exec(text.slice(0, 8192)) ?? [];
-    if (rest === undefined) return /^[\ufeff\s]*\[\s*\]\s*$/.test(text);
-    const first = firstElement(rest);
-    return isObject(first) && (eventNameOf(first) !== undefined || envelopeOf(first) !== undefined);
+    const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
+    const start = buffer.toString('utf8', 0, 1024);
+    if (!/^[\ufeff\s]*\[/.test(start)) return false;
+    if (/^[\ufeff\s]*\[\s*\]\s*$/.test(start)) return true;
+    for (const element of firstElements(buffer)) {
+      if (isEvent(element) || holdsLine(element)) return true;
+    }
+    return false;
   },
   open: (emit) => new JsonArrayDecoder(emit),
 };

@@ -18,6 +18,8 @@ const LINE_KEYS = [
   'text',
   'body',
   'event.original',
+  // Of a collector that calls every line an event; QEMU's events have no blanks in their names.
+  'event',
 ] as const;
 const TIME_KEYS = [
   '__REALTIME_TIMESTAMP',

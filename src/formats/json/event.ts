@@ -1,10 +1,4 @@
-import {
-  type BatchWriter,
-  LAST_THREAD,
-  NO_SOURCE,
-  NO_THREAD,
-  NO_TIME,
-} from '../../events/batch.ts';
+import { BatchWriter, LAST_THREAD, NO_SOURCE, NO_THREAD, NO_TIME } from '../../events/batch.ts';
 import {
   type ArgumentType,
   catalogue,
@@ -18,7 +12,7 @@ import {
   offsetsOf,
   type Shape,
 } from '../../events/catalogue.ts';
-import type { EmbeddedLine } from '../../events/embedded-line.ts';
+import { EmbeddedLine } from '../../events/embedded-line.ts';
 import { writeMessage } from '../../events/messages.ts';
 import { envelopeOf } from './envelope.ts';
 
@@ -93,6 +87,26 @@ export function eventNameOf(object: JsonObject): string | undefined {
 }
 
 /**
+ * Whether an object is an event and not just something with a name: one that is known, or that has
+ * arguments.
+ */
+export function isEvent(value: JsonValue | undefined): boolean {
+  if (!isObject(value)) return false;
+  const name = eventNameOf(value);
+  if (name === undefined) return false;
+  const args = pick(value, ARGUMENT_KEYS);
+  return kindOfName(name) !== undefined || (name.includes('_') && typeof args === 'object');
+}
+
+/** True where an object is around a line of QEMU's. */
+export function holdsLine(value: JsonValue | undefined): boolean {
+  if (!isObject(value)) return false;
+  const writer = new BatchWriter();
+  writeEvent(value, 0, writer, new EmbeddedLine());
+  return writer.finish(new Uint8Array(0), 0, 0).events > 0;
+}
+
+/**
  * Writes the event of an object, or the line of QEMU's in it, which `embedded` reads; anything else
  * is counted as a foreign line.
  */
@@ -109,9 +123,9 @@ export function writeEvent(
     if (!isOurs) writer.foreignLines += 1;
     return;
   }
-  const kind = kindOfName(name);
-  if (kind === undefined) {
-    writer.skip(name);
+  if (kindOfName(name) === undefined) {
+    // Not every `name` is an event's: a logger may have one beside the line that it wraps.
+    if (!writeEnvelope(value, byteOffset, writer, embedded)) writer.skip(name);
     return;
   }
   const { seconds, nanoseconds } = timeOf(pick(value, TIME_KEYS));

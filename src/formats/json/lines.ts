@@ -1,7 +1,7 @@
-import { BatchWriter } from '../../events/batch.ts';
+import type { BatchWriter } from '../../events/batch.ts';
 import { EmbeddedLine } from '../../events/embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../format.ts';
-import { eventNameOf, isObject, writeEvent, writeLoss } from './event.ts';
+import { holdsLine, isEvent, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
 
 const LF = 0x0a;
@@ -32,13 +32,9 @@ function trimmed(text: string): string {
   return text.slice(from, to);
 }
 
-/** True where a record is an object around a line of QEMU's. */
-function holdsLine(record: string): boolean {
-  const value = parseJson(record);
-  if (!isObject(value)) return false;
-  const writer = new BatchWriter();
-  writeEvent(value, 0, writer, new EmbeddedLine());
-  return writer.finish(new Uint8Array(0), 0, 0).events > 0;
+/** What a record holds; some writers put a comma behind each. */
+function parsed(record: string): JsonValue | undefined {
+  return parseJson(record.endsWith(',') ? record.slice(0, -1) : record);
 }
 
 class JsonLinesDecoder implements LineDecoder {
@@ -66,7 +62,7 @@ class JsonLinesDecoder implements LineDecoder {
   }
 
   #record(text: string, byteOffset: number, writer: BatchWriter): void {
-    const value = parseJson(text.endsWith(',') ? text.slice(0, -1) : text);
+    const value = parsed(text);
     if (value !== undefined) writeEvent(value, byteOffset, writer, this.#embedded);
     else if (text.startsWith('{')) writeLoss(writer, byteOffset, text);
     else writer.foreignLines += 1;
@@ -86,9 +82,10 @@ export const jsonLines: LineFormat = {
       .map(trimmed)
       .filter((record) => record !== '');
     if (records[0]?.startsWith('{') !== true) return false;
-    const first = parseJson(records[0]);
-    if (isObject(first) && eventNameOf(first) !== undefined) return true;
-    return isObject(first) && records.some(holdsLine);
+    const first = parsed(records[0]);
+    return (
+      isObject(first) && (isEvent(first) || records.some((record) => holdsLine(parsed(record))))
+    );
   },
   decoder: () => new JsonLinesDecoder(),
 };

@@ -1,5 +1,5 @@
 import { type BatchWriter, LAST_THREAD, NO_THREAD, NO_TIME } from '../../events/batch.ts';
-import { kindOf, kindOfName, lossKinds, offsetsOf } from '../../events/catalogue.ts';
+import { kindOf, kindOfName, type LossKind, lossKinds, offsetsOf } from '../../events/catalogue.ts';
 import { EventScanner, type Outcome, outcome } from '../../events/event-scanner.ts';
 import { type MessagePlace, writeMessage } from '../../events/messages.ts';
 import { ISO_STAMP, LINE_START, THREAD_STAMP } from '../../events/stamps.ts';
@@ -63,7 +63,13 @@ const SHUTTING_DOWN = /^\S+ \S+: shutting down, reason=(\S+)/;
 const ARGUMENT = /^-(?:device|machine|M|m|object|global|trace|D|name)\b/;
 const GUEST_NAME = /^-name (?:guest=)?([^, ]+)/;
 const TERMINATING = /\bterminating on signal \d+/;
-const SUPPRESSED = /\bSuppressed (\d{1,9}) messages\b/;
+/** What others say of lines that are not there: a journal, and the kernel whose buffer was full. */
+const SAID_LOST: readonly (readonly [LossKind, RegExp])[] = [
+  ['rate-limited', /\bSuppressed (\d{1,9}) messages\b/],
+  ['dropped', /^CPU:\d+ \[(?:LOST )?(\d{1,9}) EVENTS(?: DROPPED)?\]/],
+];
+/** The head of the kernel's buffer: events that it still holds, and that were written to it. */
+const IN_BUFFER = /^# entries-in-buffer\/entries-written: (\d{1,9})\/(\d{1,9})\b/;
 const FAMILY = '(?:vtd|vfio|iommufd|global_dirty|migrate|memory_region|dirtyrate)_';
 const STAMP = `(?:${THREAD_STAMP.source}|${ISO_STAMP.source})`;
 const PART_OF_STAMP = String.raw`(?:\d{1,10}@[\d.]*:?|\d{4}-\d\d-\d\dT[\d:.]*Z?)`;
@@ -375,15 +381,25 @@ export class QemuLogDecoder implements LineDecoder {
     const text = line.slice(0, TEXT_LIMIT);
     const place = this.#place(byteOffset);
     if (this.#sessionLine(text, writer, place)) return true;
-    const suppressed = SUPPRESSED.exec(text);
-    if (suppressed !== null) {
-      this.#lose(writer, 'rate-limited', byteOffset, text, Number(suppressed[1]));
-      return true;
-    }
+    if (this.#lossLine(text, writer, byteOffset)) return true;
     const isMessage = writeMessage(text, writer, place);
     const isEnd = TERMINATING.test(text);
     if (isEnd) this.#text(writer, sessionEnd.kind, sessionEnd.at.text, text, place);
     return isMessage || isEnd;
+  }
+
+  #lossLine(text: string, writer: BatchWriter, byteOffset: number): boolean {
+    for (const [kind, pattern] of SAID_LOST) {
+      const found = pattern.exec(text);
+      if (found === null) continue;
+      this.#lose(writer, kind, byteOffset, text, Number(found[1]));
+      return true;
+    }
+    const [, held, written] = IN_BUFFER.exec(text) ?? [];
+    if (held === undefined) return false;
+    const lost = Number(written) - Number(held);
+    if (lost > 0) this.#lose(writer, 'overwritten', byteOffset, text, lost);
+    return true;
   }
 
   #sessionLine(text: string, writer: BatchWriter, place: MessagePlace): boolean {
@@ -412,13 +428,7 @@ export class QemuLogDecoder implements LineDecoder {
     writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
   }
 
-  #lose(
-    writer: BatchWriter,
-    kind: (typeof lossKinds)[number],
-    byteOffset: number,
-    detail: string,
-    count = 1,
-  ): void {
+  #lose(writer: BatchWriter, kind: LossKind, byteOffset: number, detail: string, count = 1): void {
     const base = writer.begin(loss.kind);
     writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
     writer.words[base + loss.at.count] = 0;
