@@ -25,6 +25,13 @@ export interface InputLoss {
   readonly detail: string;
 }
 
+/** Boots that a result lists; logs have some dozens. Of the rest it holds what they come to. */
+const MOST_SESSIONS = 10_000;
+
+/** What boots that are not listed come to. */
+type Unlisted = Pick<Session, 'verdict' | 'exposed' | 'totals'>;
+const NOTHING: Unlisted = { verdict: 'clean', exposed: joinExposed([]), totals: NO_TOTALS };
+
 /**
  * The replay of one trace: takes its batches in order, gives each boot of each VM a session, and
  * makes the result. Everything in it that has a state is here and below; decoding has none.
@@ -33,8 +40,12 @@ export class TraceReplay {
   readonly #options: SessionOptions;
   readonly #sink: RecordSink | null;
   readonly #excerpts = new Excerpts();
-  readonly #recorders: SessionRecorder[] = [];
-  readonly #vms = new Vms(() => this.#newRecorder());
+  /** In the order in which they began; null while they are not over. */
+  readonly #sessions: (Session | null)[] = [];
+  #boots = 0;
+  #unlisted = NOTHING;
+  readonly #recorders = new Map<number, SessionRecorder>();
+  readonly #vms = new Vms((writer) => this.#newRecorder(writer));
   readonly #losses = new Map<LossKind, Loss>();
   readonly #skipped = new Map<string, number>();
   #lines = 0;
@@ -82,7 +93,8 @@ export class TraceReplay {
       this.#lose(kind, 1, end, detail);
     }
     const isEmpty = this.#lines === 0 && losses.length === 0;
-    const sessions = this.#recorders.map((recorder) => recorder.result());
+    this.#conclude(() => true);
+    const sessions = this.#sessions.filter((session) => session !== null);
     const reasons = isEmpty ? ['the trace is empty'] : this.#reasons(sessions, losses);
     return {
       path: description.path,
@@ -98,10 +110,10 @@ export class TraceReplay {
         first: this.#firstTime,
         last: timeText(this.#lastSeconds, this.#lastNanoseconds),
       },
-      verdict: verdictOf(sessions, reasons),
-      exposed: joinExposed(sessions.map((session) => session.exposed)),
+      verdict: verdictOf([...sessions, this.#unlisted], reasons),
+      exposed: joinExposed([...sessions, this.#unlisted].map(({ exposed }) => exposed)),
       reasons,
-      totals: sessions.map((session) => session.totals).reduce(addTotals, NO_TOTALS),
+      totals: sessions.map(({ totals }) => totals).reduce(addTotals, this.#unlisted.totals),
       sessions,
     };
   }
@@ -127,16 +139,32 @@ export class TraceReplay {
     this.#lastNanoseconds = lastNanoseconds;
   }
 
-  #newRecorder(): SessionRecorder {
+  #newRecorder(writer: () => string | null): SessionRecorder {
+    this.#conclude((end) => this.#excerpts.hasDelivered(end));
+    const index = this.#boots;
+    this.#boots += 1;
     const recorder = new SessionRecorder(
       this.#options,
-      this.#recorders.length,
+      index,
       this.#excerpts,
       this.#sink,
       (kind, count, mark, detail) => this.#lose(kind, count, mark, detail),
+      writer,
     );
-    this.#recorders.push(recorder);
+    if (index < MOST_SESSIONS) this.#sessions.push(null);
+    this.#recorders.set(index, recorder);
     return recorder;
+  }
+
+  /** Makes the results of sessions that are over, and lets go of all that they emulated. */
+  #conclude(isTold: (end: number) => boolean): void {
+    for (const [index, recorder] of this.#recorders) {
+      if (recorder.end < 0 || !isTold(recorder.end)) continue;
+      this.#recorders.delete(index);
+      const session = recorder.result();
+      if (index < MOST_SESSIONS) this.#sessions[index] = session;
+      else this.#unlisted = together(this.#unlisted, session);
+    }
   }
 
   #lose(kind: LossKind, count: number, mark: Mark, detail: string): void {
@@ -156,6 +184,9 @@ export class TraceReplay {
     if (this.#backwards !== null) {
       reasons.push(`the clock is set back at line ${this.#backwards.line}: times are not in order`);
     }
+    if (this.#boots > sessions.length) {
+      reasons.push(`${this.#boots - sessions.length} boots more are not listed one by one`);
+    }
     const several = sessions.length > 1;
     for (const [index, session] of sessions.entries()) {
       const prefix = several ? `session ${index + 1}: ` : '';
@@ -165,11 +196,22 @@ export class TraceReplay {
   }
 }
 
+function together(one: Unlisted, other: Unlisted): Unlisted {
+  return {
+    verdict: worse(one.verdict, other.verdict),
+    exposed: joinExposed([one.exposed, other.exposed]),
+    totals: addTotals(one.totals, other.totals),
+  };
+}
+
 function byName([a]: readonly [string, number], [b]: readonly [string, number]): number {
   return a < b ? -1 : 1;
 }
 
-function verdictOf(sessions: readonly Session[], reasons: readonly string[]): Verdict {
+function verdictOf(
+  sessions: readonly Pick<Session, 'verdict'>[],
+  reasons: readonly string[],
+): Verdict {
   const floor: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
   return sessions.reduce((verdict: Verdict, session) => worse(verdict, session.verdict), floor);
 }

@@ -320,20 +320,22 @@ class Stream {
   }
 }
 
+/** Opens a boot of the process that `writer` names, if the trace tells processes apart. */
+export type OpenBoot = (writer: () => string | null) => Boot;
+
 /** Gives each line of a trace to the boot of the VM that wrote it. */
 export class Vms {
-  readonly #open: () => Boot;
+  readonly #open: OpenBoot;
   readonly #streams = new Map<number, Stream>();
   /** By the number of their source. */
   readonly #names = new Map<number, string>();
-  readonly #opened: { readonly boot: Boot; readonly source: number }[] = [];
   // Most lines are by whoever wrote the one before, and decide nothing: they take a short way.
   #thread = NO_THREAD;
   #source = NO_SOURCE;
   #plain: Boot | null = null;
 
   /** `open`: a new boot begins. */
-  constructor(open: () => Boot) {
+  constructor(open: OpenBoot) {
     this.#open = open;
   }
 
@@ -367,9 +369,6 @@ export class Vms {
   /** The trace is over. */
   finish(byteOffset: number): void {
     for (const stream of this.#streams.values()) stream.end(byteOffset);
-    for (const { boot, source } of this.#opened) {
-      boot.session.vm ??= this.#names.get(source) ?? null;
-    }
   }
 
   /** Something of the trace is lost: of which process, only its own line can say. */
@@ -390,11 +389,7 @@ export class Vms {
   #stream(source: number): Stream {
     let stream = this.#streams.get(source);
     if (stream === undefined) {
-      stream = new Stream(() => {
-        const boot = this.#open();
-        this.#opened.push({ boot, source });
-        return boot;
-      });
+      stream = new Stream(() => this.#open(() => this.#names.get(source) ?? null));
       this.#streams.set(source, stream);
     }
     return stream;

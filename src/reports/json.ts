@@ -1,18 +1,48 @@
+import type { Trace } from '../result/types.ts';
 import type { Report } from './report.ts';
 
-/** The result itself, as `result-1.0.schema.json` describes it; one trace at a time. */
+type Session = Trace['sessions'][number];
+
+/** The result itself, as `result-1.0.schema.json` describes it; one session at a time. */
 export const jsonReport: Report = {
   name: 'json',
   extension: 'json',
   *render(result) {
     const { traces, totals, ...head } = result;
-    const opening = JSON.stringify(head, null, 2).slice(0, -2);
-    yield `${opening},\n  "traces": [`;
+    yield* opening(head, 'traces', 0);
     for (const [index, trace] of traces.entries()) {
-      const text = JSON.stringify(trace, null, 2).replaceAll('\n', '\n    ');
-      yield `${index === 0 ? '' : ','}\n    ${text}`;
+      yield index === 0 ? '\n    ' : ',\n    ';
+      yield* traceText(trace);
     }
-    const closing = JSON.stringify(totals, null, 2).replaceAll('\n', '\n  ');
-    yield `${traces.length === 0 ? '' : '\n  '}],\n  "totals": ${closing}\n}\n`;
+    yield `${traces.length === 0 ? '' : '\n  '}],\n  "totals": ${text(totals, 2)}\n}\n`;
   },
 };
+
+function* traceText(trace: Trace): Generator<string> {
+  const { sessions, ...head } = trace;
+  // One that could not be analysed has none, and its error behind them.
+  if (sessions.length === 0) {
+    yield text(trace, 4);
+    return;
+  }
+  yield* opening(head, 'sessions', 4);
+  yield* sessionTexts(sessions);
+  yield '\n      ]\n    }';
+}
+
+function* sessionTexts(sessions: readonly Session[]): Generator<string> {
+  for (const [index, session] of sessions.entries()) {
+    yield `${index === 0 ? '' : ','}\n        ${text(session, 8)}`;
+  }
+}
+
+/** An object, `columns` to the right, up to a list that stands behind `head`'s entries. */
+function* opening(head: object, list: string, columns: number): Generator<string> {
+  const indent = ' '.repeat(columns);
+  yield `${text(head, columns).slice(0, -2 - columns)},\n${indent}  "${list}": [`;
+}
+
+/** A value, its lines but the first moved to the right. */
+function text(value: unknown, columns: number): string {
+  return JSON.stringify(value, null, 2).replaceAll('\n', `\n${' '.repeat(columns)}`);
+}

@@ -58,6 +58,11 @@ export class Excerpts {
     this.#serve(false);
   }
 
+  /** True where the lines around every place up to this offset have been delivered. */
+  hasDelivered(byteOffset: number): boolean {
+    return byteOffset + REACH_AFTER <= this.#end;
+  }
+
   /** The trace is over. */
   finish(): void {
     this.#serve(true);

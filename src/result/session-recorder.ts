@@ -64,18 +64,22 @@ export class SessionRecorder {
   readonly #judge: Judge;
   readonly #activity: ActivityRecorder;
   readonly #sink: RecordSink | null;
+  readonly #writer: () => string | null;
   /** Byte offset of the end, once the session is over. */
   #end = -1;
   #cursor: BatchCursor | null = null;
 
+  /** `writer`: names the process that writes the lines, once it is known. */
   constructor(
     options: SessionOptions,
     index: number,
     excerpts: Excerpts,
     sink: RecordSink | null,
     onLoss: LossListener,
+    writer: () => string | null = () => null,
   ) {
     this.#index = index;
+    this.#writer = writer;
     this.#sink = sink;
     this.session = new Session(options, {
       unmap: (unmap) => this.#unmap(unmap),
@@ -97,6 +101,11 @@ export class SessionRecorder {
     this.#judge = new Judge(machine, (rule) => this.#findings.sink(rule));
   }
 
+  /** Byte offset of the end, once the session is over; before that, -1. */
+  get end(): number {
+    return this.#end;
+  }
+
   apply(cursor: BatchCursor): void {
     this.#cursor = cursor;
     if (cursor.line >= this.#activity.nextLine) this.#activity.begin(cursor);
@@ -106,6 +115,7 @@ export class SessionRecorder {
   /** Ends the session; `now`: byte offset of the end. Excerpts may still be delivered after it. */
   finish(now: number): void {
     this.#end = now;
+    this.session.vm ??= this.#writer();
     this.session.finish();
     this.#reportGaps();
     this.#judge.finish();
