@@ -5,4 +5,4 @@ export { type Profile, profileNamed, profiles } from './model/profile.ts';
 export { reports } from './reports/index.ts';
 export type { Report, ReportOptions } from './reports/report.ts';
 export type * from './result/types.ts';
-export { type Progress, type RunOptions, run } from './run.ts';
+export { type PassedOver, type Progress, type RunOptions, run } from './run.ts';

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { move, Piscina, transferableSymbol, valueSymbol } from 'piscina';
 import { type AnalyzeOptions, analyzeSource } from './analyze.ts';
-import { placedMessageOf, TraceError } from './base/errors.ts';
+import { ForeignError, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
 import { openSource } from './bytes/source.ts';
 import type { DecodeTask } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
@@ -19,6 +19,11 @@ const THREAD_HEAP_MIB = 2048;
  * any two: new tasks are handed out only when that pauses.
  */
 export const TASKS_PER_THREAD = 3;
+/**
+ * Of it, what is new: what small traces leave behind is collected when it has this size, and each
+ * thread has its own.
+ */
+const THREAD_YOUNG_MIB = 8;
 /** How long an idle thread is kept. */
 const IDLE_MILLISECONDS = 2000;
 
@@ -33,7 +38,27 @@ export interface AnalyzeTask {
 /** What became of it. Failures that are expected cross threads as data, since errors do not. */
 export type AnalyzeOutcome =
   | { readonly ok: true; readonly trace: Trace; readonly tables: TableParts }
-  | { readonly ok: false; readonly error: string; readonly isForeign: boolean };
+  | { readonly ok: false; readonly error: string; readonly failure: Failure };
+
+/** Whose fault it is. */
+export type Failure =
+  | { readonly of: 'input' }
+  /** No trace that is read; `kind`: what it is, where it may hold one all the same. */
+  | { readonly of: 'foreign-input'; readonly kind: string | null }
+  /** A table cannot be written: nothing that comes after it can be, either. */
+  | { readonly of: 'output' }
+  | { readonly of: 'program' };
+
+/** The outcome of a trace that could not be analysed for what was thrown. */
+export function failedOutcome(thrown: unknown): AnalyzeOutcome {
+  const failed = (error: string, failure: Failure) => ({ ok: false, error, failure }) as const;
+  if (thrown instanceof ForeignError) {
+    return failed(thrown.message, { of: 'foreign-input', kind: thrown.kind });
+  }
+  if (thrown instanceof TraceError) return failed(thrown.message, { of: 'input' });
+  if (thrown instanceof UsageError) return failed(thrown.message, { of: 'output' });
+  return failed(`internal error: ${placedMessageOf(thrown)}`, { of: 'program' });
+}
 
 /** Threads for decoding ranges of one large trace, and for analysing many small ones. */
 export class Pool {
@@ -54,7 +79,10 @@ export class Pool {
       concurrentTasksPerWorker: TASKS_PER_THREAD,
       idleTimeout: IDLE_MILLISECONDS,
       recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB },
+      resourceLimits: {
+        maxOldGenerationSizeMb: THREAD_HEAP_MIB,
+        maxYoungGenerationSizeMb: THREAD_YOUNG_MIB,
+      },
       ...(fromSource && { execArgv: ['--import', 'tsx'] }),
     });
   }
@@ -71,7 +99,7 @@ export class Pool {
       return (await this.#pool.run(task, options)) as AnalyzeOutcome;
     } catch (thrown) {
       if (signal?.aborted === true) throw thrown;
-      return { ok: false, error: `internal error: ${placedMessageOf(thrown)}`, isForeign: false };
+      return failedOutcome(thrown);
     }
   }
 
@@ -87,14 +115,12 @@ export async function analyzeTask(
   onProgress?: (bytes: number) => void,
   signal?: AbortSignal,
 ): Promise<AnalyzeOutcome> {
-  const tables = new TableWriter(task.parts);
-  let isForeign = false;
+  let tables: TableWriter | null = null;
   try {
-    const { maxDecompressedBytes, model, path } = task;
+    const { maxDecompressedBytes, model, parts, path } = task;
     const source = await openSource(path, { maxDecompressedBytes });
-    isForeign = true;
-    const format = recognise(path, source.head);
-    isForeign = false;
+    const format = recognise(source);
+    tables = new TableWriter(parts);
     const progress = (bytes: number) => {
       signal?.throwIfAborted();
       onProgress?.(bytes);
@@ -103,9 +129,9 @@ export async function analyzeTask(
     const trace = await analyzeSource(source, format, options);
     return { ok: true, trace, tables: tables.finish() };
   } catch (thrown) {
-    tables.discard();
-    if (thrown instanceof TraceError) return { ok: false, error: thrown.message, isForeign };
-    throw thrown;
+    tables?.discard();
+    if (signal?.aborted === true) throw thrown;
+    return failedOutcome(thrown);
   }
 }
 

@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pMap, { pMapIterable } from 'p-map';
 import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from './analyze.ts';
-import { messageOf, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
+import { messageOf, UsageError } from './base/errors.ts';
 import type { LineBlock } from './bytes/lines.ts';
 import { rangesOf, TAIL_BYTES } from './bytes/ranges.ts';
 import { type Slot, Slots } from './bytes/slots.ts';
@@ -13,8 +13,8 @@ import type { DecodeTask } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
 import type { LineFormat, TraceFormat } from './formats/format.ts';
 import { recognise } from './formats/index.ts';
-import { findInputs, type Input } from './inputs.ts';
-import { type AnalyzeOutcome, analyzeTask, Pool, TASKS_PER_THREAD } from './pool.ts';
+import { type BadInput, findInputs, type Input, type Inputs } from './inputs.ts';
+import { type AnalyzeOutcome, analyzeTask, failedOutcome, Pool, TASKS_PER_THREAD } from './pool.ts';
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
 import {
@@ -64,6 +64,15 @@ export interface RunOptions {
   readonly rangeBytes?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Called once, with the files in directories that may hold traces and cannot be read. */
+  readonly onPassedOver?: (files: readonly PassedOver[]) => void;
+}
+
+/** A file in a directory that was not analysed, although it may hold a trace. */
+export interface PassedOver {
+  readonly path: string;
+  /** What it is: `xz-compressed`, say. */
+  readonly kind: string;
 }
 
 /** How far a run is. */
@@ -81,8 +90,13 @@ interface Decoded {
   readonly release: () => void;
 }
 
-/** A trace that has been dealt with; null: found in a directory, and none. */
-type Done = { readonly trace: Trace; readonly tables: TableParts | null } | null;
+/** An input that has been dealt with. */
+interface Done {
+  /** Null for a file in a directory that is no trace. */
+  readonly trace: Trace | null;
+  readonly tables: TableParts | null;
+}
+const NOT_YET: Done = { trace: null, tables: null };
 
 /**
  * Analyses traces and returns their results in the order of the inputs, whatever the number of
@@ -105,6 +119,7 @@ class Run {
   };
   readonly #partFolder: string;
   readonly #read = new Map<number, number>();
+  readonly #passedOver: PassedOver[] = [];
   #traces = 0;
   #totalTraces = 0;
   #totalBytes: number | null = 0;
@@ -138,21 +153,32 @@ class Run {
   }
 
   async #result(): Promise<Result> {
-    const { traces, bad } = await findInputs(this.#options.inputs);
+    const inputs = await findInputs(this.#options.inputs);
+    const { traces, bad } = inputs;
     this.#totalTraces = traces.length;
     this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
     const done = await this.#all(traces);
-    const good = done.filter((one) => one !== null);
-    await this.#joinTables(good);
-    const failed = bad.map(({ path, error }) => failedTrace(path, `${path}: ${error}`));
-    return resultOf([...good.map(({ trace }) => trace), ...failed]);
+    this.#tellPassedOver();
+    await this.#joinTables(done);
+    const failed = [...bad, ...withoutTraces(inputs, done)];
+    return resultOf([
+      ...done.flatMap(({ trace }) => trace ?? []),
+      ...failed.map(({ path, error }) => failedTrace(path, `${path}: ${error}`)),
+    ]);
+  }
+
+  #tellPassedOver(): void {
+    if (this.#passedOver.length === 0) return;
+    // Threads meet them in any order.
+    this.#passedOver.sort((a, b) => (a.path < b.path ? -1 : 1));
+    this.#options.onPassedOver?.(this.#passedOver);
   }
 
   async #all(inputs: readonly Input[]): Promise<readonly Done[]> {
     const [only] = inputs;
     if (inputs.length === 1 && only !== undefined) return [await this.#oneLarge(only, 0)];
     const isLarge = (input: Input) => input.bytes === null || input.bytes >= LARGE_BYTES * 4;
-    const results: Done[] = inputs.map(() => null);
+    const results: Done[] = inputs.map(() => NOT_YET);
     const numbered = inputs.map((input, index) => ({ input, index }));
     // Large ones one after the other, each over all threads; small ones side by side beside them.
     const large = async () => {
@@ -200,27 +226,20 @@ class Run {
       return await act();
     } catch (thrown) {
       if (this.#options.signal?.aborted === true) throw thrown;
-      if (!(thrown instanceof Error)) throw thrown;
-      return {
-        ok: false,
-        error: `internal error: ${placedMessageOf(thrown)}`,
-        isForeign: false,
-      };
+      return failedOutcome(thrown);
     }
   }
 
   async #replay(input: Input, index: number): Promise<AnalyzeOutcome> {
     const { stdin, maxDecompressedBytes = null } = this.#options;
-    const tables = new TableWriter(this.#partsOf(index));
-    let isForeign = false;
+    let tables: TableWriter | null = null;
     try {
       const source = await openSource(input.path, {
         maxDecompressedBytes,
         ...(stdin !== undefined && { stdin }),
       });
-      isForeign = true;
-      const format = recognise(input.path, source.head);
-      isForeign = false;
+      const format = recognise(source);
+      tables = new TableWriter(this.#partsOf(index));
       const replay = replayOf(format, { model: this.#model, sink: tables });
       for await (const { batch, release } of this.#batches(source, format)) {
         this.#options.signal?.throwIfAborted();
@@ -229,8 +248,7 @@ class Run {
       }
       return { ok: true, trace: finishTrace(replay, source, format), tables: tables.finish() };
     } catch (thrown) {
-      tables.discard();
-      if (thrown instanceof TraceError) return { ok: false, error: thrown.message, isForeign };
+      tables?.discard();
       throw thrown;
     }
   }
@@ -281,12 +299,17 @@ class Run {
     return this.#pool;
   }
 
-  #done({ path, isFound }: Input, index: number, outcome: AnalyzeOutcome): Done {
+  #done({ path, bytes, isFound }: Input, index: number, outcome: AnalyzeOutcome): Done {
     this.#traces += 1;
-    this.#progress(index, 0);
+    this.#progress(index, bytes ?? 0);
     if (outcome.ok) return outcome;
-    if (outcome.isForeign && isFound) return null;
-    return { trace: failedTrace(path, outcome.error), tables: null };
+    const { error, failure } = outcome;
+    if (failure.of === 'output') throw new UsageError(error);
+    if (failure.of === 'foreign-input' && isFound) {
+      if (failure.kind !== null) this.#passedOver.push({ path, kind: failure.kind });
+      return NOT_YET;
+    }
+    return { trace: failedTrace(path, error), tables: null };
   }
 
   #partsOf(index: number): PartPaths {
@@ -298,17 +321,18 @@ class Run {
     };
   }
 
-  async #joinTables(done: readonly NonNullable<Done>[]): Promise<void> {
-    const withTables = done.filter(({ tables }) => tables !== null);
-    const names = done.length > 1 ? withTables.map(({ trace }) => trace.path) : null;
+  async #joinTables(done: readonly Done[]): Promise<void> {
+    const isBatch = done.filter(({ trace }) => trace !== null).length > 1;
     for (const key of ['unmaps', 'mappings'] as const) {
       const table = this.#tables[key];
       if (table === null) continue;
-      const parts = withTables.map(({ tables }) => ({
-        part: tables?.[key] ?? '',
-        leading: key === 'unmaps' ? (tables?.leading ?? []) : [],
-      }));
-      await joinParts(table, parts, names);
+      const parts = done.flatMap(({ trace, tables }) => {
+        const part = tables?.[key] ?? null;
+        if (part === null) return [];
+        const leading = key === 'unmaps' ? (tables?.leading ?? []) : [];
+        return [{ part, leading, trace: isBatch ? (trace?.path ?? null) : null }];
+      });
+      await joinParts(table, parts);
       table.finish();
     }
   }
@@ -331,6 +355,18 @@ class Run {
       totalTraces: this.#totalTraces,
     });
   }
+}
+
+/** Directories in which nothing was found that is a trace. */
+function withoutTraces({ traces, bad, directories }: Inputs, done: readonly Done[]): BadInput[] {
+  const shown = new Set(traces.filter((_, index) => done[index]?.trace !== null));
+  const isIn = (directory: string, path: string) =>
+    path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+  return [...directories].flatMap(([directory, inputs]) => {
+    const isKnown =
+      inputs.some((input) => shown.has(input)) || bad.some(({ path }) => isIn(directory, path));
+    return isKnown ? [] : [{ path: directory, error: 'a directory without traces' }];
+  });
 }
 
 /**

@@ -195,19 +195,23 @@ function unmapLine(unmap: Unmap, session: number, mode: Mode | null): string {
   );
 }
 
+/** The part of a table that one trace gave. */
+export interface TablePart {
+  readonly part: string;
+  readonly leading: readonly LeadingStretch[];
+  /** Its name, to be added to each line where there is more than one trace. */
+  readonly trace: string | null;
+}
+
 /**
- * Joins the parts of several traces into one table and takes them away. `traces`: names to add to
- * each line where there is more than one trace. The table is not finished by this.
+ * Joins the parts of several traces into one table and takes them away. The table is not finished
+ * by this.
  */
-export async function joinParts(
-  table: NewFile,
-  parts: readonly { readonly part: string; readonly leading: readonly LeadingStretch[] }[],
-  traces: readonly string[] | null,
-): Promise<void> {
+export async function joinParts(table: NewFile, parts: readonly TablePart[]): Promise<void> {
   const csv = table.path.endsWith('.csv') ? new CsvTable() : null;
   try {
-    for (const [index, { part, leading }] of parts.entries()) {
-      const suffix = traces === null ? null : `,"trace":${JSON.stringify(traces[index])}}`;
+    for (const { part, leading, trace } of parts) {
+      const suffix = trace === null ? null : `,"trace":${JSON.stringify(trace)}}`;
       await copyPart(part, leading, suffix, csv, table);
     }
   } finally {

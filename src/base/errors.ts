@@ -16,7 +16,7 @@ function describe(place: InputPlace): string {
  * The message says where, what was found and what was expected.
  */
 export class TraceError extends Error {
-  override readonly name = 'TraceError';
+  override readonly name: string = 'TraceError';
   readonly place: InputPlace;
 
   constructor(place: InputPlace, problem: string) {
@@ -25,9 +25,34 @@ export class TraceError extends Error {
   }
 }
 
+/** The input can be read, and is no trace of a kind that is read. */
+export class ForeignError extends TraceError {
+  override readonly name = 'ForeignError';
+  /** What it is, where it may hold a trace all the same: `xz-compressed`; otherwise null. */
+  readonly kind: string | null;
+
+  constructor(place: InputPlace, kind: string | null, problem: string) {
+    super(place, problem);
+    this.kind = kind;
+  }
+}
+
 /** The command line, an environment variable or the configuration is wrong; the user can mend it. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+}
+
+/** The code of an error of the system, such as `ENOENT`. */
+export function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+}
+
+/** Why an input cannot be read, by what the system said. */
+export function reasonOf(thrown: unknown): string {
+  const code = codeOf(thrown);
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  return `cannot be read: ${messageOf(thrown)}`;
 }
 
 /** The message of whatever was thrown. */

@@ -1,10 +1,9 @@
-import { TraceError } from '../base/errors.ts';
+import { type Command, pipeline } from '../base/commands.ts';
+import { ForeignError } from '../base/errors.ts';
 
 /** A compression or an archive that is recognised and not read. */
-interface Refused {
+interface Refused extends Command {
   readonly what: string;
-  /** Writes what it holds to stdout, given its name. */
-  readonly command: string;
   isIt(head: Buffer): boolean;
 }
 
@@ -27,10 +26,16 @@ const REFUSED: readonly Refused[] = [
     isIt: (head) => /^BZh[1-9](?:1AY&SY|.rE8P.)$/.test(head.toString('latin1', 0, 10)),
   },
   { what: 'lz4-compressed', command: 'lz4 -dc', isIt: startsWith(0x04, 0x22, 0x4d, 0x18) },
-  { what: 'a zip archive', command: 'unzip -p', isIt: startsWith(0x50, 0x4b, 0x03, 0x04) },
+  {
+    what: 'a zip archive',
+    command: 'unzip -p',
+    filter: 'funzip',
+    isIt: startsWith(0x50, 0x4b, 0x03, 0x04),
+  },
   {
     what: 'a tar archive',
     command: 'tar -xOf',
+    filter: 'tar -xOf -',
     isIt: (head) => head.toString('latin1', 257, 262) === 'ustar',
   },
 ];
@@ -38,17 +43,16 @@ const REFUSED: readonly Refused[] = [
 /**
  * Refuses what holds a trace in a way that is not read. `layers`: what has been taken off already.
  *
- * @throws TraceError with the command that helps
+ * @throws ForeignError with the command that helps
  */
 export function refuse(path: string, head: Uint8Array, layers: readonly string[]): void {
   const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
   const found = REFUSED.find(({ isIt }) => isIt(buffer));
   if (found === undefined) return;
-  const { what, command } = found;
-  const outer = layers.map((_, index) => (index === 0 ? `gzip -dc ${path} | ` : 'gzip -dc | '));
-  const name = outer.length === 0 ? ` ${path}` : command.startsWith('tar') ? ' -' : '';
-  throw new TraceError(
+  const { what } = found;
+  throw new ForeignError(
     { path },
-    `is ${what}, expected plain text or gzip; try: ${outer.join('')}${command}${name} | vtdscope -`,
+    what,
+    `is ${what}, expected plain text or gzip; try: ${pipeline(path, layers.length, found)}`,
   );
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { messageOf, TraceError } from '../base/errors.ts';
+import { codeOf, messageOf, reasonOf, TraceError } from '../base/errors.ts';
 import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
 import { refuse } from './refused.ts';
 import { utf8Of, utf16Of } from './utf16.ts';
@@ -88,17 +88,6 @@ async function look(path: string): Promise<{ size: number | null; isPlainFile: b
     if (thrown instanceof TraceError) throw thrown;
     throw new TraceError({ path }, reasonOf(thrown));
   }
-}
-
-function codeOf(thrown: unknown): unknown {
-  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-}
-
-function reasonOf(thrown: unknown): string {
-  const code = codeOf(thrown);
-  if (code === 'ENOENT') return 'no such file';
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  return `cannot be read: ${messageOf(thrown)}`;
 }
 
 type Opened = Pick<OpenSource, 'head' | 'chunks' | 'readBytes' | 'losses'> & {

@@ -3,7 +3,7 @@ import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { ProgressBar } from '../progress.ts';
 import type { ReportOptions } from '../reports/report.ts';
-import { run } from '../run.ts';
+import { type PassedOver, run } from '../run.ts';
 import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
 import { addOutput, type Output, OutputFiles, print, reportNamed, reportNames } from './outputs.ts';
@@ -84,6 +84,7 @@ async function analyze(
       maxDecompressedBytes: bytesOf(flags.maxDecompressed),
       signal: terminal.signal,
       onProgress: (state) => progress.update(state),
+      onPassedOver: (files) => tellPassedOver(files, terminal),
       ...(flags.jobs !== undefined && { jobs: flags.jobs }),
     });
     progress.stop();
@@ -98,6 +99,20 @@ async function analyze(
     progress.stop();
     outputs.discard();
   }
+}
+
+/** Files named of those that were passed over, unless more is asked for. */
+const FEW = 3;
+
+/** What is in a directory and was not looked into must not pass for clean. */
+function tellPassedOver(files: readonly PassedOver[], terminal: Terminal): void {
+  if (terminal.verbosity < 0) return;
+  const shown = terminal.verbosity > 0 ? files : files.slice(0, FEW);
+  const list = shown.map(({ path, kind }) => `${path} (${kind})`).join(', ');
+  const more = files.length > shown.length ? ` and ${files.length - shown.length} more` : '';
+  terminal.complain(
+    `not read, though they may hold traces: ${list}${more}; 'vtdscope FILE' says what helps`,
+  );
 }
 
 function reportOptions({ color, stdout, verbosity }: Terminal): ReportOptions {

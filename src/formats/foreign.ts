@@ -1,38 +1,86 @@
+import { type Command, pipeline } from '../base/commands.ts';
+
 /** A trace of a kind that is not read: what it is, and what to do instead. */
 interface Foreign {
   readonly what: string;
-  readonly advice: string;
-  isIt(head: Buffer, text: string): boolean;
+  readonly advice: Advice;
+  isIt(head: Buffer, lines: readonly string[]): boolean;
 }
 
-const RECORD_AGAIN = "record again with QEMU's log backend: -trace 'vtd_*' -trace 'vfio_*' -D FILE";
-/** Takes the lines that QEMU wrote out of the kernel's. */
-const FROM_KERNEL = "sed -n 's/.*tracing_mark_write: //p'";
+/** What helps with an input of this name, behind so many layers of gzip. */
+type Advice = (path: string, gzips: number) => string;
+
+/** What is known of a foreign trace. */
+export interface ForeignTrace {
+  readonly what: string;
+  readonly advice: string;
+}
+
+const recordAgain: Advice = () =>
+  "record again with QEMU's log backend: -trace 'vtd_*' -trace 'vfio_*' -D FILE";
+
+/** Advice to read what other programs make of the trace. */
+function through(...commands: readonly Command[]): Advice {
+  return (path, gzips) => `try: ${pipeline(path, gzips, ...commands)}`;
+}
+
+/** Takes the lines that QEMU wrote out of the kernel's, and what the kernel says of lost ones. */
+const FROM_KERNEL: Command = {
+  command: "sed -n 's/.*tracing_mark_write: //p; / EVENTS/p; /entries-written/p'",
+};
+
+/** Lines of a text that are looked at, and those that a heading may be in. */
+const SAMPLE = 64;
+const FIRST_LINES = 4;
 
 function hasMagic(magic: string): (head: Buffer) => boolean {
   return (head) => head.toString('latin1', 0, magic.length) === magic;
 }
 
-function hasLine(pattern: RegExp): (head: Buffer, text: string) => boolean {
-  return (_, text) => pattern.test(text);
+/** True where the text begins with such a line, comments and blank lines aside. */
+function beginsWith(pattern: RegExp): Foreign['isIt'] {
+  return (_, lines) => lines.slice(0, FIRST_LINES).some((line) => pattern.test(line));
 }
+
+/**
+ * True where many lines are such: one alone may be of a guest, whose console QEMU's log holds as
+ * well.
+ */
+function hasLines(pattern: RegExp): Foreign['isIt'] {
+  return (_, lines) => {
+    const sample = lines.slice(0, SAMPLE);
+    return sample.filter((line) => pattern.test(line)).length * 4 > sample.length;
+  };
+}
+
+function either(...tests: readonly Foreign['isIt'][]): Foreign['isIt'] {
+  return (head, lines) => tests.some((isIt) => isIt(head, lines));
+}
+
+/** trace-cmd reads no standard input. */
+const throughTraceCmd: Advice = (path, gzips) => {
+  const isFile = path !== '-' && gzips === 0;
+  const saved = isFile ? '' : 'save it as trace.dat and ';
+  const report = { command: 'trace-cmd report' };
+  return `${saved}${through(report, FROM_KERNEL)(isFile ? path : 'trace.dat', 0)}`;
+};
 
 /** What other tracers and other backends of QEMU write, the surest first. */
 const FOREIGN: readonly Foreign[] = [
   {
     what: "a binary trace of QEMU's simple backend",
-    advice: RECORD_AGAIN,
+    advice: recordAgain,
     isIt: (head) => head.length >= 16 && hasMagic('\xff'.repeat(8))(head),
   },
   {
     what: 'a trace.dat of trace-cmd',
-    advice: `try: trace-cmd report FILE | ${FROM_KERNEL} | vtdscope -`,
+    advice: throughTraceCmd,
     isIt: hasMagic('\x17\x08\x44tracing'),
   },
-  { what: 'a perf.data', advice: RECORD_AGAIN, isIt: hasMagic('PERFILE2') },
+  { what: 'a perf.data', advice: recordAgain, isIt: hasMagic('PERFILE2') },
   {
     what: 'an LTTng trace (CTF)',
-    advice: RECORD_AGAIN,
+    advice: recordAgain,
     isIt: (head) =>
       ['\xc1\x1f\xfc\xc1', '\xc1\xfc\x1f\xc1', '\x75\xd1\x1d\x57', '\x57\x1d\xd1\x75'].some(
         (magic) => hasMagic(magic)(head),
@@ -40,66 +88,96 @@ const FOREIGN: readonly Foreign[] = [
   },
   {
     what: 'the metadata of an LTTng trace (CTF)',
-    advice: RECORD_AGAIN,
-    isIt: hasLine(/^\/\* CTF 1\.8 \*\/|^(?:Trace|Stream) class:$/m),
+    advice: recordAgain,
+    isIt: beginsWith(/^\/\* CTF 1\.8 \*\//),
   },
   {
     what: 'the text of babeltrace',
-    advice: RECORD_AGAIN,
-    isIt: hasLine(/^(?:\[[\d :.-]+\] .*|timestamp = .*name = )qemu:\w+[:,] /m),
+    advice: recordAgain,
+    isIt: hasLines(/^(?:\[[\d :.-]+\] .*|timestamp = .*name = )qemu:\w+[:,] /),
+  },
+  {
+    what: 'the detailed text of babeltrace',
+    advice: recordAgain,
+    isIt: beginsWith(/^(?:Trace|Stream) class:$|^\[Unknown\]$/),
   },
   {
     what: 'the text of perf script',
-    advice: RECORD_AGAIN,
-    isIt: hasLine(/^ *\S.* \[\d+\] +\d+\.\d+: +sdt_qemu:\w+: /m),
+    advice: recordAgain,
+    isIt: hasLines(/^ *\S.* \[\d+\] +\d+\.\d+: +sdt_qemu:\w+: /),
   },
   {
     what: "the text of the kernel's ftrace",
-    advice: `try: ${FROM_KERNEL} FILE | vtdscope -`,
-    isIt: hasLine(/^# tracer: |^ *\S.*-\d+ .*\[\d+\] .*: tracing_mark_write: /m),
+    advice: through(FROM_KERNEL),
+    isIt: either(
+      beginsWith(/^# tracer: /),
+      hasLines(/^ *\S.*-\d+ .*\[\d+\] .*: tracing_mark_write: /),
+    ),
   },
   {
     what: 'the text of trace-cmd',
-    advice: `try: ${FROM_KERNEL} FILE | vtdscope -`,
-    isIt: hasLine(/^ *\S.*-\d+ .*\[\d+\] .*: print: +\S/m),
+    advice: through(FROM_KERNEL),
+    isIt: hasLines(/^ *\S.*-\d+ .*\[\d+\] .*: print: +\S/),
   },
   {
     what: 'the text of simpletrace.py',
-    advice: RECORD_AGAIN,
-    isIt: hasLine(/^[a-z]\w* -?\d+\.\d{3} pid=\d+ /m),
+    advice: recordAgain,
+    isIt: hasLines(/^[a-z]\w* -?\d+\.\d{3} pid=\d+(?: |$)/),
   },
   {
     what: 'the text of a bpftrace script',
-    advice: RECORD_AGAIN,
-    isIt: hasLine(/^\d+ \d+ [a-z]\w* \w+=/m),
+    advice: recordAgain,
+    isIt: hasLines(/^\d+ \d+ [a-z]\w* \w+=/),
+  },
+  {
+    what: 'the text of a SystemTap script',
+    // Process and nanoseconds, as QEMU's own log would have them.
+    advice: through({
+      command: String.raw`sed 's/^\([0-9]*\)@\([0-9]*\)\([0-9]\{6\}\)[0-9]\{3\} /\1@\2.\3:/'`,
+    }),
+    isIt: hasLines(/^\d{1,10}@\d{16,20} [a-z]\w*_\w/),
   },
   {
     what: "the list of QEMU's trace events",
-    advice: 'a trace is wanted here',
-    isIt: hasLine(/^(?:disable )?[a-z]\w*\([\w *,]*\) ".*$/m),
+    advice: () => 'a trace is wanted here',
+    isIt: hasLines(/^(?:disable )?[a-z]\w*\([\w *,]*\) ".*$/),
   },
 ];
 
 /** JSON of a kind that is not read, by the keys of its first object. */
-function foreignJson(text: string): string | undefined {
-  const start = text.search(/\S/);
-  if (text[start] !== '{') return undefined;
-  if (/^\s*\{\s*"linux-perf-json-version"/.test(text)) {
-    return `JSON of perf names neither events nor arguments; ${RECORD_AGAIN}`;
-  }
-  if (/"values"\s*:\s*\[\s*\[\s*"\d{16,}"/.test(text)) {
-    return "the answer to a query of Loki is not supported; try: jq -r '.data.result[].values[][1]' FILE | vtdscope -";
-  }
-  if (/^\s*\{\s*"type"\s*:\s*"(?:attached_probes|printf)"/.test(text)) {
-    return `the JSON of a bpftrace script is not supported; ${RECORD_AGAIN}`;
-  }
-  return undefined;
+const FOREIGN_JSON: readonly (Omit<Foreign, 'isIt'> & { readonly isIt: RegExp })[] = [
+  {
+    what: 'the JSON of perf, which names neither events nor arguments,',
+    advice: recordAgain,
+    isIt: /^\s*\{\s*"linux-perf-json-version"/,
+  },
+  {
+    what: 'the answer to a query of Loki',
+    // Each stream newest first, unless the query asked otherwise.
+    advice: through({
+      command:
+        "jq -r '[.data.result[].values|if .[0][0]>.[-1][0] then reverse else . end|.[]]|sort_by(.[0])|.[][1]'",
+    }),
+    isIt: /^\s*\{[\s\S]*"values"\s*:\s*\[\s*\[\s*"\d{16,}"/,
+  },
+  {
+    what: 'the JSON of a bpftrace script',
+    advice: recordAgain,
+    isIt: /^\s*\{\s*"type"\s*:\s*"(?:attached_probes|printf)"/,
+  },
+];
+
+/** What a trace of another kind is, and what helps; undefined where it is none known. */
+export function foreignTrace(path: string, gzips: number, head: Buffer): ForeignTrace | undefined {
+  const text = head.toString('latin1', 0, 16_384);
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const found =
+    FOREIGN.find(({ isIt }) => isIt(head, lines)) ??
+    FOREIGN_JSON.find(({ isIt }) => isIt.test(text));
+  if (found === undefined) return undefined;
+  return { what: found.what, advice: found.advice(path, gzips) };
 }
 
-/** What is wrong with a trace of another kind, and what helps; undefined where it is none known. */
-export function foreignTrace(head: Buffer): string | undefined {
-  const text = head.toString('latin1', 0, 16_384);
-  const found = FOREIGN.find(({ isIt }) => isIt(head, text));
-  if (found !== undefined) return `${found.what} is not supported; ${found.advice}`;
-  return foreignJson(text);
-}
+/** JSON that holds no events where they are looked for may hold them on several lines each. */
+export const adviceForJson: Advice = (path, gzips) =>
+  `expected one array of events or one event per line, such as {"event": "vtd_page_walk_one", "args": {...}}; if each is on several lines, ${through({ command: 'jq -c .' })(path, gzips)}`;

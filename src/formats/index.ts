@@ -1,10 +1,14 @@
-import { TraceError } from '../base/errors.ts';
-import { foreignTrace } from './foreign.ts';
+import { pipeline } from '../base/commands.ts';
+import { ForeignError } from '../base/errors.ts';
+import { BatchCursor, BatchWriter } from '../events/batch.ts';
+import { adviceForJson, foreignTrace } from './foreign.ts';
 import type { LineFormat, TraceFormat } from './format.ts';
 import { jsonArray } from './json/array.ts';
 import { jsonLines } from './json/lines.ts';
 import { qemuLog } from './qemu-log/index.ts';
 import { syslog } from './syslog/index.ts';
+
+const LF = 0x0a;
 
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
 export const formats: readonly TraceFormat[] = [jsonArray, jsonLines, syslog, qemuLog];
@@ -18,28 +22,76 @@ function isBinary(head: Uint8Array): boolean {
   return control - Math.max(0, nuls) > head.length / 20;
 }
 
+/** What a trace is told by. */
+export interface Opened {
+  readonly path: string;
+  /** Outermost first, joined by `+`; `none`. */
+  readonly compression: string;
+  /** The first bytes, decompressed. */
+  readonly head: Uint8Array;
+}
+
 /**
  * The format of a trace, by its first bytes.
  *
- * @throws TraceError where they are of no known kind, saying what was found.
+ * @throws ForeignError where they are of no known kind, saying what was found.
  */
-export function recognise(path: string, head: Uint8Array): TraceFormat {
+export function recognise({ path, compression, head }: Opened): TraceFormat {
   // An empty trace is one of any kind; that it shows nothing is for the result to say.
   if (head.length === 0) return qemuLog;
-  const hint = foreignTrace(Buffer.from(head.buffer, head.byteOffset, head.length));
-  if (hint !== undefined) throw new TraceError({ path }, hint);
+  const gzips = compression.split('+').filter((layer) => layer === 'gzip').length;
+  const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
+  const foreign = foreignTrace(path, gzips, buffer);
+  if (foreign !== undefined) {
+    const { what, advice } = foreign;
+    throw new ForeignError({ path }, what, `${what} is not supported; ${advice}`);
+  }
   const format = formats.find((known) => known.recognises(head));
-  if (format !== undefined) return format;
-  const found = isBinary(head) ? 'binary data' : 'text without a trace event';
-  throw new TraceError(
-    { path },
-    `found ${found}, expected a QEMU log or JSON events; vtdscope reads what QEMU's -trace writes`,
-  );
+  if (format === undefined) throw new ForeignError({ path }, null, found(path, gzips, buffer));
+  if (format.kind === 'lines' && isNewestFirst(format, head)) {
+    const advice = pipeline(path, gzips, { command: 'tac' });
+    throw new ForeignError(
+      { path },
+      'a log with its newest line first',
+      `${NEWEST_FIRST}; try: ${advice}`,
+    );
+  }
+  return format;
 }
 
-/** True where the bytes are the start of a trace of a known format. */
-export function isTrace(head: Uint8Array): boolean {
-  return formats.some((format) => format.recognises(head));
+const NEWEST_FIRST = 'its newest line comes first, expected the oldest';
+
+function found(path: string, gzips: number, head: Buffer): string {
+  if (/^[\ufeff\s]*[[{]\s*["{[\]}]/.test(head.toString('utf8', 0, 1024))) {
+    return `found JSON without a trace event, ${adviceForJson(path, gzips)}`;
+  }
+  const what = isBinary(head) ? 'binary data' : 'text without a trace event';
+  return `found ${what}, expected a QEMU log or JSON events; vtdscope reads what QEMU's -trace writes`;
+}
+
+/** Bytes whose times are compared. */
+const TIMED_BYTES = 16 * 1024;
+/** Steps of the clock that show a direction; threads race, and a clock may be set back once. */
+const FEWEST_STEPS = 8;
+
+/** True where the clock runs backwards from line to line, as in the answer of a log store. */
+function isNewestFirst(format: LineFormat, head: Uint8Array): boolean {
+  const part = head.subarray(0, TIMED_BYTES);
+  const lines = part.subarray(0, part.lastIndexOf(LF) + 1);
+  const writer = new BatchWriter();
+  const cursor = new BatchCursor(
+    writer.finish(lines, 0, format.decoder().decode(lines, writer)),
+    0,
+  );
+  let [back, forth, last] = [0, 0, -1];
+  while (cursor.next()) {
+    if (!cursor.hasTime) continue;
+    const time = cursor.seconds + cursor.nanoseconds / 1e9;
+    if (last >= 0 && time < last) back += 1;
+    if (last >= 0 && time > last) forth += 1;
+    last = time;
+  }
+  return back >= FEWEST_STEPS && back > forth * 8;
 }
 
 /** A format of lines by its name. */

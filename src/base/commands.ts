@@ -1,0 +1,24 @@
+/** A word as a shell reads it. */
+function shellWord(word: string): string {
+  return /^[\w./+:@%,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** A program that prints something of a file. */
+export interface Command {
+  /** Given the name of a file, it reads that. */
+  readonly command: string;
+  /** The same for standard input, where that needs another one. */
+  readonly filter?: string;
+}
+
+/**
+ * What to type to read an input with another program first: for a file or, if it is `-`, for what
+ * comes on standard input, and behind the layers of gzip that are around it.
+ */
+export function pipeline(path: string, gzips: number, ...commands: readonly Command[]): string {
+  const unpack: readonly Command[] = Array.from({ length: gzips }, () => ({ command: 'gzip -dc' }));
+  const steps = [...unpack, ...commands].map(({ command, filter = command }, index) =>
+    index === 0 && path !== '-' ? `${command} ${shellWord(path)}` : filter,
+  );
+  return [...(path === '-' ? ['...'] : []), ...steps, 'vtdscope -'].join(' | ');
+}
