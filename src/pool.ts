@@ -141,7 +141,10 @@ export function handOver(decoded: readonly EventBatch[]): unknown {
   const views = batches.flatMap(({ words, text, source }) => [words, text, source]);
   const buffers = new Set(views.map((view) => view.buffer));
   return move({
-    [transferableSymbol]: [...buffers].filter((buffer) => buffer instanceof ArrayBuffer),
+    // Empty ones are shared by all batches without records: who hands them over has them no more.
+    [transferableSymbol]: [...buffers].filter(
+      (buffer) => buffer instanceof ArrayBuffer && buffer.byteLength > 0,
+    ),
     [valueSymbol]: batches,
   } as unknown as Parameters<typeof move>[0]);
 }
