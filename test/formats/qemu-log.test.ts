@@ -77,6 +77,9 @@ describe('lines', () => {
     ]);
     const cut = await log(`${WALK}\n${MAP}`);
     expect(kindsOf(cut)).toEqual(['vtd_page_walk_one', 'torn']);
+    // Not the time of the line before it, which may have been decoded elsewhere.
+    const stamped = await log(`${ISO}${MAP}\n${ISO.slice(0, -3)}`);
+    expect(stamped.events.map(({ time }) => time !== null)).toEqual([true, false]);
     expect(cut.lines).toBe(2);
   });
 

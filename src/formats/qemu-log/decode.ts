@@ -164,6 +164,8 @@ export class QemuLogDecoder implements LineDecoder {
 
   /** The last line of a trace, without its LF: it may be the front of a longer one, so it is not believed. */
   #unfinishedLine(line: Uint8Array, byteOffset: number, writer: BatchWriter): void {
+    // Its time is its own, or none: which line was decoded before it depends on how the trace was cut.
+    this.#prefix(line, behindPadding(line, 0));
     const text = latin1(line, 0, Math.min(line.length, TEXT_LIMIT));
     if (FRONT_OF_EVENT.test(text)) this.#lose(writer, 'torn', byteOffset, text);
     else if (text.trim() !== '') writer.foreignLines += 1;
