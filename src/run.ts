@@ -18,7 +18,7 @@ import { type AnalyzeOutcome, analyzeTask, failedOutcome, Pool, TASKS_PER_THREAD
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
 import {
-  isDevice,
+  isWrittenInPlace,
   joinParts,
   NewFile,
   type PartPaths,
@@ -393,7 +393,7 @@ async function unlessAborted<Value>(
 
 /** A new folder beside a table, so that its parts can be as large as it. */
 function folderBeside(table: string): string {
-  const beside = isDevice(table) ? tmpdir() : dirname(table);
+  const beside = isWrittenInPlace(table) ? tmpdir() : dirname(table);
   try {
     return mkdtempSync(join(beside, `.vtdscope-${randomUUID().slice(0, 8)}-`));
   } catch (thrown) {

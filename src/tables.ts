@@ -2,14 +2,14 @@ import {
   closeSync,
   createReadStream,
   openSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
 import { hexOfPages } from './base/address.ts';
-import { messageOf, UsageError } from './base/errors.ts';
-import { LineBlocks } from './bytes/lines.ts';
+import { codeOf, messageOf, UsageError } from './base/errors.ts';
 import { timeText } from './model/machine.ts';
 import type { Unmap } from './model/unmap.ts';
 import { bdfText } from './model/vtd-address-space.ts';
@@ -20,19 +20,40 @@ import type { MappingRecord, Mode } from './result/types.ts';
 const BUFFER_CHARACTERS = 256 * 1024;
 
 /** Whether a path is there already and is no file: a terminal, a pipe, `/dev/stdout`. */
-export function isDevice(path: string): boolean {
+function isDevice(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats !== undefined && !stats.isFile() && !stats.isDirectory();
 }
 
+/** The number of a file that is open already: of `/dev/stdout`, or of what a shell hands over. */
+function descriptorOf(path: string): number | null {
+  const [whole, stream, number] =
+    /^\/dev\/std(out|err)$|^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(path) ?? [];
+  if (whole === undefined) return null;
+  if (number !== undefined) return Number(number);
+  return stream === 'out' ? 1 : 2;
+}
+
+/** Whether a path is written as it is, and not beside its place. */
+export function isWrittenInPlace(path: string): boolean {
+  return isDevice(path) || descriptorOf(path) !== null;
+}
+
+/** What a link leads to is replaced, and not the link. */
+function behindLinks(path: string): string {
+  return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
+}
+
 /**
  * A file that is written beside its place and takes it only when it is complete. What is no file,
- * such as a pipe, is written as it is.
+ * such as a pipe, or is open already, is written as it is.
  */
 export class NewFile {
   readonly path: string;
-  #partial = '';
+  /** What is written beside what; null where the path is written as it is. */
+  #place: { readonly partial: string; readonly final: string } | null = null;
   #file: number | null = null;
+  #isOurs = true;
   #buffer = '';
   /** Bytes written and buffered so far; the text is ASCII but for what users name. */
   bytes = 0;
@@ -41,11 +62,19 @@ export class NewFile {
   constructor(path: string) {
     this.path = path;
     this.#guard(() => {
-      this.#partial = isDevice(path) ? path : `${path}.${process.pid}.partial`;
       if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
         throw new Error('it is a directory');
       }
-      this.#file = openSync(this.#partial, 'w');
+      if (isDevice(path)) {
+        this.#file = openSync(path, 'w');
+        return;
+      }
+      this.#file = descriptorOf(path);
+      this.#isOurs = this.#file === null;
+      if (this.#file !== null) return;
+      const final = behindLinks(path);
+      this.#place = { partial: `${final}.${process.pid}.partial`, final };
+      this.#file = openSync(this.#place.partial, 'w');
     });
   }
 
@@ -58,16 +87,15 @@ export class NewFile {
   /** The file is complete: puts it in its place. */
   finish(): void {
     this.#close();
-    if (this.#partial !== this.path) {
-      this.#guard(() => renameSync(this.#partial, this.path));
-    }
+    const place = this.#place;
+    if (place !== null) this.#guard(() => renameSync(place.partial, place.final));
   }
 
   /** Takes away what was written. */
   discard(): void {
     this.#buffer = '';
     this.#close();
-    if (this.#partial !== this.path) rmSync(this.#partial, { force: true });
+    if (this.#place !== null) rmSync(this.#place.partial, { force: true });
   }
 
   #flush(): void {
@@ -81,14 +109,16 @@ export class NewFile {
     this.#flush();
     const file = this.#file;
     this.#file = null;
-    if (file !== null) closeSync(file);
+    if (file !== null && this.#isOurs) closeSync(file);
   }
 
   #guard(act: () => void): void {
     try {
       act();
     } catch (thrown) {
-      throw new UsageError(`${this.path}: cannot be written: ${messageOf(thrown)}`);
+      // Whoever reads a pipe may have enough of it: the rest is written nowhere.
+      if (codeOf(thrown) === 'EPIPE') this.#close();
+      else throw new UsageError(`${this.path}: cannot be written: ${messageOf(thrown)}`);
     }
   }
 }
@@ -226,16 +256,31 @@ async function copyPart(
   csv: CsvTable | null,
   table: NewFile,
 ): Promise<void> {
-  const blocks = new LineBlocks();
-  for await (const chunk of createReadStream(part, { highWaterMark: BUFFER_CHARACTERS })) {
-    for (const { bytes, byteOffset } of blocks.push(chunk as Buffer)) {
-      const text = Buffer.from(bytes).toString('latin1');
-      const end = byteOffset + bytes.length;
-      const isTouched = leading.some(({ from, to }) => from < end && to > byteOffset);
-      const lines =
-        isTouched || suffix !== null ? rewrite(text, byteOffset, leading, suffix) : text;
-      table.write(csv === null ? lines : csv.rowsOf(lines));
+  for await (const { text, offset } of linesOf(part)) {
+    const end = offset + text.length;
+    const isTouched = leading.some(({ from, to }) => from < end && to > offset);
+    const lines = isTouched || suffix !== null ? rewrite(text, offset, leading, suffix) : text;
+    table.write(csv === null ? lines : csv.rowsOf(lines));
+  }
+}
+
+/** Some whole lines of a part of a table at a time, and where they begin. One can be very long. */
+async function* linesOf(
+  part: string,
+): AsyncGenerator<{ readonly text: string; readonly offset: number }> {
+  const options = { encoding: 'latin1', highWaterMark: BUFFER_CHARACTERS } as const;
+  let pieces: string[] = [];
+  let offset = 0;
+  for await (const chunk of createReadStream(part, options) as AsyncIterable<string>) {
+    const end = chunk.lastIndexOf('\n') + 1;
+    if (end === 0) {
+      pieces.push(chunk);
+      continue;
     }
+    const text = pieces.join('') + chunk.slice(0, end);
+    yield { text, offset };
+    offset += text.length;
+    pieces = [chunk.slice(end)];
   }
 }
 

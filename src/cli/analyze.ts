@@ -6,7 +6,15 @@ import type { ReportOptions } from '../reports/report.ts';
 import { type PassedOver, run } from '../run.ts';
 import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
-import { addOutput, type Output, OutputFiles, print, reportNamed, reportNames } from './outputs.ts';
+import {
+  addOutput,
+  type Output,
+  OutputFiles,
+  print,
+  refuseToOverwrite,
+  reportNamed,
+  reportNames,
+} from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
 interface Flags extends ModelFlags {
@@ -74,6 +82,11 @@ async function analyze(
   const report = reportNamed(flags.format);
   const progress = new ProgressBar(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
+  const files = [...(flags.output ?? []).map(({ path }) => path), flags.unmaps, flags.mappings];
+  refuseToOverwrite(
+    files.flatMap((path) => path ?? []),
+    inputs,
+  );
   const outputs = new OutputFiles(flags.output ?? []);
   try {
     const result = await run({
@@ -84,12 +97,15 @@ async function analyze(
       maxDecompressedBytes: bytesOf(flags.maxDecompressed),
       signal: terminal.signal,
       onProgress: (state) => progress.update(state),
-      onPassedOver: (files) => tellPassedOver(files, terminal),
+      onPassedOver: (passed) => {
+        progress.stop();
+        tellPassedOver(passed, terminal);
+      },
       ...(flags.jobs !== undefined && { jobs: flags.jobs }),
     });
     progress.stop();
     outputs.write(result, { ...options, color: false, width: 80 });
-    await print(report.render(result, options), terminal.stdout);
+    await print(report.render(result, options), terminal.stdout, terminal.signal);
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);
     }

@@ -11,7 +11,7 @@ export function explainCommand(terminal: Terminal): Command {
     .argument('[rule]', 'VTD001, 1 or bitmap-too-big')
     .action(async (name: string | undefined) => {
       const text = name === undefined ? listOfRules() : pageNamed(name).page;
-      await print([text], terminal.stdout);
+      await print([text], terminal.stdout, terminal.signal);
     });
 }
 

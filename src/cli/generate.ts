@@ -164,7 +164,7 @@ async function generate(flags: Flags, terminal: Terminal): Promise<void> {
   const truth = flags.truth === undefined ? null : new NewFile(flags.truth);
   try {
     const simulation = simulationOf(flags);
-    await print(textOf(simulation, terminal.signal), terminal.stdout);
+    await print(textOf(simulation, terminal.signal), terminal.stdout, terminal.signal);
     const text = JSON.stringify(simulation.truth, hexadecimal, 1);
     truth?.write(`${text}\n`);
     truth?.finish();

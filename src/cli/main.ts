@@ -41,7 +41,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
       status = value;
     },
   };
-  quitQuietlyOnClosedPipe(process);
+  const output = watchOutput(process);
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());
 
@@ -73,11 +73,12 @@ export async function main(process: NodeJS.Process): Promise<void> {
   try {
     await program.parseAsync(process.argv);
   } catch (thrown) {
-    status = statusOf(thrown, interrupt.signal, terminal);
+    if (output.error === null) status = statusOf(thrown, interrupt.signal, terminal);
   }
   // Nothing that still waits for a pipe may keep an interrupted program alive.
   if (interrupt.signal.aborted) process.exit(status);
-  process.exitCode = status;
+  // Where output has failed, or fails from here on, the status is that of it.
+  if (output.error === null) process.exitCode = status;
 }
 
 /** The help of the program: that of its main command, with the list of the others. */
@@ -116,10 +117,22 @@ function statusOf(thrown: unknown, signal: AbortSignal, terminal: Terminal): num
   return exitStatus.unusable;
 }
 
-/** `| head` closes the pipe when it has enough: that is no error. */
-function quitQuietlyOnClosedPipe(process: NodeJS.Process): void {
+/**
+ * Sets the status where standard output fails. `| head` closes the pipe when it has enough, which
+ * is no error; a full disk is one.
+ */
+function watchOutput(process: NodeJS.Process): { readonly error: Error | null } {
+  const watched: { error: Error | null } = { error: null };
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitStatus.clean);
-    throw error;
+    if (watched.error !== null) return;
+    watched.error = error;
+    const isClosed = error.code === 'EPIPE';
+    process.exitCode = isClosed ? exitStatus.clean : exitStatus.unusable;
+    if (!isClosed) {
+      process.stderr.write(`vtdscope: standard output cannot be written: ${error.message}\n`);
+    }
   });
+  // What cannot be said to anybody is not worth dying for.
+  process.stderr.on('error', () => {});
+  return watched;
 }

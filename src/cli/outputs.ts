@@ -1,9 +1,12 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.ts';
 import { reports } from '../reports/index.ts';
 import type { Report, ReportOptions } from '../reports/report.ts';
 import type { Result } from '../result/types.ts';
-import { NewFile } from '../tables.ts';
+import { isWrittenInPlace, NewFile } from '../tables.ts';
 
 /** A report and the path of the file that it goes to. */
 export interface Output {
@@ -30,6 +33,23 @@ export function addOutput(text: string, before: readonly Output[] = []): readonl
     throw new InvalidArgumentError(`expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}`);
   }
   return [...before, { report, path }];
+}
+
+/**
+ * Refuses to write two things into one file, or over a trace that is to be read.
+ *
+ * @throws UsageError
+ */
+export function refuseToOverwrite(paths: readonly string[], inputs: readonly string[]): void {
+  const taken = new Set(inputs.filter((input) => input !== '-').map((input) => resolve(input)));
+  const read = new Set(taken);
+  for (const path of paths.filter((path) => !isWrittenInPlace(path))) {
+    const place = resolve(path);
+    if (read.has(place))
+      throw new UsageError(`${path}: is a trace to be read, and is not replaced`);
+    if (taken.has(place)) throw new UsageError(`${path}: is to be written twice`);
+    taken.add(place);
+  }
 }
 
 /**
@@ -65,12 +85,20 @@ export class OutputFiles {
   }
 }
 
-/** Writes text to a stream, waiting where it is slow. */
+/**
+ * Writes text to a stream, waiting where it is slow, until it is interrupted.
+ *
+ * @throws What the stream failed with: nobody drains it then.
+ */
 export async function print(
   pieces: Iterable<string>,
-  stream: NodeJS.WritableStream,
+  stream: Writable,
+  signal: AbortSignal,
 ): Promise<void> {
   for (const piece of pieces) {
-    if (!stream.write(piece)) await new Promise((resolve) => stream.once('drain', resolve));
+    if (stream.errored !== null) throw stream.errored;
+    if (stream.write(piece)) continue;
+    // A file has been written by now and may have failed; that shows one turn later.
+    await once(stream, 'drain', { signal });
   }
 }

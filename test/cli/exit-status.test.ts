@@ -42,7 +42,7 @@ describe('exit status 0', () => {
     const ended = await runProgram([fails, '--format', 'json'], {
       onStart: (child) => {
         child.stdin.end();
-        child.stdout.destroy();
+        child.stdout?.destroy();
       },
     });
     expect(ended).toMatchObject({ status: 0, stderr: '' });
@@ -136,6 +136,26 @@ describe('exit status 2', () => {
     const folder = testFolder();
     await unusable([fails, '--mappings', folder], folder, 'cannot be written');
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('for a full disk, whatever was to be written there', async () => {
+    const full = ['/dev/full', 'cannot be written', 'no space left on device'];
+    await unusable([fails, '--output', 'json=/dev/full'], ...full);
+    await unusable([fails, '--unmaps', '/dev/full'], ...full);
+    const stdout = await runProgram([fails, '--format', 'json'], { stdoutTo: '/dev/full' });
+    expect(stdout.status).toBe(2);
+    expect(stdout.stderr).toMatch(
+      /^vtdscope: standard output cannot be written: ENOSPC: [^\n]*\n$/,
+    );
+  });
+
+  it('for two outputs in one file, or one in the place of a trace', async () => {
+    const path = join(testFolder(), 'out');
+    await unusable([fails, '-o', `json=${path}`, '--unmaps', path], path, 'written twice');
+    const trace = join(testFolder(), 'trace.log');
+    writeFileSync(trace, readFileSync(`${root}${fails}`));
+    await unusable([trace, '-o', `json=${trace}`], trace, 'is not replaced');
+    expect(readFileSync(trace)).toEqual(readFileSync(`${root}${fails}`));
   });
 
   it('for an error of the program itself, with where it was', async () => {

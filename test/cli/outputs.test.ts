@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { lstatSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { testFolder } from '../helpers/folder.ts';
+import { root } from '../helpers/ground-truth.ts';
 import { runProgram } from '../helpers/program.ts';
 
 const fails = 'traces/qemu-10.0/blocked-aw48-minimal.log';
@@ -51,6 +53,36 @@ describe('files beside the report', () => {
     writeFileSync(join(folder, 'other.log'), log);
     await runProgram([name, 'other.log', '--unmaps', csv], { folder });
     expect(linesOf(csv)[1]).toMatch(/,"'=cmd\(""x"",1\)\.log"$/);
+  });
+});
+
+describe('a file in whose place an output goes', () => {
+  it('is what a link leads to, which stays a link', async () => {
+    const folder = testFolder();
+    const [file, link] = [join(folder, 'file.json'), join(folder, 'link.json')];
+    writeFileSync(file, 'old');
+    symlinkSync('file.json', link);
+    await runProgram([fails, '-q', '-o', `json=${link}`]);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ verdict: 'fails' });
+  });
+
+  it('is that of standard output, in front of what else goes there', async () => {
+    const path = join(testFolder(), 'out');
+    await runProgram([fails, '-q', '--unmaps', '/dev/stdout'], { stdoutTo: path });
+    const lines = linesOf(path);
+    expect(JSON.parse(lines[0] ?? '')).toHaveProperty('iova');
+    expect(lines.at(-1)).toMatch(/^fails\t/);
+  });
+
+  it('may be a pipe whose reader has had enough, while others are written', async () => {
+    const other = join(testFolder(), 'other.json');
+    const outputs = ['-o', 'json=/dev/stdout', '-o', `json=${other}`];
+    const shell = '{ "$0" dist/src/cli.js "$@"; echo "status $?" >&2; } | true';
+    const args = ['-c', shell, process.execPath, fails, '-q', ...outputs];
+    const { stderr } = spawnSync('/bin/sh', args, { cwd: root, encoding: 'utf8' });
+    expect(stderr).toBe('status 0\n');
+    expect(JSON.parse(readFileSync(other, 'utf8'))).toMatchObject({ verdict: 'fails' });
   });
 });
 

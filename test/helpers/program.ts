@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
 import { root } from './ground-truth.ts';
 
 const program = `${root}dist/src/cli.js`;
@@ -17,18 +18,23 @@ export interface ProgramOptions {
   readonly stdin?: Uint8Array | string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly folder?: string;
+  /** A file that its standard output goes to, instead of being returned. */
+  readonly stdoutTo?: string;
   /** Called once the program runs, with the process. */
   readonly onStart?: (child: ReturnType<typeof start>) => void;
 }
 
-function start(args: readonly string[], { environment, folder }: ProgramOptions) {
+function start(args: readonly string[], { environment, folder, stdoutTo }: ProgramOptions) {
   if (!existsSync(program)) throw new Error('the program is not built: npm run build');
   const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
-  return spawn(process.execPath, [program, ...args], {
+  const stdout = stdoutTo === undefined ? null : openSync(stdoutTo, 'w');
+  const child = spawn(process.execPath, [program, ...args], {
     cwd: folder ?? root,
     env: { ...inherited, ...environment },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
   });
+  if (stdout !== null) closeSync(stdout);
+  return child as ChildProcessByStdio<Writable, Readable | null, Readable>;
 }
 
 /** Runs the program as it is built, in the repository's root unless told otherwise. */
@@ -39,7 +45,7 @@ export async function runProgram(
   const child = start(args, options);
   const out: Buffer[] = [];
   const err: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
   // A program that ends before it has read everything closes the pipe; that is its right.
   child.stdin.on('error', () => {});
