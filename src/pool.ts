@@ -15,15 +15,15 @@ import { type PartPaths, type TableParts, TableWriter } from './tables.ts';
  */
 const THREAD_HEAP_MIB = 2048;
 /**
- * Ranges that a decoding thread is given at a time. With one, it would wait for the replay between
- * any two: new tasks are handed out only when that pauses.
- */
-export const TASKS_PER_THREAD = 3;
-/**
  * Of it, what is new: what small traces leave behind is collected when it has this size, and each
  * thread has its own.
  */
 const THREAD_YOUNG_MIB = 8;
+/**
+ * Ranges that a decoding thread is given at a time. With one, it would wait for the replay between
+ * any two: new tasks are handed out only when that pauses.
+ */
+export const TASKS_PER_THREAD = 3;
 /** How long an idle thread is kept. */
 const IDLE_MILLISECONDS = 2000;
 
@@ -93,12 +93,15 @@ export class Pool {
   }
 
   /** Analyses a whole trace in a thread; a thread that dies is an outcome too. */
-  async analyze(task: AnalyzeTask, signal?: AbortSignal): Promise<AnalyzeOutcome> {
-    const options = { filename: this.#analyzer, ...(signal !== undefined && { signal }) };
+  async analyze(
+    task: AnalyzeTask,
+    // A task that can be aborted has a thread to itself, and takes no other down when that dies.
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<AnalyzeOutcome> {
     try {
-      return (await this.#pool.run(task, options)) as AnalyzeOutcome;
+      return (await this.#pool.run(task, { filename: this.#analyzer, signal })) as AnalyzeOutcome;
     } catch (thrown) {
-      if (signal?.aborted === true) throw thrown;
+      if (signal.aborted) throw thrown;
       return failedOutcome(thrown);
     }
   }
