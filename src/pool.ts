@@ -27,6 +27,12 @@ export const TASKS_PER_THREAD = 3;
 /** How long an idle thread is kept. */
 const IDLE_MILLISECONDS = 2000;
 
+/**
+ * A thread that is stopped while `require` loads its module takes the whole process down (Node 20:
+ * "IsGraphAsync must be used on an instantiated module"); `import`, the other way, does not.
+ */
+const WORKER_FLAGS: readonly string[] = ['--no-experimental-require-module'];
+
 /** A whole trace to analyse in a thread. */
 export interface AnalyzeTask {
   readonly path: string;
@@ -83,7 +89,7 @@ export class Pool {
         maxOldGenerationSizeMb: THREAD_HEAP_MIB,
         maxYoungGenerationSizeMb: THREAD_YOUNG_MIB,
       },
-      ...(fromSource && { execArgv: ['--import', 'tsx'] }),
+      execArgv: fromSource ? [...WORKER_FLAGS, '--import', 'tsx'] : [...WORKER_FLAGS],
     });
   }
 

@@ -204,7 +204,7 @@ describe('exit status 130', () => {
           }, 20);
         },
       });
-      expect(ended.status).toBe(130);
+      expect([ended.status, ended.signal, ended.stderr]).toEqual([130, null, '']);
       expect(readdirSync(folder)).toEqual([]);
     },
   );
