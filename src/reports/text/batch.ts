@@ -8,7 +8,7 @@ import {
   verdictStyle,
   verdictWords,
 } from '../verdicts.ts';
-import { countText, listed, plural, qemuText, traceName } from '../wording.ts';
+import { commonFolder, countText, listed, plural, qemuText, traceName } from '../wording.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
 import { adviceSections, traceInBrief } from './trace.ts';
@@ -140,15 +140,6 @@ function head({ verdict, path, isWide }: Columns): string {
     isWide ? 'trace'.padEnd(path) : 'trace',
     ...(isWide ? numbers : []),
   ].join(' ');
-}
-
-/** The folders that all paths begin with, up to the last slash; '' where there is none. */
-function commonFolder(names: readonly string[]): string {
-  const [first = ''] = names;
-  let folder = first.slice(0, first.lastIndexOf('/') + 1);
-  while (folder !== '' && !names.every((name) => name.startsWith(folder)))
-    folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1);
-  return folder === '/' ? '' : folder;
 }
 
 function row(page: Page, trace: Trace, { verdict, path, isWide, folder }: Columns): string {

@@ -23,9 +23,9 @@ export function traceView(trace, isAlone) {
         el('span', { class: `badge v-${trace.verdict}` }, trace.word.toLowerCase()),
         ` ${trace.meaning} ${trace.order}`,
       ),
+      el('p', { class: 'note' }, trace.facts),
     );
   }
-  head.push(el('p', { class: 'note' }, trace.facts));
   const charts = el('div', {});
   const tables = el('div', { class: 'tables' });
   const show = (/** @type {SessionPayload | undefined} */ session) => {
