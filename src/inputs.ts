@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { messageOf, UsageError } from './base/errors.ts';
+import { systemReasonOf, UsageError } from './base/errors.ts';
 import { isTrace } from './formats/index.ts';
 
 /** Bytes by which a file of a directory is told to be a trace or not. */
@@ -55,7 +55,7 @@ function readLists(word: string): readonly string[] {
       .map((line) => line.trim())
       .filter((line) => line !== '' && !line.startsWith('#'));
   } catch (thrown) {
-    throw new UsageError(`${path}: the list of inputs cannot be read: ${messageOf(thrown)}`);
+    throw new UsageError(`${path}: the list of inputs cannot be read: ${systemReasonOf(thrown)}`);
   }
 }
 

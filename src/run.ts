@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pMap, { pMapIterable } from 'p-map';
 import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from './analyze.ts';
-import { messageOf, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
+import { placedMessageOf, TraceError, UsageError } from './base/errors.ts';
 import type { LineBlock } from './bytes/lines.ts';
 import { rangesOf, TAIL_BYTES } from './bytes/ranges.ts';
 import { type Slot, Slots } from './bytes/slots.ts';
@@ -24,6 +24,7 @@ import {
   type PartPaths,
   type TableParts,
   TableWriter,
+  whyNot,
 } from './tables.ts';
 
 /** Bytes of one range of a large trace: small enough that few in flight stay small together. */
@@ -361,7 +362,7 @@ function folderBeside(table: string): string {
   try {
     return mkdtempSync(join(beside, `.vtdscope-${randomUUID().slice(0, 8)}-`));
   } catch (thrown) {
-    throw new UsageError(`${table}: cannot be written: ${messageOf(thrown)}`);
+    throw new UsageError(`${table}: cannot be written: ${whyNot(table, thrown)}`);
   }
 }
 

@@ -7,8 +7,9 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { hexOfPages } from './base/address.ts';
-import { messageOf, UsageError } from './base/errors.ts';
+import { systemReasonOf, UsageError } from './base/errors.ts';
 import { LineBlocks } from './bytes/lines.ts';
 import { timeText } from './model/machine.ts';
 import type { Unmap } from './model/unmap.ts';
@@ -88,9 +89,15 @@ export class NewFile {
     try {
       act();
     } catch (thrown) {
-      throw new UsageError(`${this.path}: cannot be written: ${messageOf(thrown)}`);
+      throw new UsageError(`${this.path}: cannot be written: ${whyNot(this.path, thrown)}`);
     }
   }
+}
+
+/** Why a file cannot be made. */
+export function whyNot(path: string, thrown: unknown): string {
+  const isMissing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+  return isMissing ? `there is no folder ${dirname(path)}` : systemReasonOf(thrown);
 }
 
 /** Writes all of it: a pipe or a full disk may take less at once. */

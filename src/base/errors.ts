@@ -35,6 +35,12 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** What the system says of a file: `permission denied`, without its code, call and path. */
+export function systemReasonOf(thrown: unknown): string {
+  const message = messageOf(thrown);
+  return /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*')?$/s.exec(message)?.[1] ?? message;
+}
+
 /**
  * The message of a defect with the place in the program where it showed: enough to report it, and
  * without the folders of this machine, since it may stand in a result.

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { messageOf, TraceError } from '../base/errors.ts';
+import { messageOf, systemReasonOf, TraceError } from '../base/errors.ts';
 import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
 import { refuse } from './refused.ts';
 import { utf8Of, utf16Of } from './utf16.ts';
@@ -98,7 +98,7 @@ function reasonOf(thrown: unknown): string {
   const code = codeOf(thrown);
   if (code === 'ENOENT') return 'no such file';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  return `cannot be read: ${messageOf(thrown)}`;
+  return `cannot be read: ${systemReasonOf(thrown)}`;
 }
 
 type Opened = Pick<OpenSource, 'head' | 'chunks' | 'readBytes' | 'losses'> & {

@@ -1,11 +1,18 @@
 import { Command, CommanderError, Help, Option } from 'commander';
-import { messageOf, TraceError, UsageError } from '../base/errors.ts';
+import { messageOf, systemReasonOf, TraceError, UsageError } from '../base/errors.ts';
 import { toolVersion } from '../result/result.ts';
 import { analyzeCommand, examples } from './analyze.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
-import { type ColorChoice, colorChoices, type Terminal, wantsColor } from './terminal.ts';
+import { nearest } from './suggestions.ts';
+import {
+  type ColorChoice,
+  colorChoices,
+  columnsOf,
+  type Terminal,
+  wantsColor,
+} from './terminal.ts';
 
 interface GlobalFlags {
   readonly color: ColorChoice;
@@ -30,18 +37,24 @@ export async function main(process: NodeJS.Process): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: interrupt.signal,
+    get columns() {
+      return columnsOf(process.env, process.stdout);
+    },
     get color() {
       return wantsColor(flags.color, process.env, process.stdout);
     },
     get verbosity() {
       return flags.quiet === true ? -1 : flags.verbose;
     },
+    get commands() {
+      return program.commands.map((command) => command.name());
+    },
     complain: (message) => process.stderr.write(`vtdscope: ${message}\n`),
     exitWith: (value) => {
       status = value;
     },
   };
-  quitQuietlyOnClosedPipe(process);
+  quitOnBrokenOutput(process);
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());
 
@@ -53,7 +66,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'vtdscope: ')),
+      outputError: (text, write) => write(text.replace(/^error: /, 'vtdscope: ') + meant(text)),
     });
   const analyze = addGlobalOptions(analyzeCommand(terminal));
   program.addCommand(analyze, { isDefault: true });
@@ -78,6 +91,14 @@ export async function main(process: NodeJS.Process): Promise<void> {
   // Nothing that still waits for a pipe may keep an interrupted program alive.
   if (interrupt.signal.aborted) process.exit(status);
   process.exitCode = status;
+}
+
+/** What may have been meant by a value that is none of the allowed ones. */
+function meant(complaint: string): string {
+  const [, word, allowed] =
+    /argument '(.*)' is invalid\. Allowed choices are (.*)\.$/m.exec(complaint) ?? [];
+  const near = word === undefined ? null : nearest(word, allowed?.split(', ') ?? []);
+  return near === null ? '' : `(Did you mean ${near}?)\n`;
 }
 
 /** The help of the program: that of its main command, with the list of the others. */
@@ -116,10 +137,13 @@ function statusOf(thrown: unknown, signal: AbortSignal, terminal: Terminal): num
   return exitStatus.unusable;
 }
 
-/** `| head` closes the pipe when it has enough: that is no error. */
-function quitQuietlyOnClosedPipe(process: NodeJS.Process): void {
+/** `| head` closes the pipe when it has enough: that is no error. Anything else is. */
+function quitOnBrokenOutput(process: NodeJS.Process): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitStatus.clean);
-    throw error;
+    process.stderr.write(`vtdscope: standard output cannot be written: ${systemReasonOf(error)}\n`);
+    process.exit(exitStatus.unusable);
   });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => {});
 }

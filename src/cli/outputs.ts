@@ -4,6 +4,7 @@ import { reports } from '../reports/index.ts';
 import type { Report, ReportOptions } from '../reports/report.ts';
 import type { Result } from '../result/types.ts';
 import { NewFile } from '../tables.ts';
+import { hint } from './suggestions.ts';
 
 /** A report and the path of the file that it goes to. */
 export interface Output {
@@ -27,7 +28,13 @@ export function addOutput(text: string, before: readonly Output[] = []): readonl
   const path = text.slice(at + 1);
   const report = reports.find((known) => known.name === name);
   if (report === undefined || path === '') {
-    throw new InvalidArgumentError(`expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}`);
+    const meant = at > 0 && report === undefined ? hint(name, reportNames) : '';
+    throw new InvalidArgumentError(
+      `Expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}${meant}.`,
+    );
+  }
+  if (path === '-') {
+    throw new InvalidArgumentError(`On standard output goes --format ${name}.`);
   }
   return [...before, { report, path }];
 }

@@ -23,7 +23,7 @@ export interface ProgramOptions {
 
 function start(args: readonly string[], { environment, folder }: ProgramOptions) {
   if (!existsSync(program)) throw new Error('the program is not built: npm run build');
-  const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
+  const { NO_COLOR: _, FORCE_COLOR: __, COLUMNS: ___, ...inherited } = process.env;
   return spawn(process.execPath, [program, ...args], {
     cwd: folder ?? root,
     env: { ...inherited, ...environment },
