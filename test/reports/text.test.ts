@@ -32,6 +32,7 @@ describe('one trace', () => {
       Do not migrate this VM, and do not measure its dirty rate, before the cause is
       mended. QEMU of this version refuses to migrate it behind a vIOMMU, but not to
       measure its dirty rate.
+
       qemu-log, 40 lines, 2 KiB; 30 unmaps, 2 of them by page walks, 2 whole unmaps.
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No
       migration ran then: no memory was lost on the way to another host.
@@ -94,7 +95,7 @@ describe('one trace', () => {
         "qemu.log                                                                   CLEAN",
         "No unmap failed or lost dirty bits while dirty pages were tracked.",
         "Nothing in this trace speaks against a migration.",
-        "qemu-log, 40 lines, 2 KiB; 0 unmaps.",
+        "",
       ]
     `);
   });

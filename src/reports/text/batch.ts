@@ -9,6 +9,7 @@ import {
   verdictWords,
 } from '../verdicts.ts';
 import { commonFolder, countText, listed, plural, qemuText, traceName } from '../wording.ts';
+import { columnsOf, padded } from './columns.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
 import { adviceSections, traceInBrief } from './trace.ts';
@@ -97,7 +98,7 @@ function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): vo
   if (folder !== '') page.text(shorten(folder, page.width - BELOW.length), BELOW, 'dim', 'dim');
   const isWide = page.width >= WIDE;
   const verdict = Math.max('verdict'.length, ...shown.map((trace) => wordOf(trace).length));
-  const longest = Math.max(8, ...names.map((name) => [...name.slice(folder.length)].length));
+  const longest = Math.max(8, ...names.map((name) => columnsOf(name.slice(folder.length))));
   const room = page.width - verdict - 1 - (isWide ? NUMBERS : 0);
   const columns = { verdict, path: Math.min(longest, room), isWide, folder: folder.length };
   page.line(page.style('dim', head(columns)));
@@ -150,7 +151,7 @@ function row(page: Page, trace: Trace, { verdict, path, isWide, folder }: Column
   const number = (count: number) => (count === 0 ? '-' : countText(count));
   return [
     word,
-    name + ' '.repeat(path - [...name].length),
+    padded(name, path),
     (session === undefined ? '?' : qemuOf(session)).padEnd(QEMU),
     number(failuresOf(trace)).padStart(FAILED),
     number(staleMappingsOf(trace)).padStart(STALE),

@@ -23,6 +23,7 @@ import {
   unmapsText,
   viaText,
 } from '../wording.ts';
+import { columnsOf } from './columns.ts';
 import { happened, memory, wouldHappen } from './findings.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
@@ -34,7 +35,7 @@ export function traceSection(page: Page, trace: Trace, limits: Limits): void {
   titleLine(page, trace);
   headline(page, trace);
   if (trace.error !== undefined) return;
-  page.text(described(trace), '', 'dim');
+  page.gap().text(described(trace), '', 'dim');
   const isInconclusive = trace.verdict === 'inconclusive';
   if (isInconclusive) doubts(page, trace, limits);
   const { sessions } = trace;
@@ -90,7 +91,7 @@ function sessionInBrief(page: Page, session: Session, limits: Limits): void {
 function titleLine(page: Page, trace: Trace): void {
   const word = titleWord(trace);
   const name = shorten(traceName(trace.path), page.width - word.length - 2);
-  const blanks = ' '.repeat(Math.max(2, page.width - [...name].length - word.length));
+  const blanks = ' '.repeat(Math.max(2, page.width - columnsOf(name) - word.length));
   page
     .gap()
     .line(page.style('bold', name) + blanks + page.style(['bold', verdictStyle(trace)], word));
