@@ -1,14 +1,14 @@
 import { humanSize } from '../base/address.ts';
 import type { Finding, Result, Session, Trace } from '../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
-import { containerRows } from './container-rows.ts';
+import { containerRows, hasLegacyLimits } from './container-rows.ts';
 import {
   type Advice,
   adviceOf,
   atRiskText,
   digestOf,
-  endsWithTrace,
   headlineOf,
+  isAboutBitmap,
   losesSomething,
   memoryAtRisk,
   memoryStillReachable,
@@ -37,7 +37,6 @@ import {
   modeMeanings,
   plural,
   qemuText,
-  TRACE_ENDS,
   timesText,
   traceName,
   trackedByText,
@@ -171,7 +170,7 @@ function* briefBlocks(trace: Trace): Iterable<string> {
   const { real } = digestOf(worst);
   const errors = real.filter(({ severity }) => severity === 'error');
   for (const [index, finding] of errors.slice(0, MOST_BRIEF).entries()) {
-    yield findingBlock(index === 0 ? finding : { ...finding, excerpt: [] }, worst);
+    yield findingBlock(index === 0 ? finding : { ...finding, excerpt: [] });
   }
   const left = errors.length - MOST_BRIEF;
   if (left > 0) yield `and ${plural(left, 'more finding')}\n`;
@@ -183,7 +182,7 @@ function* briefBlocks(trace: Trace): Iterable<string> {
 function* sessionBlocks(session: Session): Iterable<string> {
   const { real, notes, whatIf } = digestOf(session);
   if (session.trackingWindows.length > 0) yield windows(session);
-  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding, session);
+  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding);
   if (real.length > MOST_FINDINGS)
     yield `and ${plural(real.length - MOST_FINDINGS, 'more finding')}\n`;
   for (const { message } of notes.slice(0, MOST_FINDINGS)) yield `- ${escaped(message)}\n`;
@@ -226,7 +225,7 @@ function windows(session: Session): string {
   return `Dirty tracking was on: ${escaped(listed(shown))}. ${migrationNote(session)}\n`;
 }
 
-function findingBlock(finding: Finding, session: Session): string {
+function findingBlock(finding: Finding): string {
   const { rule, slug, severity, mode, count, excerpt, first } = finding;
   const how = mode === null ? '' : `, ${modeMeanings[mode]}`;
   const device = deviceText(finding);
@@ -240,7 +239,7 @@ function findingBlock(finding: Finding, session: Session): string {
     ],
     ['cause', finding.cause === null ? '' : causeStories[finding.cause]],
     ['errno', finding.errno === null || finding.errno === 0 ? '' : errnoText(finding.errno)],
-    ['bitmap', finding.rule === 'VTD001' ? bitmapFact(finding) : ''],
+    ['bitmap', isAboutBitmap(finding) ? bitmapFact(finding) : ''],
     ['address', addressFact(finding)],
     [
       'where',
@@ -252,20 +251,16 @@ function findingBlock(finding: Finding, session: Session): string {
   const rows = facts
     .filter(([, text]) => text !== '')
     .map(([label, text]) => tableRow([label, text]));
-  const message = endsWithTrace(finding, session)
-    ? `${finding.message} ${TRACE_ENDS}`
-    : finding.message;
   const quote = excerpt.length === 0 ? '' : `\n${fence(excerpt)}`;
   return (
-    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${timesText(count)}${how}\n\n${escaped(message)}\n\n` +
+    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${timesText(count)}${how}\n\n${escaped(finding.message)}\n\n` +
     `| | |\n|---|---|\n${rows.join('')}${quote}`
   );
 }
 
 function addressFact({ carriedAddress, expectedAddress }: Finding): string {
-  if (expectedAddress === null) return '';
-  const sent = carriedAddress === null ? 'none' : code(carriedAddress);
-  return `sent ${sent}, right would be ${code(expectedAddress)}`;
+  if (carriedAddress === null || expectedAddress === null) return '';
+  return `sent ${code(carriedAddress)}, right would be ${code(expectedAddress)}`;
 }
 
 function bitmapFact({ bitmapBytes, limitBytes }: Finding): string {
@@ -308,7 +303,9 @@ function modelBlock({ model, containers }: Session): string {
     ...containerRows(containers).map(({ text, known }) => ['container', text, known] as const),
     ['aw-bits', String(awBits.value ?? 'unknown'), awBits],
     ['host page', humanSize(hostPageSize.value), hostPageSize],
-    ['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes],
+    ...(hasLegacyLimits(containers)
+      ? [['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes] as const]
+      : []),
     ['guest RAM', size(ramSize.value), ramSize],
   ] as const;
   const body = rows.map(([label, value, { source, from }]) =>

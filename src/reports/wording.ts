@@ -120,9 +120,6 @@ export const evidenceMeanings: Readonly<Record<Evidence, string>> = {
   assumed: 'rests on an assumption',
 };
 
-/** Said of dirty bits past the end of RAM after which the trace has no more. */
-export const TRACE_ENDS = 'The trace ends here, as it does when QEMU dies of it.';
-
 export const sourceMeanings: Readonly<Record<ValueSource, string>> = {
   option: 'given as an option',
   trace: 'printed in the trace',

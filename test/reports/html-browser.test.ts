@@ -289,16 +289,6 @@ describe('a hundred thousand findings', () => {
       expect(trouble).toEqual([]);
     });
   });
-
-  it('answers quickly', async () => {
-    await withPage(browser, html, async ({ page }) => {
-      const started = Date.now();
-      await page.getByLabel('Search in the findings').fill('zero-translated 0x1');
-      await page.locator('.count', { hasText: ' of ' }).waitFor();
-      // A person waits a second without losing the thread; this machine may be slow.
-      expect(Date.now() - started).toBeLessThan(5_000);
-    });
-  });
 });
 
 describe('on paper', () => {
@@ -311,7 +301,20 @@ describe('on paper', () => {
         expect(pdf.subarray(0, 5).toString()).toBe('%PDF-');
         await page.emulateMedia({ media: 'print' });
         await page.evaluate("dispatchEvent(new Event('beforeprint'))");
-        expect(await page.locator('.rows .row').count()).toBe(100);
+        const rows = page.locator('.rows .row');
+        expect(await rows.count()).toBe(100);
+        // One below the other, as high as what they say.
+        const heights = await rows.evaluateAll((all) => all.map((row) => row.clientHeight));
+        const tops = await rows.evaluateAll((all) =>
+          all.map((row) => row.getBoundingClientRect().top),
+        );
+        expect(
+          tops.slice(1).filter((top, index) => top < (tops[index] ?? 0) + (heights[index] ?? 0)),
+        ).toEqual([]);
+        const isCut = await page
+          .locator('.rows .row .rule')
+          .evaluateAll((all) => all.some((cell) => cell.scrollWidth > cell.clientWidth + 1));
+        expect(isCut).toBe(false);
         expect(await countText(page)).toContain('the first 100 are printed');
         await page.evaluate("dispatchEvent(new Event('afterprint'))");
         expect(trouble).toEqual([]);

@@ -317,6 +317,30 @@ describe('what nobody sees', () => {
   });
 });
 
+describe('what does not apply', () => {
+  it('is left out: limits of type1 where all containers are of iommufd', () => {
+    const [container] = aSession().containers;
+    if (container === undefined) throw new Error('no container');
+    const iommufd = { ...container, backend: { ...container.backend, value: 'iommufd' } as const };
+    const textOf = (containers: readonly (typeof container)[]) =>
+      render('text', aResult(aTrace({ sessions: [aSession({ containers })] })));
+    expect(textOf([iommufd])).not.toMatch(/bitmap limit|mappings +\d+ at most/);
+    expect(textOf([iommufd, container])).toMatch(/bitmap limit[\s\S]*mappings +\d+ at most/);
+  });
+
+  it.each(['text', 'markdown'])(
+    'is left out of %s: the right address where none is sent',
+    (name) => {
+      const textOf = (carriedAddress: '0x0' | null) => {
+        const finding = aFinding({ rule: 'VTD002', carriedAddress, expectedAddress: '0x8000000' });
+        return render(name, aResult(aTrace({ sessions: [aSession({ findings: [finding] })] })));
+      };
+      expect(textOf('0x0')).toMatch(/sent `?0x0`?, right would be `?0x8000000/);
+      expect(textOf(null)).not.toContain('right would be');
+    },
+  );
+});
+
 describe('many containers', () => {
   it('that are alike share a row', () => {
     const [container] = aSession().containers;

@@ -198,7 +198,7 @@ function traceList(sorted: readonly Trace[]): string {
 </tr>`;
   });
   const left = sorted.length - rows.length;
-  return `<section id="traces"><h2>Traces, worst first</h2>
+  return `<section id="traces"><h2>${html(plural(sorted.length, 'trace'))}, worst first</h2>
 ${folder === '' ? '' : `<p class="note">Paths below ${html(folder)}</p>`}
 <div class="scroll"><table class="traces">
 <thead><tr><th scope="col">Verdict</th><th scope="col">Trace</th><th scope="col">QEMU</th><th scope="col" class="number">Failed unmaps</th><th scope="col" class="number">Stale mappings</th><th scope="col" class="number">Memory at risk</th></tr></thead>

@@ -1,7 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
-import { containerRows } from '../container-rows.ts';
+import { containerRows, hasLegacyLimits } from '../container-rows.ts';
 import {
   digestOf,
   headlineOf,
@@ -241,6 +241,11 @@ function modelOf({ model, containers }: Session): SessionPayload['model'] {
   const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
   const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
     [label, plain(value), sourceMeanings[source], plain(from)] as const;
+  const { maxDirtyBitmapBytes, dmaEntryLimit } = model;
+  const limitRows = [
+    row('Largest dirty bitmap', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes),
+    row('Most mappings', String(dmaEntryLimit.value), dmaEntryLimit),
+  ];
   return [
     row('QEMU', model.qemu.value ?? 'unknown', model.qemu),
     ...containerRows(containers).map(({ text, known }) => row('Container', text, known)),
@@ -250,12 +255,7 @@ function modelOf({ model, containers }: Session): SessionPayload['model'] {
       model.awBits,
     ),
     row('Host page', humanSize(model.hostPageSize.value), model.hostPageSize),
-    row(
-      'Largest dirty bitmap',
-      humanSize(model.maxDirtyBitmapBytes.value),
-      model.maxDirtyBitmapBytes,
-    ),
-    row('Most mappings', String(model.dmaEntryLimit.value), model.dmaEntryLimit),
+    ...(hasLegacyLimits(containers) ? limitRows : []),
     row('Guest RAM', size(model.ramSize.value), model.ramSize),
     row('RAM below 4 GiB', size(model.below4g.value), model.below4g),
     row('Dirty tracking', model.tracking.value, model.tracking),
@@ -290,8 +290,7 @@ function chartsOf({ time, sessions }: Trace, session: Session): Charts {
     })),
     limitBytes: model.maxDirtyBitmapBytes.value,
     pageBytes: model.hostPageSize.value,
-    hasLimit:
-      containers.length === 0 || containers.some(({ backend }) => backend.value === 'legacy'),
+    hasLimit: hasLegacyLimits(containers),
     asksInPieces:
       unmapsInPieces(model) ||
       exposed.e2big ||

@@ -1,7 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
-import { containerRows } from '../container-rows.ts';
+import { containerRows, hasLegacyLimits } from '../container-rows.ts';
 import {
   type Advice,
   adviceOf,
@@ -213,8 +213,10 @@ function modelTable(page: Page, model: Model, { containers }: Session): void {
   for (const { text, known } of containerRows(containers)) row('container', text, known);
   row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
   row('host page', humanSize(model.hostPageSize.value), model.hostPageSize);
-  row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);
-  row('mappings', `${model.dmaEntryLimit.value} at most`, model.dmaEntryLimit);
+  if (hasLegacyLimits(containers)) {
+    row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);
+    row('mappings', `${model.dmaEntryLimit.value} at most`, model.dmaEntryLimit);
+  }
   row('guest RAM', sizeText(model.ramSize.value), model.ramSize);
   row('tracking', model.tracking.value, model.tracking);
 }

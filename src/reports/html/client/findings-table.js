@@ -381,7 +381,8 @@ export class FindingsTable {
     const end = this.#printing
       ? Math.min(number, PRINTED)
       : Math.min(number, Math.ceil((scrollTop + clientHeight) / ROW) + SPARE);
-    this.body.style.height = `${(this.#printing ? end : number) * ROW}px`;
+    // On paper rows have the height of what they say.
+    this.body.style.height = this.#printing ? '' : `${number * ROW}px`;
     const rows = [];
     for (let at = first; at < end; at += 1) rows.push(this.#row(at));
     this.body.replaceChildren(...rows);
