@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { hexOfPages } from './base/address.ts';
+import { csvCell } from './base/csv-cell.ts';
 import { systemReasonOf, UsageError } from './base/errors.ts';
 import { LineBlocks } from './bytes/lines.ts';
 import { timeText } from './model/machine.ts';
@@ -261,15 +262,14 @@ class CsvTable {
   }
 }
 
-/** A value as a cell: lists of ranges as `start+size`, and no text that a spreadsheet would run. */
+/** A value as a cell: lists of ranges as `start+size`. */
 function cellOf(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const text = Array.isArray(value)
     ? value.map((range: readonly string[]) => range.join('+')).join(' ')
     : String(value);
-  const safe = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return csvCell(text);
 }
 
 function rewrite(

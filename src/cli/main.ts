@@ -1,5 +1,6 @@
 import { Command, CommanderError, Help, Option } from 'commander';
 import { messageOf, systemReasonOf, TraceError, UsageError } from '../base/errors.ts';
+import { plain } from '../base/plain.ts';
 import { toolVersion } from '../result/result.ts';
 import { analyzeCommand, examples } from './analyze.ts';
 import { exitStatus } from './exit-status.ts';
@@ -49,7 +50,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
     get commands() {
       return program.commands.map((command) => command.name());
     },
-    complain: (message) => process.stderr.write(`vtdscope: ${message}\n`),
+    complain: (message) => process.stderr.write(`vtdscope: ${printable(message)}\n`),
     exitWith: (value) => {
       status = value;
     },
@@ -66,7 +67,8 @@ export async function main(process: NodeJS.Process): Promise<void> {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'vtdscope: ') + meant(text)),
+      outputError: (text, write) =>
+        write(printable(text.replace(/^error: /, 'vtdscope: ') + meant(text))),
     });
   const analyze = addGlobalOptions(analyzeCommand(terminal));
   program.addCommand(analyze, { isDefault: true });
@@ -91,6 +93,11 @@ export async function main(process: NodeJS.Process): Promise<void> {
   // Nothing that still waits for a pipe may keep an interrupted program alive.
   if (interrupt.signal.aborted) process.exit(status);
   process.exitCode = status;
+}
+
+/** A message as it may go to a terminal: names of files and arguments can hold anything. */
+function printable(message: string): string {
+  return message.split('\n').map(plain).join('\n');
 }
 
 /** What may have been meant by a value that is none of the allowed ones. */

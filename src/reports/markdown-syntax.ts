@@ -1,4 +1,4 @@
-import { plain } from './plain.ts';
+import { plain } from '../base/plain.ts';
 
 /** Pieces of markdown, with text in them that stays text. */
 

@@ -1,3 +1,4 @@
+import { plain } from '../base/plain.ts';
 import type {
   Cause,
   Evidence,
@@ -10,7 +11,6 @@ import type {
   Verdict,
   Via,
 } from '../result/types.ts';
-import { plain } from './plain.ts';
 
 /** The words that reports for people share. */
 

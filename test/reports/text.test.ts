@@ -4,6 +4,7 @@ import {
   aCleanSession,
   aFinding,
   aHazards,
+  aModel,
   anUnusableTrace,
   aResult,
   aSession,
@@ -295,6 +296,18 @@ describe('the table of traces', () => {
     const text = render('text', aResult(...traces, at('stale.log', stale)));
     expect(text).toMatch(/^stale\.log +LEAVES MAPPINGS$/m);
     expect(text.indexOf('bad-0.log  ')).toBeLessThan(text.indexOf('stale.log   '));
+  });
+});
+
+describe('the version of QEMU in the table', () => {
+  it.each([
+    { value: '10.0.13', shown: '10.0.13' },
+    { value: '10.0.13-distribution', shown: '10.0.13-' },
+  ])('is $shown for $value', ({ value, shown }) => {
+    const model = { ...aModel, qemu: { value, source: 'trace', from: 'libvirt' } } as const;
+    const trace = aTrace({ sessions: [aSession({ model })] });
+    const text = render('text', aResult(trace, aTrace({ path: 'other.log' })));
+    expect(text).toMatch(new RegExp(`^fails +qemu\\.log +${shown} +4 `, 'm'));
   });
 });
 

@@ -1,7 +1,7 @@
 import { humanSize } from '../../base/address.ts';
+import { plain } from '../../base/plain.ts';
 import type { Finding } from '../../result/types.ts';
 import { isAboutBitmap } from '../digest.ts';
-import { plain } from '../plain.ts';
 import {
   causeStories,
   deviceText,

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { plain } from '../plain.ts';
+import { plain } from '../../base/plain.ts';
 import { beginning, columnsOf, ending } from './columns.ts';
 
 /** How text is laid out: width, colour, and lines that wrap with a hanging indent. */

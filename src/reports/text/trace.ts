@@ -1,4 +1,5 @@
 import { humanSize } from '../../base/address.ts';
+import { plain } from '../../base/plain.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
@@ -10,7 +11,6 @@ import {
   headlineOf,
   migrationNote,
 } from '../digest.ts';
-import { plain } from '../plain.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
 import {
   countText,
