@@ -32,15 +32,23 @@ export interface Inputs {
 
 /**
  * Finds the traces: files, directories (with all below them that are traces by their content),
- * quoted globs, `@list` (a file with one of these per line) and `-`.
+ * quoted globs, `@list` (a file with one of these per line) and `-`. `written`: files that this run
+ * writes, which are no traces however much of one they quote.
  */
-export async function findInputs(words: readonly string[]): Promise<Inputs> {
+export async function findInputs(
+  words: readonly string[],
+  written: readonly string[] = [],
+): Promise<Inputs> {
+  const outputs = new Set(written.map((path) => resolve(path)));
   const traces = new Map<string, Input>();
   const bad: BadInput[] = [];
   for (const word of words.flatMap(readLists)) {
     const found = await expand(word);
     if (found.length === 0) bad.push({ path: word, error: nothingFor(word) });
-    for (const input of found) if (!traces.has(input.path)) traces.set(input.path, input);
+    for (const input of found) {
+      if (input.isFound && outputs.has(resolve(input.path))) continue;
+      if (!traces.has(input.path)) traces.set(input.path, input);
+    }
   }
   return { traces: [...traces.values()], bad };
 }
@@ -60,6 +68,7 @@ function readLists(word: string): readonly string[] {
 }
 
 async function expand(word: string): Promise<readonly Input[]> {
+  if (word === '') return [];
   if (word === '-') return [{ path: '-', bytes: null, isFound: false }];
   const stats = statOf(word);
   if (stats?.isDirectory() === true) return traceFiles(word);
@@ -85,7 +94,7 @@ function statOf(path: string) {
 async function traceFiles(directory: string): Promise<readonly Input[]> {
   const names = await glob('**', { cwd: directory, dot: true, onlyFiles: true });
   const found: Input[] = [];
-  for (const name of names.sort()) {
+  for (const name of names.filter(isNotOurs).sort()) {
     const path = directory.endsWith('/') ? `${directory}${name}` : `${directory}/${name}`;
     const head = await headOf(path);
     const isCompressed = head !== null && GZIP.every((byte, index) => head[index] === byte);
@@ -95,6 +104,11 @@ async function traceFiles(directory: string): Promise<readonly Input[]> {
     }
   }
   return found;
+}
+
+/** What this run is writing itself is no input of it. */
+function isNotOurs(name: string): boolean {
+  return !name.endsWith(`.${process.pid}.partial`);
 }
 
 async function headOf(path: string): Promise<Uint8Array | null> {
@@ -112,5 +126,6 @@ async function headOf(path: string): Promise<Uint8Array | null> {
 }
 
 function nothingFor(word: string): string {
+  if (word === '') return 'an input without a name';
   return isDynamicPattern(word) ? 'no file matches' : 'a directory without traces';
 }

@@ -59,6 +59,8 @@ export interface RunOptions {
   /** Files for the tables of unmaps and of mappings. */
   readonly unmaps?: string | null;
   readonly mappings?: string | null;
+  /** Other files that are written beside; in a directory of traces they are none. */
+  readonly outputs?: readonly string[];
   readonly maxDecompressedBytes?: number | null;
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Bytes of a range of a large trace; for tests. */
@@ -139,7 +141,9 @@ class Run {
   }
 
   async #result(): Promise<Result> {
-    const { traces, bad } = await findInputs(this.#options.inputs);
+    const { inputs, unmaps, mappings, outputs = [] } = this.#options;
+    const tables = [unmaps, mappings].filter((path) => path !== null && path !== undefined);
+    const { traces, bad } = await findInputs(inputs, [...outputs, ...tables]);
     this.#totalTraces = traces.length;
     this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
     const done = await this.#all(traces);

@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { ProgressBar } from '../progress.ts';
 import type { ReportOptions } from '../reports/report.ts';
 import { run } from '../run.ts';
+import { isDevice } from '../tables.ts';
 import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
 import { addOutput, type Output, OutputFiles, print, reportNamed, reportNames } from './outputs.ts';
@@ -78,6 +80,8 @@ async function analyze(
   const report = reportNamed(flags.format);
   const progress = new ProgressBar(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
+  const files = (flags.output ?? []).map(({ path }) => path);
+  keepApart(inputs, [...files, flags.unmaps ?? [], flags.mappings ?? []].flat());
   const outputs = new OutputFiles(flags.output ?? []);
   try {
     const result = await run({
@@ -85,6 +89,7 @@ async function analyze(
       model: modelFrom(flags),
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
+      outputs: files,
       maxDecompressedBytes: bytesOf(flags.maxDecompressed),
       signal: terminal.signal,
       onProgress: (state) => progress.update(state),
@@ -101,6 +106,23 @@ async function analyze(
   } finally {
     progress.stop();
     outputs.discard();
+  }
+}
+
+/**
+ * Refuses to write over a trace, and two things into one file.
+ *
+ * @throws UsageError
+ */
+function keepApart(inputs: readonly string[], written: readonly string[]): void {
+  const traces = new Set(inputs.map((path) => resolve(path)));
+  const seen = new Set<string>();
+  for (const path of written.filter((name) => !isDevice(name))) {
+    const file = resolve(path);
+    if (traces.has(file) && existsSync(file) && !statSync(file).isDirectory())
+      throw new UsageError(`${path}: an input, which an output would overwrite`);
+    if (seen.has(file)) throw new UsageError(`${path}: two outputs would go to this file`);
+    seen.add(file);
   }
 }
 
