@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { messageOf, reasonOf, UsageError } from './base/errors.ts';
+import { reasonOf, systemReasonOf, UsageError } from './base/errors.ts';
 
 /** An input as it will be analysed. */
 export interface Input {
@@ -30,12 +30,18 @@ export interface Inputs {
  * Finds the traces: files, directories (with all files below them, of which those that are no
  * traces are left out later), quoted globs, `@list` (a file with one of these per line) and `-`.
  *
+ * `written`: files that this run writes, which are no traces however much of one they quote.
+ *
  * @throws UsageError where a list cannot be read, or holds nothing.
  */
-export async function findInputs(words: readonly string[]): Promise<Inputs> {
-  const found = new Found();
+export async function findInputs(
+  words: readonly string[],
+  written: readonly string[] = [],
+): Promise<Inputs> {
+  const found = new Found(written);
   for (const word of words.flatMap(readLists)) {
     if (word === '-') found.addStandardInput();
+    else if (word === '') found.addBad(word, 'an input without a name');
     else await expand(word, found);
   }
   return found;
@@ -49,6 +55,11 @@ class Found implements Inputs {
   readonly #byPath = new Map<string, Input>();
   /** By device and number, so that links do not make two traces of a file. */
   readonly #byFile = new Map<string, Input>();
+  readonly #written: ReadonlySet<string>;
+
+  constructor(written: readonly string[]) {
+    this.#written = new Set(written.map((path) => resolve(path)));
+  }
 
   /** An input that was named, if it was not already. */
   addNamed(path: string, stats: Stats | null): void {
@@ -69,6 +80,7 @@ class Found implements Inputs {
     const stats = statOf(path);
     // An empty file is no trace that somebody asked for, a broken link nothing at all.
     if (stats === null || !stats.isFile() || stats.size === 0n) return;
+    if (this.#written.has(resolve(path))) return;
     const known = this.#byFile.get(fileOf(stats)) ?? this.#byPath.get(resolve(path));
     const input = known ?? this.#add({ path, bytes: Number(stats.size), isFound: true });
     this.#byFile.set(fileOf(stats), input);
@@ -98,7 +110,7 @@ function readLists(word: string): readonly string[] {
   try {
     text = readFileSync(path, 'utf8');
   } catch (thrown) {
-    throw new UsageError(`${path}: the list of inputs cannot be read: ${messageOf(thrown)}`);
+    throw new UsageError(`${path}: the list of inputs cannot be read: ${systemReasonOf(thrown)}`);
   }
   const words = text
     .split(/\r?\n/)

@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pMap, { pMapIterable } from 'p-map';
 import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from './analyze.ts';
-import { messageOf, UsageError } from './base/errors.ts';
+import { UsageError } from './base/errors.ts';
 import type { LineBlock } from './bytes/lines.ts';
 import { rangesOf, TAIL_BYTES } from './bytes/ranges.ts';
 import { type Slot, Slots } from './bytes/slots.ts';
@@ -24,6 +24,7 @@ import {
   type PartPaths,
   type TableParts,
   TableWriter,
+  whyNot,
 } from './tables.ts';
 
 /** Bytes of one range of a large trace: small enough that few in flight stay small together. */
@@ -58,6 +59,8 @@ export interface RunOptions {
   /** Files for the tables of unmaps and of mappings. */
   readonly unmaps?: string | null;
   readonly mappings?: string | null;
+  /** Other files that are written beside; in a directory of traces they are none. */
+  readonly outputs?: readonly string[];
   readonly maxDecompressedBytes?: number | null;
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Bytes of a range of a large trace; for tests. */
@@ -153,7 +156,9 @@ class Run {
   }
 
   async #result(): Promise<Result> {
-    const inputs = await findInputs(this.#options.inputs);
+    const { unmaps, mappings, outputs = [] } = this.#options;
+    const tables = [unmaps, mappings].filter((path) => path !== null && path !== undefined);
+    const inputs = await findInputs(this.#options.inputs, [...outputs, ...tables]);
     const { traces, bad } = inputs;
     this.#totalTraces = traces.length;
     this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
@@ -397,7 +402,7 @@ function folderBeside(table: string): string {
   try {
     return mkdtempSync(join(beside, `.vtdscope-${randomUUID().slice(0, 8)}-`));
   } catch (thrown) {
-    throw new UsageError(`${table}: cannot be written: ${messageOf(thrown)}`);
+    throw new UsageError(`${table}: cannot be written: ${whyNot(table, thrown)}`);
   }
 }
 

@@ -8,8 +8,10 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { hexOfPages } from './base/address.ts';
-import { codeOf, messageOf, UsageError } from './base/errors.ts';
+import { csvCell } from './base/csv-cell.ts';
+import { codeOf, systemReasonOf, UsageError } from './base/errors.ts';
 import { timeText } from './model/machine.ts';
 import type { Unmap } from './model/unmap.ts';
 import { bdfText } from './model/vtd-address-space.ts';
@@ -118,9 +120,15 @@ export class NewFile {
     } catch (thrown) {
       // Whoever reads a pipe may have enough of it: the rest is written nowhere.
       if (codeOf(thrown) === 'EPIPE') this.#close();
-      else throw new UsageError(`${this.path}: cannot be written: ${messageOf(thrown)}`);
+      else throw new UsageError(`${this.path}: cannot be written: ${whyNot(this.path, thrown)}`);
     }
   }
+}
+
+/** Why a file cannot be made. */
+export function whyNot(path: string, thrown: unknown): string {
+  const isMissing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+  return isMissing ? `there is no folder ${dirname(path)}` : systemReasonOf(thrown);
 }
 
 /** Writes all of it: a pipe or a full disk may take less at once. */
@@ -303,15 +311,14 @@ class CsvTable {
   }
 }
 
-/** A value as a cell: lists of ranges as `start+size`, and no text that a spreadsheet would run. */
+/** A value as a cell: lists of ranges as `start+size`. */
 function cellOf(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const text = Array.isArray(value)
     ? value.map((range: readonly string[]) => range.join('+')).join(' ')
     : String(value);
-  const safe = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return csvCell(text);
 }
 
 function rewrite(

@@ -192,6 +192,7 @@ describe('what each capture is about', () => {
     const crashed = await of('qemu-10.0/segv-aw48');
     const past = crashed.session.findings.find(({ rule }) => rule === 'VTD006');
     expect(past?.last.line).toBe(crashed.trace.lines);
+    expect(past?.fix).toContain('fixed in QEMU 11.0');
     const noisy = await of('qemu-10.0/linux-nvme-large-noise');
     expect([noisy.trace.lines, noisy.trace.totals.unmaps]).toEqual([386_503, 72_330]);
     expect(rules(await of('qemu-10.0/iommufd-blocked-aw48'), 'what-if')).toContain('VTD004');

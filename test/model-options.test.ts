@@ -151,6 +151,11 @@ describe('--backend', () => {
     expect(counts(await of(name, { backend: 'legacy' }), 'VTD001')).toEqual([
       'what-if whole-unmap x20 assumed',
     ]);
+    const [container] = (await of(name)).session.containers;
+    // Why nothing of it counts as tracked, though dirty pages were.
+    expect(container?.backend.from).toBe(
+      "iommufd_cdev_connect_and_bind at line 7; the host's IOMMU tracks no dirty pages (flags of iommufd_backend_alloc_hwpt)",
+    );
     const tracked = await of(name, { backend: 'legacy', tracking: 'on' });
     expect(failed(tracked)).toBe(20);
     expect(tracked.session.model.maxDirtyBitmapBytes.value).toBe(0x1000_0000);

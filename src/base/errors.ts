@@ -52,12 +52,18 @@ export function reasonOf(thrown: unknown): string {
   const code = codeOf(thrown);
   if (code === 'ENOENT') return 'no such file';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  return `cannot be read: ${messageOf(thrown)}`;
+  return `cannot be read: ${systemReasonOf(thrown)}`;
 }
 
 /** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** What the system says of a file: `permission denied`, without its code, call and path. */
+export function systemReasonOf(thrown: unknown): string {
+  const message = messageOf(thrown);
+  return /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*')?$/s.exec(message)?.[1] ?? message;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
@@ -15,6 +16,7 @@ import {
   reportNamed,
   reportNames,
 } from './outputs.ts';
+import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
 
 interface Flags extends ModelFlags {
@@ -32,7 +34,7 @@ interface Flags extends ModelFlags {
 export const examples = `
 Examples:
   vtdscope qemu.log                       one trace, plain or gzip
-  vtdscope /var/log/libvirt/qemu          every trace below a folder, worst first
+  vtdscope /var/log/libvirt/qemu          all traces of a folder, worst first
   zstd -dc qemu.log.zst | vtdscope -      from a pipe
   vtdscope qemu.log --format json         the result for programs
   vtdscope qemu.log --output html=report.html --unmaps unmaps.ndjson
@@ -79,14 +81,14 @@ async function analyze(
 ): Promise<number> {
   if (inputs.length === 0)
     throw new UsageError("no trace given; '-' reads standard input, --help shows examples");
+  const command = commandMeant(inputs, terminal);
+  if (command !== null) throw new UsageError(command);
   const report = reportNamed(flags.format);
   const progress = new ProgressBar(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
-  const files = [...(flags.output ?? []).map(({ path }) => path), flags.unmaps, flags.mappings];
-  refuseToOverwrite(
-    files.flatMap((path) => path ?? []),
-    inputs,
-  );
+  const written = [...(flags.output ?? []).map(({ path }) => path), flags.unmaps, flags.mappings];
+  const files = written.flatMap((path) => path ?? []);
+  refuseToOverwrite(files, inputs);
   const outputs = new OutputFiles(flags.output ?? []);
   try {
     const result = await run({
@@ -94,6 +96,7 @@ async function analyze(
       model: modelFrom(flags),
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
+      outputs: files,
       maxDecompressedBytes: bytesOf(flags.maxDecompressed),
       signal: terminal.signal,
       onProgress: (state) => progress.update(state),
@@ -131,9 +134,15 @@ function tellPassedOver(files: readonly PassedOver[], terminal: Terminal): void 
   );
 }
 
-function reportOptions({ color, stdout, verbosity }: Terminal): ReportOptions {
-  const columns = stdout.isTTY === true ? stdout.columns : 80;
-  return { color, verbosity, width: Math.max(40, Math.min(columns || 80, 100)) };
+/** A misspelt command looks like the name of a trace that is not there. */
+function commandMeant([first = '']: readonly string[], { commands }: Terminal): string | null {
+  if (!/^[a-z]+$/.test(first) || existsSync(first)) return null;
+  const near = nearest(first, commands);
+  return near === null ? null : `${first}: no such file; did you mean 'vtdscope ${near}'?`;
+}
+
+function reportOptions({ color, columns, verbosity }: Terminal): ReportOptions {
+  return { color, verbosity, width: columns };
 }
 
 function bytesOf(text: string | undefined): number | null {

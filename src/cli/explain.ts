@@ -2,13 +2,21 @@ import { Command } from 'commander';
 import { UsageError } from '../base/errors.ts';
 import { type RulePage, rulePages } from '../rules/explain/index.ts';
 import { print } from './outputs.ts';
+import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
+
+const EXAMPLES = `
+Examples:
+  vtdscope explain                   all rules, a line each
+  vtdscope explain VTD001            the page of a rule
+  vtdscope explain bitmap-too-big    the same, by its name`;
 
 /** `explain`: what a rule finds, why it happens, since which QEMU it is mended, what to do. */
 export function explainCommand(terminal: Terminal): Command {
   return new Command('explain')
     .description('what a rule finds, and what to do about it; without a rule, the list')
     .argument('[rule]', 'VTD001, 1 or bitmap-too-big')
+    .addHelpText('after', EXAMPLES)
     .action(async (name: string | undefined) => {
       const text = name === undefined ? listOfRules() : pageNamed(name).page;
       await print([text], terminal.stdout, terminal.signal);
@@ -27,10 +35,18 @@ function pageNamed(name: string): RulePage {
   const id = number === undefined ? null : `VTD${number.padStart(3, '0')}`;
   const page = rulePages.find((known) => known.id === id || known.slug === wanted);
   if (page !== undefined) return page;
+  throw new UsageError(`no rule is called ${name}${meant(wanted)}; 'vtdscope explain' lists them`);
+}
+
+/** Rules whose slug is spelt alike, or holds the same words. */
+function meant(wanted: string): string {
+  const slugs = rulePages.map(({ slug }) => slug);
+  const spelt = nearest(wanted, slugs);
+  const words = wanted.split(/[^a-z]+/);
   const near = rulePages.filter(({ slug }) =>
-    slug.split('-').some((word) => wanted.includes(word)),
+    spelt === null ? slug.split('-').some((word) => words.includes(word)) : slug === spelt,
   );
-  const hint =
-    near.length === 0 ? '' : ` (${near.map(({ id, slug }) => `${id} ${slug}`).join(', ')}?)`;
-  throw new UsageError(`no rule is called ${name}${hint}; 'vtdscope explain' lists them`);
+  return near.length === 0
+    ? ''
+    : ` (did you mean ${near.map(({ id, slug }) => `${id} ${slug}`).join(', ')}?)`;
 }

@@ -50,7 +50,7 @@ const THREE_LEVELS = 39;
 function size(text: string): bigint {
   const value = parseSize(text);
   if (value === undefined || value === 0n) {
-    throw new InvalidArgumentError('expected a size such as 100k, 1G');
+    throw new InvalidArgumentError('Expected a size such as 100k, 1G.');
   }
   return value;
 }
@@ -58,15 +58,15 @@ function size(text: string): bigint {
 function share(text: string): number {
   const value = Number(text);
   if (text === '' || !(value >= 0 && value < 1)) {
-    throw new InvalidArgumentError('expected a number from 0 to below 1');
+    throw new InvalidArgumentError('Expected a number from 0 to below 1.');
   }
   return value;
 }
 
 const EXAMPLES = `
 Examples:
-  vtdscope generate --seed 3 > trace.log              a short log of everything that happens
-  vtdscope generate --bytes 1g | vtdscope -           a large one, analysed from a pipe
+  vtdscope generate --seed 3 > trace.log     a short log of all that can happen
+  vtdscope generate --bytes 1g | vtdscope -  a large one, analysed from a pipe
   vtdscope generate --qemu 11.0 --truth truth.json > trace.log`;
 
 /** `generate`: a coherent trace from a seed, played by the simulator. */

@@ -1,11 +1,19 @@
 import { Command, CommanderError, Help, Option } from 'commander';
-import { messageOf, TraceError, UsageError } from '../base/errors.ts';
+import { messageOf, systemReasonOf, TraceError, UsageError } from '../base/errors.ts';
+import { plain } from '../base/plain.ts';
 import { toolVersion } from '../result/result.ts';
 import { analyzeCommand, examples } from './analyze.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
-import { type ColorChoice, colorChoices, type Terminal, wantsColor } from './terminal.ts';
+import { nearest } from './suggestions.ts';
+import {
+  type ColorChoice,
+  colorChoices,
+  columnsOf,
+  type Terminal,
+  wantsColor,
+} from './terminal.ts';
 
 interface GlobalFlags {
   readonly color: ColorChoice;
@@ -30,13 +38,19 @@ export async function main(process: NodeJS.Process): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: interrupt.signal,
+    get columns() {
+      return columnsOf(process.env, process.stdout);
+    },
     get color() {
       return wantsColor(flags.color, process.env, process.stdout);
     },
     get verbosity() {
       return flags.quiet === true ? -1 : flags.verbose;
     },
-    complain: (message) => process.stderr.write(`vtdscope: ${message}\n`),
+    get commands() {
+      return program.commands.map((command) => command.name());
+    },
+    complain: (message) => process.stderr.write(`vtdscope: ${printable(message)}\n`),
     exitWith: (value) => {
       status = value;
     },
@@ -53,7 +67,8 @@ export async function main(process: NodeJS.Process): Promise<void> {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'vtdscope: ')),
+      outputError: (text, write) =>
+        write(printable(text.replace(/^error: /, 'vtdscope: ') + meant(text))),
     });
   const analyze = addGlobalOptions(analyzeCommand(terminal));
   program.addCommand(analyze, { isDefault: true });
@@ -79,6 +94,19 @@ export async function main(process: NodeJS.Process): Promise<void> {
   if (interrupt.signal.aborted) process.exit(status);
   // Where output has failed, or fails from here on, the status is that of it.
   if (output.error === null) process.exitCode = status;
+}
+
+/** A message as it may go to a terminal: names of files and arguments can hold anything. */
+function printable(message: string): string {
+  return message.split('\n').map(plain).join('\n');
+}
+
+/** What may have been meant by a value that is none of the allowed ones. */
+function meant(complaint: string): string {
+  const [, word, allowed] =
+    /argument '(.*)' is invalid\. Allowed choices are (.*)\.$/m.exec(complaint) ?? [];
+  const near = word === undefined ? null : nearest(word, allowed?.split(', ') ?? []);
+  return near === null ? '' : `(Did you mean ${near}?)\n`;
 }
 
 /** The help of the program: that of its main command, with the list of the others. */
@@ -129,7 +157,9 @@ function watchOutput(process: NodeJS.Process): { readonly error: Error | null } 
     const isClosed = error.code === 'EPIPE';
     process.exitCode = isClosed ? exitStatus.clean : exitStatus.unusable;
     if (!isClosed) {
-      process.stderr.write(`vtdscope: standard output cannot be written: ${error.message}\n`);
+      process.stderr.write(
+        `vtdscope: standard output cannot be written: ${systemReasonOf(error)}\n`,
+      );
     }
   });
   // What cannot be said to anybody is not worth dying for.

@@ -22,20 +22,20 @@ const FOUR_GIB = 1n << 32n;
 
 function size(text: string): bigint {
   const value = parseSize(text);
-  if (value === undefined) throw new InvalidArgumentError('expected a size such as 4096, 16k, 2G');
+  if (value === undefined) throw new InvalidArgumentError('Expected a size such as 4096, 16k, 2G.');
   return value;
 }
 
 function smallSize(text: string): number {
   const value = size(text);
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new InvalidArgumentError('too large');
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new InvalidArgumentError('It is too large.');
   return Number(value);
 }
 
 function pageSize(text: string): number {
   const value = smallSize(text);
   if (![4096, 16_384, 65_536].includes(value)) {
-    throw new InvalidArgumentError('expected 4k, 16k or 64k');
+    throw new InvalidArgumentError('Expected 4k, 16k or 64k.');
   }
   return value;
 }
@@ -45,7 +45,7 @@ export function count(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`expected a whole number of at least ${least}`);
+      throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`);
     }
     return value;
   };
@@ -53,7 +53,7 @@ export function count(least: number): (text: string) => number {
 
 function version(text: string): string {
   if (text !== 'auto' && profileNamed(text) === undefined) {
-    throw new InvalidArgumentError('expected auto, a version such as 10.0, v4-patch or v5-patch');
+    throw new InvalidArgumentError('Expected auto, a version such as 10.0, v4-patch or v5-patch.');
   }
   return text;
 }

@@ -7,6 +7,7 @@ import { reports } from '../reports/index.ts';
 import type { Report, ReportOptions } from '../reports/report.ts';
 import type { Result } from '../result/types.ts';
 import { isWrittenInPlace, NewFile } from '../tables.ts';
+import { hint } from './suggestions.ts';
 
 /** A report and the path of the file that it goes to. */
 export interface Output {
@@ -30,7 +31,13 @@ export function addOutput(text: string, before: readonly Output[] = []): readonl
   const path = text.slice(at + 1);
   const report = reports.find((known) => known.name === name);
   if (report === undefined || path === '') {
-    throw new InvalidArgumentError(`expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}`);
+    const meant = at > 0 && report === undefined ? hint(name, reportNames) : '';
+    throw new InvalidArgumentError(
+      `Expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}${meant}.`,
+    );
+  }
+  if (path === '-') {
+    throw new InvalidArgumentError(`On standard output goes --format ${name}.`);
   }
   return [...before, { report, path }];
 }
@@ -45,9 +52,8 @@ export function refuseToOverwrite(paths: readonly string[], inputs: readonly str
   const read = new Set(taken);
   for (const path of paths.filter((path) => !isWrittenInPlace(path))) {
     const place = resolve(path);
-    if (read.has(place))
-      throw new UsageError(`${path}: is a trace to be read, and is not replaced`);
-    if (taken.has(place)) throw new UsageError(`${path}: is to be written twice`);
+    if (read.has(place)) throw new UsageError(`${path}: an input, which an output would overwrite`);
+    if (taken.has(place)) throw new UsageError(`${path}: two outputs would go to this file`);
     taken.add(place);
   }
 }

@@ -4,14 +4,31 @@ export interface Terminal {
   readonly stderr: NodeJS.WriteStream;
   /** Aborted when the user interrupts the program. */
   readonly signal: AbortSignal;
+  /** Columns of standard output. */
+  readonly columns: number;
   /** Colours on standard output. */
   readonly color: boolean;
   /** -1 quiet, 0 as usual, 1 and more verbose. */
   readonly verbosity: number;
+  /** Names of the program's commands. */
+  readonly commands: readonly string[];
   /** Says on stderr what went wrong. */
   complain(message: string): void;
   /** The status to exit with once everything is written. */
   exitWith(status: number): void;
+}
+
+const USUAL_COLUMNS = 80;
+
+/** How wide standard output is: the terminal, where there is none COLUMNS, and else what is usual. */
+export function columnsOf(
+  { COLUMNS }: NodeJS.ProcessEnv,
+  stream: { readonly isTTY?: boolean; readonly columns?: number },
+): number {
+  const { columns = 0 } = stream;
+  if (stream.isTTY === true && columns > 0) return columns;
+  const told = Number(COLUMNS);
+  return Number.isInteger(told) && told > 0 ? told : USUAL_COLUMNS;
 }
 
 /** When to colour. */

@@ -8,6 +8,11 @@ export interface ContainerRow {
   readonly known: Resolved<string>;
 }
 
+/** True where a container has type1's limits, or may have: iommufd and vfio-user know none of them. */
+export function hasLegacyLimits(containers: readonly Container[]): boolean {
+  return containers.length === 0 || containers.some(({ backend }) => backend.value === 'legacy');
+}
+
 /** Devices that a row names. */
 const MOST_DEVICES = 6;
 

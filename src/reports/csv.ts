@@ -1,5 +1,5 @@
+import { csvCell } from '../base/csv-cell.ts';
 import type { Finding } from '../result/types.ts';
-import { plain } from './plain.ts';
 import type { Report } from './report.ts';
 
 /** Ranges listed in one cell; the column before it has the bytes of all of them. */
@@ -71,16 +71,7 @@ function row(cells: readonly Cell[]): string {
   return `${cells.map(cellText).join(',')}\n`;
 }
 
-const FORMULA = /^[=+\-@\t\r]/;
-/** The same signs in full width, which some programs take for the narrow ones. */
-const WIDE_FORMULA = /^[\uff1d\uff0b\uff0d\uff20]/;
-
 function cellText(cell: Cell): string {
   if (cell === null) return '';
-  if (typeof cell === 'number') return String(cell);
-  // What looked like a formula before control characters went may be one after, and the other way.
-  const text = plain(cell);
-  const isFormula = FORMULA.test(cell) || FORMULA.test(text.trimStart()) || WIDE_FORMULA.test(text);
-  const safe = isFormula ? `'${text}` : text;
-  return /[",\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return typeof cell === 'number' ? String(cell) : csvCell(cell);
 }

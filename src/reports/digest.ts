@@ -72,6 +72,11 @@ export function digestOf({ findings }: Pick<Session, 'findings'>): Digest {
 /** About the memory of a bitmap; its ranges are those of other findings. */
 const BITMAP_MEMORY_RULE: RuleId = 'VTD007';
 
+/** True for findings that a bitmap's size is the matter of. */
+export function isAboutBitmap({ rule }: Finding): boolean {
+  return rule === E2BIG_RULE || rule === BITMAP_MEMORY_RULE;
+}
+
 /** Guest memory whose dirty bits these findings lose. */
 export function memoryAtRisk(findings: readonly Finding[]): readonly Span[] {
   const losing = findings.filter(({ rule }) => rule !== STALE_RULE && rule !== BITMAP_MEMORY_RULE);
@@ -224,7 +229,7 @@ function pastRamText(findings: readonly Finding[], sessions: readonly Session[])
 }
 
 /** True for dirty bits past the end of RAM after which nothing more is in the trace. */
-export function endsWithTrace({ rule, last }: Finding, { lastLine }: Session): boolean {
+function endsWithTrace({ rule, last }: Finding, { lastLine }: Session): boolean {
   return rule === PAST_RAM_RULE && last.line >= lastLine - 1;
 }
 

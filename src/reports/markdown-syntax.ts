@@ -1,4 +1,4 @@
-import { plain } from './plain.ts';
+import { plain } from '../base/plain.ts';
 
 /** Pieces of markdown, with text in them that stays text. */
 
@@ -6,7 +6,7 @@ import { plain } from './plain.ts';
 const MOST_LINE = 2000;
 
 export function details(summary: string, body: string): string {
-  return `<details><summary>${escaped(summary)}</summary>\n\n${body}\n</details>\n`;
+  return `<details><summary>${inHtml(summary)}</summary>\n\n${body}\n</details>\n`;
 }
 
 export function tableRow(cells: readonly string[]): string {
@@ -17,19 +17,36 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
   '>': '&gt;',
-  // Code hosts make links and notifications of these.
-  '@': '&#64;',
-  '#': '&#35;',
+  '[': '&lsqb;',
+  ']': '&rsqb;',
+  '`': '&grave;',
 };
+
+/**
+ * Code hosts make links and notifications of these and what follows, also where they are written as
+ * entities, as they look at what was made of the text. What is not there keeps the two apart.
+ */
+const NOTHING = '<!-- -->';
+const REFERENCES = /[@#](?=\w)/g;
 
 /** Text that markdown takes for text: no markup, link, mention, table cell or HTML. */
 export function escaped(text: string): string {
   return cut(plain(text))
-    .replace(/[&<>@#]/g, (character) => ENTITIES[character] ?? '')
+    .replace(/[&<>]/g, (character) => ENTITIES[character] ?? '')
     .replace(/[\\`*_{}[\]|~!$]/g, '\\$&')
-    .replace(/^(\s*)([-+]|\d+[.)])(?=\s)/, '$1\\$2')
-    .replaceAll('://', '&#58;//')
-    .replace(/\bwww\./gi, (match) => `${match.slice(0, -1)}&#46;`);
+    .replace(/^(\s*)([-+]|#{1,6})(?=\s|$)/, '$1\\$2')
+    .replace(/^(\s*\d+)([.)])(?=\s|$)/, '$1\\$2')
+    .replace(REFERENCES, `$&${NOTHING}`)
+    .replaceAll('://', '&colon;//')
+    .replace(/\bwww\./gi, (match) => `${match.slice(0, -1)}&period;`);
+}
+
+/** Text of an element, where markdown is not looked for, or should not be. */
+function inHtml(text: string): string {
+  return cut(plain(text))
+    .replace(/[&<>[\]`]/g, (character) => ENTITIES[character] ?? '')
+    .replace(REFERENCES, `$&${NOTHING}`)
+    .replaceAll('://', `:${NOTHING}//`);
 }
 
 /** A code span, also inside a table. */

@@ -1,14 +1,14 @@
 import { humanSize } from '../base/address.ts';
 import type { Finding, Result, Session, Trace } from '../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
-import { containerRows } from './container-rows.ts';
+import { containerRows, hasLegacyLimits } from './container-rows.ts';
 import {
   type Advice,
   adviceOf,
   atRiskText,
   digestOf,
-  endsWithTrace,
   headlineOf,
+  isAboutBitmap,
   losesSomething,
   memoryAtRisk,
   memoryStillReachable,
@@ -28,6 +28,7 @@ import {
 import {
   causeMeanings,
   causeStories,
+  commonFolder,
   countText,
   deviceText,
   errnoText,
@@ -36,7 +37,6 @@ import {
   modeMeanings,
   plural,
   qemuText,
-  TRACE_ENDS,
   timesText,
   traceName,
   trackedByText,
@@ -79,13 +79,10 @@ export const markdownReport: Report = {
 function* blocks(result: Result): Iterable<string> {
   const [only] = result.traces;
   if (only === undefined) yield 'No trace was analysed.\n';
-  else if (result.traces.length === 1) yield* traceBlocks(only, '##');
-  else {
-    yield* overview(result);
-    for (const trace of tracesWorstFirst(result.traces)) {
-      if (trace.verdict !== 'clean') yield* traceBlocks(trace, '###');
-    }
-  }
+  else if (result.traces.length === 1) {
+    yield `## ${titleOf(only)}: ${code(traceName(only.path))}\n`;
+    yield* traceBlocks(only);
+  } else yield* batchBlocks(result);
   const { name, version } = result.tool;
   yield `<sub>${escaped(`${name} ${version}`)}</sub>\n`;
 }
@@ -93,68 +90,128 @@ function* blocks(result: Result): Iterable<string> {
 const UNKNOWN_MEMORY =
   '**Guest memory whose dirty bits are lost**: unknown, the trace does not hold the guest addresses of mappings\n';
 
-function* overview({ traces, verdict }: Result): Iterable<string> {
+/** The table of traces, what mends them all, and each that is not clean in brief, folded up. */
+function* batchBlocks({ traces, verdict }: Result): Iterable<string> {
   const sorted = tracesWorstFirst(traces);
-  yield `## ${verdictWords[verdict]}: the worst of ${traces.length} traces\n`;
-  const rows = sorted.slice(0, MOST_ROWS).map((trace) => {
+  yield `## ${verdictWords[verdict]}: the worst of ${plural(traces.length, 'trace')}\n`;
+  yield* tableBlocks(sorted);
+  const digests = sorted.flatMap(({ sessions }) => sessions.map(digestOf));
+  yield* adviceBlocks(
+    digests.flatMap(({ real }) => real),
+    digests.flatMap(({ whatIf }) => whatIf),
+  );
+  for (const trace of sorted) {
+    if (trace.verdict === 'clean') continue;
+    const { meaning } = headlineOf(trace);
+    yield details(
+      `${titleOf(trace)}: ${traceName(trace.path)}. ${meaning}`,
+      [...briefBlocks(trace)].join('\n'),
+    );
+  }
+}
+
+function titleOf(trace: Trace): string {
+  if (trace.error !== undefined) return 'NOT ANALYSED';
+  return verdictWords[trace.verdict] + (isExposedOnly(trace) ? ', BUT EXPOSED' : '');
+}
+
+function* tableBlocks(sorted: readonly Trace[]): Iterable<string> {
+  const shown = sorted.slice(0, MOST_ROWS);
+  const folder = commonFolder(shown.map(({ path }) => traceName(path)));
+  if (folder !== '') yield `Paths below ${code(folder)}\n`;
+  const rows = shown.map((trace) => {
     const session = trace.sessions.at(-1);
-    const stale = staleMappingsOf(trace);
     const word = trace.error === undefined ? trace.verdict : 'unusable';
+    const number = (count: number) => (count === 0 ? '' : countText(count));
     return tableRow([
       `**${word}**${isExposedOnly(trace) ? ' \\*' : ''}`,
-      code(traceName(trace.path)),
+      code(traceName(trace.path).slice(folder.length)),
       escaped(session === undefined ? '?' : qemuText(session.model)),
-      countText(failuresOf(trace)),
-      stale === 0 ? '' : countText(stale),
+      number(failuresOf(trace)),
+      number(staleMappingsOf(trace)),
       atRiskText(trace),
     ]);
   });
   yield `| verdict | trace | QEMU | failed unmaps | stale mappings | guest memory at risk |\n|---|---|---|--:|--:|--:|\n${rows.join('')}`;
-  if (sorted.length > MOST_ROWS) yield `and ${sorted.length - MOST_ROWS} more\n`;
+  if (sorted.length > MOST_ROWS) yield `and ${countText(sorted.length - MOST_ROWS)} more\n`;
   if (sorted.some(isExposedOnly)) {
     yield '\\* unmaps of these would fail or lose dirty pages if dirty pages were tracked\n';
   }
 }
 
-function* traceBlocks(trace: Trace, level: string): Iterable<string> {
+function headlineBlock(trace: Trace): string {
   const { meaning, also, order } = headlineOf(trace);
-  const word = trace.error === undefined ? verdictWords[trace.verdict] : 'NOT ANALYSED';
-  const exposed = isExposedOnly(trace) ? ', BUT EXPOSED' : '';
-  yield `${level} ${word}${exposed}: ${code(traceName(trace.path))}\n\n**${escaped(meaning)}** ${escaped([also, order].filter((text) => text !== '').join(' '))}\n`;
+  const rest = [also, order].filter((text) => text !== '').join(' ');
+  return `**${escaped(meaning)}** ${escaped(rest)}\n`;
+}
+
+function* traceBlocks(trace: Trace): Iterable<string> {
+  yield headlineBlock(trace);
   const { sessions } = trace;
   for (const session of sortedByVerdict(sessions)) {
     if (sessions.length > 1) {
       const vm = session.vm === null ? '' : ` of ${code(session.vm)}`;
-      yield `${level}# Session ${sessions.indexOf(session) + 1}${vm}, lines ${session.firstLine} to ${session.lastLine}: ${session.verdict}\n`;
+      yield `### Session ${sessions.indexOf(session) + 1}${vm}, lines ${session.firstLine} to ${session.lastLine}: ${session.verdict}\n`;
     }
     yield* sessionBlocks(session);
   }
   yield* uncertainBlocks(trace);
 }
 
+/** Errors of the worst session that are told of a trace among others. */
+const MOST_BRIEF = 3;
+
+/** One trace among others: what happened in its worst session. */
+function* briefBlocks(trace: Trace): Iterable<string> {
+  yield headlineBlock(trace);
+  const [worst] = sortedByVerdict(trace.sessions);
+  if (trace.error !== undefined || worst === undefined) return;
+  if (worst.trackingWindows.length > 0) yield windows(worst);
+  const { real } = digestOf(worst);
+  const errors = real.filter(({ severity }) => severity === 'error');
+  for (const [index, finding] of errors.slice(0, MOST_BRIEF).entries()) {
+    yield findingBlock(index === 0 ? finding : { ...finding, excerpt: [] });
+  }
+  const left = errors.length - MOST_BRIEF;
+  if (left > 0) yield `and ${plural(left, 'more finding')}\n`;
+  yield* memoryBlocks(real, worst);
+  const doubts = doubtsOf(trace).slice(0, MOST_BRIEF);
+  if (doubts.length > 0) yield doubts.map((doubt) => `- ${escaped(doubt)}\n`).join('');
+}
+
 function* sessionBlocks(session: Session): Iterable<string> {
   const { real, notes, whatIf } = digestOf(session);
   if (session.trackingWindows.length > 0) yield windows(session);
-  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding, session);
+  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding);
   if (real.length > MOST_FINDINGS)
     yield `and ${plural(real.length - MOST_FINDINGS, 'more finding')}\n`;
   for (const { message } of notes.slice(0, MOST_FINDINGS)) yield `- ${escaped(message)}\n`;
+  yield* memoryBlocks(real, session);
+  yield* adviceBlocks(real, whatIf);
+  if (whatIf.length > 0) yield whatIfBlock(session, whatIf);
+  yield modelBlock(session);
+}
+
+function* memoryBlocks(real: readonly Finding[], { totals }: Session): Iterable<string> {
   const lost = memoryAtRisk(real);
   if (lost.length > 0) yield spans('Guest memory whose dirty bits are lost', lost);
   else if (losesSomething(real)) yield UNKNOWN_MEMORY;
   const reachable = memoryStillReachable(real);
   if (reachable.length > 0) yield spans('Guest memory that a device still reaches', reachable);
-  const { tracked } = session.totals;
+  const { tracked } = totals;
   if (tracked.zeroAddress > 0) {
     yield `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ${countText(tracked.harmfulZeroAddress)} of them did harm.\n`;
   }
+}
+
+/** What mends what happened, or where nothing did, what might. */
+function* adviceBlocks(real: readonly Finding[], whatIf: readonly Finding[]): Iterable<string> {
   const bad = real.filter(({ severity }) => severity !== 'note');
-  const { releases, today } = adviceOf(bad.length > 0 ? bad : whatIf);
+  const isReal = bad.length > 0;
+  const { releases, today } = adviceOf(isReal ? bad : whatIf);
   if (releases.length > 0)
-    yield adviceBlock(bad.length > 0 ? 'What fixes it' : 'What would fix it', releases);
+    yield adviceBlock(isReal ? 'What fixes it' : 'What would fix it', releases);
   if (today.length > 0) yield adviceBlock('What to do today', today);
-  if (whatIf.length > 0) yield whatIfBlock(session, whatIf);
-  yield modelBlock(session);
 }
 
 function windows(session: Session): string {
@@ -168,7 +225,7 @@ function windows(session: Session): string {
   return `Dirty tracking was on: ${escaped(listed(shown))}. ${migrationNote(session)}\n`;
 }
 
-function findingBlock(finding: Finding, session: Session): string {
+function findingBlock(finding: Finding): string {
   const { rule, slug, severity, mode, count, excerpt, first } = finding;
   const how = mode === null ? '' : `, ${modeMeanings[mode]}`;
   const device = deviceText(finding);
@@ -182,7 +239,8 @@ function findingBlock(finding: Finding, session: Session): string {
     ],
     ['cause', finding.cause === null ? '' : causeStories[finding.cause]],
     ['errno', finding.errno === null || finding.errno === 0 ? '' : errnoText(finding.errno)],
-    ['bitmap', finding.rule === 'VTD001' ? bitmapFact(finding) : ''],
+    ['bitmap', isAboutBitmap(finding) ? bitmapFact(finding) : ''],
+    ['address', addressFact(finding)],
     [
       'where',
       finding.last.line === first.line
@@ -193,14 +251,16 @@ function findingBlock(finding: Finding, session: Session): string {
   const rows = facts
     .filter(([, text]) => text !== '')
     .map(([label, text]) => tableRow([label, text]));
-  const message = endsWithTrace(finding, session)
-    ? `${finding.message} ${TRACE_ENDS}`
-    : finding.message;
   const quote = excerpt.length === 0 ? '' : `\n${fence(excerpt)}`;
   return (
-    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${timesText(count)}${how}\n\n${escaped(message)}\n\n` +
+    `**${severity} ${escaped(`${rule} ${slug}`)}**: ${timesText(count)}${how}\n\n${escaped(finding.message)}\n\n` +
     `| | |\n|---|---|\n${rows.join('')}${quote}`
   );
+}
+
+function addressFact({ carriedAddress, expectedAddress }: Finding): string {
+  if (carriedAddress === null || expectedAddress === null) return '';
+  return `sent ${code(carriedAddress)}, right would be ${code(expectedAddress)}`;
 }
 
 function bitmapFact({ bitmapBytes, limitBytes }: Finding): string {
@@ -243,7 +303,9 @@ function modelBlock({ model, containers }: Session): string {
     ...containerRows(containers).map(({ text, known }) => ['container', text, known] as const),
     ['aw-bits', String(awBits.value ?? 'unknown'), awBits],
     ['host page', humanSize(hostPageSize.value), hostPageSize],
-    ['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes],
+    ...(hasLegacyLimits(containers)
+      ? [['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes] as const]
+      : []),
     ['guest RAM', size(ramSize.value), ramSize],
   ] as const;
   const body = rows.map(([label, value, { source, from }]) =>

@@ -1,7 +1,7 @@
 import type { Log, Notification, ReportingDescriptor, Run, Result as SarifResult } from 'sarif';
+import { plain } from '../base/plain.ts';
 import type { Finding, Result, Trace } from '../result/types.ts';
 import { compareFindings } from './digest.ts';
-import { plain } from './plain.ts';
 import type { Report } from './report.ts';
 import { type KnownRule, rulesOf } from './rule-list.ts';
 

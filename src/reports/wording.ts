@@ -1,3 +1,4 @@
+import { plain } from '../base/plain.ts';
 import type {
   Cause,
   Evidence,
@@ -10,7 +11,6 @@ import type {
   Verdict,
   Via,
 } from '../result/types.ts';
-import { plain } from './plain.ts';
 
 /** The words that reports for people share. */
 
@@ -43,19 +43,42 @@ export function qemuText({ qemu }: Pick<Model, 'qemu'>): string {
 /** Versions that refuse to migrate a VM with a VFIO device behind a vIOMMU: 8.0 to 10.2. */
 const FIRST_REFUSING = 800;
 const LAST_REFUSING = 1002;
+/** From here on a whole unmap goes mapping by mapping while dirty pages are tracked. */
+const FIRST_DRAINING = 1100;
 
 /** Whether QEMU of this version refuses to migrate what is in these traces. */
 export function isRefusedMigration({ qemu }: Pick<Model, 'qemu'>): boolean {
-  const [, major, minor] = /^(\d+)\.(\d+)/.exec(qemu.value ?? '') ?? [];
-  if (major === undefined || minor === undefined || qemu.source === 'assumed') return false;
-  const version = Number(major) * 100 + Number(minor);
+  const version = versionNumber(qemu.value);
+  if (version === null || qemu.source === 'assumed') return false;
   return version >= FIRST_REFUSING && version <= LAST_REFUSING;
+}
+
+/** Whether QEMU of this version unmaps whole IOVA spaces in pieces also while dirty pages are tracked. */
+export function unmapsInPieces({ qemu }: Pick<Model, 'qemu'>): boolean {
+  const version = versionNumber(qemu.value);
+  return version === null || version < FIRST_DRAINING;
+}
+
+/** `1002` of 10.2; null of what has no number, as a patch series. */
+function versionNumber(version: string | null): number | null {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? '') ?? [];
+  return major === undefined || minor === undefined ? null : Number(major) * 100 + Number(minor);
 }
 
 /** The name of a trace for people: `-` is standard input. */
 export function traceName(path: string): string {
   if (path === '-') return 'standard input';
   return plain(path).trim() || '(no name)';
+}
+
+/** The folders that all names begin with, up to the last slash; '' where there is none. */
+export function commonFolder(names: readonly string[]): string {
+  const [first = ''] = names;
+  const parts = first.split('/').slice(0, -1);
+  while (parts.length > 0 && !names.every((name) => name.startsWith(`${parts.join('/')}/`)))
+    parts.pop();
+  // The root, and the folder that one is in, are no news.
+  return parts.join('') === '' ? '' : `${parts.join('/')}/`;
 }
 
 /** `a`, `a and b`, `a, b and c`. */
@@ -96,9 +119,6 @@ export const evidenceMeanings: Readonly<Record<Evidence, string>> = {
   derived: 'partly inferred from other lines',
   assumed: 'rests on an assumption',
 };
-
-/** Said of dirty bits past the end of RAM after which the trace has no more. */
-export const TRACE_ENDS = 'The trace ends here, as it does when QEMU dies of it.';
 
 export const sourceMeanings: Readonly<Record<ValueSource, string>> = {
   option: 'given as an option',

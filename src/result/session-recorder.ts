@@ -7,6 +7,7 @@ import { isSameAccess, mappingFlag, permission } from '../model/iova-tree.ts';
 import { versionNumber } from '../model/profile.ts';
 import { Session, type SessionOptions } from '../model/session.ts';
 import type { Unmap } from '../model/unmap.ts';
+import type { VfioContainer } from '../model/vfio-container.ts';
 import { bdfText, type VtdAddressSpace } from '../model/vtd-address-space.ts';
 import { Judge, modeOf } from '../rules/judge.ts';
 import { ActivityRecorder } from './activity.ts';
@@ -347,7 +348,7 @@ export class SessionRecorder {
       backend: {
         value: container.backend,
         source: container.backendSource,
-        from: container.backendFrom,
+        from: backendFrom(container),
       },
       devices: attribution.inContainer(container).flatMap((space) => deviceOf(space) ?? []),
       hostMappings: { now: container.host.size, peak: container.peak },
@@ -431,6 +432,13 @@ export class SessionRecorder {
       stale: (flags & mappingFlag.stale) !== 0,
     };
   }
+}
+
+/** How the backend is known, and why nothing in a container counts as tracked where its host cannot. */
+function backendFrom({ backendFrom: from, canTrack }: VfioContainer): string {
+  return canTrack
+    ? from
+    : `${from}; the host's IOMMU tracks no dirty pages (flags of iommufd_backend_alloc_hwpt)`;
 }
 
 function deviceOf(space: VtdAddressSpace): string | null {

@@ -37,6 +37,6 @@ export const bitmapTooBig: Rule = {
   },
   fix: ({ cause }) =>
     cause === 'whole-unmap'
-      ? 'Failing whole unmaps: fixed in QEMU 11.0 (commit cac33cb5533a), which leaves mappings behind instead (VTD005). Today: aw-bits=39 on intel-iommu ends the failures, though not lost dirty bits, from the next start of the VM on (no piece is then larger than 256 GiB); until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.'
-      : 'Today: aw-bits=39 on intel-iommu, or a host kernel that accepts larger bitmaps.',
+      ? 'Failing whole unmaps: fixed in QEMU 11.0 (commit cac33cb5533a), which leaves mappings behind instead (VTD005). Today: start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.'
+      : 'Today: start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.',
 };

@@ -38,6 +38,10 @@ export const markPastRam: Rule = {
       (died ? ' The trace ends right there, as it does when QEMU dies of it.' : '')
     );
   },
-  fix: () =>
-    'Follows from the wrong address: see VTD002 and VTD003. Today: aw-bits=39 keeps the damage smaller; do not migrate with this device attached.',
+  fix: ({ cause }) =>
+    `Dirty bits past the end of RAM, ${
+      cause === 'whole-unmap'
+        ? 'set for whole unmaps: fixed in QEMU 11.0'
+        : 'set for single mappings: no release fixes this yet, 11.x included'
+    }. Today: no migration, dirty-rate measurement or dirty limit with this device attached; aw-bits=39 on intel-iommu only keeps the damage smaller.`,
 };

@@ -54,6 +54,60 @@ describe('files beside the report', () => {
     await runProgram([name, 'other.log', '--unmaps', csv], { folder });
     expect(linesOf(csv)[1]).toMatch(/,"'=cmd\(""x"",1\)\.log"$/);
   });
+
+  it('move no cursor by the name of a trace, and neither do messages', async () => {
+    const folder = testFolder();
+    const name = '\u001b[2J\u202e\u009b31mname';
+    writeFileSync(join(folder, `${name}.log`), readFileSync(fails));
+    writeFileSync(join(folder, 'other.log'), readFileSync(fails));
+    const outputs = ['--unmaps', 'unmaps.csv', '-o', 'csv=findings.csv', '-o', 'markdown=page.md'];
+    const missing = `${name}.none`;
+    const found = await runProgram([`${name}.log`, 'other.log', missing, ...outputs], { folder });
+    expect(found.status).toBe(2);
+    expect(found.stderr).toContain('no such file');
+    const files = ['unmaps.csv', 'findings.csv', 'page.md'].map((file) =>
+      readFileSync(join(folder, file), 'utf8'),
+    );
+    for (const text of [found.stdout, found.stderr, ...files]) {
+      expect(text).toContain('name');
+      expect(text).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+    }
+    expect((await runProgram([`--${name}`], { folder })).stderr).not.toMatch(
+      /(?!\n)[\p{Cc}\p{Cf}]/u,
+    );
+  });
+
+  it('are no traces of their own folder, now or next time', async () => {
+    const folder = testFolder();
+    writeFileSync(join(folder, 'qemu.log'), readFileSync(fails));
+    const args = ['.', '-q', '-o', 'markdown=report.md', '-o', 'text=report.txt'];
+    for (let time = 0; time < 2; time += 1) {
+      const { stdout, status } = await runProgram([...args, '--unmaps', 'unmaps.ndjson'], {
+        folder,
+      });
+      expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+      expect(status).toBe(1);
+    }
+  });
+
+  it('are not written over a trace, or over each other', async () => {
+    const folder = testFolder();
+    const log = readFileSync(fails);
+    writeFileSync(join(folder, 'qemu.log'), log);
+    const over = await runProgram(['./qemu.log', '-o', 'text=qemu.log'], { folder });
+    expect(over).toMatchObject({ status: 2, stdout: '' });
+    expect(over.stderr).toContain('qemu.log: an input, which an output would overwrite');
+    expect(readFileSync(join(folder, 'qemu.log'))).toEqual(log);
+    const twice = await runProgram(['qemu.log', '-o', 'json=out', '--unmaps', './out'], { folder });
+    expect(twice).toMatchObject({ status: 2, stdout: '' });
+    expect(twice.stderr).toContain('two outputs would go to this file');
+  });
+
+  it('are not made of an input without a name', async () => {
+    const { status, stderr } = await runProgram(['']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('an input without a name');
+  });
 });
 
 describe('a file in whose place an output goes', () => {

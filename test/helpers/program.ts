@@ -26,7 +26,7 @@ export interface ProgramOptions {
 
 function start(args: readonly string[], { environment, folder, stdoutTo }: ProgramOptions) {
   if (!existsSync(program)) throw new Error('the program is not built: npm run build');
-  const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
+  const { NO_COLOR: _, FORCE_COLOR: __, COLUMNS: ___, ...inherited } = process.env;
   const stdout = stdoutTo === undefined ? null : openSync(stdoutTo, 'w');
   const child = spawn(process.execPath, [program, ...args], {
     cwd: folder ?? root,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { clientScript, readAssets } from '../../src/reports/html/assets.ts';
 import {
@@ -13,6 +14,56 @@ import {
 import { render } from '../helpers/report-render.ts';
 
 const page = render('html', aResult());
+
+describe('its colours', () => {
+  const css = readFileSync(
+    new URL('../../src/reports/html/client/style.css', import.meta.url),
+    'utf8',
+  );
+  const [light = '', dark = ''] = css.split('@media screen and (prefers-color-scheme: dark)');
+  const colorsIn = (text: string) =>
+    Object.fromEntries(
+      [...(text.split('* {')[0]?.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g) ?? [])].map(
+        ([, name = '', value = '']) => [name, value],
+      ),
+    );
+  const schemes = {
+    light: colorsIn(light),
+    dark: { ...colorsIn(light), ...colorsIn(dark) },
+  };
+
+  it.each(Object.entries(schemes))('can be read, %s', (_, colors) => {
+    const ratio = (a: string, b: string) => {
+      const [darker = 0, lighter = 0] = [luminance(colors[a]), luminance(colors[b])].sort(
+        (one, other) => one - other,
+      );
+      return (lighter + 0.05) / (darker + 0.05);
+    };
+    const tones = ['bad', 'loss', 'stale', 'doubt', 'good'];
+    const texts = ['ink', 'muted', 'accent', ...tones].flatMap((tone) => [
+      [tone, 'bg'],
+      [tone, 'surface'],
+    ]);
+    const onTones = tones.flatMap((tone) => [
+      [tone, `${tone}-soft`],
+      ['ink', `${tone}-soft`],
+      ['muted', `${tone}-soft`],
+    ]);
+    // WCAG 2.2: 4.5 for text, 3 for what is drawn.
+    const faint = [...texts, ...onTones].filter(([a = '', b = '']) => ratio(a, b) < 4.5);
+    expect(faint).toEqual([]);
+    const drawn = ['bar', 'whole', 'accent', 'window-edge', 'bad', 'stale', 'focus'];
+    expect(drawn.filter((tone) => ratio(tone, 'bg') < 3)).toEqual([]);
+  });
+
+  function luminance(color = '#000000'): number {
+    const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+      const part = Number.parseInt(color.slice(at, at + 2), 16) / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  }
+});
 
 describe('the page', () => {
   it('says the verdict first', () => {

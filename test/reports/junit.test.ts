@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { XmlDocument, XmlValidateError, XsdValidator } from 'libxml2-wasm';
+import { afterAll, describe, expect, it } from 'vitest';
 import { rulePages } from '../../src/rules/explain/index.ts';
 import {
   aCleanSession,
@@ -9,7 +11,32 @@ import {
   aTrace,
   aWhatIf,
 } from '../helpers/report-builders.ts';
+import { hostile, hostileTexts } from '../helpers/report-hostile.ts';
 import { render } from '../helpers/report-render.ts';
+
+const schema = XmlDocument.fromBuffer(
+  readFileSync(new URL('../golden/schemas/junit-4.xsd', import.meta.url)),
+);
+const validator = XsdValidator.fromDoc(schema);
+afterAll(() => {
+  validator.dispose();
+  schema.dispose();
+});
+
+/** What the schema has against a report; throws where it is no XML at all. */
+function problems(xml: string): readonly string[] {
+  // Jenkins's schema has the reason as an attribute since its version 5, and shows it from there.
+  const document = XmlDocument.fromString(xml.replace(/<skipped message="[^"]*">/g, '<skipped>'));
+  try {
+    validator.validate(document);
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof XmlValidateError)) throw thrown;
+    return thrown.details.map(({ message }) => message);
+  } finally {
+    document.dispose();
+  }
+}
 
 /** The suite of one trace, as its attributes and the names of its cases with what became of them. */
 function suite(xml: string): {
@@ -27,6 +54,36 @@ function suite(xml: string): {
 }
 
 describe('JUnit', () => {
+  const everything = aResult(
+    aTrace({
+      sessions: [
+        aSession({
+          reasons: ['unsure'],
+          findings: [aFinding(), aWhatIf(), aFinding({ mode: null, device: null })],
+        }),
+      ],
+    }),
+    aTrace({ path: 'clean.log', sessions: [aCleanSession()] }),
+    anUnusableTrace(),
+  );
+
+  it('is valid', () => {
+    const xml = render('junit', everything);
+    for (const outcome of ['<failure ', '<skipped message=', '<error ', '<system-out>']) {
+      expect(xml).toContain(outcome);
+    }
+    expect(problems(xml)).toEqual([]);
+    expect(problems(xml.replace('<testsuite name', '<testsuite title'))).not.toEqual([]);
+    expect(problems(xml.replace('<testcase', '<skipped></skipped><testcase'))).not.toEqual([]);
+  });
+
+  it.each(hostileTexts.map((text) => ({ text })))(
+    'is valid whatever texts it holds: $text',
+    ({ text }) => {
+      expect(problems(render('junit', hostile(everything, text)))).toEqual([]);
+    },
+  );
+
   it('has a case per rule, which fails for what happened', () => {
     const { head, cases } = suite(
       render(

@@ -103,11 +103,11 @@ describe('escaped', () => {
   it.each([
     { text: 'plain text, 0x1000 - 0x1fff', safe: 'plain text, 0x1000 - 0x1fff' },
     { text: '<b>&amp;', safe: '&lt;b&gt;&amp;amp;' },
-    { text: '[x](http://h) ![y](z)', safe: '\\[x\\](http&#58;//h) \\!\\[y\\](z)' },
-    { text: '# not a heading', safe: '&#35; not a heading' },
+    { text: '[x](http://h) ![y](z)', safe: '\\[x\\](http&colon;//h) \\!\\[y\\](z)' },
+    { text: '# not a heading', safe: '\\# not a heading' },
     { text: '- not an item', safe: '\\- not an item' },
-    { text: '12. not an item', safe: '\\12. not an item' },
-    { text: '@someone in #12', safe: '&#64;someone in &#35;12' },
+    { text: '12. not an item', safe: '12\\. not an item' },
+    { text: '@someone in #12 @ 0x1', safe: '@<!-- -->someone in #<!-- -->12 @ 0x1' },
     { text: 'a|b *c* _d_ `e` ~f~', safe: 'a\\|b \\*c\\* \\_d\\_ \\`e\\` \\~f\\~' },
   ])('$text', ({ text, safe }) => {
     expect(escaped(text)).toBe(safe);

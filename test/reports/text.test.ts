@@ -4,6 +4,7 @@ import {
   aCleanSession,
   aFinding,
   aHazards,
+  aModel,
   anUnusableTrace,
   aResult,
   aSession,
@@ -32,6 +33,7 @@ describe('one trace', () => {
       Do not migrate this VM, and do not measure its dirty rate, before the cause is
       mended. QEMU of this version refuses to migrate it behind a vIOMMU, but not to
       measure its dirty rate.
+
       qemu-log, 40 lines, 2 KiB; 30 unmaps, 2 of them by page walks, 2 whole unmaps.
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No
       migration ran then: no memory was lost on the way to another host.
@@ -94,7 +96,7 @@ describe('one trace', () => {
         "qemu.log                                                                   CLEAN",
         "No unmap failed or lost dirty bits while dirty pages were tracked.",
         "Nothing in this trace speaks against a migration.",
-        "qemu-log, 40 lines, 2 KiB; 0 unmaps.",
+        "",
       ]
     `);
   });
@@ -297,6 +299,18 @@ describe('the table of traces', () => {
   });
 });
 
+describe('the version of QEMU in the table', () => {
+  it.each([
+    { value: '10.0.13', shown: '10.0.13' },
+    { value: '10.0.13-distribution', shown: '10.0.13-' },
+  ])('is $shown for $value', ({ value, shown }) => {
+    const model = { ...aModel, qemu: { value, source: 'trace', from: 'libvirt' } } as const;
+    const trace = aTrace({ sessions: [aSession({ model })] });
+    const text = render('text', aResult(trace, aTrace({ path: 'other.log' })));
+    expect(text).toMatch(new RegExp(`^fails +qemu\\.log +${shown} +4 `, 'm'));
+  });
+});
+
 describe('what nobody sees', () => {
   it('is not called none: memory that devices still reach', () => {
     const finding = aFinding({ rule: 'VTD005', mode: 'active', atRisk: [], atRiskBytes: 0 });
@@ -314,6 +328,30 @@ describe('what nobody sees', () => {
       'lines 10 to 30 by calc-dirty-rate (no tracked unmap)',
     );
   });
+});
+
+describe('what does not apply', () => {
+  it('is left out: limits of type1 where all containers are of iommufd', () => {
+    const [container] = aSession().containers;
+    if (container === undefined) throw new Error('no container');
+    const iommufd = { ...container, backend: { ...container.backend, value: 'iommufd' } as const };
+    const textOf = (containers: readonly (typeof container)[]) =>
+      render('text', aResult(aTrace({ sessions: [aSession({ containers })] })));
+    expect(textOf([iommufd])).not.toMatch(/bitmap limit|mappings +\d+ at most/);
+    expect(textOf([iommufd, container])).toMatch(/bitmap limit[\s\S]*mappings +\d+ at most/);
+  });
+
+  it.each(['text', 'markdown'])(
+    'is left out of %s: the right address where none is sent',
+    (name) => {
+      const textOf = (carriedAddress: '0x0' | null) => {
+        const finding = aFinding({ rule: 'VTD002', carriedAddress, expectedAddress: '0x8000000' });
+        return render(name, aResult(aTrace({ sessions: [aSession({ findings: [finding] })] })));
+      };
+      expect(textOf('0x0')).toMatch(/sent `?0x0`?, right would be `?0x8000000/);
+      expect(textOf(null)).not.toContain('right would be');
+    },
+  );
 });
 
 describe('many containers', () => {

@@ -23,6 +23,7 @@ describe('dirty bits past the end of RAM', () => {
     expect(finding?.message).toContain('up to ram_addr 0x7800000000');
     expect(finding?.message).toContain('outside its own bitmap');
     expect(finding?.message).toContain('The trace ends right there');
+    expect(finding?.fix).toContain('no release fixes this yet');
     expect(trace.verdict).toBe('loses-dirty-pages');
     // Also if all that follows is what libvirt has to say.
     const told = [...log.lines, '2026-11-22 07:51:14.717+0000: shutting down, reason=crashed'];

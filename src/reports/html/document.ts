@@ -1,12 +1,28 @@
 import { humanSize } from '../../base/address.ts';
 import type { Result, Trace } from '../../result/types.ts';
-import { type Advice, adviceOf, digestOf, headlineOf, memoryAtRisk } from '../digest.ts';
+import {
+  type Advice,
+  adviceOf,
+  atRiskText,
+  digestOf,
+  headlineOf,
+  memoryStillReachable,
+  staleMappingsOf,
+} from '../digest.ts';
 import { bytesIn } from '../guest-ranges.ts';
 import { failuresOf, isExposedOnly } from '../verdicts.ts';
-import { listed, traceName, trackedByText } from '../wording.ts';
+import {
+  commonFolder,
+  countText,
+  listed,
+  plural,
+  qemuText,
+  traceName,
+  trackedByText,
+} from '../wording.ts';
 import type { Assets, Inlined } from './assets.ts';
 import { html } from './escape.ts';
-import { wordOf } from './payload.ts';
+import { factsOf, wordOf } from './payload.ts';
 
 /** The page without its data: what is read first does not wait for a script. */
 
@@ -79,12 +95,12 @@ function policy({ scripts, styles }: Assets): string {
 function verdictSection(sorted: readonly Trace[], worst: Trace): string {
   const { meaning, also, order } = headlineOf(worst);
   const isBatch = sorted.length > 1;
-  const same = sorted.filter((trace) => wordOf(trace) === wordOf(worst)).length;
   return `<header class="verdict ${verdictClass(worst)}">
-<p class="subject">${html(isBatch ? `${same} of ${sorted.length} traces` : traceName(worst.path))}</p>
+<p class="subject">${html(isBatch ? `The worst of ${plural(sorted.length, 'trace')}: ${traceName(worst.path)}` : traceName(worst.path))}</p>
 <h1>${html(wordOf(worst))}</h1>
-<p class="meaning">${html(isBatch ? `The worst, ${traceName(worst.path)}: ${meaning}` : meaning)}</p>
+<p class="meaning">${html(meaning)}</p>
 <p class="order">${html(`${also} ${order}`.trim())}</p>
+${isBatch || worst.error !== undefined ? '' : `<p class="note">${html(factsOf(worst))}</p>`}
 </header>
 <dl class="tiles">
 ${(isBatch ? batchTiles(sorted) : traceTiles(worst)).map(([label, value]) => `<div><dt>${html(label)}</dt><dd>${html(value)}</dd></div>`).join('\n')}
@@ -101,40 +117,43 @@ type Tile = readonly [label: string, value: string];
 
 function traceTiles(trace: Trace): readonly Tile[] {
   const { sessions, totals } = trace;
-  const real = sessions.flatMap((session) => digestOf(session).real);
+  const reachable = sessions.reduce(
+    (bytes, session) => bytes + bytesIn(memoryStillReachable(digestOf(session).real)),
+    0n,
+  );
   const devices = new Set(
     sessions.flatMap(({ containers }) => containers.flatMap((container) => container.devices)),
   );
   const ways = new Set(
     sessions.flatMap(({ trackingWindows }) => trackingWindows.map(({ by }) => trackedByText(by))),
   );
-  const lost = sessions.reduce(
-    (bytes, session) => bytes + bytesIn(memoryAtRisk(digestOf(session).real)),
-    0n,
-  );
-  const isUnknown =
-    lost === 0n && real.some(({ severity, rule }) => severity === 'error' && rule !== 'VTD005');
+  const { zeroAddress, harmfulZeroAddress, unmaps } = totals.tracked;
   return [
-    ['Failed unmaps', String(failuresOf(trace))],
-    ['Guest memory at risk', isUnknown ? 'unknown' : lost === 0n ? 'none' : humanSize(lost)],
+    ['Failed unmaps', countText(failuresOf(trace))],
+    ['Dirty bits lost of', atRiskText(trace) || 'nothing seen'],
+    [
+      'Stale host mappings',
+      [
+        countText(staleMappingsOf(trace)),
+        reachable === 0n ? '' : `of ${humanSize(reachable)}`,
+      ].join(' '),
+    ],
     [
       'Unmaps with address 0 while tracked',
-      `${totals.tracked.zeroAddress}, ${totals.tracked.harmfulZeroAddress} harmful`,
+      zeroAddress === 0
+        ? '0'
+        : `${countText(zeroAddress)}, ${countText(harmfulZeroAddress)} harmful`,
     ],
-    [
-      'QEMU',
-      [...new Set(sessions.map(({ model }) => model.qemu.value ?? 'unknown'))].join(', ') ||
-        'unknown',
-    ],
+    ['QEMU', [...new Set(sessions.map(({ model }) => qemuText(model)))].join(', ') || 'unknown'],
     ['Devices', [...devices].sort().join(', ') || 'none named'],
-    ['Dirty tracking on by', listed([...ways]) || 'nothing seen'],
+    ['Dirty tracking on by', listed([...ways]) || (unmaps > 0 ? 'not traced' : 'nothing seen')],
   ];
 }
 
 function batchTiles(sorted: readonly Trace[]): readonly Tile[] {
   const words = new Map<string, number>();
   for (const trace of sorted) words.set(wordOf(trace), (words.get(wordOf(trace)) ?? 0) + 1);
-  return [...words].map(([word, count]) => [sentenceCase(word), String(count)]);
+  return [...words].map(([word, count]) => [sentenceCase(word), countText(count)]);
 }
 
 function sentenceCase(word: string): string {
@@ -164,24 +183,29 @@ function adviceList(title: string, all: readonly Advice[]): string {
 }
 
 function traceList(sorted: readonly Trace[]): string {
-  const rows = sorted.slice(0, MOST_ROWS).map((trace, index) => {
-    const { atRiskBytes } = trace.totals.tracked;
-    const failed = failuresOf(trace);
+  const shown = sorted.slice(0, MOST_ROWS);
+  const folder = commonFolder(shown.map(({ path }) => traceName(path)));
+  const rows = shown.map((trace, index) => {
+    const session = trace.sessions.at(-1);
+    const number = (count: number) => (count === 0 ? '' : countText(count));
     return `<tr data-trace="${index}">
 <td class="word"><span class="badge ${verdictClass(trace)}">${html(wordOf(trace).toLowerCase())}</span></td>
-<th scope="row"><a href="#trace">${html(traceName(trace.path))}</a></th>
-<td>${html(trace.sessions.at(-1)?.model.qemu.value ?? '')}</td>
-<td class="number">${failed === 0 ? '' : failed}</td>
-<td class="number">${atRiskBytes === 0 ? '' : html(humanSize(atRiskBytes))}</td>
+<th scope="row"><a href="#trace">${html(traceName(trace.path).slice(folder.length))}</a></th>
+<td data-label="QEMU">${html(session === undefined ? '' : qemuText(session.model))}</td>
+<td class="number" data-label="failed">${number(failuresOf(trace))}</td>
+<td class="number" data-label="stale">${number(staleMappingsOf(trace))}</td>
+<td class="number" data-label="at risk">${html(atRiskText(trace))}</td>
 </tr>`;
   });
   const left = sorted.length - rows.length;
-  return `<section id="traces"><h2>Traces, worst first</h2>
+  return `<section id="traces"><h2>${html(plural(sorted.length, 'trace'))}, worst first</h2>
+${folder === '' ? '' : `<p class="note">Paths below ${html(folder)}</p>`}
 <div class="scroll"><table class="traces">
-<thead><tr><th scope="col">Verdict</th><th scope="col">Trace</th><th scope="col">QEMU</th><th scope="col" class="number">Failed unmaps</th><th scope="col" class="number">Memory at risk</th></tr></thead>
+<thead><tr><th scope="col">Verdict</th><th scope="col">Trace</th><th scope="col">QEMU</th><th scope="col" class="number">Failed unmaps</th><th scope="col" class="number">Stale mappings</th><th scope="col" class="number">Memory at risk</th></tr></thead>
 <tbody>
 ${rows.join('\n')}
 </tbody></table></div>
 ${left > 0 ? `<p class="note">and ${left} more: --format json has them all.</p>` : ''}
+<p class="note">~: inferred from the events of the trace; a version that behaves so. Memory at risk: guest memory whose dirty bits were lost.</p>
 </section>`;
 }

@@ -1,4 +1,4 @@
-import { plain } from '../plain.ts';
+import { plain } from '../../base/plain.ts';
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -1,6 +1,7 @@
 import { humanSize } from '../../base/address.ts';
+import { plain } from '../../base/plain.ts';
 import type { Finding } from '../../result/types.ts';
-import { plain } from '../plain.ts';
+import { isAboutBitmap } from '../digest.ts';
 import {
   causeStories,
   deviceText,
@@ -118,14 +119,14 @@ function factsOfFinding(
   if (iova !== null && size !== null)
     add('First unmap', `iova ${iova}, size ${size} (${humanSize(BigInt(size))})`);
   add('Errno', errno === null || errno === 0 ? null : errnoText(errno));
-  if (bitmapBytes !== null && limitBytes !== null) {
+  if (isAboutBitmap(finding) && bitmapBytes !== null && limitBytes !== null) {
     add(
       'Dirty bitmap',
       `${humanSize(BigInt(bitmapBytes))}; the container accepts ${humanSize(BigInt(limitBytes))}`,
     );
   }
   add('Address sent', carriedAddress);
-  add('Right address', expectedAddress);
+  if (carriedAddress !== null) add('Right address', expectedAddress);
   if (worst !== null && worst.size !== null) {
     add(
       'Largest',

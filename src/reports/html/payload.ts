@@ -1,7 +1,8 @@
 import { humanSize } from '../../base/address.ts';
-import type { ActivityStep, Resolved, Session, Trace } from '../../result/types.ts';
+import { plain } from '../../base/plain.ts';
+import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
-import { containerRows } from '../container-rows.ts';
+import { containerRows, hasLegacyLimits } from '../container-rows.ts';
 import {
   digestOf,
   headlineOf,
@@ -10,15 +11,17 @@ import {
   migrationNote,
 } from '../digest.ts';
 import type { Span } from '../guest-ranges.ts';
-import { plain } from '../plain.ts';
 import { isExposedOnly, verdictWords } from '../verdicts.ts';
 import {
+  commonFolder,
+  countText,
   exposureText,
   plural,
   sourceMeanings,
   traceName,
   trackedByText,
   trackedUnmapsText,
+  unmapsInPieces,
   unmapsText,
 } from '../wording.ts';
 
@@ -29,6 +32,8 @@ import {
 
 export interface TracePayload {
   readonly path: string;
+  /** The path without the folders that all traces are in. */
+  readonly name: string;
   readonly word: string;
   readonly verdict: string;
   readonly meaning: string;
@@ -62,6 +67,9 @@ export interface SessionPayload {
 export interface WindowPayload {
   readonly first: number;
   readonly last: number;
+  /** Seconds; null where the trace does not tell, and at the end where the window does not end. */
+  readonly firstTime: number | null;
+  readonly lastTime: number | null;
   readonly text: string;
 }
 
@@ -69,18 +77,23 @@ export interface Charts {
   readonly firstLine: number;
   readonly lastLine: number;
   readonly lines: readonly number[];
-  /** Seconds, where the trace has a clock. */
+  /** Seconds at which each step begins, where the trace has a clock; UTC if it is a wall's. */
   readonly times: readonly number[] | null;
+  readonly lastTime: number | null;
+  readonly isWallClock: boolean;
+  /** Mappings of the host, at most, in each step. */
   readonly mappings: readonly number[];
   readonly unmaps: readonly number[];
+  /** Those of them that are pieces of whole unmaps. */
+  readonly ofWhole: readonly number[];
   readonly failures: readonly number[];
   readonly pieces: readonly PiecePayload[];
   readonly limitBytes: number;
   readonly pageBytes: number;
   /** False where no container has a limit for a bitmap. */
   readonly hasLimit: boolean;
-  /** True where QEMU unmaps in pieces also while dirty pages are tracked. */
-  readonly failsInPieces: boolean;
+  /** True where QEMU unmaps in pieces also while dirty pages are tracked, and so asks for their bits. */
+  readonly asksInPieces: boolean;
   readonly ram: { readonly bytes: number | null; readonly below4g: number | null };
   /** Flat: first, size, first, size ... */
   readonly lost: readonly number[];
@@ -106,6 +119,7 @@ const MOST_SPANS = 600;
 /** The traces as the page shows them, in the order given. */
 export function* tracePayloads(traces: readonly Trace[]): Iterable<TracePayload> {
   let charts = 0;
+  const folder = commonFolder(traces.map(({ path }) => traceName(path)));
   for (const trace of traces) {
     const sessions = trace.sessions.map((session, index) => {
       charts += 1;
@@ -114,6 +128,7 @@ export function* tracePayloads(traces: readonly Trace[]): Iterable<TracePayload>
     const { meaning, also, order } = headlineOf(trace);
     yield {
       path: traceName(trace.path),
+      name: traceName(trace.path).slice(folder.length),
       word: wordOf(trace),
       verdict: trace.error === undefined ? trace.verdict : 'unusable',
       meaning: plain(`${meaning} ${also}`.trim()),
@@ -132,7 +147,8 @@ export function wordOf(trace: Trace): string {
   return verdictWords[trace.verdict] + (isExposedOnly(trace) ? ', BUT EXPOSED' : '');
 }
 
-function factsOf({ format, compression, lines, bytes, events }: Trace): string {
+/** Format and size of a trace. */
+export function factsOf({ format, compression, lines, bytes, events }: Trace): string {
   const packed = compression === 'none' ? '' : `, ${compression}`;
   return plain(
     `${format}${packed}, ${plural(lines, 'line')}, ${humanSize(bytes)}, ${plural(events, 'event')}`,
@@ -151,26 +167,29 @@ function sessionPayload(
       trace.sessions.length === 1
         ? ''
         : `Session ${index + 1} of ${trace.sessions.length}: ${vm}lines ${session.firstLine} to ${session.lastLine}, ${session.verdict}`,
-    windows: session.trackingWindows.map(({ firstLine, lastLine, by, unmaps }) => ({
-      first: firstLine,
-      last: lastLine ?? session.lastLine,
-      text: `${trackedByText(by)}: lines ${firstLine} ${lastLine === null ? 'to the end' : `to ${lastLine}`}, ${trackedUnmapsText(unmaps)}`,
-    })),
+    windows: session.trackingWindows.map(
+      ({ firstLine, lastLine, firstTime, lastTime, by, unmaps }) => ({
+        first: firstLine,
+        last: lastLine ?? session.lastLine,
+        firstTime: seconds(firstTime),
+        lastTime: seconds(lastTime),
+        text: `${trackedByText(by)}: lines ${firstLine} ${lastLine === null ? 'to the end' : `to ${lastLine}`}, ${trackedUnmapsText(unmaps)}`,
+      }),
+    ),
     hazards: hazardsOf(session),
     facts: factsOfSession(session),
     model: modelOf(session),
-    charts: hasCharts ? chartsOf(session) : null,
+    charts: hasCharts ? chartsOf(trace, session) : null,
   };
 }
 
 function hazardsOf({ totals }: Session): SessionPayload['hazards'] {
   const row = (label: string, hazards: Session['totals']['tracked']) => {
-    const { unmaps, e2big, zeroAddress, harmfulZeroAddress, wrongAddress, noQuery, atRiskBytes } =
-      hazards;
+    const { unmaps, e2big, zeroAddress, harmfulZeroAddress, wrongAddress, noQuery } = hazards;
     const counts = [unmaps, e2big, zeroAddress, harmfulZeroAddress, wrongAddress, noQuery].map(
-      String,
+      countText,
     );
-    return [label, ...counts, humanSize(atRiskBytes)] as const;
+    return [label, ...counts, riskText(hazards)] as const;
   };
   const rows = [
     row('tracked: real', totals.tracked),
@@ -179,6 +198,12 @@ function hazardsOf({ totals }: Session): SessionPayload['hazards'] {
   return totals.unknownTracking.unmaps === 0
     ? rows
     : [...rows, row('not known', totals.unknownTracking)];
+}
+
+/** Memory at risk; unknown where something is lost and no line names what. */
+function riskText({ atRiskBytes, harmfulZeroAddress, wrongAddress, noQuery }: Hazards): string {
+  if (atRiskBytes > 0) return humanSize(atRiskBytes);
+  return harmfulZeroAddress + wrongAddress + noQuery > 0 ? 'unknown' : '0';
 }
 
 function factsOfSession({
@@ -190,12 +215,9 @@ function factsOfSession({
   const stale = addressSpaces.reduce((sum, space) => sum + space.stale.length, 0);
   const rows: (readonly [string, string])[] = [
     ['Unmaps', unmapsText(totals)],
-    ['Failures in the log', `${totals.observed.failures}, ${totals.observed.e2big} of them E2BIG`],
-    ['Host mappings', `${totals.hostMappings.now} at the end, ${totals.hostMappings.peak} at most`],
-    [
-      'Shadow mappings',
-      `${totals.shadowMappings.now} at the end, ${totals.shadowMappings.peak} at most`,
-    ],
+    ['Failures in the log', failuresText(totals.observed)],
+    ['Host mappings', nowAndPeak(totals.hostMappings)],
+    ['Shadow mappings', nowAndPeak(totals.shadowMappings)],
   ];
   if (stale > 0) rows.push(['Stale at the end', plural(stale, 'host mapping')]);
   const note = migrationNote({ trackingWindows });
@@ -205,10 +227,25 @@ function factsOfSession({
   return rows;
 }
 
+function failuresText({ failures, e2big }: Session['totals']['observed']): string {
+  return e2big === 0
+    ? countText(failures)
+    : `${countText(failures)}, ${countText(e2big)} of them E2BIG`;
+}
+
+function nowAndPeak({ now, peak }: Session['totals']['hostMappings']): string {
+  return `${countText(now)} at the end, ${countText(peak)} at most`;
+}
+
 function modelOf({ model, containers }: Session): SessionPayload['model'] {
   const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
   const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
     [label, plain(value), sourceMeanings[source], plain(from)] as const;
+  const { maxDirtyBitmapBytes, dmaEntryLimit } = model;
+  const limitRows = [
+    row('Largest dirty bitmap', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes),
+    row('Most mappings', String(dmaEntryLimit.value), dmaEntryLimit),
+  ];
   return [
     row('QEMU', model.qemu.value ?? 'unknown', model.qemu),
     ...containerRows(containers).map(({ text, known }) => row('Container', text, known)),
@@ -218,22 +255,17 @@ function modelOf({ model, containers }: Session): SessionPayload['model'] {
       model.awBits,
     ),
     row('Host page', humanSize(model.hostPageSize.value), model.hostPageSize),
-    row(
-      'Largest dirty bitmap',
-      humanSize(model.maxDirtyBitmapBytes.value),
-      model.maxDirtyBitmapBytes,
-    ),
-    row('Most mappings', String(model.dmaEntryLimit.value), model.dmaEntryLimit),
+    ...(hasLegacyLimits(containers) ? limitRows : []),
     row('Guest RAM', size(model.ramSize.value), model.ramSize),
     row('RAM below 4 GiB', size(model.below4g.value), model.below4g),
     row('Dirty tracking', model.tracking.value, model.tracking),
   ];
 }
 
-function chartsOf(session: Session): Charts {
+function chartsOf({ time, sessions }: Trace, session: Session): Charts {
   const { activity, exposed, model, containers, totals } = session;
   const { real, whatIf } = digestOf(session);
-  const column = (key: 'line' | 'hostMappings' | 'unmaps' | 'failures') =>
+  const column = (key: 'line' | 'hostMappings' | 'unmaps' | 'pieces' | 'failures') =>
     activity.steps.map((step) => step[key]);
   const bytes = (value: string | null) => (value === null ? null : Number(value));
   return {
@@ -241,8 +273,11 @@ function chartsOf(session: Session): Charts {
     lastLine: session.lastLine,
     lines: column('line'),
     times: timesOf(activity.steps),
+    lastTime: session === sessions.at(-1) ? seconds(time.last) : null,
+    isWallClock: time.clock === 'wall',
     mappings: column('hostMappings'),
     unmaps: column('unmaps'),
+    ofWhole: column('pieces'),
     failures: column('failures'),
     pieces: activity.pieces.map(({ iova, size, bitmapBytes, count, failed }) => ({
       iova,
@@ -255,9 +290,12 @@ function chartsOf(session: Session): Charts {
     })),
     limitBytes: model.maxDirtyBitmapBytes.value,
     pageBytes: model.hostPageSize.value,
-    hasLimit:
-      containers.length === 0 || containers.some(({ backend }) => backend.value === 'legacy'),
-    failsInPieces: exposed.e2big || totals.tracked.e2big > 0 || totals.observed.e2big > 0,
+    hasLimit: hasLegacyLimits(containers),
+    asksInPieces:
+      unmapsInPieces(model) ||
+      exposed.e2big ||
+      totals.tracked.e2big > 0 ||
+      totals.observed.e2big > 0,
     ram: { bytes: bytes(model.ramSize.value), below4g: bytes(model.below4g.value) },
     lost: flat(memoryAtRisk(real)),
     reachable: flat(memoryStillReachable(real)),
@@ -265,10 +303,23 @@ function chartsOf(session: Session): Charts {
   };
 }
 
-/** Seconds; null where a step has no time. */
+function seconds(time: string | null): number | null {
+  return time === null ? null : Number(time) / 1e9;
+}
+
+/** Threads race by microseconds; a clock that goes back further has been set, and is no axis. */
+const RACE_SECONDS = 1;
+
+/** Seconds, never falling; null where a step has no time, or the clock was set back. */
 function timesOf(steps: readonly ActivityStep[]): readonly number[] | null {
-  const times = steps.map(({ time }) => (time === null ? Number.NaN : Number(time) / 1e9));
-  return times.length === 0 || times.some(Number.isNaN) ? null : times;
+  const times: number[] = [];
+  for (const { time } of steps) {
+    const now = seconds(time);
+    const before = times.at(-1) ?? Number.NEGATIVE_INFINITY;
+    if (now === null || now < before - RACE_SECONDS) return null;
+    times.push(Math.max(now, before));
+  }
+  return times.length === 0 ? null : times;
 }
 
 /** First byte and size of each, coarser where there are too many. */

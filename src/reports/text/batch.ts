@@ -1,5 +1,5 @@
 import { type Verdict, verdicts } from '../../base/vocabulary.ts';
-import type { Result, Session, Trace } from '../../result/types.ts';
+import type { Result, Trace } from '../../result/types.ts';
 import { adviceOf, atRiskText, digestOf, staleMappingsOf } from '../digest.ts';
 import {
   failuresOf,
@@ -8,7 +8,8 @@ import {
   verdictStyle,
   verdictWords,
 } from '../verdicts.ts';
-import { countText, listed, plural, qemuText, traceName } from '../wording.ts';
+import { commonFolder, countText, listed, plural, qemuText, traceName } from '../wording.ts';
+import { columnsOf, padded } from './columns.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
 import { adviceSections, traceInBrief } from './trace.ts';
@@ -70,11 +71,13 @@ export function summaryOf({ traces }: Result): string {
 }
 
 /** Columns after verdict and path, with their widths. */
-const QEMU = 6;
+const LEAST_QEMU = 6;
+/** `10.0.13` and `v5-patch` fit; distributions' longer names are cut. */
+const MOST_QEMU = 8;
 const FAILED = 6;
 const STALE = 5;
 const AT_RISK = 9;
-const NUMBERS = QEMU + FAILED + STALE + AT_RISK + 4;
+const NUMBERS = FAILED + STALE + AT_RISK + 4;
 /** Narrower pages have no room for them. */
 const WIDE = 64;
 
@@ -84,6 +87,7 @@ const BELOW = 'Paths below ';
 interface Columns {
   readonly verdict: number;
   readonly path: number;
+  readonly qemu: number;
   readonly isWide: boolean;
   /** Characters of every path that are not told again. */
   readonly folder: number;
@@ -97,9 +101,10 @@ function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): vo
   if (folder !== '') page.text(shorten(folder, page.width - BELOW.length), BELOW, 'dim', 'dim');
   const isWide = page.width >= WIDE;
   const verdict = Math.max('verdict'.length, ...shown.map((trace) => wordOf(trace).length));
-  const longest = Math.max(8, ...names.map((name) => [...name.slice(folder.length)].length));
-  const room = page.width - verdict - 1 - (isWide ? NUMBERS : 0);
-  const columns = { verdict, path: Math.min(longest, room), isWide, folder: folder.length };
+  const longest = Math.max(8, ...names.map((name) => columnsOf(name.slice(folder.length))));
+  const qemu = Math.max(LEAST_QEMU, ...shown.map((trace) => qemuOf(trace).length));
+  const room = page.width - verdict - 1 - (isWide ? NUMBERS + qemu : 0);
+  const columns = { verdict, path: Math.min(longest, room), qemu, isWide, folder: folder.length };
   page.line(page.style('dim', head(columns)));
   for (const trace of shown) page.line(row(page, trace, columns));
   const left = traces.slice(limits.rows);
@@ -123,14 +128,14 @@ function legend(page: Page, traces: readonly Trace[], isWide: boolean): void {
     );
   }
   if (!isWide) return;
-  if (traces.some(({ sessions }) => sessions.some((session) => qemuOf(session).startsWith('~')))) {
+  if (traces.some((trace) => qemuOf(trace).startsWith('~'))) {
     page.text('~ inferred from the events of the trace: a version that behaves so', '', 'dim');
   }
 }
 
-function head({ verdict, path, isWide }: Columns): string {
+function head({ verdict, path, qemu, isWide }: Columns): string {
   const numbers = [
-    'QEMU'.padEnd(QEMU),
+    'QEMU'.padEnd(qemu),
     'failed'.padStart(FAILED),
     'stale'.padStart(STALE),
     'at risk'.padStart(AT_RISK),
@@ -142,33 +147,25 @@ function head({ verdict, path, isWide }: Columns): string {
   ].join(' ');
 }
 
-/** The folders that all paths begin with, up to the last slash; '' where there is none. */
-function commonFolder(names: readonly string[]): string {
-  const [first = ''] = names;
-  let folder = first.slice(0, first.lastIndexOf('/') + 1);
-  while (folder !== '' && !names.every((name) => name.startsWith(folder)))
-    folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1);
-  return folder === '/' ? '' : folder;
-}
-
-function row(page: Page, trace: Trace, { verdict, path, isWide, folder }: Columns): string {
+function row(page: Page, trace: Trace, { verdict, path, qemu, isWide, folder }: Columns): string {
   const word = page.style(verdictStyle(trace), wordOf(trace).padEnd(verdict));
   const name = shorten(traceName(trace.path).slice(folder), path);
   if (!isWide || trace.error !== undefined) return `${word} ${name}`;
-  const session = trace.sessions.at(-1);
   const number = (count: number) => (count === 0 ? '-' : countText(count));
   return [
     word,
-    name + ' '.repeat(path - [...name].length),
-    (session === undefined ? '?' : qemuOf(session)).padEnd(QEMU),
+    padded(name, path),
+    qemuOf(trace).padEnd(qemu),
     number(failuresOf(trace)).padStart(FAILED),
     number(staleMappingsOf(trace)).padStart(STALE),
     (atRiskText(trace) || '-').padStart(AT_RISK),
   ].join(' ');
 }
 
-function qemuOf({ model }: Session): string {
-  return qemuText(model).slice(0, QEMU);
+/** The version in the last session of a trace. */
+function qemuOf({ sessions }: Trace): string {
+  const last = sessions.at(-1);
+  return last === undefined ? '?' : qemuText(last.model).slice(0, MOST_QEMU);
 }
 
 function wordOf(trace: Trace): string {

@@ -1,6 +1,6 @@
 import { humanSize } from '../../base/address.ts';
 import type { Finding, Session } from '../../result/types.ts';
-import { endsWithTrace, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
+import { isAboutBitmap, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
 import { bytesIn, type Span } from '../guest-ranges.ts';
 import {
   causeMeanings,
@@ -10,7 +10,6 @@ import {
   errnoText,
   modeMeanings,
   plural,
-  TRACE_ENDS,
   timesText,
 } from '../wording.ts';
 import type { Page } from './layout.ts';
@@ -69,12 +68,9 @@ function fullFinding(page: Page, finding: Finding, session: Session, limits: Lim
   if (finding.cause !== null) field('cause', causeStories[finding.cause]);
   if (finding.errno !== null && finding.errno !== 0) field('errno', errnoText(finding.errno));
   if (isAboutBitmap(finding)) field('bitmap', bitmapText(finding, session));
-  if (finding.expectedAddress !== null) {
-    field(
-      'address',
-      `sent ${finding.carriedAddress ?? 'none'}, right would be ${finding.expectedAddress}`,
-    );
-  }
+  const { carriedAddress, expectedAddress } = finding;
+  if (carriedAddress !== null && expectedAddress !== null)
+    field('address', `sent ${carriedAddress}, right would be ${expectedAddress}`);
   const { worst } = finding;
   if (
     worst !== null &&
@@ -92,7 +88,6 @@ function fullFinding(page: Page, finding: Finding, session: Session, limits: Lim
     first.line === last.line ? `line ${first.line}` : `lines ${first.line} to ${last.line}`,
   );
   field('why', finding.message);
-  if (endsWithTrace(finding, session)) field('then', TRACE_ENDS);
   if (!limits.excerpts) return;
   for (const line of excerpt) {
     const isFirst = line.startsWith(`${first.line}:`);
@@ -142,11 +137,6 @@ function whoseDevice(finding: Finding, { containers }: Session): string {
   const backend = container === undefined ? '' : `, ${container.backend.value} VFIO container`;
   const domain = finding.domain === null ? '' : `, domain ${finding.domain}`;
   return `${deviceText(finding)}${backend}${domain}`;
-}
-
-/** True for findings that a bitmap's size is the matter of. */
-function isAboutBitmap({ rule }: Finding): boolean {
-  return rule === 'VTD001' || rule === 'VTD007';
 }
 
 function bitmapText({ bitmapBytes, limitBytes }: Finding, { model }: Session): string {

@@ -1,6 +1,6 @@
+import { plain } from '../../base/plain.ts';
 import type { Result, Trace } from '../../result/types.ts';
 import { compareFindings, headlineOf } from '../digest.ts';
-import { plain } from '../plain.ts';
 import type { Report, ReportOptions } from '../report.ts';
 import { tracesWorstFirst, verdictStyle } from '../verdicts.ts';
 import { exposureText, traceName } from '../wording.ts';

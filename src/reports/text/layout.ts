@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
-import { plain } from '../plain.ts';
+import { plain } from '../../base/plain.ts';
+import { beginning, columnsOf, ending } from './columns.ts';
 
 /** How text is laid out: width, colour, and lines that wrap with a hanging indent. */
 
@@ -69,9 +70,10 @@ export class Page {
   /** Text as it stands, blanks and all: lines of a trace, commands. `hang`: more indent for the rest. */
   quote(text: string, first: string, style?: Style, hang = 0): this {
     const room = this.width - first.length;
-    for (const [index, part] of fold(plain(text), room, room - hang).entries()) {
+    const more = Math.min(hang, room >> 1);
+    for (const [index, part] of fold(plain(text), room, room - more).entries()) {
       const styled = style === undefined ? part : this.style(style, part);
-      this.#lines.push((index === 0 ? first : ' '.repeat(first.length + hang)) + styled);
+      this.#lines.push((index === 0 ? first : ' '.repeat(first.length + more)) + styled);
     }
     return this;
   }
@@ -86,7 +88,7 @@ export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ').filter((word) => word !== '')) {
-    if (line !== '' && line.length + 1 + word.length <= width) line += ` ${word}`;
+    if (line !== '' && columnsOf(line) + 1 + columnsOf(word) <= width) line += ` ${word}`;
     else {
       if (line !== '') lines.push(line);
       const parts = chop(word, width);
@@ -101,35 +103,36 @@ export function wrap(text: string, width: number): readonly string[] {
 /** Lines of at most `width` columns, the first of `first`; cut at a blank where one is near the end. */
 function fold(text: string, first: number, width: number): readonly string[] {
   const lines: string[] = [];
-  let rest = [...text];
+  let rest = text;
   let room = first;
-  while (rest.length > room) {
-    const blank = rest.lastIndexOf(' ', room);
-    const isNear = blank > room / 2;
-    const cut = isNear ? blank : room;
-    lines.push(rest.slice(0, cut).join(''));
+  while (columnsOf(rest) > room) {
+    const most = beginning(rest, room);
+    const blank = rest.lastIndexOf(' ', most.length);
+    const isNear = blank > most.length / 2;
+    const cut = isNear ? blank : most.length;
+    lines.push(rest.slice(0, cut));
     rest = rest.slice(isNear ? cut + 1 : cut);
     room = width;
   }
-  lines.push(rest.join(''));
+  lines.push(rest);
   return lines;
 }
 
 /** Pieces of at most `width` columns. */
 function chop(text: string, width: number): readonly string[] {
-  const characters = [...text];
   const pieces: string[] = [];
-  for (let at = 0; at < characters.length; at += width) {
-    pieces.push(characters.slice(at, at + width).join(''));
+  let rest = text;
+  while (columnsOf(rest) > width) {
+    const piece = beginning(rest, width);
+    pieces.push(piece);
+    rest = rest.slice(piece.length);
   }
-  return pieces.length === 0 ? [''] : pieces;
+  return [...pieces, rest];
 }
 
 /** `text` in at most `width` columns; what goes is cut from its middle, as ends of paths tell most. */
 export function shorten(text: string, width: number): string {
-  const characters = [...text];
-  if (characters.length <= width) return text;
-  const head = Math.floor((width - 1) / 3);
-  const tail = width - 1 - head;
-  return `${characters.slice(0, head).join('')}~${characters.slice(characters.length - tail).join('')}`;
+  if (columnsOf(text) <= width) return text;
+  const head = beginning(text, Math.floor((width - 1) / 3));
+  return `${head}~${ending(text, width - 1 - columnsOf(head))}`;
 }

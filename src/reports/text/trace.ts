@@ -1,7 +1,8 @@
 import { humanSize } from '../../base/address.ts';
+import { plain } from '../../base/plain.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
-import { containerRows } from '../container-rows.ts';
+import { containerRows, hasLegacyLimits } from '../container-rows.ts';
 import {
   type Advice,
   adviceOf,
@@ -10,7 +11,6 @@ import {
   headlineOf,
   migrationNote,
 } from '../digest.ts';
-import { plain } from '../plain.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
 import {
   countText,
@@ -23,6 +23,7 @@ import {
   unmapsText,
   viaText,
 } from '../wording.ts';
+import { columnsOf } from './columns.ts';
 import { happened, memory, wouldHappen } from './findings.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
@@ -34,7 +35,7 @@ export function traceSection(page: Page, trace: Trace, limits: Limits): void {
   titleLine(page, trace);
   headline(page, trace);
   if (trace.error !== undefined) return;
-  page.text(described(trace), '', 'dim');
+  page.gap().text(described(trace), '', 'dim');
   const isInconclusive = trace.verdict === 'inconclusive';
   if (isInconclusive) doubts(page, trace, limits);
   const { sessions } = trace;
@@ -90,7 +91,7 @@ function sessionInBrief(page: Page, session: Session, limits: Limits): void {
 function titleLine(page: Page, trace: Trace): void {
   const word = titleWord(trace);
   const name = shorten(traceName(trace.path), page.width - word.length - 2);
-  const blanks = ' '.repeat(Math.max(2, page.width - [...name].length - word.length));
+  const blanks = ' '.repeat(Math.max(2, page.width - columnsOf(name) - word.length));
   page
     .gap()
     .line(page.style('bold', name) + blanks + page.style(['bold', verdictStyle(trace)], word));
@@ -212,8 +213,10 @@ function modelTable(page: Page, model: Model, { containers }: Session): void {
   for (const { text, known } of containerRows(containers)) row('container', text, known);
   row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
   row('host page', humanSize(model.hostPageSize.value), model.hostPageSize);
-  row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);
-  row('mappings', `${model.dmaEntryLimit.value} at most`, model.dmaEntryLimit);
+  if (hasLegacyLimits(containers)) {
+    row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);
+    row('mappings', `${model.dmaEntryLimit.value} at most`, model.dmaEntryLimit);
+  }
   row('guest RAM', sizeText(model.ramSize.value), model.ramSize);
   row('tracking', model.tracking.value, model.tracking);
 }

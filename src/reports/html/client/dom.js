@@ -61,6 +61,15 @@ export function countText(value) {
   return COUNT.format(value);
 }
 
+/**
+ * `1 finding`, `3 findings`.
+ * @param {number} count
+ * @param {string} noun
+ */
+export function pluralText(count, noun) {
+  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
 /**

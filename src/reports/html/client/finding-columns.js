@@ -36,7 +36,7 @@ export function columnsOf({ texts, traces }) {
     text(column.device),
     text(column.message),
   ];
-  const path = (/** @type {FindingRow} */ row) => traces[row[column.trace]]?.path ?? '';
+  const path = (/** @type {FindingRow} */ row) => traces[row[column.trace]]?.name ?? '';
   /** @type {ColumnOf[]} */
   const columns = [
     { name: 'Severity', key: 'severity', text: severity, value: rankOf(SEVERITIES, severity) },

@@ -1,5 +1,5 @@
 import { column } from './data.js';
-import { countText, el } from './dom.js';
+import { countText, el, pluralText } from './dom.js';
 
 /** @typedef {import('./data.js').Payload} Payload */
 /** @typedef {import('./data.js').FindingRow} FindingRow */
@@ -23,7 +23,7 @@ export function findingDetail({ traces, rules, texts }, row) {
     'Lines',
     line === lastLine
       ? countText(line)
-      : `${countText(line)} to ${countText(lastLine)}, ${countText(row[column.count])} times`,
+      : `${countText(line)} to ${countText(lastLine)}, ${pluralText(row[column.count], 'time')}`,
   );
   const list = row[column.facts];
   for (let at = 0; at + 1 < list.length; at += 2) add(text(list[at] ?? 0), text(list[at + 1] ?? 0));

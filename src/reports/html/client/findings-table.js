@@ -1,5 +1,5 @@
 import { column } from './data.js';
-import { countText, el, whenQuiet } from './dom.js';
+import { countText, el, pluralText, whenQuiet } from './dom.js';
 import { columnsOf, MODES, SEVERITIES } from './finding-columns.js';
 
 /** @typedef {import('./data.js').Payload} Payload */
@@ -11,6 +11,16 @@ const ROW = 34;
 const SPARE = 10;
 /** Rows on paper. */
 const PRINTED = 100;
+
+/**
+ * What is left out of a printed list.
+ * @param {number} number
+ */
+function onPaper(number) {
+  return number <= PRINTED
+    ? ''
+    : `; the first ${PRINTED} are printed, the rest is in the file this was printed from`;
+}
 
 /** @typedef {import('./finding-columns.js').ColumnOf} ColumnOf */
 
@@ -137,9 +147,11 @@ export class FindingsTable {
       all === 0
         ? 'There are no findings.'
         : number === all
-          ? `${countText(all)} findings`
-          : `${countText(number)} of ${countText(all)} findings`,
+          ? pluralText(all, 'finding')
+          : `${countText(number)} of ${pluralText(all, 'finding')}`,
+      el('span', { class: 'on-paper' }, onPaper(number)),
     );
+    this.element.classList.toggle('none', all === 0);
     this.grid.setAttribute('aria-rowcount', String(number + 1));
     this.viewport.scrollTop = 0;
     this.#draw();
@@ -248,7 +260,7 @@ export class FindingsTable {
 
   #traceChoice() {
     const { traces } = this.#payload;
-    const options = traces.map(({ path }, index) => el('option', { value: index }, path));
+    const options = traces.map(({ name }, index) => el('option', { value: index }, name));
     const select = el('select', {}, el('option', { value: '' }, 'Trace: all'), ...options);
     const label = el('label', {}, el('span', { class: 'hidden' }, 'Trace'), select);
     label.hidden = traces.length < 2;
@@ -369,7 +381,8 @@ export class FindingsTable {
     const end = this.#printing
       ? Math.min(number, PRINTED)
       : Math.min(number, Math.ceil((scrollTop + clientHeight) / ROW) + SPARE);
-    this.body.style.height = `${(this.#printing ? end : number) * ROW}px`;
+    // On paper rows have the height of what they say.
+    this.body.style.height = this.#printing ? '' : `${number * ROW}px`;
     const rows = [];
     for (let at = first; at < end; at += 1) rows.push(this.#row(at));
     this.body.replaceChildren(...rows);

@@ -5,7 +5,11 @@ import { el, hexText, sizeText, svg } from './dom.js';
 /** @typedef {{ name: string, kind: string, spans: readonly (readonly [number, number])[] }} Lane */
 
 const LANE = 26;
+/** Where the names of lanes stand above them. */
+const NAMED_LANE = 44;
 const NAMES = 170;
+/** Narrower maps have no room for names beside the lanes. */
+const WIDE = 560;
 const RIGHT = 12;
 const TOP = 6;
 const AXIS = 34;
@@ -119,42 +123,66 @@ function extent({ ram }, lanes, isZoomed) {
  * @param {(name: string, span: readonly [number, number]) => void} tell
  */
 function drawing({ ram }, lanes, [start, end], width, tell) {
-  const names = width < 560 ? 0 : NAMES;
+  const isWide = width >= WIDE;
+  const names = isWide ? NAMES : 0;
+  const lane = isWide ? LANE : NAMED_LANE;
   const room = width - names - RIGHT;
   const x = (/** @type {number} */ address) =>
     names + (room * (Math.min(Math.max(address, start), end) - start)) / (end - start);
   const rows = lanes.length + 1;
-  const height = TOP + rows * LANE + AXIS;
-  const root = svg('svg', { class: 'map', width, height, 'aria-hidden': 'true' });
+  const bottom = TOP + rows * lane;
+  const root = svg('svg', { class: 'map', width, height: bottom + AXIS, 'aria-hidden': 'true' });
+  const bars = (/** @type {number} */ row) => TOP + row * lane + (lane - LANE) + 4;
   const label = (/** @type {number} */ row, /** @type {string} */ text) =>
-    names === 0 ? null : svg('text', { class: 'lane-name', x: 0, y: TOP + row * LANE + 17 }, text);
+    svg('text', { class: 'lane-name', x: 0, y: TOP + row * lane + 17 - (isWide ? 0 : 3) }, text);
   const areas = ramAreas(ram);
-  root.append(label(0, areas.length === 0 ? 'RAM: layout not told' : 'RAM') ?? '');
-  for (const [first, size] of areas) root.append(block('ram', x, first, size, 0));
+  root.append(label(0, areas.length === 0 ? 'RAM: layout not told' : 'RAM'));
+  for (const [first, size] of areas) root.append(block('ram', x, first, size, bars(0)));
   for (const [index, { name, kind, spans }] of lanes.entries()) {
-    root.append(label(index + 1, name) ?? '');
-    const y = TOP + (index + 1) * LANE + LANE - 3;
+    root.append(label(index + 1, name));
+    const y = TOP + (index + 2) * lane - 3;
     root.append(svg('line', { class: 'grid', x1: names, x2: names + room, y1: y, y2: y }));
     for (const span of spans) {
       const [first, size] = span;
       if (first + size <= start || first >= end) continue;
-      const rectangle = block(kind, x, first, size, index + 1);
+      const rectangle = block(kind, x, first, size, bars(index + 1));
       rectangle.addEventListener('pointerenter', () => tell(name, span));
+      rectangle.addEventListener('click', () => tell(name, span));
       root.append(rectangle);
     }
   }
-  for (const part of names === 0 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]) {
-    const address = Math.round(start + (end - start) * part);
-    const anchor = part === 0 ? 'start' : part === 1 ? 'end' : 'middle';
-    const at = names + room * part;
-    const y = TOP + rows * LANE;
+  for (const address of ticks(start, end, isWide ? 6 : 3)) {
+    const at = x(address);
+    const anchor = at < names + 30 ? 'start' : at > names + room - 30 ? 'end' : 'middle';
     root.append(
-      svg('line', { class: 'grid', x1: at, x2: at, y1: y, y2: y + 5 }),
-      svg('text', { class: 'tick', x: at, y: y + 17, 'text-anchor': anchor }, hexText(address)),
-      svg('text', { class: 'tick', x: at, y: y + 30, 'text-anchor': anchor }, sizeText(address)),
+      svg('line', { class: 'grid', x1: at, x2: at, y1: bottom, y2: bottom + 5 }),
+      svg(
+        'text',
+        { class: 'tick', x: at, y: bottom + 17, 'text-anchor': anchor },
+        hexText(address),
+      ),
+      svg(
+        'text',
+        { class: 'tick', x: at, y: bottom + 30, 'text-anchor': anchor },
+        sizeText(address),
+      ),
     );
   }
   return root;
+}
+
+/**
+ * Round addresses, at most `most` and one more: multiples of a power of two.
+ * @param {number} start
+ * @param {number} end
+ * @param {number} most
+ */
+function ticks(start, end, most) {
+  let step = 4096;
+  while ((end - start) / step > most) step *= 2;
+  const addresses = [];
+  for (let at = Math.ceil(start / step) * step; at <= end; at += step) addresses.push(at);
+  return addresses;
 }
 
 /**
@@ -162,14 +190,14 @@ function drawing({ ram }, lanes, [start, end], width, tell) {
  * @param {(address: number) => number} x
  * @param {number} first
  * @param {number} size
- * @param {number} row
+ * @param {number} y
  */
-function block(kind, x, first, size, row) {
+function block(kind, x, first, size, y) {
   const from = x(first);
   return svg('rect', {
     class: `span ${kind}`,
     x: from,
-    y: TOP + row * LANE + 4,
+    y,
     width: Math.max(2, x(first + size) - from),
     height: LANE - 9,
   });

@@ -13,8 +13,10 @@ import { timeline } from './timeline.js';
  * @returns {{ charts: HTMLElement[], tables: HTMLElement[] }}
  */
 export function traceView(trace, isAlone) {
+  /** @type {HTMLElement[]} */
   const head = [];
-  if (!isAlone) {
+  if (isAlone) head.push(el('h2', { class: 'hidden' }, 'Charts'));
+  else {
     head.push(
       el('h2', {}, trace.path),
       el(
@@ -23,14 +25,18 @@ export function traceView(trace, isAlone) {
         el('span', { class: `badge v-${trace.verdict}` }, trace.word.toLowerCase()),
         ` ${trace.meaning} ${trace.order}`,
       ),
+      el('p', { class: 'note' }, trace.facts),
     );
   }
-  head.push(el('p', { class: 'note' }, trace.facts));
   const charts = el('div', {});
   const tables = el('div', { class: 'tables' });
   const show = (/** @type {SessionPayload | undefined} */ session) => {
     charts.replaceChildren(...(session === undefined ? [] : chartsOf(session)));
-    tables.replaceChildren(...(session === undefined ? [] : tablesOf(session)), ...doubts(trace));
+    tables.replaceChildren(
+      el('h2', { class: 'hidden' }, 'Counts and sources'),
+      ...(session === undefined ? [] : tablesOf(session)),
+      ...doubts(trace),
+    );
   };
   if (trace.sessions.length > 1) head.push(sessionChoice(trace, show));
   show(trace.sessions[0]);

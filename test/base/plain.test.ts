@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { plain } from '../../src/reports/plain.ts';
+import { plain } from '../../src/base/plain.ts';
 
 describe('plain', () => {
   it.each([
