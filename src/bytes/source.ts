@@ -8,6 +8,8 @@ import { utf8Of, utf16Of } from './utf16.ts';
 
 /** Bytes read from a file at a time. */
 const READ_BYTES = 1024 * 1024;
+/** The same for small ones. */
+const SMALLEST_READ_BYTES = 4096;
 /** Bytes by which the kind of a trace is recognised. */
 const HEAD_BYTES = 64 * 1024;
 /** Compressed bytes that the decompressor gets at a time; 16 KiB are a tenth slower. */
@@ -65,7 +67,7 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
   const { size, isPlainFile } =
     path === '-' ? { size: null, isPlainFile: false } : await look(path);
   const { layers, head, chunks, readBytes, losses } = isPlainFile
-    ? await openFile(path, options)
+    ? await openFile(path, size, options)
     : await openPipe(path, options);
   return {
     path,
@@ -95,11 +97,17 @@ type Opened = Pick<OpenSource, 'head' | 'chunks' | 'readBytes' | 'losses'> & {
 };
 
 /** A file is opened for its head and, when it is read, anew: nothing stays open in between. */
-async function openFile(path: string, options: SourceOptions): Promise<Opened> {
-  const file = () => createReadStream(path, { highWaterMark: READ_BYTES });
+async function openFile(
+  path: string,
+  size: number | null,
+  options: SourceOptions,
+): Promise<Opened> {
+  // Memory of this size is had for each read, and a batch may be of thousands of small files.
+  const highWaterMark = Math.min(READ_BYTES, Math.max(SMALLEST_READ_BYTES, size ?? READ_BYTES));
+  const file = () => createReadStream(path, { highWaterMark });
   const probe = new Reading(path, options, file);
   const { layers, head, close } = await probe.unwrap(
-    createReadStream(path, { highWaterMark: HEAD_BYTES }),
+    createReadStream(path, { highWaterMark: Math.min(HEAD_BYTES, highWaterMark) }),
   );
   await close();
   const reading = new Reading(path, options, file);
