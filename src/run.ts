@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import pMap, { pMapIterable } from 'p-map';
 import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from './analyze.ts';
 import { UsageError } from './base/errors.ts';
@@ -247,6 +248,8 @@ class Run {
       tables = new TableWriter(this.#partsOf(index));
       const replay = replayOf(format, { model: this.#model, sink: tables });
       for await (const { batch, release } of this.#batches(source, format)) {
+        // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
+        await nextTurn();
         this.#options.signal?.throwIfAborted();
         replay.consume(batch, release);
         this.#progress(index, source.rangeSize === null ? source.readBytes() : batch.byteOffset);

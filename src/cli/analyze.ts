@@ -107,7 +107,7 @@ async function analyze(
       ...(flags.jobs !== undefined && { jobs: flags.jobs }),
     });
     progress.stop();
-    outputs.write(result, { ...options, color: false, width: 80 });
+    await outputs.write(result, { ...options, color: false, width: 80 }, terminal.signal);
     await print(report.render(result, options), terminal.stdout, terminal.signal);
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.ts';
 import { reports } from '../reports/index.ts';
@@ -78,9 +79,12 @@ export class OutputFiles {
   }
 
   /** Writes the reports; each takes its place only when it is complete. */
-  write(result: Result, options: ReportOptions): void {
+  async write(result: Result, options: ReportOptions, signal: AbortSignal): Promise<void> {
     for (const { report, file } of this.#files) {
-      for (const piece of report.render(result, options)) file.write(piece);
+      for (const piece of report.render(result, options)) {
+        file.write(piece);
+        await nextTurn(undefined, { signal });
+      }
       file.finish();
     }
   }
@@ -103,8 +107,8 @@ export async function print(
 ): Promise<void> {
   for (const piece of pieces) {
     if (stream.errored !== null) throw stream.errored;
-    if (stream.write(piece)) continue;
-    // A file has been written by now and may have failed; that shows one turn later.
-    await once(stream, 'drain', { signal });
+    // An interrupt, and the failure of a file, show only in another turn.
+    if (stream.write(piece)) await nextTurn(undefined, { signal });
+    else await once(stream, 'drain', { signal });
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -208,6 +208,24 @@ describe('exit status 130', () => {
       expect(readdirSync(folder)).toEqual([]);
     },
   );
+});
+
+describe('exit status 130, where nothing makes the program wait,', () => {
+  it('after SIGINT', async () => {
+    const path = join(testFolder(), 'generated.log');
+    const ended = await runProgram(['generate', '--bytes', '1g'], {
+      stdoutTo: path,
+      onStart: (child) => {
+        const timer = setInterval(() => {
+          if (statSync(path).size === 0) return;
+          clearInterval(timer);
+          child.kill('SIGINT');
+        }, 20);
+      },
+    });
+    expect(ended.status).toBe(130);
+    expect(statSync(path).size).toBeLessThan(2 ** 30);
+  });
 });
 
 describe('in a batch', () => {
