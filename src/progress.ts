@@ -7,7 +7,7 @@ const EVERY = 100;
 
 /** Shows how far a run is, on a terminal's stderr; silent elsewhere. */
 export class ProgressBar {
-  readonly #bars: MultiBar | null;
+  #bars: MultiBar | null;
   #bar: SingleBar | null = null;
   readonly #started = Date.now();
 
@@ -49,5 +49,6 @@ export class ProgressBar {
 
   stop(): void {
     this.#bars?.stop();
+    this.#bars = null;
   }
 }

@@ -175,6 +175,25 @@ describe('exit status 3', () => {
     expect(ended.status).toBe(3);
   });
 
+  it('for a trace that does not show enough, also with --fail-on none', async () => {
+    const stdin = 'vfio_iommu_map_notify iommu MAP @ 0x1000 - 0x1fff\n'.repeat(3);
+    for (const level of ['active', 'none']) {
+      const ended = await runProgram(['-', '--format', 'json', '--fail-on', level], { stdin });
+      expect(verdictOf(ended)).toBe('inconclusive');
+      expect(ended.status).toBe(3);
+    }
+  });
+
+  it('for a damaged trace without findings', async () => {
+    const bytes = readFileSync(`${root}${clean}`);
+    bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 100);
+    const path = join(testFolder(), 'damaged.log.gz');
+    writeFileSync(path, bytes);
+    const ended = await json(path);
+    expect(ended.stdout).toContain('"unreadable"');
+    expect(ended.status).toBe(3);
+  });
+
   it('for a truncated trace without findings, also with --fail-on none', async () => {
     const path = join(testFolder(), 'cut.log.gz');
     writeFileSync(path, truncatedGzip(clean));
