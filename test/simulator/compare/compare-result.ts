@@ -1,63 +1,13 @@
 import { pageOf } from '../../../src/base/address.ts';
 import { profileNamed } from '../../../src/model/profile.ts';
-import type { Finding, Hazards, Verdict } from '../../../src/result/types.ts';
-import { type GpaRange, unionOfRanges } from '../../../src/simulator/addresses.ts';
-import type { UnmapErrno, UnmapTruth } from '../../../src/simulator/index.ts';
-import { riskOf } from './compare-unmaps.ts';
+import type { Hazards, Verdict } from '../../../src/result/types.ts';
+import { unionOfRanges } from '../../../src/simulator/addresses.ts';
+import { compareFindings, compareOtherFindings, compareSurvivors } from './compare-findings.ts';
 import type { Forgiven } from './forgiven.ts';
+import { type Judged, judgedUnmaps } from './judged.ts';
 import type { Observed } from './observe.ts';
-import { type Report, text } from './report.ts';
+import type { Report } from './report.ts';
 import type { Sight } from './sight.ts';
-
-/** Rules about single unmaps. */
-type UnmapRule = 'VTD001' | 'VTD002' | 'VTD003' | 'VTD004' | 'VTD009' | 'VTD010' | 'VTD015';
-
-/** What an unmap does to dirty bits, for real or as what-if, with what it is called in the result. */
-interface Judged {
-  readonly unmap: UnmapTruth;
-  readonly isTracked: boolean;
-  /** Tracked, or QEMU's own message tells of its failure: not what would be. */
-  readonly isReal: boolean;
-  readonly errno: UnmapErrno;
-  readonly atRisk: readonly GpaRange[];
-  readonly hazard: UnmapRule | null;
-}
-
-function judgedUnmaps({ played }: Sight): readonly Judged[] {
-  const { unmaps, groups } = played.truth;
-  let group: number | null = null;
-  return unmaps.flatMap((unmap) => {
-    const isFirstOfGroup = unmap.group !== group;
-    group = unmap.group;
-    if (unmap.line === null) return [];
-    const { errno, atRisk } = riskOf(unmap, groups, isFirstOfGroup);
-    const isDrainInstead = !unmap.tracked && unmap.whatIf === null;
-    const isUser = played.options.backend === 'vfio-user';
-    const drainQuery = isUser ? 'none' : 'bitmap';
-    const query = unmap.tracked ? unmap.query : (unmap.whatIf?.query ?? drainQuery);
-    const carried = isDrainInstead ? 1n : (unmap.carriedAddress ?? 1n);
-    const isAsked = query !== 'none';
-    const hazard = hazardOf(errno, isAsked, carried, atRisk.length > 0, played.options.backend);
-    const isReal = unmap.tracked || (unmap.errno !== 0 && played.options.errorsInLog);
-    return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
-  });
-}
-
-function hazardOf(
-  errno: UnmapErrno,
-  isAsked: boolean,
-  carried: bigint,
-  isAtRisk: boolean,
-  backend: string,
-): Judged['hazard'] {
-  if (errno === -7) return 'VTD001';
-  if (errno === -12) return 'VTD015';
-  if (errno === -1 || (errno === -22 && backend === 'legacy')) return 'VTD009';
-  if (errno === -22) return 'VTD010';
-  if (!isAtRisk) return null;
-  if (!isAsked) return 'VTD004';
-  return carried === 0n ? 'VTD002' : 'VTD003';
-}
 
 /** Compares totals, findings, verdict and exposure of a log of which everything can be known. */
 export function compareResult(sight: Sight, seen: Observed, report: Report): void {
@@ -72,14 +22,18 @@ export function compareResult(sight: Sight, seen: Observed, report: Report): voi
     );
   compareCounts(sight, judged, seen, report);
   if (!isBlind(true)) {
-    compareHazards(judged, true, seen, report);
+    compareHazards(sight, judged, true, seen, report);
     comparePastRam(sight.played.truth, seen, report);
   }
   if (!isBlind(false)) {
-    compareHazards(judged, false, seen, report);
+    compareHazards(sight, judged, false, seen, report);
+    compareSurvivors(sight, seen, report);
     compareExposed(sight, judged, seen, report);
   }
-  if (!isBlind(true) && !sight.losesHosts) compareVerdict(sight, judged, seen, report);
+  if (!isBlind(true) && !sight.losesHosts) {
+    compareVerdict(sight, judged, seen, report);
+    if (!isBlind(false)) compareOtherFindings(sight, judged, seen, report);
+  }
 }
 
 function compareReasons(sight: Sight, seen: Observed, report: Report): void {
@@ -145,6 +99,7 @@ function compareCounts(
 
 /** The totals and findings of the unmaps that were tracked, or of those that were not. */
 function compareHazards(
+  sight: Sight,
   judged: readonly Judged[],
   isTracked: boolean,
   seen: Observed,
@@ -164,15 +119,7 @@ function compareHazards(
         (finding.mode !== 'what-if') === isTracked &&
         finding.worst !== null,
     );
-    const count = findings.reduce((sum, finding) => sum + finding.count, 0);
-    report.equal('findings.count', `${rule} ${where}`, ofRule.length, count);
-    const union = unionOfRanges(ofRule.flatMap(({ atRisk }) => atRisk));
-    report.equal(
-      'findings.atRisk',
-      `${rule} ${where}`,
-      text(union),
-      text(unionOfFindings(findings)),
-    );
+    compareFindings(sight, rule, `${rule} ${where}`, ofRule, findings, report);
   }
 }
 
@@ -186,14 +133,6 @@ function comparePastRam(
     .filter(({ marksPastRam, tracked, errno }) => marksPastRam && tracked === true && errno === 0)
     .map(({ line }) => line);
   report.equal('pastRam', 'all', expected, found);
-}
-
-function unionOfFindings(findings: readonly Finding[]): GpaRange[] {
-  return unionOfRanges(
-    findings.flatMap(({ atRisk }) =>
-      atRisk.map(({ gpa, size }): GpaRange => [BigInt(gpa), BigInt(size)]),
-    ),
-  );
 }
 
 /** The verdict that the truth deserves, for a log of which everything can be known. */

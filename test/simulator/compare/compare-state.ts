@@ -7,6 +7,12 @@ import type { Sight } from './sight.ts';
 
 const PERMISSIONS: Readonly<Record<number, string>> = { 1: 'r', 2: 'w', 3: 'rw' };
 
+/** The upper one has come last, and is the first to be told. */
+const NOTIFIERS = [
+  { start: '0xfef00000', end: '0xffffffffffffffff' },
+  { start: '0x0', end: '0xfedfffff' },
+];
+
 /** Compares what is left at the end, and the highest that it had been. */
 export function compareState(sight: Sight, seen: Observed, report: Report): void {
   const { truth } = sight.played;
@@ -66,6 +72,10 @@ function compareContainers({ played }: Sight, seen: Observed, report: Report): v
     containers.map(({ devices, backend }) => `${devices.join('+')} ${backend.value}`).sort(),
   );
   const spaces = (seen.session?.addressSpaces ?? []).filter(({ container }) => container !== null);
+  for (const { device, notifiers } of spaces) {
+    const order = notifiers.length === 0 ? [] : NOTIFIERS.slice(-notifiers.length);
+    report.equal('state.notifiers', device ?? '', order, notifiers);
+  }
   report.equal(
     'state.addressSpaces',
     'all',

@@ -1,3 +1,4 @@
+import { compareDrift } from './compare-drift.ts';
 import { compareResult } from './compare-result.ts';
 import { compareMaps, compareStale, compareState } from './compare-state.ts';
 import { compareUnmaps, pairUnmaps } from './compare-unmaps.ts';
@@ -26,6 +27,7 @@ export function compare(one: Case): Compared {
     compareState(sight, seen, report);
     compareMaps(sight, seen, report);
     compareStale(sight, seen, report);
+    compareDrift(sight, seen, report);
     compareResult(sight, seen, report);
   } else report.forgive(sight.dim);
   return { played, seen, sight, report };
