@@ -120,7 +120,7 @@ export function caseOf(seed: number): Case {
     migratable: true,
     ignoreMigrationBlocker: true,
     dmaEntryLimit: random.pick([16, 40, 65535]),
-    maxDirtyBitmapBytes: 1n << BigInt(random.between(16, 28)),
+    maxDirtyBitmapBytes: 1n << BigInt(random.between(12, 28)),
     errorsInLog: random.chance(0.7),
   });
   return { options: rare, acts: toldActs(rare), told };

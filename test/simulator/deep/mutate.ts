@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FIRST_SEED } from './corners.ts';
 import { compareSeeds } from './processes.ts';
 
 /** A break of the model: the one place where `find` stands is replaced. */
@@ -34,7 +35,7 @@ export async function killed(root: string, mutation: Mutation): Promise<string |
     const file = join(folder, mutation.file);
     writeFileSync(file, mutated(readFileSync(file, 'utf8'), mutation));
     const { bad } = await compareSeeds(folder, {
-      from: 1,
+      from: FIRST_SEED,
       to: SEEDS,
       step: 1,
       stopsAtFirst: true,
@@ -43,9 +44,11 @@ export async function killed(root: string, mutation: Mutation): Promise<string |
     const [first] = bad;
     return first === undefined ? null : `seed ${first.seed}, ${first.kinds.join(', ')}`;
   } catch (thrown) {
-    if (!(thrown instanceof Error)) throw thrown;
-    if (thrown.message.includes('expected one')) throw thrown;
-    return 'the process, which ended without an answer';
+    // Killed for its time, or for its memory. One that ends by itself could not even begin.
+    if (thrown instanceof Error && 'signal' in thrown && thrown.signal !== null) {
+      return `the process, which ended with ${String(thrown.signal)}`;
+    }
+    throw thrown;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

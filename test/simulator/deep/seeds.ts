@@ -1,5 +1,5 @@
 import { compare } from '../compare/compare.ts';
-import { caseOf } from '../compare/play.ts';
+import { caseAt } from './corners.ts';
 import type { SeedsSummary } from './summary.ts';
 
 /*
@@ -18,7 +18,7 @@ const count = (table: Record<string, number>, key: string, by = 1) => {
 };
 
 for (let seed = from; seed <= to; seed += step) {
-  const one = caseOf(seed);
+  const one = caseAt(seed);
   try {
     const { played, report } = compare(one);
     const { qemu, backend, awBits, hostPageSize } = played.options;

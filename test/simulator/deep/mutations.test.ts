@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { mutated } from './mutate.ts';
+import { mutations } from './mutations.ts';
+
+const root = new URL('../../../', import.meta.url);
+const sourceOf = (file: string) => readFileSync(new URL(file, root), 'utf8');
+const filesIn = (folder: string) =>
+  readdirSync(new URL(folder, root)).filter((name) => name.endsWith('.ts'));
+
+describe('the breaks of the model', () => {
+  it.each(mutations)('$what: stands in one place of $file, and changes it', (mutation) => {
+    const source = sourceOf(mutation.file);
+    expect(mutated(source, mutation)).not.toBe(source);
+  });
+
+  it('are many, and each is another', () => {
+    expect(mutations.length).toBeGreaterThanOrEqual(42);
+    expect(new Set(mutations.map(({ what }) => what)).size).toBe(mutations.length);
+    const edits = mutations.map(({ file, find, replace }) => `${file}\n${find}\n${replace}`);
+    expect(new Set(edits).size).toBe(mutations.length);
+  });
+
+  it('are spread over the model: all its parts that decide something', () => {
+    const broken = new Set(mutations.map(({ file }) => file));
+    // Types and the routing of lines decide nothing by themselves.
+    const isSpared = (name: string) => ['observer.ts', 'session.ts'].includes(name);
+    const whole = filesIn('src/model/').filter((name) => !isSpared(name));
+    expect(whole.filter((name) => !broken.has(`src/model/${name}`))).toEqual([]);
+  });
+
+  it('say where they are not to be made', () => {
+    const [mutation] = mutations;
+    if (mutation === undefined) throw new Error('no breaks are listed');
+    expect(() => mutated('nothing of it', mutation)).toThrow('0 places');
+    expect(() => mutated(`${mutation.find} ${mutation.find}`, mutation)).toThrow('2 places');
+  });
+});
