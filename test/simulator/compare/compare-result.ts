@@ -13,7 +13,9 @@ import type { Sight } from './sight.ts';
 export function compareResult(sight: Sight, seen: Observed, report: Report): void {
   compareReasons(sight, seen, report);
   const judged = judgedUnmaps(sight);
-  const known = judged.filter(({ unmap }) => sight.blindness(unmap) === null);
+  // What is taken for RAM is judged as such.
+  const isKnown = (why: Forgiven | null) => why === null || why === 'rom-untold';
+  const known = judged.filter(({ unmap }) => isKnown(sight.blindness(unmap)));
   const isBlind = (isTracked: boolean) =>
     judged.some(
       (one) =>

@@ -88,13 +88,24 @@ function compareWindows(expected: readonly WindowTruth[], seen: Observed, report
   report.equal(
     'windows',
     'all',
-    expected.map(({ firstLine, lastLine, by }) => [firstLine, lastLine, by.join('+')]),
+    expected.map(({ firstLine, lastLine, by }) => [
+      firstLine,
+      lastLine,
+      by.join('+'),
+      trackedBetween(seen, firstLine, lastLine ?? Number.POSITIVE_INFINITY),
+    ]),
     (seen.session?.trackingWindows ?? []).map((window) => [
       window.firstLine,
       window.lastLine,
       window.by,
+      window.unmaps,
     ]),
   );
+}
+
+function trackedBetween({ unmaps }: Observed, first: number, last: number): number {
+  return unmaps.filter(({ line, tracked }) => tracked === true && line > first && line < last)
+    .length;
 }
 
 /** Compares the MAPs that failed, one by one. */

@@ -1,7 +1,8 @@
 import type { GpaRange } from '../../../src/simulator/addresses.ts';
-import type { UnmapErrno, UnmapTruth } from '../../../src/simulator/index.ts';
+import type { SimulationOptions, UnmapErrno, UnmapTruth } from '../../../src/simulator/index.ts';
+import { qemuProfile } from '../../../src/simulator/qemu-profile.ts';
 import { riskOf } from './compare-unmaps.ts';
-import type { Sight } from './sight.ts';
+import { isUntoldRom, type Sight } from './sight.ts';
 
 /** Rules about single unmaps. */
 export type UnmapRule = 'VTD001' | 'VTD002' | 'VTD003' | 'VTD004' | 'VTD009' | 'VTD010' | 'VTD015';
@@ -25,7 +26,8 @@ export function judgedUnmaps({ played }: Sight): readonly Judged[] {
     const isFirstOfGroup = unmap.group !== group;
     group = unmap.group;
     if (unmap.line === null) return [];
-    const { errno, atRisk } = riskOf(unmap, groups, isFirstOfGroup);
+    const { errno, atRisk: known } = riskOf(unmap, groups, isFirstOfGroup);
+    const atRisk = isTakenForRam(played.options, unmap) ? [sectionOf(unmap)] : known;
     const isDrainInstead = !unmap.tracked && unmap.whatIf === null;
     const isUser = played.options.backend === 'vfio-user';
     const drainQuery = isUser ? 'none' : 'bitmap';
@@ -36,6 +38,15 @@ export function judgedUnmaps({ played }: Sight): readonly Judged[] {
     const isReal = unmap.tracked || (unmap.errno !== 0 && played.options.errorsInLog);
     return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
   });
+}
+
+/** No line says that a section is a ROM. Up to 10.2 nothing asks for the dirty bits of a section. */
+function isTakenForRam(options: SimulationOptions, unmap: UnmapTruth): boolean {
+  return isUntoldRom(options, unmap) && !qemuProfile(options.qemu).regionDelCarriesAddress;
+}
+
+function sectionOf({ iova, size }: UnmapTruth): GpaRange {
+  return [iova, size];
 }
 
 function hazardOf(

@@ -30,6 +30,7 @@ export class Sight {
   /** From this line on it is known that devices log their own DMA. */
   readonly #deviceLogFrom: number;
   readonly #lostFrom: ReadonlyMap<string, number>;
+  readonly #refusals: readonly { readonly line: number; readonly bytes: bigint }[];
   /** Unmaps of which QEMU died before the line that would have named their device. */
   readonly cutShort: ReadonlySet<UnmapTruth>;
 
@@ -39,6 +40,7 @@ export class Sight {
     this.#versionFrom = versionKnownFrom(played, seen);
     this.#deviceLogFrom = deviceLogKnownFrom(played);
     this.#lostFrom = lostHosts(played);
+    this.#refusals = refusals(played);
     this.cutShort = cutShort(played);
   }
 
@@ -83,11 +85,19 @@ export class Sight {
     const line = unmap.line ?? 0;
     if (this.cutShort.has(unmap)) return 'died';
     if (line >= this.hostLostFrom(unmap.device)) return 'failure-unseen';
-    if (isUntoldRom(options, unmap)) return 'rom-untold';
     if (line < this.#versionFrom) return 'version-late';
+    if (isUntoldRom(options, unmap)) return 'rom-untold';
     if (unmap.tracked) return null;
     if (line < this.#deviceLogFrom) return 'device-log-untold';
     return this.#misjudgedSizes(unmap);
+  }
+
+  /** A bitmap of no more bytes has been refused before, and the log says so. */
+  #isKnownTooBig(size: bigint, line: number): boolean {
+    if (!this.knowsPageSize) return false;
+    return this.#refusals.some(
+      (refused) => refused.line < line && refused.bytes <= dirtyBitmapBytes(size, 4096),
+    );
   }
 
   /** Whether limits that nobody told would let a what-if come out differently. */
@@ -96,8 +106,10 @@ export class Sight {
     const drain = unmap.group === null ? null : truth.groups[unmap.group]?.whatIfDrain;
     const events =
       unmap.whatIf === null ? (drain?.delivered ?? []) : [{ ...unmap.whatIf, size: unmap.size }];
-    const isOff = events.some(({ size, errno }) =>
-      isSizeMisjudged(this.played, size, errno === -7),
+    const isOff = events.some(
+      ({ size, errno }) =>
+        isSizeMisjudged(this.played, size, errno === -7) &&
+        !(errno === -7 && this.#isKnownTooBig(size, unmap.line ?? 0)),
     );
     if (!isOff || this.played.options.backend !== 'legacy') return null;
     return this.knowsPageSize ? 'limit-untold' : 'page-size-untold';
@@ -178,6 +190,15 @@ function lostHosts(played: Played): ReadonlyMap<string, number> {
     if (isUnseen || (reason === -28 && limitUntold)) lose(device, line);
   }
   return lost;
+}
+
+/** The bitmaps that were too big, as far as the log says so. */
+function refusals({ log }: Played) {
+  const refused = /UNMAP: Size of bitmap too big 0x([0-9a-f]+)/;
+  return log.split('\n').flatMap((text, index) => {
+    const [, bytes] = refused.exec(text) ?? [];
+    return bytes === undefined ? [] : [{ line: index + 1, bytes: BigInt(`0x${bytes}`) }];
+  });
 }
 
 /** Whether a line is QEMU's message about an unmap that failed there. */

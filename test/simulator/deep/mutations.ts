@@ -176,10 +176,10 @@ export const mutations: readonly Mutation[] = [
     replace: 'if (ram.ramPage(gpa) === gpa) this.#risk(gpa, lastGpa);',
   },
   {
-    what: 'of a drain the mildest failure is kept',
+    what: 'unmaps of a drain never fail',
     file: 'src/model/unmap.ts',
-    find: '[0, EINVAL, EPERM, E2BIG]',
-    replace: '[0, E2BIG, EPERM, EINVAL]',
+    find: 'if (rank > FAILURES',
+    replace: 'if (rank < FAILURES',
   },
 
   // --- Containers ------------------------------------------------------------------------------------
@@ -446,10 +446,10 @@ export const mutations: readonly Mutation[] = [
 
   // --- What stays behind -----------------------------------------------------------------------------
   {
-    what: 'sections of RAM are counted among what is left behind',
+    what: 'what a drain would find is counted among what it would leave',
     file: 'src/model/stale-mappings.ts',
-    find: '(flags & (mappingFlag.ram | but))',
-    replace: '(flags & but)',
+    find: 'summarise(nodes, from, 0)',
+    replace: 'summarise(nodes, 0, 0)',
   },
   {
     what: 'what is stale is told once more by each unmap',
@@ -608,8 +608,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'what the user says counts as seen',
     file: 'src/rules/basis.ts',
-    find: "limitOption: { evidence: 'assumed'",
-    replace: "limitOption: { evidence: 'derived'",
+    find: "ramOption: { evidence: 'assumed'",
+    replace: "ramOption: { evidence: 'derived'",
   },
   {
     what: 'unmaps that carry 0 count twice',
