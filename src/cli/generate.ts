@@ -7,6 +7,7 @@ import {
   type QemuVersion,
   Simulation,
   type SimulationOptions,
+  simulationOptions,
 } from '../simulator/index.ts';
 import { NewFile } from '../tables.ts';
 import { count } from './model-options.ts';
@@ -117,6 +118,11 @@ function simulationOf(flags: Flags): Simulation {
   const { qemu, bytes } = flags;
   // Not before 10.2 does a trace have a time without a thread.
   const stamp = ['10.2', '11.0', '11.1'].includes(qemu) ? 'iso' : 'tid';
+  // The simulator takes the nearest that there was.
+  const options = simulationOptions({ qemu, backend: flags.backend });
+  if (options.backend !== flags.backend) {
+    throw new UsageError(`QEMU ${qemu} has no ${flags.backend} container`);
+  }
   const awBits = Number(flags.awBits) === THREE_LEVELS ? THREE_LEVELS : FOUR_LEVELS;
   return new Simulation({
     seed: flags.seed,
