@@ -42,7 +42,8 @@ function compareFirst(
   const { device, cause, mode, evidence } = finding;
   const mine = ofRule.filter(
     ({ unmap }) =>
-      unmap.device === device && (unmap.cause === cause || unmap.line === finding.first.line),
+      (device === null || unmap.device === device) &&
+      (unmap.cause === cause || unmap.line === finding.first.line),
   );
   const first = mine.find(({ unmap }) => unmap.line === finding.first.line);
   const isThere = report.equal(
