@@ -36,7 +36,7 @@ function compareDevice(sight: Sight, device: DeviceTruth, seen: Observed, report
   ];
   const drifts = seen.drifts.filter(isOwn);
   const told = new Set(drifts.map(nameOf));
-  for (const name of unexplained) {
+  for (const name of endsInReplay(sight.played.log) ? [] : unexplained) {
     report.holds('drift.told', device.device, told.has(name), name, 'nothing');
   }
   const real = new Set([...hostOnly.map(onHost), ...shadowOnly.map(inShadow)]);
@@ -46,6 +46,14 @@ function compareDevice(sight: Sight, device: DeviceTruth, seen: Observed, report
   }
 }
 
+/** A replay that no command follows may not be over: what it has not found yet it may still find. */
+function endsInReplay(log: string): boolean {
+  const lines = log.split('\n');
+  const replay = lines.findLastIndex((line) => /vtd_replay_ce_(in)?valid/.test(line));
+  return replay > lines.findLastIndex((line) => COMMAND.test(line));
+}
+
+const COMMAND = /vtd_(inv_desc_(cc|iotlb|wait)|dmar_enable|reg_dmar_root|reset_exit)/;
 const onHost = ({ iova, size }: Range) => `host ${hex(iova)}+${hex(size)}`;
 const inShadow = ({ iova, size }: Range) => `shadow ${hex(iova)}+${hex(size)}`;
 const nameOf = ({ side, iova, size }: Observed['drifts'][number]) =>

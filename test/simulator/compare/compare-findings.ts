@@ -32,18 +32,20 @@ export function compareFindings(
 
 /** What a finding says of its first unmap, and how well it is known. */
 function compareFirst(
-  { played, knowsPageSize }: Sight,
+  sight: Sight,
   rule: string,
   where: string,
   ofRule: readonly Judged[],
   finding: Finding,
   report: Report,
 ): void {
+  const { played, knowsPageSize } = sight;
   const { device, cause, mode, evidence } = finding;
+  // That QEMU died in the middle of a change of translation makes an unmap of the page of it.
+  const isCause = (unmap: Judged['unmap']) =>
+    unmap.cause === cause || sight.isChangeUnfinished(unmap);
   const mine = ofRule.filter(
-    ({ unmap }) =>
-      (device === null || unmap.device === device) &&
-      (unmap.cause === cause || unmap.line === finding.first.line),
+    ({ unmap }) => (device === null || unmap.device === device) && isCause(unmap),
   );
   const first = mine.find(({ unmap }) => unmap.line === finding.first.line);
   const isThere = report.equal(
