@@ -99,6 +99,8 @@ function compareCounts(
   report.equal('totals.walkUnmaps', 'all', walks.length, totals.walkUnmaps);
 }
 
+const lineOf = ({ line }: { readonly line: number }) => line;
+
 /** The totals and findings of the unmaps that were tracked, or of those that were not. */
 function compareHazards(
   sight: Sight,
@@ -110,9 +112,15 @@ function compareHazards(
   const mine = judged.filter((one) => one.isTracked === isTracked);
   const where = isTracked ? 'tracked' : 'what-if';
   const { totals } = seen.trace;
-  const isSilent = seen.unmaps.some((unmap) => unmap.isLeading && unmap.tracked === null);
-  const found = isTracked ? totals.tracked : isSilent ? totals.unknownTracking : totals.untracked;
-  report.equal('totals', where, hazardsOf(mine), found);
+  const silent = new Set(
+    seen.unmaps.filter(({ isLeading, tracked }) => isLeading && tracked === null).map(lineOf),
+  );
+  const told = mine.filter(({ unmap }) => !silent.has(unmap.line ?? 0));
+  report.equal('totals', where, hazardsOf(told), isTracked ? totals.tracked : totals.untracked);
+  if (!isTracked) {
+    const untold = mine.filter(({ unmap }) => silent.has(unmap.line ?? 0));
+    report.equal('totals.unknownTracking', where, hazardsOf(untold), totals.unknownTracking);
+  }
   for (const rule of ['VTD001', 'VTD002', 'VTD003', 'VTD004', 'VTD009', 'VTD010'] as const) {
     const ofRule = judged.filter(({ hazard, isReal }) => hazard === rule && isReal === isTracked);
     const findings = (seen.session?.findings ?? []).filter(
