@@ -19,7 +19,8 @@ export interface Judged {
 }
 
 /** Every unmap that left a line. */
-export function judgedUnmaps({ played }: Sight): readonly Judged[] {
+export function judgedUnmaps(sight: Sight): readonly Judged[] {
+  const { played } = sight;
   const { unmaps, groups } = played.truth;
   let group: number | null = null;
   return unmaps.flatMap((unmap) => {
@@ -35,7 +36,7 @@ export function judgedUnmaps({ played }: Sight): readonly Judged[] {
     const carried = isDrainInstead ? 1n : (unmap.carriedAddress ?? 1n);
     const isAsked = query !== 'none';
     const hazard = hazardOf(errno, isAsked, carried, atRisk.length > 0, played.options.backend);
-    const isReal = unmap.tracked || (unmap.errno !== 0 && played.options.errorsInLog);
+    const isReal = unmap.tracked || sight.isFailureTold(unmap);
     return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
   });
 }

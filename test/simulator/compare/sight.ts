@@ -30,6 +30,7 @@ export class Sight {
   /** From this line on it is known that devices log their own DMA. */
   readonly #deviceLogFrom: number;
   readonly #lostFrom: ReadonlyMap<string, number>;
+  readonly #lines: readonly string[];
   readonly #refusals: readonly { readonly line: number; readonly bytes: bigint }[];
   /** Unmaps of which QEMU died before the line that would have named their device. */
   readonly cutShort: ReadonlySet<UnmapTruth>;
@@ -40,7 +41,8 @@ export class Sight {
     this.#versionFrom = versionKnownFrom(played, seen);
     this.#deviceLogFrom = deviceLogKnownFrom(played);
     this.#lostFrom = lostHosts(played);
-    this.#refusals = refusals(played);
+    this.#lines = played.log.split('\n');
+    this.#refusals = refusals(this.#lines);
     this.cutShort = cutShort(played);
   }
 
@@ -63,6 +65,12 @@ export class Sight {
     const { ending, unmaps } = this.played.truth;
     const isLast = ending.kind !== 'finished' && unmap === unmaps.at(-1);
     return isLast && unmap.cause === 'changed-translation';
+  }
+
+  /** QEMU's message that an unmap failed is in the log. While a migration runs the first one is kept for its end. */
+  isFailureTold({ errno, iova, line }: UnmapTruth): boolean {
+    if (errno === 0 || !this.played.options.errorsInLog) return false;
+    return this.#lines.slice(line ?? 0, (line ?? 0) + 3).some((text) => tellsOf(text, iova));
   }
 
   /** From this line on nobody can know what a device's container holds. */
@@ -193,9 +201,9 @@ function lostHosts(played: Played): ReadonlyMap<string, number> {
 }
 
 /** The bitmaps that were too big, as far as the log says so. */
-function refusals({ log }: Played) {
+function refusals(lines: readonly string[]) {
   const refused = /UNMAP: Size of bitmap too big 0x([0-9a-f]+)/;
-  return log.split('\n').flatMap((text, index) => {
+  return lines.flatMap((text, index) => {
     const [, bytes] = refused.exec(text) ?? [];
     return bytes === undefined ? [] : [{ line: index + 1, bytes: BigInt(`0x${bytes}`) }];
   });
