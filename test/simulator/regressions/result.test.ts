@@ -117,4 +117,70 @@ describe('what the result says of it', () => {
       told: 'all',
     });
   });
+
+  it('an unmap that fails before tracking is not seen to fail where a migration keeps its message', () => {
+    expectAgreement({
+      options: {
+        seed: 2907,
+        qemu: '11.1',
+        devices: 2,
+        domainLevels: [3, 3, 3],
+        events: 'no-skips',
+        steps: 25,
+      },
+      acts: [
+        { kind: 'attach', device: 1, to: 3, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        {
+          kind: 'map',
+          domain: 3,
+          iova: 0x121000000n,
+          level: 2,
+          gpas: [0x14a00000n],
+          permission: 3,
+          flush: 'pages',
+        },
+        { kind: 'migrate', step: 'setup' },
+        { kind: 'split', domain: 3, iova: 0x121000000n, level: 2, flush: 'pages' },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('a log that ends in a replay does not tell what the replay would have found', () => {
+    expectAgreement({
+      options: {
+        seed: 790,
+        qemu: '11.1',
+        migratable: true,
+        domainLevels: [3, 3, 3],
+        events: 'no-skips',
+        steps: 25,
+      },
+      acts: [
+        { kind: 'attach', device: 0, to: 3, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        {
+          kind: 'map',
+          domain: 3,
+          iova: 0x130e00000n,
+          level: 2,
+          gpas: [0xb800000n],
+          permission: 1,
+          flush: 'pages',
+        },
+        {
+          kind: 'unmap',
+          domain: 3,
+          iova: 0x130e00000n,
+          level: 2,
+          count: 1,
+          residual: false,
+          flush: 'none',
+        },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+      ],
+      told: 'all',
+    });
+  });
 });
