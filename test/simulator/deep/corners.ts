@@ -146,6 +146,23 @@ export const corners: readonly Case[] = [
     ],
     told: 'all',
   },
+  {
+    // One mapping more than the container takes, and no message says so.
+    options: { qemu: '10.0', errorsInLog: false, dmaEntryLimit: 16 },
+    acts: [
+      ...attached,
+      {
+        kind: 'map',
+        domain: 1,
+        iova: 0x1000_0000n,
+        level: 1,
+        gpas: Array.from({ length: 17 }, (_, index) => 0x20_0000n + 0x1000n * BigInt(index)),
+        permission: 3,
+        flush: 'pages',
+      },
+    ],
+    told: 'all',
+  },
 ];
 
 /** Below this number there are no cases. */
