@@ -62,7 +62,7 @@ export function compareUnmaps(sight: Sight, pairs: readonly Pair[], report: Repo
       continue;
     }
     report.equal('unmap.carried', where, truth.carriedAddress, seen.carried);
-    compareTracking(truth, seen, where, report);
+    compareTracking(sight, truth, seen, where, report);
     report.equal('unmap.errno', where, truth.errno, seen.errno);
     const { errno, atRisk } = riskOf(truth, groups, isFirstOfGroup);
     if (!truth.tracked) report.equal('unmap.whatIf.errno', where, errno, seen.trackedErrno);
@@ -70,8 +70,14 @@ export function compareUnmaps(sight: Sight, pairs: readonly Pair[], report: Repo
   }
 }
 
-function compareTracking(truth: UnmapTruth, seen: SeenUnmap, where: string, report: Report): void {
-  if (seen.tracked === null && seen.isLeading && !truth.tracked) {
+function compareTracking(
+  { showsRise }: Sight,
+  truth: UnmapTruth,
+  seen: SeenUnmap,
+  where: string,
+  report: Report,
+): void {
+  if (seen.tracked === null && seen.isLeading && !truth.tracked && !showsRise) {
     report.forgive('flag-word-silent');
     report.equal('unmap.query', where, null, seen.query);
     return;

@@ -30,6 +30,8 @@ export class Sight {
   /** From this line on it is known that devices log their own DMA. */
   readonly #deviceLogFrom: number;
   readonly #lostFrom: ReadonlyMap<string, number>;
+  /** The first line of the flag word has one bit, which has just been set: tracking had been off until then. */
+  readonly showsRise: boolean;
   readonly #lines: readonly string[];
   readonly #refusals: readonly { readonly line: number; readonly bytes: bigint }[];
   /** Unmaps of which QEMU died before the line that would have named their device. */
@@ -41,6 +43,7 @@ export class Sight {
     this.#versionFrom = versionKnownFrom(played, seen);
     this.#deviceLogFrom = deviceLogKnownFrom(played);
     this.#lostFrom = lostHosts(played);
+    this.showsRise = showsRise(played);
     this.#lines = played.log.split('\n');
     this.#refusals = refusals(this.#lines);
     this.cutShort = cutShort(played);
@@ -198,6 +201,11 @@ function lostHosts(played: Played): ReadonlyMap<string, number> {
     if (isUnseen || (reason === -28 && limitUntold)) lose(device, line);
   }
   return lost;
+}
+
+function showsRise({ log }: Played): boolean {
+  const [, mask] = /global_dirty_changed bitmask 0x([0-9a-f]+)/.exec(log) ?? [];
+  return mask !== undefined && ['1', '2', '4'].includes(mask);
 }
 
 /** The bitmaps that were too big, as far as the log says so. */
