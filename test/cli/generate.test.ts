@@ -100,7 +100,7 @@ describe('vtdscope generate', () => {
     [['--qemu', '7.2', '--backend', 'iommufd'], 'QEMU 7.2 has no iommufd'],
     [['--qemu', '10.0', '--backend', 'vfio-user'], 'QEMU 10.0 has no vfio-user'],
     [['--seed', 'x'], "'x'"],
-    [['--bytes', '0'], 'expected a size'],
+    [['--bytes', '0'], 'a size such as 100k'],
     [['--noise', '1'], 'from 0 to below 1'],
     [['--bytes', '1m', '--truth', 'truth.json'], 'use --acts'],
   ])('refuses %j', async (args, text) => {
