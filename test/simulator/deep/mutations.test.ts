@@ -21,12 +21,14 @@ describe('the breaks of the model', () => {
     expect(new Set(edits).size).toBe(mutations.length);
   });
 
-  it('are spread over the model: all its parts that decide something', () => {
+  it('are spread over the model: nearly every part of it is broken', () => {
     const broken = new Set(mutations.map(({ file }) => file));
-    // Types and the routing of lines decide nothing by themselves.
-    const isSpared = (name: string) => ['observer.ts', 'session.ts'].includes(name);
-    const whole = filesIn('src/model/').filter((name) => !isSpared(name));
-    expect(whole.filter((name) => !broken.has(`src/model/${name}`))).toEqual([]);
+    const parts = filesIn('src/model/');
+    const spared = parts.filter((name) => !broken.has(`src/model/${name}`));
+    expect(spared.length / parts.length).toBeLessThan(0.2);
+    for (const folder of ['src/base/', 'src/rules/', 'src/result/']) {
+      expect([...broken].filter((file) => file.startsWith(folder)).length).toBeGreaterThan(1);
+    }
   });
 
   it('say where they are not to be made', () => {

@@ -266,8 +266,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'sections of RAM stay when they are deleted',
     file: 'src/model/vfio-listener.ts',
-    find: 'this.#deleteRam(first, last);',
-    replace: '',
+    find: 'this.#deleteRam(',
+    replace: 'void (',
   },
   {
     what: 'a section ends one page early',
@@ -278,8 +278,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'region_del carries an address in every version',
     file: 'src/model/vfio-listener.ts',
-    find: 'this.#machine.profile.regionDelEntry && isRam',
-    replace: 'isRam',
+    find: 'this.#machine.profile.regionDelEntry && ',
+    replace: '',
   },
 
   // --- Tracking --------------------------------------------------------------------------------------
@@ -388,16 +388,16 @@ export const mutations: readonly Mutation[] = [
     replace: 'end',
   },
   {
-    what: 'a whole unmap takes only its last chunk from the shadow',
+    what: 'a whole unmap takes nothing from the shadow',
     file: 'src/model/whole-unmaps.ts',
-    find: 'shadowRemove(space, group.firstPage, ',
-    replace: 'shadowRemove(space, lastChunk.first, ',
+    find: 'last + extra',
+    replace: 'last + extra - Number.MAX_SAFE_INTEGER',
   },
   {
-    what: 'nothing is stale behind a chunk that fails',
+    what: 'what a failed chunk leaves is called what a drain left',
     file: 'src/model/whole-unmaps.ts',
-    find: "this.#stale.mark(space, group.firstPage, lastChunk.last, mark, 'failed-unmap');",
-    replace: '',
+    find: "mark, 'failed-unmap'",
+    replace: "mark, 'wrap'",
   },
   {
     what: 'a drain carries address 0',
@@ -432,16 +432,16 @@ export const mutations: readonly Mutation[] = [
     replace: 'this.order.push(space);',
   },
   {
-    what: 'of several devices in one domain the first has all walks',
+    what: 'all walks of a command are those of the device that is walked first',
     file: 'src/model/attribution.ts',
-    find: 'index >= this.#next && space.rootPage',
-    replace: 'space.rootPage',
+    find: 'this.#next += 1;',
+    replace: '',
   },
   {
-    what: 'a table further down does not begin another walk',
+    what: 'a device without tables has the walk of the next one',
     file: 'src/model/attribution.ts',
-    find: 'startPage < this.#position ||',
-    replace: '',
+    find: 'if (index >= 0) this.#next = index + 1;',
+    replace: 'if (index >= 0) this.#next = index;',
   },
 
   // --- What stays behind -----------------------------------------------------------------------------
