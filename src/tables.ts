@@ -212,8 +212,8 @@ const TRACKING_OFF = '"tracked":false,"query":"none"';
 /** One line of the table of unmaps, written by hand: a trace may have millions. */
 function unmapLine(unmap: Unmap, session: number, mode: Mode | null): string {
   const time = timeText(unmap.seconds, unmap.nanoseconds);
-  const bdf = unmap.space?.bdf ?? null;
-  const { container } = unmap;
+  const bdf = unmap.device;
+  const container = unmap.isContainerSure ? unmap.container : null;
   let risk = '';
   for (let index = 0; index < unmap.riskCount; index += 1) {
     const first = unmap.riskFirst(index);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { captures } from './helpers/ground-truth.ts';
+import { capture, captures } from './helpers/ground-truth.ts';
 import { analyzeKept, eventOf, falseClaims, type Kept, tellingLines } from './helpers/thinned.ts';
 
 /**
@@ -72,5 +72,20 @@ describe.each(captures.filter(({ name }) => !LONG.has(name)))('$name', ({ log })
     const middle = lines.length >> 1;
     expect(await check(lines.slice(0, middle))).toEqual([]);
     expect(await check(lines.slice(middle))).toEqual([]);
+  });
+});
+
+describe('11.x leaves mappings behind, and without these events no line says so', () => {
+  const { log } = capture('qemu-11.1/high-iova-aw48');
+  const all = tellingLines(log).map((text, index) => ({ text, original: index + 1 }));
+
+  it.each([
+    ['vtd_inv_desc_cc_devices', 'vtd_inv_desc_cc_device'],
+    ['vfio_iommu_map_notify', 'vtd_page_walk_one', 'vtd_page_walk_level', 'vtd_as_unmap_whole'],
+    ['vfio_iommu_map_notify', 'vtd_page_walk_one', 'vfio_listener_region_add_iommu'],
+  ])('not clean without %s', async (...names: string[]) => {
+    const { trace } = await analyzeKept(all.filter(({ text }) => !names.includes(eventOf(text))));
+    expect(trace.verdict).not.toBe('clean');
+    expect(trace.reasons.join()).toMatch(/enable vtd_inv_desc_cc_device|no vfio_iommu_map_notify/);
   });
 });

@@ -1,5 +1,6 @@
-import type { VfioContainer } from './vfio-container.ts';
-import { VtdAddressSpace } from './vtd-address-space.ts';
+import { DeviceSpaces, onlyOf } from './device-spaces.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+import { step, WalkProgress } from './walk-progress.ts';
 
 /** What QEMU is doing, as far as the lines since the last command show it. */
 export type Operation =
@@ -16,38 +17,55 @@ export type Operation =
   /** A region was registered, or a dirty sync: one device's tables are replayed. */
   | 'replay';
 
-/** How a line's device is known, best first. */
-export type AttributionReason =
-  | 'named'
-  | 'only-device'
-  | 'operation'
-  | 'root-table'
-  | 'order'
-  | 'domain'
-  | 'container'
-  | 'ambiguous';
+/** What an invalidation concerns, as far as its line says so. */
+export interface Scope {
+  /** The domain; -1: all, or none that is told. */
+  readonly domain: number;
+  /** Its pages, from `first` to the one before `end`; `end` 0: all. */
+  readonly first: number;
+  readonly end: number;
+}
+
+const EVERYTHING: Scope = { domain: -1, first: 0, end: 0 };
+/** The narrowest address space has 39 bits: a walk of all pages goes up to this one at least. */
+const NARROWEST_END = 2 ** 27;
+/** Its tables have three levels. */
+const LOWEST_ROOT = 3;
 
 /**
- * Finds the device that a line without one belongs to.
+ * Finds the device that a line without one belongs to, and says whether that is beyond doubt.
  *
  * QEMU visits devices in the order of their registration, the most recent first, and starts each
  * one's walk with a line of the top-level table; a device whose context entry is absent prints that
- * instead. A global invalidation therefore names all devices by their place in the order.
+ * instead. A global invalidation therefore names all devices by their place in the order. What was
+ * learned of devices before lines went missing may no longer hold; only what the lines of the same
+ * command say does.
  */
-export class Attribution {
+export class Attribution extends DeviceSpaces {
   /** Devices with notifiers, the most recently registered first. */
   readonly order: VtdAddressSpace[] = [];
-  readonly #byBdf = new Map<number, VtdAddressSpace>();
-  /** Spaces that no line has named yet, by domain (-1: unknown). */
-  readonly #anonymous = new Map<number, VtdAddressSpace>();
-  #spaces: readonly VtdAddressSpace[] = [];
 
-  /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
-  startsUncertain = false;
+  /** The trace shows from its start on which devices VFIO has. */
+  #hasRoster = false;
+  /** Entries without a translation are lines of the trace, so that walks have no holes. */
+  #tellsEmptyEntries = false;
+  /** Tables are lines of the trace, so that each walk shows its root. */
+  #tellsTables = false;
+  /** Invalidations of the IOTLB are lines of the trace, so that each ends the command before. */
+  #tellsInvalidations = false;
+  /** Lines are missing: devices may have changed unseen. */
+  #isDoubted = false;
 
+  /** The current command makes QEMU switch all devices. */
+  #isRefresh = false;
+  /** One command is over, and no other has begun. */
+  #isBetween = false;
   #operation: Operation = 'idle';
+  #scope: Scope = EVERYTHING;
   /** The device of operation `device`. */
   #device: VtdAddressSpace | null = null;
+  /** Root of the walk of operation `device`; -1 before it. */
+  #deviceRoot = -1;
   /** The device whose tables are being replayed, be it in the middle of another operation. */
   #replaying: VtdAddressSpace | null = null;
   /** A context invalidation of devices has begun, and no line has named one yet. */
@@ -58,41 +76,31 @@ export class Attribution {
   #next = 0;
   /** Level of the current walk's top-level table; 0 before the first. */
   #topLevel = 0;
-  /** Page that the current walk has come to. */
-  #position = 0;
+  readonly #progress = new WalkProgress();
   /** A table that may have been the root of the next device's walk was taken for one below the root. */
   #isRootUnsure = false;
   /** The device whose tables are being walked. */
   #walking: VtdAddressSpace | null = null;
-  /** How #walking is known. */
-  reason: AttributionReason = 'ambiguous';
+  /** #walking is beyond doubt. */
+  #isSure = false;
+  /** A root was seen, and nothing tells whose it is. */
+  #isAmbiguous = false;
+  /** Called where one of several devices' walks was taken for another's. */
+  onLostWalk: () => void = () => {};
+  /** Called where all tables of a device were walked, and all of the walk's lines seen; `line`: of the root. */
+  onWholeWalk: (space: VtdAddressSpace, line: number) => void = () => {};
+  /** The walk under way is one of all tables, and none of its lines was missed. */
+  #isWhole = false;
+  /** Line of the root of the walk under way. */
+  #rootLine = 0;
+  #hasHole = false;
+  #holeOf: VtdAddressSpace | null = null;
+  /** A walk had a hole before it was known whether empty entries are lines. */
+  #hadEarlyHole = false;
 
-  /** All spaces, those of named devices first. */
-  get spaces(): readonly VtdAddressSpace[] {
-    return this.#spaces;
-  }
-
-  /** The space of a named device; made if it is new. A nameless one with nothing against it becomes it. */
-  named(bdf: number): VtdAddressSpace {
-    const known = this.#byBdf.get(bdf);
-    if (known !== undefined) return known;
-    const [only] = this.#anonymous.values();
-    if (only !== undefined && this.#anonymous.size === 1 && this.#byBdf.size === 0) {
-      this.#anonymous.clear();
-      only.bdf = bdf;
-      this.#byBdf.set(bdf, only);
-      this.#list();
-      return only;
-    }
-    const space = this.#make(bdf);
-    this.#byBdf.set(bdf, space);
-    this.#list();
-    return space;
-  }
-
-  /** The space of a device by name, if some line has shown it to have translations of interest. */
-  known(bdf: number): VtdAddressSpace | undefined {
-    return this.#byBdf.get(bdf);
+  /** Two devices of VFIO may be taken for one. */
+  forgetRoster(): void {
+    this.#hasRoster = false;
   }
 
   /** A device got its first notifier: QEMU puts it at the head of its list. */
@@ -111,17 +119,28 @@ export class Attribution {
   }
 
   /** A new command begins. */
-  begin(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
+  begin(
+    operation: Exclude<Operation, 'replay'>,
+    space: VtdAddressSpace | null = null,
+    scope: Scope = EVERYTHING,
+  ): void {
     // Fewer walks than devices: one of them began where none was seen to.
-    if (this.#isRootUnsure && this.#next < this.order.length) this.distrust();
+    if (this.#isRootUnsure && this.#next < this.order.length) this.onLostWalk();
     this.#isRootUnsure = false;
     this.#operation = operation;
+    this.#scope = scope;
     this.#device = space;
+    this.#deviceRoot = -1;
     this.#awaitsDevice = false;
     this.#forgetSwitched();
     this.#next = 0;
     this.#endReplay();
-    if (space !== null) this.#walk(space, 'operation');
+    this.#isRefresh = false;
+    this.#isBetween = false;
+    if (operation === 'domain' || operation === 'all-walks') this.#tellsInvalidations = true;
+    if (space === null) return;
+    space.isDomainKnown = false;
+    this.#walk(space, true);
   }
 
   /**
@@ -129,9 +148,28 @@ export class Attribution {
    * command that registered the region goes on behind the one walk that belongs to the replay.
    */
   replay(space: VtdAddressSpace): void {
+    this.leaveWalk();
     this.#replaying = space;
     this.#topLevel = 0;
-    this.#walk(space, 'operation');
+    this.#walk(space, true);
+  }
+
+  /** QEMU switches all devices: the context entry of every one may have changed. */
+  refreshAll(): void {
+    this.#isRefresh = true;
+    for (const space of this.spaces) space.isDomainKnown = false;
+  }
+
+  /** `vtd_inv_desc_wait_sw`: the command before is over, and whatever comes now has one of its own. */
+  waits(): void {
+    this.#isBetween = true;
+  }
+
+  /** Whether the current command switches the device, or may, as its line says. */
+  switches(bdf: number): boolean {
+    const isOfDevices = this.#operation === 'device' || this.#operation === 'all-devices';
+    // A refresh switches each device once.
+    return isOfDevices || this.#awaitsDevice || (this.#isRefresh && !this.#switched.has(bdf));
   }
 
   /** `vtd_inv_desc_cc_devices`: the devices themselves follow, each with a line of its own, if traced. */
@@ -143,83 +181,147 @@ export class Attribution {
   /** `vtd_switch_address_space` of a device. */
   switched(bdf: number): void {
     this.#endReplay();
-    const space = this.#byBdf.get(bdf);
-    if (this.#awaitsDevice && space !== undefined) {
-      this.#operation = 'device';
+    const space = this.likely(bdf) ?? null;
+    const isOther = this.#operation === 'device' && this.#device !== space;
+    if (isOther || (this.#awaitsDevice && space !== null)) {
+      // Of another device's command, whose own line is not in the trace.
+      this.#operation = space === null ? 'idle' : 'device';
       this.#device = space;
+      this.#deviceRoot = -1;
+      this.#forgetSwitched();
     }
     this.#switched.add(bdf);
   }
 
   /**
-   * `vtd_ce_not_present` of a device. True where this is the look-up that makes QEMU unmap the
-   * whole space of the device, and not one of those before it is switched.
+   * `vtd_ce_not_present` of a device. Its space where this is the look-up that makes QEMU unmap all
+   * of it, and not one of those before it is switched; else null.
    */
-  absent(bdf: number): boolean {
+  absent(bdf: number): VtdAddressSpace | null {
+    const space = this.likely(bdf);
+    // Emulated devices are looked up by threads of their own, be it in the middle of a walk.
+    if (space === undefined && this.#isInWalk) return null;
     this.#endReplay();
-    const space = this.#byBdf.get(bdf);
-    if (space === undefined) return false;
+    if (space === undefined) return null;
+    space.rootPage = -1;
+    space.isRootKnown = true;
     switch (this.#operation) {
       case 'device':
-        // Once: what looks the device up later is no part of the command.
-        return this.#device?.bdf === bdf && this.#switched.delete(bdf);
+        if (this.#device === space) return this.#switched.delete(bdf) ? space : null;
+        // A look-up of another device: the command is over.
+        this.#operation = 'idle';
+        this.#device = null;
+        return null;
       case 'all-devices':
-        if (!this.#switched.delete(bdf)) return false;
+        if (!this.#switched.delete(bdf)) return null;
         this.#visited(space);
-        return true;
+        return space;
       case 'all-walks':
         this.#visited(space);
-        return true;
+        return space;
       case 'domain':
         this.#visited(space);
-        return false;
+        return null;
       default:
-        return false;
+        return null;
     }
   }
 
-  /** `vtd_page_walk_level` of a table whose part from `startPage` on is walked. */
-  level(basePage: number, level: number, startPage: number): void {
-    if (this.#replaying !== null) {
-      if (level < this.#topLevel) return;
-      if (this.#topLevel === 0) {
-        this.#topLevel = level;
-        this.#replaying.rootPage = basePage;
-        return;
-      }
-      this.#endReplay();
-    }
-    // A walk goes upward: a table further down in the address space begins another one.
-    const isRoot =
-      level >= this.#topLevel ||
-      startPage < this.#position ||
-      this.order.some((space) => space.rootPage === basePage);
+  /**
+   * `vtd_page_walk_level`: the part of a table from page `start` to the one before `end` is walked.
+   * True where it is the root's, so that the walk is of these pages.
+   */
+  level(basePage: number, level: number, start: number, end: number, line: number): boolean {
+    this.#tellsTables = true;
+    const isRoot = this.#isRoot(basePage, level, start);
     if (!isRoot) {
-      if (startPage === 0 && this.order.length > 1) this.#isRootUnsure = this.#visitsAll;
-      this.#position = startPage;
-      return;
+      if (start === 0 && this.order.length > 1) this.#isRootUnsure = this.#visitsAll;
+      if (!this.#progress.descend(start)) this.#miss();
+      return false;
     }
+    if (this.#replaying !== null && this.#topLevel > 0) this.#endReplay();
+    else this.leaveWalk();
     this.#topLevel = level;
-    this.#position = startPage;
-    if (this.#operation === 'device') this.#forgetSwitched();
-    const space = this.#nextWalk(basePage);
-    if (space !== null) space.rootPage = basePage;
-    this.#walking = space;
+    this.#progress.begin(start, end);
+    this.#isWhole = this.#tellsEmptyEntries && isWhole(start, end);
+    this.#rootLine = line;
+    if (this.#replaying !== null) {
+      this.#rootOf(this.#replaying, basePage);
+    } else if (this.#isStray(level)) {
+      this.#hasHole = true;
+      this.#holeOf = null;
+      this.#walk(this.only, false);
+    } else {
+      if (this.#operation === 'device') this.#forgetSwitched();
+      this.#nextWalk(basePage, start, end);
+    }
+    return true;
   }
 
-  /** The device of a `vtd_page_walk_one` or skip line at `page`; made anew for a domain nobody knows. */
-  walker(domain: number, page: number): VtdAddressSpace | null {
-    this.#position = page;
-    // A root table that several devices have is no better known for the domain's number.
-    const isShared = this.#topLevel > 0 && this.#walking === null && this.reason === 'ambiguous';
-    const walking = this.#walking ?? (isShared ? null : this.#fallback(domain));
-    if (walking !== null && domain >= 0) walking.domain = domain;
+  /**
+   * The device of a `vtd_page_walk_one` or skip line of the pages `first .. last`; made anew for a
+   * domain nobody knows. `domain`: -1 where the line has none.
+   */
+  walker(domain: number, first: number, last: number): VtdAddressSpace | null {
+    const where = this.#progress.pass(first, last);
+    if (where !== step.next) this.#jumped(where);
+    if (domain < 0) return this.#walking ?? this.#fallback(domain);
+    if (this.#walking !== null) this.#checkDomain(this.#walking, domain);
+    const walking = this.#walking ?? this.#fallback(domain);
+    if (walking === null) return null;
+    walking.domain = domain;
+    walking.isDomainKnown = true;
+    if (this.#isSure && !this.#tellsTables) walking.isRootKnown = true;
     return walking;
   }
 
-  /** Something happened to one of the devices, and nothing tells to which. */
-  distrust(): void {
-    for (const space of this.spaces) space.uncertain = true;
+  /** What `walker` found is beyond doubt. */
+  get isSure(): boolean {
+    return this.#isSure;
+  }
+
+  /** Lines of a walk are missing, and nobody has asked for `takeHole` yet. */
+  get hasHole(): boolean {
+    return this.#hasHole;
+  }
+
+  /** The device in whose walk lines are missing; null: nothing tells whose. */
+  takeHole(): VtdAddressSpace | null {
+    this.#hasHole = false;
+    return this.#holeOf;
+  }
+
+  /** `vtd_page_walk_one_skip_unmap`: from now on, and as it shows also before, walks have no holes. */
+  sawEmptyEntry(): void {
+    if (this.#tellsEmptyEntries) return;
+    this.#tellsEmptyEntries = true;
+    if (!this.#hadEarlyHole) return;
+    this.#hasHole = true;
+    this.#holeOf = null;
+  }
+
+  /** A line that is no walk's has come. */
+  leaveWalk(): void {
+    if (this.#topLevel > 0 && this.#progress.isOpen) this.#miss();
+    const space = this.#replaying ?? this.#walking;
+    if (this.#isWhole && this.#isSure && space !== null) this.onWholeWalk(space, this.#rootLine);
+    this.#isWhole = false;
+    this.#progress.abandon();
+  }
+
+  /** A line shows a device of VFIO, as it does for each of them from the start of the machine. */
+  enrol(): void {
+    this.#hasRoster ||= !this.startsUncertain && !this.#isDoubted;
+  }
+
+  /** Lines are missing: what is known of devices from before may not hold any more. */
+  doubt(): void {
+    this.#isDoubted = true;
+    this.#isSure = false;
+    for (const space of this.spaces) {
+      space.isRootKnown = false;
+      space.isDomainKnown = false;
+    }
   }
 
   /** The device whose tables are being walked; null: none, or nothing tells which. */
@@ -227,12 +329,14 @@ export class Attribution {
     return this.#walking;
   }
 
-  /** The device that lines without any hint belong to, if there is only one. */
-  get only(): VtdAddressSpace | null {
-    if (this.order.length === 1) return this.order[0] as VtdAddressSpace;
-    if (this.#spaces.length === 1) return this.#spaces[0] as VtdAddressSpace;
-    // Where no line registers a notifier, those that are VFIO's are the ones that have a container.
-    return onlyOf(this.#spaces, hasContainer);
+  /** The only device is the only one that VFIO has, and not just the only one so far. */
+  get isOnlySure(): boolean {
+    return this.#hasRoster && this.only !== null;
+  }
+
+  /** The order of registration is all there is to know, and nothing of it can have been missed. */
+  get isOrderSure(): boolean {
+    return this.#hasRoster && !this.#isDoubted;
   }
 
   /** The device of the current command, if it names one. */
@@ -240,9 +344,9 @@ export class Attribution {
     return this.#replaying ?? this.#device;
   }
 
-  /** The devices that share a container. */
-  inContainer(container: VfioContainer): readonly VtdAddressSpace[] {
-    return this.spaces.filter((space) => space.container === container);
+  /** A notification that nothing explains is of the current command: the next command would show. */
+  get isCommandSure(): boolean {
+    return this.device !== null && this.#tellsInvalidations && !this.#isDoubted;
   }
 
   /** Clearing a set makes a new table, even of an empty one; this is done for every command. */
@@ -255,25 +359,35 @@ export class Attribution {
     return this.#operation === 'all-devices' || this.#operation === 'all-walks';
   }
 
-  #list(): void {
-    this.#spaces = [...this.#byBdf.values(), ...this.#anonymous.values()];
-  }
-
-  #make(bdf: number | null): VtdAddressSpace {
-    const space = new VtdAddressSpace(bdf);
-    space.uncertain = this.startsUncertain;
-    return space;
+  /** A walk is under way of which each line is in the trace. */
+  get #isInWalk(): boolean {
+    return this.#tellsEmptyEntries && this.#topLevel > 0 && this.#progress.isOpen;
   }
 
   #endReplay(): void {
+    this.leaveWalk();
     this.#replaying = null;
     this.#topLevel = 0;
     this.#walking = null;
+    this.#isAmbiguous = false;
   }
 
-  #walk(space: VtdAddressSpace, reason: AttributionReason): void {
+  /** Lines of the walk are missing, if each of its entries is a line. What comes next may be another device's. */
+  #miss(): void {
+    if (!this.#tellsEmptyEntries) {
+      this.#hadEarlyHole = true;
+      return;
+    }
+    this.#hasHole = true;
+    this.#holeOf = this.#replaying ?? this.#walking;
+    this.#isWhole = false;
+    this.#isSure = false;
+  }
+
+  #walk(space: VtdAddressSpace | null, isSure: boolean): void {
     this.#walking = space;
-    this.reason = reason;
+    this.#isSure = isSure && space !== null;
+    this.#isAmbiguous = space === null;
   }
 
   #visited(space: VtdAddressSpace): void {
@@ -281,91 +395,147 @@ export class Attribution {
     if (index >= 0) this.#next = index + 1;
     this.#topLevel = 0;
     this.#walking = null;
+    this.#isAmbiguous = false;
   }
 
-  /** The device whose walk starts with a top-level table at `basePage`. */
-  #nextWalk(basePage: number): VtdAddressSpace | null {
+  /** Whether a table is the root of a walk, and not one further down in the walk under way. */
+  #isRoot(basePage: number, level: number, start: number): boolean {
+    if (this.#topLevel === 0 || level >= this.#topLevel) return true;
+    if (this.#tellsEmptyEntries) {
+      if (!this.#progress.isOpen) return true;
+      if (start === this.#progress.position) return false;
+    }
+    // A walk goes upward: a table further down in the address space begins another one.
+    if (start < this.#progress.position) return true;
+    return this.#replaying === null && this.order.some(({ rootPage }) => rootPage === basePage);
+  }
+
+  /** The line before has shown the root of the device's tables. */
+  #rootOf(space: VtdAddressSpace, basePage: number): void {
+    if (basePage < 0) return;
+    space.rootPage = basePage;
+    space.isRootKnown = true;
+  }
+
+  /** Finds the device whose walk of the pages `start .. end - 1` starts with the table at `basePage` (-1: not told). */
+  #nextWalk(basePage: number, start: number, end: number): void {
     if (this.#operation === 'device' && this.#device !== null) {
-      this.reason = 'operation';
-      return this.#device;
+      const isOwn = this.#deviceRoot < 0 || this.#deviceRoot === basePage;
+      if (isOwn && isWhole(start, end)) {
+        this.#deviceRoot = basePage;
+        this.#walk(this.#device, true);
+        this.#rootOf(this.#device, basePage);
+        return;
+      }
     }
     const { only } = this;
     if (only !== null) {
-      this.reason = 'only-device';
-      return only;
-    }
-    if (this.#visitsAll) {
-      const space = this.order[this.#next];
-      this.#next += 1;
-      this.reason = space === undefined ? 'ambiguous' : 'order';
-      return space ?? null;
-    }
-    const sharing = this.order.filter((space) => space.rootPage === basePage);
-    if (sharing.length === 1) {
-      this.reason = 'root-table';
-      return sharing[0] as VtdAddressSpace;
-    }
-    // Several devices in one domain: the walks come in the order of registration.
-    const inDomain = this.order.findIndex(
-      (space, index) => index >= this.#next && space.rootPage === basePage,
+      this.#walk(only, this.#hasRoster);
+      this.#rootOf(only, basePage);
+    } else if (this.#visitsAll) this.#walkInOrder(basePage, isWhole(start, end));
+    else this.#walkByRoot(basePage, start, end);
+  }
+
+  /**
+   * Whether a table cannot be the root of a walk that the lines before it ask for: no command does, or
+   * it is one further down. Then those of a command and of the walk's beginning are missing.
+   */
+  #isStray(level: number): boolean {
+    return level < LOWEST_ROOT || (this.#isBetween && this.#tellsInvalidations);
+  }
+
+  /** All devices are walked, one after the other. */
+  #walkInOrder(basePage: number, isOfAll: boolean): void {
+    const space = this.order[this.#next] ?? null;
+    this.#next += 1;
+    // A context entry may have changed; a page table without that does not move.
+    const isSame = this.#operation === 'all-devices' || space?.rootPage === basePage;
+    const fits = basePage < 0 ? this.#tellsEmptyEntries : isOfAll && isSame;
+    this.#walk(space, fits && this.isOrderSure);
+    if (space !== null && basePage >= 0) space.rootPage = basePage;
+  }
+
+  /** The device, or the next of several, that has these tables. */
+  #walkByRoot(basePage: number, start: number, end: number): void {
+    const isAsked = this.#operation === 'domain' && this.#covers(start, end);
+    const from = isAsked ? this.#next : 0;
+    const index = this.order.findIndex(
+      (space, at) => at >= from && this.#hasTables(space, basePage),
     );
-    if (this.#operation === 'domain' && inDomain >= 0) {
-      this.#next = inDomain + 1;
-      this.reason = 'order';
-      return this.order[inDomain] as VtdAddressSpace;
+    const space = this.order[index] ?? null;
+    const isShared = this.order.some(
+      (other) => other !== space && this.#hasTables(other, basePage),
+    );
+    if (space === null || (isShared && !isAsked)) {
+      this.#walk(null, false);
+      return;
     }
-    this.reason = 'ambiguous';
-    return null;
+    this.#next = index + 1;
+    const areRootsKnown = this.order.every(
+      (other) => other.isRootKnown && (basePage >= 0 || other.rootPage < 0 || other.isDomainKnown),
+    );
+    const isOrderTold = basePage >= 0 || this.#tellsEmptyEntries;
+    const isNextSure = !isShared || (isOrderTold && !this.#isDoubted);
+    this.#walk(space, this.#hasRoster && areRootsKnown && isNextSure);
+  }
+
+  /** Whether a device has these tables, or, where tables are not told, is in the domain of the command. */
+  #hasTables(space: VtdAddressSpace, basePage: number): boolean {
+    return basePage < 0 ? space.domain === this.#scope.domain : space.rootPage === basePage;
+  }
+
+  /** Whether a walk of the pages `start .. end - 1` is one that the current command asks for. */
+  #covers(start: number, end: number): boolean {
+    const { first, end: scopeEnd } = this.#scope;
+    return scopeEnd === 0 || end === 0 || (start === first && end <= scopeEnd);
+  }
+
+  /** An entry that does not follow the one before it. */
+  #jumped(where: number): void {
+    if (this.#tellsTables) {
+      if (this.#topLevel === 0) return;
+      this.#miss();
+      if (where === step.behind && this.#replaying === null && this.only === null) {
+        this.#walk(null, false);
+      }
+      return;
+    }
+    // Without lines of tables, the next device's walk shows by its beginning at the bottom again.
+    if (where === step.ahead || this.only !== null) return;
+    if (this.#operation === 'domain' || this.#visitsAll) this.#nextWalk(-1, 0, 0);
+  }
+
+  /** The domain of a line against that of the device that is thought to be walked. */
+  #checkDomain(walking: VtdAddressSpace, domain: number): void {
+    if (!walking.isDomainKnown || walking.domain === domain) return;
+    const mayChange =
+      this.#replaying !== null ||
+      this.#operation === 'device' ||
+      this.#operation === 'all-devices' ||
+      this.only !== null;
+    if (!mayChange) this.#walk(null, false);
   }
 
   /** The device of a walk event where no top-level line came before it. */
   #fallback(domain: number): VtdAddressSpace | null {
+    this.#isSure = false;
+    // A root table that several devices have is no better known for the domain's number.
+    if (this.#topLevel > 0 && this.#isAmbiguous) return null;
     const { only } = this;
     if (only !== null && (only.bdf !== null || only.domain === domain || only.domain === null)) {
-      this.reason = 'only-device';
+      this.#isSure = this.#hasRoster;
       return only;
     }
-    if (this.#byBdf.size > 0) {
-      const inDomain = onlyOf(this.#spaces, (space) => space.domain === domain);
-      this.reason = inDomain === null ? 'ambiguous' : 'domain';
+    if (this.hasNamed) {
+      const inDomain = onlyOf(this.spaces, (space) => space.domain === domain);
+      this.#isSure = this.isOrderSure && this.order.every((space) => space.domain !== null);
       return inDomain;
     }
-    // Nothing in the trace names a device: one space per domain, as domains are told apart.
-    const anonymous = this.#anonymous.get(domain);
-    this.reason = 'domain';
-    if (anonymous !== undefined) return anonymous;
-    const space = this.#make(null);
-    space.domain = domain;
-    this.#anonymous.set(domain, space);
-    this.#list();
-    return space;
-  }
-
-  /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
-  get sole(): VtdAddressSpace | null {
-    const { only } = this;
-    if (only !== null || this.spaces.length > 0) return only;
-    const space = this.#make(null);
-    this.#anonymous.set(-1, space);
-    this.#list();
-    return space;
+    return this.ofDomain(domain);
   }
 }
 
-function hasContainer({ container }: VtdAddressSpace): boolean {
-  return container !== null;
-}
-
-/** The only one of which `is` holds; null where there is none, or several. */
-function onlyOf(
-  spaces: readonly VtdAddressSpace[],
-  is: (space: VtdAddressSpace) => boolean,
-): VtdAddressSpace | null {
-  let only: VtdAddressSpace | null = null;
-  for (const space of spaces) {
-    if (!is(space)) continue;
-    if (only !== null) return null;
-    only = space;
-  }
-  return only;
+/** A walk of all tables. */
+function isWhole(start: number, end: number): boolean {
+  return start === 0 && end >= NARROWEST_END;
 }

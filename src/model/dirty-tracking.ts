@@ -46,6 +46,8 @@ export interface Window {
   readonly unknown: boolean;
   unmaps: number;
   readonly ordinal: number;
+  /** Lines are missing from it: tracking may have been off for a part of it. */
+  isDoubted: boolean;
 }
 
 /**
@@ -99,9 +101,18 @@ export class DirtyTracking {
     return ((before ?? 0) !== 0) !== (mask !== 0);
   }
 
-  /** True where the flag word has already the value of a line that says it changed. */
-  isRepeated(mask: number): boolean {
-    return this.mask === mask;
+  /** Lines are missing that may have been any since line `from`. */
+  doubt(from: number): void {
+    for (let index = this.windows.length - 1; index >= 0; index -= 1) {
+      const window = this.windows[index] as Window;
+      if (window.last !== null && window.last.line < from) return;
+      window.isDoubted = true;
+    }
+  }
+
+  /** The window that is open may have been over for some time. */
+  doubtCurrent(): void {
+    if (this.#current !== null) this.#current.isDoubted = true;
   }
 
   setMigrationState(state: string, mark: Mark): void {
@@ -170,6 +181,7 @@ export class DirtyTracking {
       unknown,
       unmaps: 0,
       ordinal: this.windows.length + 1,
+      isDoubted: false,
     };
     this.windows.push(this.#current);
   }

@@ -10,7 +10,6 @@ import { lineMarks } from './qemu-version.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import { E2BIG, EINVAL, EPERM } from './vfio-legacy.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   tooBig: offsetsOf('message:bitmap-too-big'),
@@ -74,7 +73,8 @@ export class FailureMessages {
     if (unmap === null || unmap.observed) return;
     const pages = unmap.last - unmap.first + 1;
     if (!parameters.canNeed(pages, bytes)) {
-      this.#machine.gap('the UNMAP of a bitmap that is too big is missing', cursor, unmap.space);
+      const what = 'the UNMAP of a bitmap that is too big is missing';
+      this.#machine.gap(what, cursor, unmap.space, false);
       return;
     }
     const size = addressOfPage(pages);
@@ -107,7 +107,6 @@ export class FailureMessages {
     if (isOfNewest) {
       this.#observe(unmap, errno);
       unmap.pointer = pointer;
-      if (unmap.container !== null) unmap.container.pointer = pointer;
     } else if (last >= first && !this.#recent.includes(`${first}-${last}`)) {
       this.#failureAlone(cursor, first, last, errno);
     }
@@ -124,7 +123,7 @@ export class FailureMessages {
     const pointer = cursor.hex(at.map.container);
     const { map } = this.#walks;
     if (map.active && map.first === first && map.last === last) {
-      if (map.container !== null) map.container.pointer = pointer;
+      if (map.container !== null && map.isSure) map.container.pointer = pointer;
       map.active = false;
       this.#walks.reportFailure(errno, true);
       return;
@@ -185,16 +184,16 @@ export class FailureMessages {
   /** The text alone proves the unmap, and that it failed. */
   #failureAlone(cursor: BatchCursor, first: number, last: number, errno: number): void {
     this.#pending.settle();
-    const container = this.#containerAt(cursor.hex(at.unmap.container));
-    const owners = container === null ? [] : this.#machine.attribution.inContainer(container);
-    const owner = owners.length === 1 ? (owners[0] as VtdAddressSpace) : null;
-    const space = owner ?? this.#machine.attribution.only;
+    const { attribution, hasNotifications } = this.#machine;
+    const owner = this.#machine.deviceAt(cursor.hex(at.unmap.container));
+    const space = owner ?? attribution.only;
+    if (hasNotifications) {
+      this.#machine.gap('the UNMAP of a failure is missing', cursor, space, false);
+    }
     const unmap = this.#alone;
     unmap.start(cursor, first, last);
-    unmap.space = space;
-    unmap.container = container ?? space?.container ?? null;
+    this.#pending.place(unmap, space, owner !== null || attribution.isOnlySure);
     unmap.carried = UNKNOWN_ADDRESS;
-    unmap.tracked = this.#machine.trackedIn(unmap.container);
     const nodes = space === null ? null : space.shadow.overlapping(first, last);
     unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
     unmap.observedBitmapBytes = this.#tooBigBytes;

@@ -4,6 +4,7 @@ import { BatchCursor, NO_TIME } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf } from '../events/catalogue.ts';
 import { Attribution } from './attribution.ts';
 import { DirtyTracking, type Mark } from './dirty-tracking.ts';
+import { mappingFlag } from './iova-tree.ts';
 import type { ModelObserver } from './observer.ts';
 import { type ParameterOptions, Parameters } from './parameters.ts';
 import type { Profile } from './profile.ts';
@@ -29,8 +30,23 @@ export interface Gap {
   last: number;
 }
 
+/** Places at which lines are missing up to which the rest of the trace is still believed. */
+const MOST_LOSSES = 3;
+
 const WALK = kindOf('vtd_page_walk_one');
 const NOTIFY = kindOf('vfio_iommu_map_notify');
+
+/** A guest that uses its IOMMU makes QEMU print some of them. */
+const OF_USE: readonly EventName[] = [
+  'vtd_dmar_enable',
+  'vtd_reg_dmar_root',
+  'vtd_inv_desc_cc_global',
+  'vtd_inv_desc_cc_device',
+  'vtd_inv_desc_cc_devices',
+  'vtd_inv_desc_iotlb_global',
+  'vtd_inv_desc_iotlb_domain',
+  'vtd_inv_desc_iotlb_pages',
+];
 
 /**
  * The emulated machine: the components and counters that the parts of a session share. It knows
@@ -55,6 +71,16 @@ export class Machine {
   hasLosses = false;
   /** Line of the unmap in the middle of which the trace ends, after it set bits past the end of RAM; or 0. */
   diedAtLine = 0;
+  /** Places at which lines are missing, those that one loss explains counted once. */
+  lossCount = 0;
+  /** Lines were missing before any device was translated: what is known of the machine may be wrong. */
+  #lostEarly = false;
+  /** Line that is being replayed. */
+  line = 0;
+  /** Devices that were ever switched to translation, VFIO's and others, by bus << 8 | devfn. */
+  readonly translated = new Set<number>();
+  /** Where a device of VFIO was first switched to translation by a command that is not in the trace. */
+  switchUnexplained: Mark | null = null;
   /** A walk found what concerns a notifier. */
   wasNotificationDue = false;
   /** The whole space of a device of VFIO was unmapped. */
@@ -80,6 +106,8 @@ export class Machine {
     this.version = new QemuVersion(options.qemu);
     this.parameters = new Parameters(options);
     const { ram } = options;
+    this.attribution.onLostWalk = () => this.loseAll(this.line);
+    this.attribution.onWholeWalk = (space, line) => this.#walkedWhole(space, line);
     this.ram = ram === null ? new RamLayout() : RamLayout.fromOptions(ram.total, ram.below);
     this.#context = {
       profile: this.version.profile,
@@ -117,7 +145,17 @@ export class Machine {
   get hadNothingToNotify(): boolean {
     const isTold =
       this.has('vfio_listener_region_add_ram') || this.has('vfio_listener_region_add_iommu');
-    return isTold && !this.wasNotificationDue && !this.wasUnmappedWhole;
+    if (!isTold || this.wasNotificationDue || this.wasUnmappedWhole) return false;
+    // Once the guest uses its IOMMU, only the switches tell that no device is translated.
+    const isUsed = OF_USE.some((name) => this.has(name));
+    return !isUsed || (this.has('vtd_switch_address_space') && !this.#wasTranslated);
+  }
+
+  /** A device that may be VFIO's was switched to translation. */
+  get #wasTranslated(): boolean {
+    const owners = this.attribution.spaces.filter(({ container }) => container !== null);
+    if (owners.length === 0) return this.translated.size > 0;
+    return owners.some(({ bdf }) => bdf === null || this.translated.has(bdf));
   }
 
   /** Lines are known to be missing from the trace. */
@@ -125,8 +163,28 @@ export class Machine {
     return this.hasLosses || this.gaps.size > 0;
   }
 
-  /** Remembers something that only lost lines explain; `space`, if given, is uncertain from here on. */
-  gap(what: string, place: BatchCursor | Mark, space: VtdAddressSpace | null = null): void {
+  /** So much is missing, or so early, that nothing is believed any more but what a line says by itself. */
+  get isRiddled(): boolean {
+    return this.#lostEarly || this.lossCount > MOST_LOSSES;
+  }
+
+  /**
+   * Remembers something that only lost lines explain, of `space` or of any device. `isBefore`: they
+   * may have been missing for some time; else they are missing right here.
+   */
+  gap(
+    what: string,
+    place: BatchCursor | Mark,
+    space: VtdAddressSpace | null,
+    isBefore: boolean,
+  ): void {
+    this.remember(what, place);
+    if (space === null) this.loseAll(place.line, isBefore);
+    else this.#lose(space, place.line, isBefore);
+  }
+
+  /** Remembers a gap that says nothing about what devices map. */
+  remember(what: string, place: BatchCursor | Mark): void {
     const known = this.gaps.get(what);
     if (known === undefined) {
       const first = place instanceof BatchCursor ? markOf(place) : place;
@@ -135,7 +193,58 @@ export class Machine {
       known.count += 1;
       known.last = place.line;
     }
-    if (space !== null) space.uncertain = true;
+  }
+
+  /** Lines of a page walk are missing, if the lines so far show it. */
+  reportHole(cursor: BatchCursor): void {
+    if (!this.attribution.hasHole) return;
+    this.gap('lines of a page walk are missing', cursor, this.attribution.takeHole(), false);
+  }
+
+  /** Lines are missing that may have been of any device. */
+  loseAll(line: number, isBefore = false): void {
+    const { spaces } = this.attribution;
+    if (spaces.length === 0) this.#countLoss(line);
+    let isNews = false;
+    for (const space of spaces) isNews = space.lose(line, isBefore) || isNews;
+    if (isNews) this.#countLoss(line);
+  }
+
+  #lose(space: VtdAddressSpace, line: number, isBefore: boolean): void {
+    const { from } = space.stretch;
+    if (space.lose(line, isBefore)) this.#countLoss(isBefore ? from : line);
+  }
+
+  #countLoss(from: number): void {
+    this.lossCount += 1;
+    const isEarly = !this.hasWalks && !this.hasNotifications;
+    if (isEarly) this.#lostEarly = true;
+    this.attribution.doubt();
+    this.tracking.doubt(from);
+  }
+
+  /** All tables of a device were walked: the shadow is what the lines showed. */
+  #walkedWhole(space: VtdAddressSpace, line: number): void {
+    const isReplay = this.attribution.operation === 'replay';
+    // Before 8.1 a replay leaves in the shadow what is in no table.
+    if (isReplay && !this.writer.replayClearsShadow) return;
+    if (space.stretch.knowledge === 'doubtful') this.#reconcile(space);
+    space.settle(line);
+  }
+
+  /** Takes out of the host map what a lost UNMAP must have, and puts in what a lost MAP must have. */
+  #reconcile(space: VtdAddressSpace): void {
+    const { container, shadow } = space;
+    if (container === null || this.attribution.inContainer(container).length !== 1) return;
+    const kept = mappingFlag.ram | mappingFlag.stale | mappingFlag.kept;
+    const gone = [...container.host].filter(
+      ({ first, last, value, flags }) =>
+        (flags & kept) === 0 && shadow.flagsOf(first, last, value) < 0,
+    );
+    for (const { first, last } of gone) this.hostForget(container, first, last);
+    for (const { first, last, value, flags } of shadow) {
+      if (!container.host.overlaps(first, last)) this.hostMap(container, first, last, value, flags);
+    }
   }
 
   /**
@@ -177,6 +286,7 @@ export class Machine {
       (container) => this.attribution.inContainer(container).length === 0,
     );
     space.container = free.length === 1 ? (free[0] as VfioContainer) : this.newContainer();
+    this.attribution.contained();
     return space.container;
   }
 
@@ -190,6 +300,25 @@ export class Machine {
     }
     this.containers.push(container);
     return container;
+  }
+
+  /** The device whose container QEMU prints as `pointer`; null where nobody knows, or several share it. */
+  deviceAt(pointer: string): VtdAddressSpace | null {
+    if (pointer === '') return null;
+    const container = this.containers.find((known) => known.pointer === pointer);
+    if (container === undefined) return null;
+    const owners = this.attribution.inContainer(container);
+    return owners.length === 1 ? (owners[0] as VtdAddressSpace) : null;
+  }
+
+  /** The session is over. */
+  finish(): void {
+    for (const space of this.attribution.spaces) space.finish(this.line);
+  }
+
+  /** The only container is the only one there is, and not just the only one so far. */
+  get isOnlyContainerSure(): boolean {
+    return this.containers.length === 1 && this.attribution.isOnlySure;
   }
 
   /** The only container, or null. */

@@ -17,6 +17,7 @@ const at = {
   skipMap: offsetsOf('vtd_page_walk_one_skip_map'),
   skipUnmap: offsetsOf('vtd_page_walk_one_skip_unmap'),
   level: offsetsOf('vtd_page_walk_level'),
+  skipRead: offsetsOf('vtd_page_walk_skip_read'),
 } as const;
 
 const READ_WRITE = permission.read | permission.write;
@@ -48,6 +49,8 @@ function crossesHole(first: number, last: number): boolean {
 class WalkEvent {
   active = false;
   space: VtdAddressSpace | null = null;
+  /** `space` is beyond doubt. */
+  isSure = false;
   domain = -1;
   /** Pages, inclusive. */
   first = 0;
@@ -69,6 +72,8 @@ class WalkEvent {
 export class PendingMap {
   active = false;
   space: VtdAddressSpace | null = null;
+  /** `space` is beyond doubt. */
+  isSure = false;
   container: VfioContainer | null = null;
   first = 0;
   last = 0;
@@ -127,13 +132,22 @@ export class PageWalks {
   level(cursor: BatchCursor): void {
     const { attribution } = this.#machine;
     const start = cursor.page(at.level.start);
-    attribution.level(cursor.page(at.level.base), cursor.u32(at.level.level), start);
-    if (attribution.operation !== 'replay') {
-      this.#stale.walked(attribution.walking, start, cursor.page(at.level.end) - 1, cursor);
+    const end = cursor.page(at.level.end);
+    const [base, level] = [cursor.page(at.level.base), cursor.u32(at.level.level)];
+    const isRoot = attribution.level(base, level, start, end, cursor.line);
+    this.#machine.reportHole(cursor);
+    if (isRoot && attribution.operation !== 'replay') {
+      this.#stale.walked(attribution.walking, start, end - 1, cursor);
     }
     if (start === 0) {
-      this.#machine.parameters.walkEnd(cursor.page(at.level.end), cursor.line);
+      this.#machine.parameters.walkEnd(end, cursor.line);
     }
+  }
+
+  /** `vtd_page_walk_skip_read` and `..._reserve`: an entry that QEMU cannot use. */
+  unusable(cursor: BatchCursor): void {
+    const [first, last] = [cursor.page(at.skipRead.start), cursor.page(at.skipRead.end) - 1];
+    this.#walker(cursor, -1, first, last);
   }
 
   /** True where the event is what QEMU can print: aligned, and of a size that a table entry has. */
@@ -167,13 +181,14 @@ export class PageWalks {
   /** `vtd_page_walk_one`. */
   event(cursor: BatchCursor): void {
     const walk = this.#walk;
-    const first = cursor.page(at.walk.iova);
-    const space = this.#machine.attribution.walker(cursor.u32(at.walk.domain), first);
+    const machine = this.#machine;
     walk.active = true;
-    walk.space = space;
     walk.domain = cursor.u32(at.walk.domain);
-    walk.first = first;
-    walk.last = first + cursor.page(at.walk.mask);
+    walk.first = cursor.page(at.walk.iova);
+    walk.last = walk.first + cursor.page(at.walk.mask);
+    const space = this.#walker(cursor, walk.domain, walk.first, walk.last);
+    walk.space = space;
+    walk.isSure = machine.attribution.isSure;
     walk.gpa = cursor.page(at.walk.gpa);
     walk.permissions = cursor.i32(at.walk.perm);
     walk.delivered = 0;
@@ -182,24 +197,38 @@ export class PageWalks {
     walk.crossing = crossesHole(walk.first, walk.last) ? markOf(cursor) : null;
     if (space === null) {
       // Of one of several: from here on none of them is as it is thought to be.
-      this.#machine.attribution.distrust();
+      machine.loseAll(cursor.line);
       return;
     }
     if (walk.permissions === 0) {
-      walk.nodes = this.#machine.shadowRemove(space, walk.first, walk.last);
+      walk.nodes = machine.shadowRemove(space, walk.first, walk.last);
       // QEMU prints the line only where its own shadow had something.
       walk.isSurprise = walk.nodes.count === 0;
-      if (walk.isSurprise) {
-        this.#machine.gap('an UNMAP of what was never seen mapped', cursor);
+      if (walk.isSurprise && space.stretch.knowledge !== 'partial') {
+        machine.gap('an UNMAP of what was never seen mapped', cursor, space, true);
       }
       return;
     }
     if (space.shadow.overlaps(walk.first, walk.last)) {
       // QEMU would have unmapped the old translation first.
-      this.#machine.gap('a MAP over a translation that was never seen unmapped', cursor);
-      this.#machine.shadowRemove(space, walk.first, walk.last);
+      const what = 'a MAP over a translation that was never seen unmapped';
+      machine.gap(what, cursor, space, true);
+      machine.shadowRemove(space, walk.first, walk.last);
     }
-    this.#machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
+    machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
+  }
+
+  /** The device whose walk has come to the pages `first .. last`. */
+  #walker(
+    cursor: BatchCursor,
+    domain: number,
+    first: number,
+    last: number,
+  ): VtdAddressSpace | null {
+    const { attribution } = this.#machine;
+    const space = attribution.walker(domain, first, last);
+    if (attribution.hasHole) this.#machine.reportHole(cursor);
+    return space;
   }
 
   /** What the newest walk event was to bring has not come yet. */
@@ -216,7 +245,7 @@ export class PageWalks {
     if (!this.#isDelivered(walk.space, walk.first, walk.last)) return;
     this.#machine.wasNotificationDue = true;
     if (!this.#machine.hasNotifications) return;
-    this.#machine.gap('the notification of a walk is missing', cursor, walk.space);
+    this.#machine.gap('the notification of a walk is missing', cursor, walk.space, false);
     const container = this.#machine.containerOf(walk.space);
     if (walk.permissions === 0) this.#machine.hostForget(container, walk.first, walk.last);
     else {
@@ -245,7 +274,7 @@ export class PageWalks {
     if (first < walk.first || last > walk.last) return false;
     walk.delivered += 1;
     const unmap = this.#pending.open(cursor, first, last);
-    this.#pending.place(unmap, walk.space);
+    this.#pending.place(unmap, walk.space, walk.isSure);
     unmap.domain = walk.domain;
     unmap.cause = 'page-walk';
     unmap.carried = walk.gpa;
@@ -256,15 +285,27 @@ export class PageWalks {
 
   /** An UNMAP that neither a walk nor a whole unmap explains. */
   unexplainedUnmap(cursor: BatchCursor, first: number, last: number): void {
-    const space = this.#machine.attribution.device ?? this.#machine.attribution.sole;
+    const space = this.#ownerOfUnexplained(cursor, 'an UNMAP without its walk');
     const unmap = this.#pending.open(cursor, first, last);
-    this.#pending.place(unmap, space);
+    this.#pending.place(unmap, space, this.#isUnexplainedSure);
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
     unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
-    if (this.#machine.hasWalks) {
-      this.#machine.gap('an UNMAP without its walk', cursor, space);
-    }
+  }
+
+  /** The likeliest device of a notification that nothing explains; `what` is missing if walks are traced. */
+  #ownerOfUnexplained(cursor: BatchCursor, what: string): VtdAddressSpace | null {
+    const { attribution, hasWalks } = this.#machine;
+    const space = attribution.device ?? attribution.sole;
+    if (hasWalks) this.#machine.gap(what, cursor, attribution.only ?? null, false);
+    return space;
+  }
+
+  /** Whether that device is beyond doubt. */
+  get #isUnexplainedSure(): boolean {
+    const { attribution, hasWalks } = this.#machine;
+    if (attribution.only !== null) return attribution.isOnlySure;
+    return !hasWalks && attribution.isCommandSure;
   }
 
   /** A MAP notification, of the walk event before it or of one that is not in the trace. */
@@ -279,6 +320,7 @@ export class PageWalks {
     const { map } = this;
     map.active = true;
     map.space = space;
+    map.isSure = isWalked && walk.isSure;
     map.container = container;
     map.first = first;
     map.last = last;
@@ -318,18 +360,24 @@ export class PageWalks {
     if (predicted === ENOSPC) {
       this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
     } else if (predicted !== 0) {
-      this.#machine.gap('a MAP over what should still be mapped was accepted', map.mark);
+      const what = 'a MAP over what should still be mapped was accepted';
+      this.#machine.gap(what, map.mark, map.space, true);
       this.#machine.hostForget(container, map.first, map.last);
     }
     this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
     this.#watchEntries(container, map);
   }
 
-  /** What is in the way of a MAP is known to have outlived its unmap; else its UNMAP is what is missing. */
+  /**
+   * What is in the way of a MAP is known to have outlived its unmap; else its UNMAP is what is missing,
+   * or the removal of a section of RAM.
+   */
   #isLeftBehind({ host }: VfioContainer, { first, last }: PendingMap): boolean {
     const found = host.collect(first, last);
     for (let index = 0; index < found.count; index += 1) {
-      if ((found.flags(index) & (mappingFlag.stale | mappingFlag.kept)) === 0) return false;
+      const flags = found.flags(index);
+      if ((flags & (mappingFlag.stale | mappingFlag.kept)) === 0) return false;
+      if ((flags & mappingFlag.ram) !== 0) return false;
     }
     return true;
   }
@@ -345,15 +393,17 @@ export class PageWalks {
   /** `vtd_page_walk_one_skip_map`: QEMU's shadow has this mapping already. */
   skippedMap(cursor: BatchCursor): void {
     const first = cursor.page(at.skipMap.iova);
-    const space = this.#machine.attribution.walker(-1, first);
-    if (space === null) return;
     const last = first + cursor.page(at.skipMap.mask);
+    const space = this.#walker(cursor, -1, first, last);
+    if (space === null) return;
     const gpa = cursor.page(at.skipMap.gpa);
-    if (space.shadow.hasNode(first, last)) {
+    if (space.shadow.flagsOf(first, last, gpa) >= 0) {
       space.container?.useAgain(first, last, gpa);
       return;
     }
-    this.#machine.gap('a mapping that was never seen made', cursor);
+    if (space.stretch.knowledge !== 'partial') {
+      this.#machine.gap('a mapping that was never seen made', cursor, space, true);
+    }
     const flags = READ_WRITE | mappingFlag.unknown;
     this.#machine.shadowRemove(space, first, last);
     this.#machine.shadowInsert(space, first, last, gpa, flags);
@@ -366,14 +416,16 @@ export class PageWalks {
   /** `vtd_page_walk_one_skip_unmap`: nothing in QEMU's shadow, so nothing is unmapped. */
   skippedUnmap(cursor: BatchCursor): void {
     const { attribution } = this.#machine;
-    if (attribution.operation === 'replay') return;
+    attribution.sawEmptyEntry();
     const first = cursor.page(at.skipUnmap.iova);
-    const space = attribution.walker(-1, first);
+    const last = first + cursor.page(at.skipUnmap.mask);
+    const space = this.#walker(cursor, -1, first, last);
+    if (attribution.operation === 'replay') return;
     if (space === null || space.container === null) return;
     const { container, shadow } = space;
-    const last = first + cursor.page(at.skipUnmap.mask);
     if (shadow.overlaps(first, last)) {
-      this.#machine.gap('a mapping that is gone was never seen unmapped', cursor);
+      const what = 'a mapping that is gone was never seen unmapped';
+      this.#machine.gap(what, cursor, space, true);
       this.#machine.shadowRemove(space, first, last);
       this.#machine.hostForget(container, first, last);
       return;
@@ -385,10 +437,7 @@ export class PageWalks {
 
   /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
   #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
-    const space = this.#machine.attribution.device ?? this.#machine.attribution.sole;
-    if (this.#machine.hasWalks) {
-      this.#machine.gap('a MAP without its walk', cursor, space);
-    }
+    const space = this.#ownerOfUnexplained(cursor, 'a MAP without its walk');
     if (space === null) return null;
     this.#machine.shadowRemove(space, first, last);
     this.#machine.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);

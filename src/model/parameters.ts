@@ -24,6 +24,15 @@ const DEFAULT_HOST_PAGE = 4096;
 const LARGEST_HOST_PAGE = 65_536;
 const PAGE_SIZES = [4096, 8192, 16_384, 32_768, 65_536] as const;
 
+/** Address widths that VT-d knows: of three, four and five levels of tables. */
+const WIDTHS = [39, 48, 57] as const;
+const BY_CHUNK = 'the last chunk of a whole unmap';
+
+/** True where an address space of VT-d ends before this page. */
+export function isEndOfSpace(page: number): boolean {
+  return WIDTHS.some((bits) => page === 2 ** (bits - 12));
+}
+
 /**
  * Values of the host and of the emulated IOMMU that the replay needs and that traces tell only
  * sometimes. An option beats everything; what the trace prints beats what follows from it.
@@ -143,14 +152,12 @@ export class Parameters {
 
   /** The last chunk of an upper notifier ends at 2^aw - 1; weaker than the closing line. */
   lastChunk(endPage: number, line: number): void {
-    if (this.awBits.source !== 'assumed') return;
+    const { from, source, value } = this.awBits;
+    // Of a list whose end is missing, the last one is not the last.
+    const isWider = from.startsWith(BY_CHUNK) && value !== null && endPage > 2 ** (value - 12);
+    if ((source !== 'assumed' && !isWider) || !isEndOfSpace(endPage)) return;
     const bits = Math.log2(endPage) + 12;
-    if (!Number.isInteger(bits) || bits < 39) return;
-    this.awBits = {
-      value: bits,
-      source: 'derived',
-      from: `the last chunk of a whole unmap at line ${line}`,
-    };
+    this.awBits = { value: bits, source: 'derived', from: `${BY_CHUNK} at line ${line}` };
   }
 
   /** A walk of a whole table ends at the smaller of the context's width and the IOMMU's. */

@@ -75,15 +75,18 @@ export class PendingUnmaps {
     return unmap;
   }
 
-  /** Says whose unmap it is. */
-  place(unmap: Unmap, space: VtdAddressSpace | null): void {
+  /** Says whose unmap it is, and whether that is beyond doubt. */
+  place(unmap: Unmap, space: VtdAddressSpace | null, isSure: boolean): void {
+    const machine = this.#machine;
     unmap.space = space;
+    unmap.isSpaceSure = isSure && space !== null;
+    unmap.container = space === null ? machine.onlyContainer : machine.containerOf(space);
+    unmap.isContainerSure = unmap.isSpaceSure || machine.isOnlyContainerSure;
     // Asked now: when the unmap is reported, a whole unmap may have made certain what it was not.
-    unmap.isUncertain = space === null || space.uncertain;
-    unmap.container =
-      space === null ? this.#machine.onlyContainer : this.#machine.containerOf(space);
+    unmap.stretch = space === null ? null : space.stretch;
+    unmap.knowledge = unmap.stretch === null ? 'doubtful' : unmap.stretch.knowledge;
     if (space !== null) unmap.domain = space.domain;
-    unmap.tracked = this.#machine.trackedIn(unmap.container);
+    unmap.tracked = machine.trackedIn(unmap.container);
   }
 
   /** No message can follow any more for the unmap that stands alone. */
@@ -114,8 +117,25 @@ export class PendingUnmaps {
     }
   }
 
+  /** QEMU's message points to a container: the device's, or one that tells the device. */
+  #learnPointer(unmap: Unmap): void {
+    const { pointer, container, space } = unmap;
+    const told = this.#machine.deviceAt(pointer);
+    if (told === null) {
+      if (unmap.isSpaceSure && container !== null) container.pointer = pointer;
+      return;
+    }
+    unmap.isSpaceSure = true;
+    unmap.isContainerSure = true;
+    if (told === space) return;
+    unmap.space = told;
+    unmap.container = told.container;
+    unmap.knowledge = 'doubtful';
+  }
+
   /** Decides what QEMU's unmap returned, and does to the host map what it did. */
   decide(unmap: Unmap): void {
+    if (unmap.pointer !== '') this.#learnPointer(unmap);
     unmap.query = unmap.tracked === null ? null : unmap.tracked ? unmap.trackedQuery : 'none';
     if (!unmap.observed) {
       unmap.errno = unmap.tracked === true ? unmap.trackedErrno : this.#plainResult(unmap);
@@ -162,7 +182,7 @@ export class PendingUnmaps {
     if (unmap.errno !== 0) this.#remember(unmap);
     const { window } = this.#machine.tracking;
     if (unmap.tracked === true && window !== null) window.unmaps += 1;
-    if (unmap.isUncertain || unmap.unknownMappings > 0) {
+    if (unmap.knowledge !== 'whole' || unmap.unknownMappings > 0) {
       const { uncertain } = this;
       if (uncertain.unmaps === 0) uncertain.firstLine = unmap.line;
       uncertain.unmaps += 1;

@@ -1,6 +1,6 @@
 import { type BatchCursor, NO_THREAD, NO_TIME } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
-import type { Operation } from './attribution.ts';
+import type { Operation, Scope } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { FailureMessages } from './failure-messages.ts';
@@ -23,6 +23,8 @@ const at = {
   absent: offsetsOf('vtd_ce_not_present'),
   ccUpdate: offsetsOf('vtd_iotlb_cc_update'),
   ccDevice: offsetsOf('vtd_inv_desc_cc_device'),
+  iotlbDomain: offsetsOf('vtd_inv_desc_iotlb_domain'),
+  iotlbPages: offsetsOf('vtd_inv_desc_iotlb_pages'),
   notify: offsetsOf('vfio_iommu_map_notify'),
   dirtyBitmap: offsetsOf('vfio_get_dirty_bitmap'),
   queryDirty: offsetsOf('vfio_container_query_dirty_bitmap'),
@@ -119,7 +121,6 @@ export class Session {
   /** The guest's name, where a line told it. */
   vm: string | null = null;
   firstLine = 0;
-  lastLine = 0;
   /** The trace shows the machine from its start. */
   startsAtBoot = false;
   /** What QEMU or libvirt said when QEMU ended, or ''. */
@@ -155,13 +156,17 @@ export class Session {
     });
   }
 
+  get lastLine(): number {
+    return this.machine.line;
+  }
+
   /** Takes the event that the cursor stands on. */
   apply(cursor: BatchCursor): void {
     const { kind } = cursor;
     const { seen } = this.machine;
     seen[kind] = (seen[kind] as number) + 1;
     if (this.firstLine === 0) this.#begin(cursor);
-    this.lastLine = cursor.line;
+    this.machine.line = cursor.line;
     this.#lastOffset = cursor.byteOffset;
     if (this.#isOpen && CLOSES[kind] === 1) this.#close(cursor);
     // Nearly all lines of a long trace are of these kinds; calls through the table are dearer.
@@ -181,8 +186,8 @@ export class Session {
 
   /** Lines are missing that may have been of this machine. */
   loseLines(mark: Mark, what: string): void {
-    this.machine.gap(what, mark);
-    this.#distrust();
+    this.machine.remember(what, mark);
+    this.#distrust(mark.line);
   }
 
   /** The trace, or this boot, is over. */
@@ -192,13 +197,13 @@ export class Session {
     this.unmaps.settle();
     this.#walks.settle();
     this.#walks.finish();
-    this.#whole.closeGroup(null);
-    this.unmaps.release();
+    this.#whole.release(true);
     this.#whole.finish(null);
     if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
     if (!isCutShort) {
       this.#drift.finish({ line: this.lastLine, byteOffset: this.#lastOffset, time: null });
     }
+    this.machine.finish();
   }
 
   /**
@@ -224,8 +229,7 @@ export class Session {
   #closeUnmaps(cursor: BatchCursor): void {
     this.unmaps.settle();
     this.#walks.settle();
-    this.#whole.closeGroup(null);
-    if (this.unmaps.heldCount > 0) this.unmaps.release();
+    this.#whole.release();
     this.#whole.finish(cursor);
   }
 
@@ -245,6 +249,8 @@ export class Session {
   }
 
   #routeWalks(on: On): void {
+    on('vtd_page_walk_skip_read', (cursor) => this.#walks.unusable(cursor));
+    on('vtd_page_walk_skip_reserve', (cursor) => this.#walks.unusable(cursor));
     on('vtd_as_unmap_whole', (cursor) => {
       this.unmaps.settle();
       this.#walks.settle();
@@ -255,7 +261,9 @@ export class Session {
       const space = this.machine.attribution.named(bdfOf(cursor, at.replay));
       this.#replayed(space, cursor);
       space.domain = cursor.u32(at.replay.domain);
+      space.isDomainKnown = true;
       space.rootPage = cursor.page(at.replay.lo);
+      space.isRootKnown = true;
     });
     on('vtd_replay_ce_invalid', (cursor) => {
       this.#replayed(this.machine.attribution.named(bdfOf(cursor, at.replayInvalid)), cursor);
@@ -310,14 +318,20 @@ export class Session {
     // One replay belongs to each registration; what comes after it are dirty syncs.
     const { registering } = this.machine;
     this.machine.registering = null;
-    this.#walks.replayedNotifier = registering?.space === space ? registering.notifier : null;
+    this.#walks.replayedNotifier = registering === null ? null : registering.notifier;
+    // Where the region has no name, the switch of the device may be a line that is missing.
+    if (registering !== null && registering.space !== space) {
+      this.#listener.moveNotifier(registering.space, space, registering.notifier, cursor);
+    }
+    attribution.enrol();
     attribution.replay(space);
+    this.machine.reportHole(cursor);
   }
 
   #routeCommands(on: On): void {
     const { attribution } = this.machine;
     const everything = (cursor: BatchCursor) => this.#refreshAll(cursor);
-    const idle = () => this.#command('idle');
+    const idle = (cursor: BatchCursor) => this.#command(cursor, 'idle');
     on('vtd_inv_desc_cc_global', everything);
     // Treated as global: that line follows, and brings what there is to bring.
     on('vtd_inv_desc_cc_domain', idle);
@@ -329,29 +343,54 @@ export class Session {
       }
       this.#refreshAll(cursor);
     });
-    on('vtd_inv_desc_cc_devices', () => {
+    on('vtd_inv_desc_cc_devices', (cursor) => {
       attribution.beginDevices();
+      this.machine.reportHole(cursor);
       this.#listener.forget();
     });
-    on('vtd_inv_desc_wait_sw', idle);
-    on('vtd_inv_desc_cc_device', (cursor) => {
-      this.#command('device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
+    on('vtd_inv_desc_wait_sw', (cursor) => {
+      idle(cursor);
+      attribution.waits();
     });
-    on('vtd_inv_desc_iotlb_global', (cursor) => this.#invalidated('all-walks', cursor));
-    on('vtd_inv_desc_iotlb_domain', (cursor) => this.#invalidated('domain', cursor));
-    on('vtd_inv_desc_iotlb_pages', (cursor) => this.#invalidated('domain', cursor));
+    on('vtd_inv_desc_cc_device', (cursor) => {
+      this.#command(cursor, 'device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
+    });
+    on('vtd_inv_desc_iotlb_global', (cursor) => this.#invalidated(cursor, 'all-walks'));
+    on('vtd_inv_desc_iotlb_domain', (cursor) => {
+      const domain = cursor.u32(at.iotlbDomain.domain);
+      this.#invalidated(cursor, 'domain', { domain, first: 0, end: 0 });
+    });
+    on('vtd_inv_desc_iotlb_pages', (cursor) => {
+      const { domain, addr, mask } = at.iotlbPages;
+      const first = cursor.page(addr);
+      const end = first + 2 ** cursor.u32(mask);
+      this.#invalidated(cursor, 'domain', { domain: cursor.u32(domain), first, end });
+    });
+    on('vtd_inv_desc_iotlb_pasid', idle);
+    on('vtd_inv_desc_iotlb_pasid_pages', idle);
+    const switching = (cursor: BatchCursor) => {
+      idle(cursor);
+      attribution.refreshAll();
+    };
+    on('vtd_inv_desc_pasid_cache_gsi', switching);
+    on('vtd_inv_desc_pasid_cache_dsi', switching);
+    on('vtd_inv_desc_pasid_cache_psi', switching);
     on('vtd_ce_not_present', (cursor) => {
       // The look-up of a replay, which says so itself in the next line.
       if (this.machine.registering !== null) return;
       const bdf = (cursor.u32(at.absent.bus) << 8) | cursor.u32(at.absent.devfn);
-      if (attribution.absent(bdf)) this.#whole.announce([attribution.named(bdf)], cursor);
+      const unmapped = attribution.absent(bdf);
+      this.machine.reportHole(cursor);
+      if (unmapped !== null) this.#whole.announce([unmapped], cursor);
     });
     on('vtd_iotlb_cc_update', (cursor) => {
       const bdf = (cursor.u32(at.ccUpdate.bus) << 8) | cursor.u32(at.ccUpdate.devfn);
       const space = attribution.known(bdf);
       if (space === undefined) return;
       space.rootPage = cursor.page(at.ccUpdate.lo);
+      space.isRootKnown = true;
       space.domain = (cursor.low(at.ccUpdate.hi) >>> 8) & 0xffff;
+      space.isDomainKnown = true;
     });
     on('vtd_switch_address_space', (cursor) => this.#listener.switched(cursor));
   }
@@ -359,27 +398,34 @@ export class Session {
   /** QEMU unmaps the whole space of every device with notifiers, and switches all devices. */
   #refreshAll(cursor: BatchCursor): void {
     const isInvalidation = cursor.kind === kindOf('vtd_inv_desc_cc_global');
-    this.#command(isInvalidation ? 'all-devices' : 'idle');
+    this.#command(cursor, isInvalidation ? 'all-devices' : 'idle');
+    this.machine.attribution.refreshAll();
     this.#whole.announce(this.machine.attribution.order, cursor);
   }
 
   /** An IOTLB invalidation; the walks that follow tell more of it, where they are traced. */
-  #invalidated(operation: 'all-walks' | 'domain', cursor: BatchCursor): void {
-    this.#command(operation);
+  #invalidated(cursor: BatchCursor, operation: 'all-walks' | 'domain', scope?: Scope): void {
+    this.#command(cursor, operation, null, scope);
     if (this.machine.has('vtd_page_walk_level')) return;
     this.#stale.walked(null, 0, Number.MAX_SAFE_INTEGER, cursor);
   }
 
-  #command(operation: Exclude<Operation, 'replay'>, space: VtdAddressSpace | null = null): void {
+  #command(
+    cursor: BatchCursor,
+    operation: Exclude<Operation, 'replay'>,
+    space: VtdAddressSpace | null = null,
+    scope?: Scope,
+  ): void {
+    this.machine.attribution.begin(operation, space, scope);
+    this.machine.reportHole(cursor);
     this.#drift.settle();
-    this.machine.attribution.begin(operation, space);
     this.#listener.forget();
   }
 
   /** Devices that VFIO has nothing to do with need no space; without listener lines, one may. */
   #commandedDevice(bdf: number): VtdAddressSpace | null {
     const { attribution } = this.machine;
-    const known = attribution.known(bdf);
+    const known = attribution.likely(bdf);
     if (known !== undefined) return known;
     const isTold = this.machine.has('vfio_listener_region_add_iommu');
     return isTold || attribution.spaces.length > 1 ? null : attribution.named(bdf);
@@ -387,6 +433,7 @@ export class Session {
 
   #routeListener(on: On): void {
     const attached = (cursor: BatchCursor) => {
+      this.machine.attribution.enrol();
       const mark = eventMarks[eventNames[cursor.kind] as EventName];
       if (mark !== undefined) this.machine.version.learn(mark);
       this.#listener.attached(cursor);
@@ -424,7 +471,10 @@ export class Session {
     on('global_dirty_changed', (cursor) => {
       const mask = cursor.u32(at.mask.mask);
       const mark = markOf(cursor);
-      if (tracking.mask === mask) this.machine.gap('a change of dirty tracking is missing', mark);
+      if (tracking.mask === mask) {
+        this.machine.remember('a change of dirty tracking is missing', mark);
+        tracking.doubtCurrent();
+      }
       tracking.setMask(mask, mark);
     });
     on('migrate_set_state', (cursor) => {
@@ -477,7 +527,7 @@ export class Session {
     on('trace:loss', (cursor) => {
       const kind = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
-      this.#distrust();
+      this.#distrust(cursor.line);
       this.machine.observer.loss(kind, count, markOf(cursor), cursor.text(at.loss.detail));
     });
   }
@@ -508,9 +558,9 @@ export class Session {
   }
 
   /** What devices map is not sure any more. */
-  #distrust(): void {
+  #distrust(line: number): void {
     this.machine.hasLosses = true;
-    this.machine.attribution.distrust();
+    this.machine.loseAll(line);
   }
 
   #learnStamp(cursor: BatchCursor): void {

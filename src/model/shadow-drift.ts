@@ -71,7 +71,8 @@ export class ShadowDrift {
   /** Both sides are known, and nothing that is missing from the trace can be the reason. */
   #isSure(space: VtdAddressSpace): boolean {
     const { attribution, hasNotifications, hasWalks, isIncomplete } = this.#machine;
-    if (isIncomplete || !hasWalks || !hasNotifications || space.uncertain) return false;
+    if (isIncomplete || !hasWalks || !hasNotifications || space.stretch.knowledge !== 'whole')
+      return false;
     // Without notifiers the device is not translated, and what the shadow holds is not in use.
     if (space.container === null || space.notifiers.length === 0) return false;
     return attribution.inContainer(space.container).length === 1;

@@ -33,7 +33,8 @@ export class StaleMappings {
   /** Marks what the host still maps in a range that should be empty, and reports what is new. */
   mark(space: VtdAddressSpace, first: number, last: number, mark: Mark, why: StaleReason): void {
     const { container } = space;
-    if (container === null || !container.host.overlaps(first, last)) return;
+    if (container === null || !this.#machine.hasNotifications) return;
+    if (!container.host.overlaps(first, last)) return;
     const summary = summarise(container.host.collect(first, last), 0, mappingFlag.stale);
     container.markStale(first, last);
     if (summary.count === 0) return;

@@ -6,7 +6,7 @@ import { mappingFlag, permission } from './iova-tree.ts';
 import type { RamLayout } from './ram-layout.ts';
 import type { UnmapContext, VfioContainer } from './vfio-container.ts';
 import { E2BIG, EINVAL, EPERM } from './vfio-legacy.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
+import type { Knowledge, Stretch, VtdAddressSpace } from './vtd-address-space.ts';
 
 /** In the place of a carried page: the unmap came without an IOTLB entry. */
 export const NO_ENTRY = -1;
@@ -53,8 +53,14 @@ export class Unmap {
   observed = false;
   /** Bytes of a dirty bitmap of this size. */
   bitmapBytes = 0;
-  /** What its device mapped was not certain. */
-  isUncertain = false;
+  /** The part of the trace in which it lies, as far as its device is concerned; null: of no device. */
+  stretch: Stretch | null = null;
+  /** How well it was known what its device mapped. */
+  knowledge: Knowledge = 'whole';
+  /** `space` is beyond doubt, and not just the likeliest. */
+  isSpaceSure = false;
+  /** So is `container`. */
+  isContainerSure = false;
   /** Of a whole unmap: a line names the device. */
   isNamed = false;
   /** Of a RAM section whose permissions no line tells: taken as writable. */
@@ -114,6 +120,11 @@ export class Unmap {
     return this.tracked === true || this.errno !== 0 ? this.errno : this.trackedErrno;
   }
 
+  /** The device, if it is beyond doubt: bus << 8 | devfn; null: it is not told. */
+  get device(): number | null {
+    return this.isSpaceSure && this.space !== null ? this.space.bdf : null;
+  }
+
   get carriesZero(): boolean {
     return this.carried === 0;
   }
@@ -135,7 +146,10 @@ export class Unmap {
     this.query = null;
     this.errno = 0;
     this.observed = false;
-    this.isUncertain = false;
+    this.stretch = null;
+    this.knowledge = 'whole';
+    this.isSpaceSure = false;
+    this.isContainerSure = false;
     this.isNamed = false;
     this.isPermissionTaken = false;
     this.pointer = '';

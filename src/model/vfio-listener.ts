@@ -2,13 +2,19 @@ import { pageOf } from '../base/address.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
 import { mappingFlag, permission } from './iova-tree.ts';
-import { bdfOf, type Machine } from './machine.ts';
+import { bdfOf, type Machine, markOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './qemu-version.ts';
 import { NO_ENTRY } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+import {
+  type AddressRange,
+  HIGH_NOTIFIER,
+  type Knowledge,
+  LOW_NOTIFIER,
+  type VtdAddressSpace,
+} from './vtd-address-space.ts';
 
 const at = {
   switch: offsetsOf('vtd_switch_address_space'),
@@ -31,6 +37,18 @@ const UNSURE_FLAGS = RAM_FLAGS | mappingFlag.unknown;
 const HOST_BRIDGE = 0;
 /** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
 const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
+
+/** Whose a section of an IOMMU is, and whether that is beyond doubt. */
+interface SpaceOfSection {
+  readonly space: VtdAddressSpace | null;
+  readonly isSure: boolean;
+}
+
+/** The same of a section of RAM. */
+interface ContainerOfSection {
+  readonly container: VfioContainer | null;
+  readonly isSure: boolean;
+}
 
 /**
  * VFIO's memory listener: which devices there are, when they are translated, and the RAM sections
@@ -84,6 +102,7 @@ export class VfioListener {
     this.#switchedSinceAttach = true;
     // Had the replay's own lines been traced, they would have come.
     this.#machine.registering = null;
+    if (on) this.#noteTranslated(bdf, cursor);
     this.#machine.attribution.switched(bdf);
     if (this.#attaching !== null) {
       this.#bind(bdf, this.#attaching);
@@ -95,7 +114,15 @@ export class VfioListener {
     this.#space = space;
     this.#container = space?.container ?? null;
     const isTold = this.#machine.has('vfio_listener_region_add_iommu');
-    if (space !== null && on && !isTold) space.uncertain = false;
+    if (space !== null && on && !isTold) space.settle(cursor.line);
+  }
+
+  /** Only a command makes QEMU switch a device to translation; its line may be missing. */
+  #noteTranslated(bdf: number, cursor: BatchCursor): void {
+    this.#machine.translated.add(bdf);
+    const { attribution } = this.#machine;
+    if (attribution.switches(bdf) || attribution.known(bdf) === undefined) return;
+    this.#machine.switchUnexplained ??= markOf(cursor);
   }
 
   /** A device is attached: `vfio_realize`, `vfio_attach_device`, `vfio_device_attach`, or iommufd's bind. */
@@ -130,13 +157,36 @@ export class VfioListener {
     const space = this.#spaceOfRegion(name);
     if (space === null) return null;
     const range = { start: cursor.u64(at.addIommu.start), end: cursor.u64(at.addIommu.end) };
-    if (space.notifiers.length === 0) this.#machine.attribution.register(space);
+    this.#machine.attribution.enrol();
+    if (space.notifiers.length === 0) {
+      this.#machine.attribution.register(space);
+      space.settle(cursor.line);
+    } else if (holdsNotifier(space, range)) {
+      // Its removal is missing, or this is another device in the same slot of another bus.
+      this.#machine.gap('the removal of a notifier is missing', cursor, space, true);
+      this.#machine.attribution.forgetRoster();
+      space.removeNotifier(range);
+    }
     space.addNotifier(range);
-    space.uncertain = false;
     this.#forgetSections(space, range, cursor);
     this.#machine.attribution.replay(space);
     this.#machine.registering = { space, notifier: range };
     return space;
+  }
+
+  /** A notifier turns out to be of another device than was thought. */
+  moveNotifier(
+    from: VtdAddressSpace,
+    to: VtdAddressSpace,
+    range: AddressRange,
+    cursor: BatchCursor,
+  ): void {
+    const { attribution } = this.#machine;
+    from.removeNotifier(range);
+    if (from.notifiers.length === 0) attribution.unregister(from);
+    if (to.notifiers.length === 0) attribution.register(to);
+    to.addNotifier(range);
+    this.#machine.gap('the switch of a device is missing', cursor, from, false);
   }
 
   /**
@@ -154,7 +204,7 @@ export class VfioListener {
       sections.push([found.first(index), found.last(index)]);
     }
     if (sections.length === 0) return;
-    this.#machine.gap('the removal of a section of RAM is missing', cursor);
+    this.#machine.gap('the removal of a section of RAM is missing', cursor, space, true);
     for (const [first, last] of sections) this.#machine.hostForget(container, first, last);
   }
 
@@ -170,7 +220,7 @@ export class VfioListener {
     const { first, last } = this.#hostPages(start, end);
     if (last < first) return;
     this.#machine.ram.addSection(first, last, cursor.line);
-    const container = this.#container ?? this.#containerFor(first, last, 'add');
+    const { container } = this.#ownerOfSection(first, last, 'add');
     this.#sectionOwner = container;
     if (container === null) return;
     const { ram } = this.#machine;
@@ -196,15 +246,18 @@ export class VfioListener {
     const { first, last } = this.#hostPages(range.start, range.end);
     const name = this.#deletedRegion;
     this.#deletedRegion = null;
-    const space = this.#spaceOfDeleted(name, range);
+    const { space, isSure } = this.#spaceOfDeleted(name, range);
     if (last < first) return;
     const unmap = this.#pending.open(cursor, first, last);
     unmap.cause = 'region-del';
     if (space === null) {
-      this.#deleteRam(first, last);
+      this.#deleteRam(first, last, !isOfIommu(range));
       return;
     }
-    this.#pending.place(unmap, space);
+    // What else goes and comes in this change is of the same device.
+    this.#space = space;
+    this.#container = this.#machine.containerOf(space);
+    this.#pending.place(unmap, space, isSure);
     unmap.carried = NO_ENTRY;
     const nodes = space.shadow.overlapping(first, last);
     unmap.judge(nodes, this.#machine.unmapContext(false), this.#machine.ram);
@@ -212,13 +265,17 @@ export class VfioListener {
     if (space.notifiers.length === 0) this.#machine.attribution.unregister(space);
   }
 
-  #deleteRam(first: number, last: number): void {
+  /** `mayBeRam`: it is not one of the two sections that only an IOMMU has. */
+  #deleteRam(first: number, last: number, mayBeRam: boolean): void {
     const unmap = this.#pending.single;
     if (unmap === null) return;
-    const container = this.#container ?? this.#containerFor(first, last, 'delete');
+    const { container, isSure } = this.#ownerOfSection(first, last, 'delete');
     const owners = container === null ? [] : this.#machine.attribution.inContainer(container);
-    this.#pending.place(unmap, owners.length === 1 ? (owners[0] as VtdAddressSpace) : null);
+    const owner = owners.length === 1 ? (owners[0] as VtdAddressSpace) : null;
+    this.#pending.place(unmap, owner, isSure);
     unmap.container = container;
+    unmap.isContainerSure = isSure;
+    if (owner === null && isSure) unmap.knowledge = this.#knowledgeOfSections;
     unmap.tracked = this.#machine.trackedIn(container);
     unmap.domain = null;
     const nodes = container === null ? null : container.host.collect(first, last);
@@ -226,7 +283,7 @@ export class VfioListener {
     unmap.isPermissionTaken = container === null || container.backend === 'legacy';
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
     const isRam = nodes === null || nodes.count === 0 || (nodes.flags(0) & permission.write) !== 0;
-    const wouldCarry = this.#machine.profile.regionDelEntry && isRam;
+    const wouldCarry = this.#machine.profile.regionDelEntry && mayBeRam && isRam;
     unmap.carried = wouldCarry ? first : NO_ENTRY;
     // A section is there to be removed, whether or not the trace has seen it come.
     const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
@@ -234,9 +291,17 @@ export class VfioListener {
     if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
   }
 
+  /** How well the sections of a container are known that no line has given a device. */
+  get #knowledgeOfSections(): Knowledge {
+    const { attribution, isIncomplete } = this.#machine;
+    if (isIncomplete) return 'doubtful';
+    return attribution.startsUncertain ? 'partial' : 'whole';
+  }
+
   #bind(bdf: number, container: VfioContainer): void {
     const space = this.#machine.attribution.named(bdf);
     space.container ??= container;
+    this.#machine.attribution.contained();
     this.#space = space;
     this.#container = container;
   }
@@ -265,38 +330,55 @@ export class VfioListener {
     }
     const devfn = (Number.parseInt(slot, 16) << 3) | Number(fn);
     if (switched >= 0 && (switched & 0xff) === devfn) return attribution.named(switched);
-    const same = attribution.spaces.filter(
-      (space) => space.bdf !== null && (space.bdf & 0xff) === devfn,
-    );
-    return same.length === 1 ? (same[0] as VtdAddressSpace) : attribution.named(devfn);
+    // The bus is not in the name.
+    return attribution.ofFunction(devfn);
   }
 
   /** The device whose IOMMU section goes away; null for a RAM section. */
-  #spaceOfDeleted(name: string | null, range: AddressRange): VtdAddressSpace | null {
-    if (name !== null) return this.#spaceOfRegion(name);
-    const holds = (space: VtdAddressSpace) =>
-      space.notifiers.some(
-        (notifier) => notifier.start === range.start && notifier.end === range.end,
-      );
-    if (this.#space !== null && holds(this.#space)) return this.#space;
-    return this.#machine.attribution.spaces.find(holds) ?? null;
+  #spaceOfDeleted(name: string | null, range: AddressRange): SpaceOfSection {
+    const { attribution } = this.#machine;
+    if (name !== null) return { space: this.#spaceOfRegion(name), isSure: true };
+    const holding = attribution.spaces.filter((space) => holdsNotifier(space, range));
+    const switched = holding.find((space) => space === this.#space);
+    if (switched !== undefined) return { space: switched, isSure: true };
+    return { space: holding[0] ?? null, isSure: holding.length === 1 && attribution.isOnlySure };
   }
 
   /**
-   * The container of a RAM section that no line places. A change of the memory map goes to all
-   * containers that are not translated, in the order in which they were made.
+   * The container of a RAM section: that of the device that was attached or switched before. Other
+   * changes of the memory map go to all containers that are not translated, in the order in which
+   * they were made.
    */
-  #containerFor(first: number, last: number, change: 'add' | 'delete'): VfioContainer | null {
-    const { attribution, containers, onlyContainer } = this.#machine;
-    if (containers.length === 0) return this.#machine.newContainer();
-    if (onlyContainer !== null) return onlyContainer;
-    const fitting = containers.find((container) => {
-      const spaces = attribution.inContainer(container);
-      if (spaces.some((space) => space.notifiers.length > 0)) return false;
-      return change === 'add'
-        ? !container.host.overlaps(first, last)
-        : container.holdsExactly(first, last);
-    });
-    return fitting ?? null;
+  #ownerOfSection(first: number, last: number, change: 'add' | 'delete'): ContainerOfSection {
+    const { attribution, containers, isOnlyContainerSure } = this.#machine;
+    const [earliest] = containers;
+    if (earliest === undefined) return { container: this.#machine.newContainer(), isSure: false };
+    if (isOnlyContainerSure) return { container: earliest, isSure: true };
+    const fits = (container: VfioContainer) => this.#fits(container, first, last, change);
+    const placed = this.#container;
+    if (placed !== null && fits(placed)) return { container: placed, isSure: true };
+    const fitting = containers.find(fits);
+    if (fitting !== undefined) return { container: fitting, isSure: attribution.isOrderSure };
+    // A second copy of what the only container holds is another device's.
+    const isAnothers = placed === null && change === 'add' && earliest.host.overlaps(first, last);
+    if (isAnothers) return { container: this.#machine.newContainer(), isSure: false };
+    return { container: placed ?? (containers.length === 1 ? earliest : null), isSure: false };
   }
+
+  /** Whether a section can come into a container, or go from it. */
+  #fits(container: VfioContainer, first: number, last: number, change: 'add' | 'delete'): boolean {
+    const spaces = this.#machine.attribution.inContainer(container);
+    if (spaces.some(({ notifiers }) => notifiers.length > 0)) return false;
+    if (change === 'add') return !container.host.overlaps(first, last);
+    return container.holdsExactly(first, last);
+  }
+}
+
+/** True for a section of an IOMMU, be it that its registration is not in the trace. */
+function isOfIommu({ start, end }: AddressRange): boolean {
+  return [LOW_NOTIFIER, HIGH_NOTIFIER].some((known) => known.start === start && known.end === end);
+}
+
+function holdsNotifier({ notifiers }: VtdAddressSpace, { start, end }: AddressRange): boolean {
+  return notifiers.some((notifier) => notifier.start === start && notifier.end === end);
 }

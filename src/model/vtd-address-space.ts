@@ -70,6 +70,30 @@ export function wholeUnmap(range: AddressRange, awBits: number): WholeUnmap {
   return { chunks, total, abort: remain === 0n ? null : 'remainder below one page' };
 }
 
+/** How well it is known what a device maps. */
+export type Knowledge =
+  /** All of it. */
+  | 'whole'
+  /** The trace starts late: what it has shown since is right, and there may be more. */
+  | 'partial'
+  /** Lines are missing: some of it may be gone, or other than it seems. */
+  | 'doubtful';
+
+/**
+ * A part of the trace, from one point at which it was plain what a device maps to the next. A loss
+ * that shows late may lie anywhere between: then all of it is doubtful, afterwards too.
+ */
+export class Stretch {
+  /** Line at which it begins. */
+  readonly from: number;
+  knowledge: Knowledge;
+
+  constructor(from: number, knowledge: Knowledge) {
+    this.from = from;
+    this.knowledge = knowledge;
+  }
+}
+
 /**
  * QEMU's `VTDAddressSpace`: one device (and PASID) behind the emulated IOMMU, with the notifiers
  * that VFIO has registered on it and the shadow of its translations.
@@ -80,8 +104,12 @@ export class VtdAddressSpace {
   readonly pasid: number | null;
   /** The domain of the last context entry or walk seen; null if none was. */
   domain: number | null = null;
+  /** That is the domain of the current context entry. */
+  isDomainKnown = false;
   /** Page of the page-table root in the context entry; -1 if unknown. */
   rootPage = -1;
+  /** That, or that there is none, was learned since lines went missing, if any did. */
+  isRootKnown = false;
   /** Newest first, as QEMU's list is walked. */
   readonly notifiers: AddressRange[] = [];
   /** Notifiers that were seen once; kept for reports when they are gone. */
@@ -90,12 +118,47 @@ export class VtdAddressSpace {
   container: VfioContainer | null = null;
   /** Address width where this device's lines tell it. */
   awBits: number | null = null;
-  /** True where the shadow may lack or hold what QEMU's does not, since something was lost. */
-  uncertain = false;
+  /** The current one. */
+  stretch: Stretch;
+  /** Stretches that were doubtful, with their lines in all, the first's first and the last's last. */
+  readonly doubtful = { stretches: 0, lines: 0, firstLine: 0, lastLine: 0 };
 
-  constructor(bdf: number | null, pasid: number | null = null) {
+  constructor(bdf: number | null, pasid: number | null = null, knowledge: Knowledge = 'whole') {
     this.bdf = bdf;
     this.pasid = pasid;
+    this.stretch = new Stretch(0, knowledge);
+  }
+
+  /** From `line` on it is plain what the device maps. */
+  settle(line: number): void {
+    this.#closeStretch(line);
+    this.stretch = new Stretch(line, 'whole');
+  }
+
+  /**
+   * Lines are missing at `line`, or, where `isBefore`, somewhere since the stretch began. False where
+   * that is no news: a loss that is known already may be what shows.
+   */
+  lose(line: number, isBefore: boolean): boolean {
+    if (this.stretch.knowledge === 'doubtful') return false;
+    if (isBefore) this.stretch.knowledge = 'doubtful';
+    else this.stretch = new Stretch(line, 'doubtful');
+    return true;
+  }
+
+  /** The session ends at `line`. */
+  finish(line: number): void {
+    this.#closeStretch(line);
+  }
+
+  #closeStretch(line: number): void {
+    const { from, knowledge } = this.stretch;
+    if (knowledge !== 'doubtful') return;
+    const { doubtful } = this;
+    if (doubtful.stretches === 0) doubtful.firstLine = from;
+    doubtful.stretches += 1;
+    doubtful.lines += line - from;
+    doubtful.lastLine = line;
   }
 
   /** The notifiers to emulate: those registered, else the two that VFIO always registers. */

@@ -1,17 +1,18 @@
 import { addressOfPage, pageOf, wrap64 } from '../base/address.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
+import { type Group, isChunk, isNodeOfNotifier, type Owner } from './chunk-groups.ts';
 import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { mappingFlag } from './iova-tree.ts';
 import { bdfOf, type Machine, markOf } from './machine.ts';
+import { isEndOfSpace } from './parameters.ts';
 import { markOfUnmap, type PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './qemu-version.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
 import {
   type AddressRange,
-  alignedPow2Mask,
   HIGH_NOTIFIER,
   LOW_NOTIFIER,
   type VtdAddressSpace,
@@ -19,22 +20,8 @@ import {
 
 const at = offsetsOf('vtd_as_unmap_whole');
 
-/** Widest address that chunks are checked against; the clamp to the real width only cuts the list off. */
-const WIDEST = 57;
-
 /** Where no line registers notifiers, those that VFIO always registers. */
 const ANY_NOTIFIER = [HIGH_NOTIFIER, LOW_NOTIFIER] as const;
-
-/** A whole unmap of one notifier, while its chunks are coming in. */
-interface OpenGroup {
-  readonly firstPage: number;
-  /** The notifier's end, before the clamp to the address width. */
-  readonly end: bigint;
-  /** Page that the next chunk begins with. */
-  next: number;
-  /** Index of its first chunk among the held unmaps. */
-  readonly from: number;
-}
 
 /**
  * Whole unmaps: `vtd_address_space_unmap` of one device, notifier by notifier, and what QEMU 11.x
@@ -49,7 +36,10 @@ export class WholeUnmaps {
   readonly #machine: Machine;
   readonly #pending: PendingUnmaps;
   readonly #stale: StaleMappings;
-  #group: OpenGroup | null = null;
+  /** The one whose chunks are coming in. */
+  #group: Group | null = null;
+  /** Those of one device whose chunks have come and are held: one for each of its notifiers. */
+  #unit: Group[] = [];
   /** Devices of which a whole unmap is due, in order. */
   #due: readonly VtdAddressSpace[] = [];
   #dueMark: Mark = { line: 0, byteOffset: 0, time: null };
@@ -79,14 +69,14 @@ export class WholeUnmaps {
   /** Takes an UNMAP if it is part of a whole unmap. */
   take(cursor: BatchCursor, first: number, last: number): boolean {
     if (this.#continues(cursor, first, last)) return true;
-    this.closeGroup(null);
+    this.#endGroup(null);
     if (this.#mustDrain) {
       // First of all, as a mapping can be as large as the first chunk of a notifier.
-      this.#pending.release();
+      this.release();
       if (this.#drains(cursor, first, last)) return true;
     }
     if (this.#starts(cursor, first, last)) return true;
-    this.#pending.release();
+    this.release();
     return this.#drains(cursor, first, last);
   }
 
@@ -104,44 +94,157 @@ export class WholeUnmaps {
     if (group !== null && group.firstPage === firstPage) {
       this.#machine.parameters.wholeUnmap(cursor.u64(at.start), cursor.u64(at.size), cursor.line);
       this.#learnReplay();
-      this.closeGroup(space);
-      if (group.next === lastPage + 1) this.#emptied(space);
-      else {
-        this.#machine.gap('chunks of a whole unmap are missing', cursor, space);
+      const isComplete = group.next === lastPage + 1;
+      if (!isComplete) {
+        this.#machine.gap('chunks of a whole unmap are missing', cursor, space, false);
+      }
+      this.#endGroup(space);
+      if (!isComplete) {
         this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
       }
     } else {
-      this.closeGroup(null);
+      this.#endGroup(null);
       this.#closeWithoutChunks(cursor, space, firstPage, lastPage);
     }
     this.justClosed = space;
   }
 
-  /** The chunks that have come are all. `named`: the device of the closing line, if one came. */
-  closeGroup(named: VtdAddressSpace | null): void {
+  /**
+   * Whatever comes now, it is no part of the chunks that have come: reports them. `isCutShort`: the
+   * trace ends, and those that are still missing were never printed.
+   */
+  release(isCutShort = false): void {
+    this.#endGroup(null);
+    if (this.#pending.heldCount === 0) return;
+    this.#endUnit(isCutShort);
+    this.#pending.release();
+  }
+
+  /** The chunks of a notifier that have come are all. `named`: the device of the closing line, if one came. */
+  #endGroup(named: VtdAddressSpace | null): void {
     const group = this.#group;
     if (group === null) return;
     this.#group = null;
     this.#machine.wholeUnmaps += 1;
-    const to = this.#pending.heldCount;
-    const lastChunk = this.#pending.held(to - 1);
-    const space = named ?? this.#ownerOfChunks();
-    const isNamed = named !== null || this.#machine.attribution.device !== null;
-    for (let index = group.from; index < to; index += 1)
-      this.#pending.held(index).isNamed = isNamed;
-    this.#judgeChunks(space, group.from, to);
-    if (!isNamed && this.#machine.attribution.only === null) this.#machine.attribution.distrust();
-    if (space === null) return;
-    this.#chunked.add(space);
+    group.to = this.#pending.heldCount;
+    group.isClosed = named !== null;
+    this.#unit.push(group);
+    if (named !== null) this.#resolve(group, named, true, true);
+  }
+
+  /** All chunks of a device have come: finds the device of those that no line has closed. */
+  #endUnit(isCutShort: boolean): void {
+    const unit = this.#unit;
+    this.#unit = [];
+    const open = unit.filter(({ isResolved }) => !isResolved);
+    if (open.length > 0) {
+      const owner = this.#ownerOf(unit);
+      for (const group of open) this.#resolve(group, owner.space, owner.isSure, owner.isNamed);
+      if (!owner.isSure && owner.space !== this.#machine.attribution.only) {
+        this.#machine.loseAll(this.#pending.held(0).line);
+      }
+    }
+    const [space] = unit.map((group) => group.space);
+    if (space !== null && space !== undefined) this.#settle(space, unit, isCutShort);
+  }
+
+  /** Judges and applies the chunks of a notifier, now that their device is known, or will not be. */
+  #resolve(group: Group, space: VtdAddressSpace | null, isSure: boolean, isNamed: boolean): void {
+    const { from, to, firstPage } = group;
+    group.space = space;
+    group.isResolved = true;
+    for (let index = from; index < to; index += 1) this.#pending.held(index).isNamed = isNamed;
+    this.#judgeChunks(space, isSure, from, to);
+    if (space !== null) this.#chunked.add(space);
     // Asked while the host still holds what the chunks take from it.
-    if (this.#machine.profile.drain !== null) this.#replaceByDrain(space, group, lastChunk);
-    for (let index = group.from; index < to; index += 1) {
+    if (space !== null && this.#machine.profile.drain !== null) this.#replaceByDrain(space, group);
+    for (let index = from; index < to; index += 1) {
       this.#pending.decide(this.#pending.held(index));
     }
+    if (space === null) return;
+    const { last } = this.#pending.held(to - 1);
     const extra = this.#machine.writer.removesOneByteMore ? 1 : 0;
-    this.#machine.shadowRemove(space, group.firstPage, lastChunk.last + extra);
-    const mark = markOfUnmap(this.#firstFailed(group.from, to) ?? lastChunk);
-    this.#stale.mark(space, group.firstPage, lastChunk.last, mark, 'failed-unmap');
+    this.#machine.shadowRemove(space, firstPage, last + extra);
+    const mark = markOfUnmap(this.#firstFailed(from, to) ?? this.#pending.held(to - 1));
+    this.#stale.mark(space, firstPage, last, mark, 'failed-unmap');
+  }
+
+  /** The device of chunks that no line closes, or not all of them. */
+  #ownerOf(unit: readonly Group[]): Owner {
+    const { attribution } = this.#machine;
+    const named = unit.find(({ isResolved }) => isResolved)?.space;
+    if (named !== undefined && named !== null) return { space: named, isSure: true, isNamed: true };
+    const told = this.#ownerByMessage();
+    if (told !== null) return { space: told, isSure: true, isNamed: false };
+    const { device } = attribution;
+    const next = this.#due.find((space) => !this.#chunked.has(space));
+    const space = next ?? device ?? attribution.sole;
+    if (space === null) return { space, isSure: false, isNamed: false };
+    // The lines that make QEMU unmap it came just before.
+    if (space === device && space === next) return { space, isSure: true, isNamed: true };
+    if (attribution.only === space) {
+      return { space, isSure: attribution.isOnlySure, isNamed: space === device };
+    }
+    // Had a closing line been there to come, a lost one may have been another device's.
+    const isInOrder = space === next && !this.#machine.has('vtd_as_unmap_whole');
+    return { space, isSure: isInOrder && attribution.isOrderSure, isNamed: false };
+  }
+
+  /** The device whose container QEMU's messages about the chunks point to. */
+  #ownerByMessage(): VtdAddressSpace | null {
+    for (let index = 0; index < this.#pending.heldCount; index += 1) {
+      const owner = this.#machine.deviceAt(this.#pending.held(index).pointer);
+      if (owner !== null) return owner;
+    }
+    return null;
+  }
+
+  /** Nothing is mapped any more where the unmaps of all its notifiers are complete and none failed. */
+  #settle(space: VtdAddressSpace, unit: readonly Group[], isCutShort: boolean): void {
+    const groupOf = ({ start }: AddressRange) =>
+      unit.find((group) => group.space === space && addressOfPage(group.firstPage) === start);
+    const isEmptied = (notifier: AddressRange) => {
+      const group = groupOf(notifier);
+      if (group === undefined || !this.#isComplete(group, notifier.end)) return false;
+      return this.#firstFailed(group.from, group.to) === null;
+    };
+    if (space.effectiveNotifiers.every(isEmptied)) {
+      space.settle(this.#pending.held(this.#pending.heldCount - 1).line);
+      return;
+    }
+    if (isCutShort) return;
+    // Before 8.1 a registration unmaps the range of its own notifier only.
+    const isOfAll = this.#machine.writer.replayClearsShadow || this.#due.includes(space);
+    let isShort = false;
+    for (const notifier of space.notifiers) {
+      const group = groupOf(notifier);
+      if (group === undefined ? !isOfAll : !this.#isCut(group, notifier.end)) continue;
+      isShort = true;
+      this.#forget(space, group?.next ?? pageOf(notifier.start), pageOf(notifier.end));
+    }
+    if (!isShort) return;
+    const mark = markOfUnmap(this.#pending.held(0));
+    this.#machine.gap('chunks of a whole unmap are missing', mark, space, false);
+  }
+
+  /** Pages whose unmap is not in the trace. */
+  #forget(space: VtdAddressSpace, first: number, last: number): void {
+    this.#machine.shadowRemove(space, first, last);
+    this.#machine.hostForget(this.#machine.containerOf(space), first, last);
+  }
+
+  /** Whether the chunks go up to the end of the notifier, or of the address space. */
+  #isComplete({ next }: Group, end: bigint): boolean {
+    const { value, source } = this.#machine.parameters.awBits;
+    const last = pageOf(end);
+    if (next === last + 1) return true;
+    return value !== null && source !== 'assumed' && next === 2 ** (value - 12);
+  }
+
+  /** Whether the chunks end where no whole unmap does, as far as that is known. */
+  #isCut(group: Group, end: bigint): boolean {
+    if (group.isClosed || this.#isComplete(group, end)) return false;
+    return this.#machine.parameters.awBits.source !== 'assumed' || !isEndOfSpace(group.next);
   }
 
   /** The command that announced whole unmaps is over. */
@@ -168,19 +271,25 @@ export class WholeUnmaps {
     const notifier = this.#notifierOf(first, last);
     if (notifier === null) return false;
     // A switch has one group per notifier: one that comes again belongs to the next switch.
-    for (let index = 0; index < this.#pending.heldCount; index += 1) {
-      if (this.#pending.held(index).first === first) {
-        this.#pending.release();
-        break;
-      }
-    }
+    if (this.#unit.some(({ firstPage }) => firstPage === first)) this.release();
     const from = this.#pending.heldCount;
+    this.#machine.attribution.leaveWalk();
+    this.#machine.reportHole(cursor);
     if (from > 0 && from === chunksBefore) {
       // The next notifier's chunks follow at once, so the list before them was complete.
       const lastChunk = this.#pending.held(from - 1);
       this.#machine.parameters.lastChunk(lastChunk.last + 1, lastChunk.line);
     }
-    this.#group = { firstPage: first, end: notifier.end, next: last + 1, from };
+    this.#group = {
+      firstPage: first,
+      end: notifier.end,
+      next: last + 1,
+      from,
+      to: from,
+      space: null,
+      isResolved: false,
+      isClosed: false,
+    };
     this.#hold(cursor, first, last);
     return true;
   }
@@ -203,19 +312,12 @@ export class WholeUnmaps {
     return ANY_NOTIFIER.find(isIt) ?? null;
   }
 
-  /** The device of chunks that no line closes. */
-  #ownerOfChunks(): VtdAddressSpace | null {
-    const { attribution } = this.#machine;
-    const next = this.#due.find((space) => !this.#chunked.has(space));
-    return next ?? attribution.device ?? attribution.sole;
-  }
-
-  #judgeChunks(space: VtdAddressSpace | null, from: number, to: number): void {
+  #judgeChunks(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
     const { parameters, ram, version } = this.#machine;
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
       const { tracked } = unmap;
-      this.#pending.place(unmap, space);
+      this.#pending.place(unmap, space, isSure);
       if (unmap.observed) unmap.tracked = tracked;
       const bytes = dirtyBitmapBytesOfPages(
         unmap.last - unmap.first + 1,
@@ -225,6 +327,7 @@ export class WholeUnmaps {
       const isNews = unmap.tracked === true && !unmap.observed && this.#wouldRefuse(unmap);
       if (isNews && bytes > parameters.bitmapLimit.value) {
         parameters.passed(bytes, unmap.line, this.#machine.hasMessages);
+        this.#checkMessage(unmap, bytes);
       }
       const observedSize = unmap.e2big;
       const nodes = space === null ? null : space.shadow.overlapping(unmap.first, unmap.last);
@@ -233,7 +336,8 @@ export class WholeUnmaps {
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
         // Either this QEMU is not what its lines say, or tracking had ended in a line that is lost.
         if (version.mustDrain) {
-          this.#machine.gap('a change of dirty tracking, or a drain', markOfUnmap(unmap), space);
+          const what = 'a change of dirty tracking, or a drain';
+          this.#machine.gap(what, markOfUnmap(unmap), space, false);
         }
         version.saw(false);
       }
@@ -251,6 +355,15 @@ export class WholeUnmaps {
     return container.backend === 'legacy' && container.backendSource !== 'option';
   }
 
+  /** QEMU has said before that such a bitmap is too big, and this time no message is in the trace. */
+  #checkMessage(unmap: Unmap, bytes: number): void {
+    const { hasMessages, parameters, tracking } = this.#machine;
+    if (!hasMessages || bytes <= parameters.bitmapLimit.value) return;
+    const what = 'a message about a bitmap that is too big, or a change of dirty tracking';
+    this.#machine.remember(what, markOfUnmap(unmap));
+    tracking.doubtCurrent();
+  }
+
   #firstFailed(from: number, to: number): Unmap | null {
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
@@ -264,11 +377,6 @@ export class WholeUnmaps {
     if (this.#machine.registering !== null) {
       this.#machine.version.learn(lineMarks.wholeUnmapAtReplay);
     }
-  }
-
-  /** Nothing of the device is left in the ranges of the notifiers that have been unmapped. */
-  #emptied(space: VtdAddressSpace): void {
-    if (space.shadow.size === 0) space.uncertain = false;
   }
 
   /**
@@ -287,9 +395,10 @@ export class WholeUnmaps {
     this.#machine.shadowRemove(space, firstPage, reach);
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
     space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
+    if (!this.#machine.hasNotifications) this.#chunked.add(space);
     if (!writer.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (this.#due.includes(space)) {
-      this.#machine.gap('all chunks of a whole unmap are missing', cursor, space);
+      this.#machine.gap('all chunks of a whole unmap are missing', cursor, space, false);
       this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
       this.#chunked.add(space);
       return;
@@ -317,7 +426,7 @@ export class WholeUnmaps {
     for (const done of this.#due.slice(0, index)) this.#finishOne(done, cursor);
     this.#due = this.#due.slice(index);
     const unmap = this.#pending.open(cursor, first, last);
-    this.#pending.place(unmap, space);
+    this.#pending.place(unmap, space, this.#isDrainSure(index));
     unmap.cause = 'drain';
     const nodes = space.shadow.overlapping(first, last);
     const known = (nodes.flags(0) & mappingFlag.addressUnknown) === 0;
@@ -328,20 +437,33 @@ export class WholeUnmaps {
     return true;
   }
 
+  /** Whether the device at `index` of those due is the one that is being drained, and no other. */
+  #isDrainSure(index: number): boolean {
+    const { attribution } = this.#machine;
+    if (this.#due[index] === attribution.device) return true;
+    return attribution.only === null ? attribution.isOrderSure : attribution.isOnlySure;
+  }
+
   /** A whole unmap was due and its lines, if any, have come. */
   #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
-    if (this.#chunked.has(space) || !this.#machine.hasNotifications) return;
+    if (this.#chunked.has(space)) return;
+    if (!this.#machine.hasNotifications) {
+      // Nothing more can be told of it: what it left in the shadow is open.
+      space.lose(this.#dueMark.line, false);
+      return;
+    }
     if (this.#machine.drainsNow === false) this.#learnDrain();
     const drains = this.#machine.drainsNow;
     if (drains === null) {
       const hostSize = space.container?.host.size ?? 0;
       if (space.shadow.size === 0 && hostSize === 0) return;
-      this.#machine.gap('what became of a whole unmap (global_dirty_changed tells)', this.#dueMark);
+      const what = 'what became of a whole unmap (global_dirty_changed tells)';
+      this.#machine.gap(what, this.#dueMark, space, false);
       return;
     }
     if (!drains) {
       // A trace that ends here may just lack its end.
-      if (cursor !== null) this.#machine.gap('a whole unmap is missing', cursor, space);
+      if (cursor !== null) this.#machine.gap('a whole unmap is missing', cursor, space, false);
       return;
     }
     for (const notifier of space.effectiveNotifiers) this.#drained(space, notifier);
@@ -367,7 +489,7 @@ export class WholeUnmaps {
       this.#stale.mark(space, first, last, this.#dueMark, wraps ? 'wrap' : 'unlisted');
       return;
     }
-    this.#machine.gap('UNMAPs of a drain are missing', this.#dueMark, space);
+    this.#machine.gap('UNMAPs of a drain are missing', this.#dueMark, space, false);
     this.#machine.shadowRemove(space, first, last);
     this.#machine.hostForget(this.#machine.containerOf(space), first, last);
   }
@@ -386,14 +508,12 @@ export class WholeUnmaps {
    * Under tracking version 11 would have drained instead of sending these chunks. What they would
    * have done then is the drain's outcome; the first chunk of a group carries it.
    */
-  #replaceByDrain(space: VtdAddressSpace, group: OpenGroup, lastChunk: Unmap): void {
-    const first = this.#pending.held(group.from);
+  #replaceByDrain(space: VtdAddressSpace, group: Group): void {
+    const { firstPage, end, from, to } = group;
+    const first = this.#pending.held(from);
     if (first.tracked === true) return;
-    for (let index = group.from; index < this.#pending.heldCount; index += 1) {
-      this.#pending.held(index).replaceByDrain();
-    }
-    const { firstPage, end } = group;
-    const nodes = space.shadow.overlapping(firstPage, lastChunk.last);
+    for (let index = from; index < to; index += 1) this.#pending.held(index).replaceByDrain();
+    const nodes = space.shadow.overlapping(firstPage, this.#pending.held(to - 1).last);
     const reach = this.#reach({ start: addressOfPage(firstPage), end });
     let found = nodes.count;
     if (reach < firstPage) {
@@ -404,22 +524,4 @@ export class WholeUnmaps {
     const carriesZero = this.#machine.profile.drain?.address === 'zero';
     first.judgeDrain(drained, carriesZero, this.#machine.unmapContext(true), this.#machine.ram);
   }
-}
-
-/** True where `first .. last` is one mapping of the device, cut to one of its notifiers. */
-function isNodeOfNotifier(space: VtdAddressSpace, first: number, last: number): boolean {
-  const nodes = space.shadow.overlapping(first, last);
-  if (nodes.count !== 1) return false;
-  return space.effectiveNotifiers.some(
-    ({ start, end }) =>
-      Math.max(nodes.first(0), pageOf(start)) === first &&
-      Math.min(nodes.last(0), pageOf(end)) === last,
-  );
-}
-
-/** True where `first .. last` is the chunk that a whole unmap up to `end` sends from there. */
-function isChunk(first: number, last: number, end: bigint): boolean {
-  const start = addressOfPage(first);
-  if (start > end) return false;
-  return pageOf(start + alignedPow2Mask(start, end, WIDEST)) === last;
 }

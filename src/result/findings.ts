@@ -3,12 +3,12 @@ import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/a
 import { PageRangeSet } from '../base/page-range-set.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import { causes, modes } from '../base/vocabulary.ts';
-import { DirtyTracking, type Mark } from '../model/dirty-tracking.ts';
+import { DirtyTracking, type Mark, type Window } from '../model/dirty-tracking.ts';
 import { type Machine, timeText } from '../model/machine.ts';
 import type { Profile } from '../model/profile.ts';
 import type { Unmap } from '../model/unmap.ts';
 import type { VfioContainer } from '../model/vfio-container.ts';
-import { bdfText, type VtdAddressSpace } from '../model/vtd-address-space.ts';
+import { bdfText, type Stretch, type VtdAddressSpace } from '../model/vtd-address-space.ts';
 import {
   Basis,
   basisOfSession,
@@ -42,7 +42,15 @@ class Group implements GroupView {
   container: VfioContainer | null = null;
   domain: number | null = null;
   readonly basis = new Basis();
+  /** Guest pages at risk. */
   readonly risk = new PageRangeSet();
+  /** The same of unmaps in the current stretch of the trace, for rules that do not rest on mappings. */
+  #openRisk: PageRangeSet | null = null;
+  /** The part of the trace in which the newest hazard lies. */
+  #stretch: Stretch | null = null;
+  #isDoubtful = false;
+  /** Tracking was on in this window. */
+  readonly trackingWindow: Window | null;
   readonly signatures = new Set<number>();
   /** One of them, that of the newest unmap. */
   signature = -1;
@@ -85,6 +93,7 @@ class Group implements GroupView {
     this.window = window;
     this.profile = machine.profile;
     const current = machine.tracking.window;
+    this.trackingWindow = current;
     this.trackedBy = current === null ? '' : DirtyTracking.causeOf(current);
   }
 
@@ -124,6 +133,43 @@ class Group implements GroupView {
 
   get #sizeBytes(): bigint {
     return addressOfPage(this.lastPage - this.firstPage + 1);
+  }
+
+  /** Some of the mappings that it is about were doubtful, be it that this showed only later. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful || this.#stretch?.knowledge === 'doubtful';
+  }
+
+  /** A hazard in this stretch of the trace joins. */
+  enter(stretch: Stretch | null): void {
+    if (stretch === this.#stretch) return;
+    this.closeStretch();
+    this.#stretch = stretch;
+  }
+
+  /**
+   * The stretch is over, and what it was is known for good. What only mappings tell, and not the
+   * hazard itself, is given up where they were doubtful.
+   */
+  closeStretch(): void {
+    const wasDoubtful = this.#stretch?.knowledge === 'doubtful';
+    this.#isDoubtful ||= wasDoubtful;
+    if (this.#openRisk !== null && !wasDoubtful) this.risk.addAll(this.#openRisk);
+    this.#openRisk = null;
+  }
+
+  /** Adds the guest pages that an unmap puts at risk. */
+  addRisk(unmap: Unmap): void {
+    if (unmap.riskCount === 0) return;
+    let risk = this.risk;
+    if (this.needs.mappings !== true) {
+      if (unmap.knowledge === 'doubtful') return;
+      this.#openRisk ??= new PageRangeSet();
+      risk = this.#openRisk;
+    }
+    for (let index = 0; index < unmap.riskCount; index += 1) {
+      risk.add(unmap.riskFirst(index), unmap.riskLast(index));
+    }
   }
 
   /** Remembers where the newest is; called for every unmap. */
@@ -173,7 +219,8 @@ export class Findings {
     return {
       unmap: (unmap, mode, needs) => {
         const window = this.#windowOf(mode);
-        const space = this.#indexOf(unmap.space);
+        const owner = unmap.isSpaceSure ? unmap.space : null;
+        const space = this.#indexOf(owner);
         const key =
           ((window * 4096 + space) * modes.length + modes.indexOf(mode)) * causes.length +
           causes.indexOf(unmap.cause);
@@ -183,8 +230,8 @@ export class Findings {
             mode,
             unmap.cause,
             'unmap',
-            unmap.space,
-            unmap.container,
+            owner,
+            unmap.isContainerSure ? unmap.container : null,
             window,
           );
           recentKey = key;
@@ -257,9 +304,8 @@ export class Findings {
         bitmapBytes: hex(unmap.bitmapBytes) as Hex,
       };
     }
-    for (let index = 0; index < unmap.riskCount; index += 1) {
-      group.risk.add(unmap.riskFirst(index), unmap.riskLast(index));
-    }
+    group.enter(unmap.stretch);
+    group.addRisk(unmap);
   }
 
   #describeFirst(group: Group, unmap: Unmap): void {
@@ -291,6 +337,8 @@ export class Findings {
     group.count += hazard.count ?? 1;
     group.last = hazard.mark;
     group.basis.addAll(hazard.basis);
+    group.needs = hazard.needs ?? {};
+    group.enter(space === null ? null : space.stretch);
     for (const [first, last] of hazard.risk ?? []) group.risk.add(first, last);
   }
 
@@ -304,8 +352,18 @@ export class Findings {
     const { rule } = group;
     const isSeen = group.mode === 'observed';
     const container = group.container ?? group.space?.container ?? null;
-    const needs = { ...group.needs, tracking: group.mode === 'active' };
+    const needs: Dependencies = {
+      ...group.needs,
+      tracking: group.mode === 'active',
+      // Under tracking, 11.x sends no such pieces.
+      drain: group.mode === 'what-if' && isWholeUnmap(group.cause),
+    };
     group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen, group.profile));
+    group.closeStretch();
+    if (group.isDoubtful && !isSeen && restsOnMappings(group)) group.basis.add('mappingsDoubtful');
+    if (group.mode === 'active' && group.trackingWindow?.isDoubted === true) {
+      group.basis.add('trackingDoubted');
+    }
     const evidence: Evidence = group.basis.evidence;
     const severity: Severity = rule.severity(group);
     return {
@@ -342,6 +400,16 @@ export class Findings {
       excerpt: group.excerpt,
     };
   }
+}
+
+/** Whether an unmap of this cause is a piece of a whole one. */
+function isWholeUnmap(cause: Cause | null): boolean | 'maybe' {
+  return cause === 'unknown' ? 'maybe' : cause === 'whole-unmap';
+}
+
+/** Hazards that are no unmaps are about mappings, if about a device at all. */
+function restsOnMappings({ topic, needs }: Group): boolean {
+  return topic !== 'unmap' || needs.mappings === true;
 }
 
 function idOf(group: Group): string {

@@ -10,6 +10,7 @@ import type { Unmap } from '../model/unmap.ts';
 import type { VfioContainer } from '../model/vfio-container.ts';
 import { bdfText, type VtdAddressSpace } from '../model/vtd-address-space.ts';
 import { Judge, modeOf } from '../rules/judge.ts';
+import { plural } from '../rules/rule.ts';
 import { ActivityRecorder } from './activity.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
@@ -40,10 +41,17 @@ export interface RecordSink {
 /** What the recorder tells the trace it belongs to. */
 export type LossListener = (kind: LossKind, count: number, mark: Mark, detail: string) => void;
 
+/** Commands that make QEMU switch devices. */
+const OF_COMMANDS: readonly EventName[] = [
+  'vtd_inv_desc_cc_device',
+  'vtd_inv_desc_cc_global',
+  'vtd_dmar_enable',
+];
+
 /** What shows that QEMU unmaps a device's whole space; any event of each group will do. */
 const OF_DRAIN: readonly (readonly EventName[])[] = [
   ['vtd_switch_address_space'],
-  ['vtd_inv_desc_cc_device', 'vtd_inv_desc_cc_global', 'vtd_dmar_enable'],
+  OF_COMMANDS,
   ['vtd_ce_not_present'],
 ];
 
@@ -251,7 +259,22 @@ export class SessionRecorder {
         "the trace starts in the middle of the VM's life: earlier mappings are not in it",
       );
     }
+    if (reasons.length > 0) reasons.push(...this.#doubtfulStretches());
     return reasons;
+  }
+
+  /** Over how many lines it is doubtful what devices map. */
+  #doubtfulStretches(): readonly string[] {
+    const { firstLine, lastLine, machine } = this.session;
+    const lines = lastLine - firstLine + 1;
+    return machine.attribution.spaces
+      .filter(({ doubtful }) => doubtful.lines > 0)
+      .map((space) => {
+        const { doubtful } = space;
+        const device = deviceOf(space) ?? 'a device';
+        const places = plural(doubtful.stretches, 'place');
+        return `what ${device} maps is doubtful in ${doubtful.lines} of ${lines} lines (at ${places}, lines ${doubtful.firstLine} to ${doubtful.lastLine})`;
+      });
   }
 
   /**
@@ -263,9 +286,11 @@ export class SessionRecorder {
     const { tracking } = machine;
     const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
     if (machine.profile.drain === null || !mayTrack || !machine.hasNotifications) return [];
-    return OF_DRAIN.filter((names) => !names.some((name) => machine.has(name))).map(
-      ([name]) => name as string,
-    );
+    return OF_DRAIN.filter(
+      (names) =>
+        !names.some((name) => machine.has(name)) ||
+        (names === OF_COMMANDS && machine.switchUnexplained !== null),
+    ).map(([name]) => name as string);
   }
 
   /** What would happen had tracking been on where it was not, or is not known to have been. */

@@ -86,7 +86,7 @@ export class SessionTotals {
     }
     if (unmap.tracked === true) {
       this.tracked.count(unmap, unmap.errno === E2BIG);
-      if (unmap.isUncertain || unmap.unknownMappings > 0) this.uncertainTracked += 1;
+      if (unmap.knowledge !== 'whole' || unmap.unknownMappings > 0) this.uncertainTracked += 1;
     } else if (unmap.tracked === false) this.untracked.count(unmap, unmap.e2big);
     else (isLeading ? this.leading : this.unknown).count(unmap, unmap.e2big);
   }

@@ -51,13 +51,19 @@ const grounds = {
     evidence: 'derived',
     text: 'device: inferred from the command, the page-table root or the order of registration',
   },
+  // Where the verdict does not depend on it.
+  deviceBeside: {
+    evidence: 'observed',
+    text: 'device: inferred from the command, the page-table root or the order of registration',
+  },
   deviceGuessed: {
     evidence: 'assumed',
-    text: 'device: one of several, by the order in which they are unmapped; vtd_as_unmap_whole would settle it',
+    text: 'device: no line tells it, and the mappings are those of the likeliest; vtd_page_walk_level, vtd_inv_desc_*, vtd_as_unmap_whole and a trace from the start would settle it',
   },
-  deviceUnknown: {
-    evidence: 'derived',
-    text: 'device: not told; vtd_page_walk_level and vtd_inv_desc_cc_device would settle it',
+  // Nothing is claimed of it, so that this lowers no evidence.
+  deviceUntold: {
+    evidence: 'observed',
+    text: 'device: not told; vtd_switch_address_space, vtd_page_walk_level, vtd_inv_desc_*, vtd_as_unmap_whole and a trace from the start would settle it',
   },
   addressPrinted: { evidence: 'observed', text: 'carried address: printed by vtd_page_walk_one' },
   addressByCode: {
@@ -78,9 +84,25 @@ const grounds = {
     evidence: 'assumed',
     text: 'QEMU version: assumed, and versions differ here; --qemu would settle it',
   },
-  uncertain: {
+  mappingsDoubtful: {
     evidence: 'assumed',
-    text: 'mappings of the device: uncertain, as lines are missing or the trace starts late',
+    text: 'mappings of the device: doubtful, as lines are missing since they were last known',
+  },
+  mappingsPartial: {
+    evidence: 'derived',
+    text: 'mappings of the device: those since the trace began; there may be earlier ones',
+  },
+  mappingsIncomplete: {
+    evidence: 'assumed',
+    text: 'mappings of the device: earlier ones are not in the trace, and would make it otherwise',
+  },
+  unmapsUnchecked: {
+    evidence: 'assumed',
+    text: 'that no UNMAP is missing: without vtd_page_walk_one nothing would show it',
+  },
+  trackingDoubted: {
+    evidence: 'assumed',
+    text: 'dirty tracking: lines are missing while it was on, and its end may be among them',
   },
   mappingsUnknown: {
     evidence: 'assumed',
@@ -96,6 +118,10 @@ const grounds = {
     evidence: 'derived',
     text: 'whether a RAM section is read-only is not traced; taken as writable',
   },
+  pieceOfWhole: {
+    evidence: 'assumed',
+    text: 'whether it is a piece of a whole unmap, which QEMU 11.x does not send under tracking: lines before it are missing',
+  },
   traceEnds: { evidence: 'derived', text: 'the trace ends here' },
   emulated: { evidence: 'derived', text: 'no line says so: found by emulation' },
   walkComplete: {
@@ -109,7 +135,7 @@ const grounds = {
   entryLimitOption: { evidence: 'assumed', text: 'limit of mappings: --dma-entry-limit' },
   linesMissing: {
     evidence: 'assumed',
-    text: 'lines are missing from the trace: what made it otherwise may be among them',
+    text: 'lines are missing from the trace in many places, or early: what made it otherwise may be among them',
   },
 } as const satisfies Readonly<Record<string, Ground>>;
 
@@ -159,8 +185,12 @@ export interface Dependencies {
   readonly bitmapSize?: boolean;
   readonly address?: boolean;
   readonly mappings?: boolean;
+  /** That something is not mapped. */
+  readonly holes?: boolean;
   readonly ram?: boolean;
   readonly version?: boolean;
+  /** Whole unmaps come in pieces under tracking, too; `maybe`: if it is one. */
+  readonly drain?: boolean | 'maybe';
 }
 
 /**
@@ -170,14 +200,16 @@ export interface Dependencies {
 export function signatureOf(unmap: Unmap, machine: Machine): number {
   return (
     (unmap.observed ? 1 : 0) |
-    ((unmap.isUncertain ? 1 : 0) << 1) |
+    ((unmap.knowledge === 'whole' ? 0 : 1) << 1) |
     ((unmap.unknownMappings > 0 ? 1 : 0) << 2) |
-    ((unmap.space?.bdf === null || unmap.space === null ? 1 : 0) << 3) |
+    ((unmap.device === null ? 1 : 0) << 3) |
     ((unmap.carried === UNKNOWN_ADDRESS ? 1 : 0) << 4) |
     ((machine.tracking.mask === null ? 1 : 0) << 5) |
     ((machine.tracking.globalDirty === true ? 1 : 0) << 6) |
     ((unmap.isPermissionTaken ? 1 : 0) << 7) |
-    ((unmap.isNamed ? 1 : 0) << 8)
+    ((unmap.isNamed ? 1 : 0) << 8) |
+    ((unmap.knowledge === 'doubtful' ? 1 : 0) << 9) |
+    ((unmap.isSpaceSure ? 1 : 0) << 10)
   );
 }
 
@@ -187,7 +219,8 @@ export function basisOfUnmap(unmap: Unmap, machine: Machine, needs: Dependencies
   if (unmap.observed && unmap.errno !== 0) basis.add('message');
   if (unmap.tracked === true) addTracking(basis, unmap, machine);
   if (needs.address === true) addAddress(basis, unmap);
-  if (needs.mappings === true) addMappings(basis, unmap, machine);
+  addDevice(basis, unmap, needs);
+  if (needs.mappings === true) addMappings(basis, unmap, needs);
   return basis;
 }
 
@@ -212,11 +245,15 @@ export function basisOfSession(
   if (needs.version === true) addVersion(basis, machine);
   if (!isSeen && !unmapAlike(judgedAs, machine.profile)) basis.add('versionLate');
   if (needs.ram === true) addRam(basis, machine);
-  if (!isSeen && machine.isIncomplete) basis.add('linesMissing');
+  if (!isSeen && machine.isRiddled) basis.add('linesMissing');
   // 7.2 looks at the devices and not at the flag word.
-  if (needs.tracking === true && !isSeen && !machine.version.agree('legacyTracking')) {
-    basis.add('versionAssumed');
+  const isTrackingSure = needs.tracking !== true || machine.version.agree('legacyTracking');
+  const agree = machine.version.agree('drain');
+  const areChunksSure = needs.drain !== true || agree;
+  if (needs.drain === 'maybe' && !(agree && machine.profile.drain === null)) {
+    basis.add('pieceOfWhole');
   }
+  if (!isSeen && !(isTrackingSure && areChunksSure)) basis.add('versionAssumed');
   return basis;
 }
 
@@ -257,13 +294,24 @@ function addAddress(basis: Basis, unmap: Unmap): void {
   else if (unmap.carried !== UNKNOWN_ADDRESS) basis.add('addressPrinted');
 }
 
-function addMappings(basis: Basis, unmap: Unmap, machine: Machine): void {
-  const { bdf } = unmap.space ?? { bdf: null };
-  if (bdf === null) basis.add('deviceUnknown');
-  else if (unmap.cause !== 'whole-unmap') basis.add('deviceInferred');
-  else if (unmap.isNamed) basis.add('deviceNamed');
-  else basis.add(machine.attribution.only === null ? 'deviceGuessed' : 'deviceInferred');
-  if (unmap.isUncertain) basis.add('uncertain');
+function addDevice(basis: Basis, unmap: Unmap, needs: Dependencies): void {
+  if (unmap.device !== null) {
+    if (unmap.isNamed) basis.add('deviceNamed');
+    else basis.add(needs.mappings === true ? 'deviceInferred' : 'deviceBeside');
+  } else if (needs.mappings !== true || areMappingsSure(unmap)) basis.add('deviceUntold');
+  else basis.add('deviceGuessed');
+}
+
+/** Whose the mappings are is beyond doubt: sections of RAM are the container's, all others the device's. */
+function areMappingsSure({ cause, isContainerSure, isSpaceSure }: Unmap): boolean {
+  return isSpaceSure || (cause === 'region-del' && isContainerSure);
+}
+
+function addMappings(basis: Basis, unmap: Unmap, needs: Dependencies): void {
+  if (unmap.knowledge === 'doubtful') basis.add('mappingsDoubtful');
+  if (unmap.knowledge === 'partial') {
+    basis.add(needs.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
+  }
   if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
   if (unmap.isPermissionTaken) basis.add('sectionWritable');
 }

@@ -32,10 +32,10 @@ export const mapConflict: Rule = {
     mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== EEXIST && errno !== EINVAL) return;
       const basis = new Basis().add(observed ? 'message' : 'emulated');
-      if (space?.uncertain === true) basis.add('uncertain');
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
       const topic = errno === EEXIST ? 'map' : 'cropped';
-      sink.add({ mode, mark, basis, space, container, first, last, errno, topic });
+      const rests = observed ? {} : { backend: true, version: true };
+      sink.add({ mode, mark, basis, needs: rests, space, container, first, last, errno, topic });
     },
     aborted(space, first, last, mark) {
       const basis = new Basis().add('emulated').add('traceEnds');

@@ -13,6 +13,8 @@ export interface Hazard {
   readonly mode: Mode | null;
   readonly mark: Mark;
   readonly basis: Basis;
+  /** What of the session it depends on. */
+  readonly needs?: Dependencies;
   readonly cause?: Cause;
   readonly space?: VtdAddressSpace | null;
   readonly container?: VfioContainer | null;

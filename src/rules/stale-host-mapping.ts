@@ -21,8 +21,8 @@ export const staleHostMapping: Rule = {
   start: (machine, sink) => ({
     stale({ mark, space, container, count, first, last, guest, pages, why, happened }) {
       const basis = new Basis().add('emulated');
-      basis.add(space.bdf === null ? 'deviceUnknown' : 'deviceInferred');
-      if (space.uncertain) basis.add('uncertain');
+      basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
+      if (!machine.hasWalks) basis.add('unmapsUnchecked');
       const isDrain = why === 'wrap' || why === 'unlisted';
       if (isDrain) {
         const { source } = machine.version.known;
@@ -34,6 +34,7 @@ export const staleHostMapping: Rule = {
         mode: happened ? 'active' : 'what-if',
         mark,
         basis,
+        needs: { backend: why === 'failed-unmap' },
         cause: isDrain ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
         space,
         container,

@@ -1,5 +1,6 @@
 import { humanSize } from '../base/address.ts';
 import type { Window } from '../model/dirty-tracking.ts';
+import { unmapAlike } from '../model/profile.ts';
 import { Basis } from './basis.ts';
 import { plural, type Rule, warningUnlessWhatIf } from './rule.ts';
 
@@ -18,11 +19,15 @@ export const unmapStorm: Rule = {
   needs: ['vfio_iommu_map_notify'],
   start(machine, sink) {
     let window: Window | null = null;
+    let { profile } = machine;
     let unmaps = 0;
     let bytes = 0;
     const close = () => {
       if (window === null || (unmaps < MANY_UNMAPS && bytes < MANY_BYTES)) return;
-      const basis = new Basis().add('trackingFlag');
+      const basis = new Basis().add(
+        machine.tracking.mask === null ? 'trackingMigration' : 'trackingFlag',
+      );
+      if (!unmapAlike(profile, machine.profile)) basis.add('versionLate');
       const detail = `${plural(unmaps, 'unmap')} with bitmaps of ${humanSize(bytes)} in all`;
       sink.add({ mode: 'active', mark: window.first, basis, detail });
     };
@@ -32,6 +37,7 @@ export const unmapStorm: Rule = {
         if (machine.tracking.window !== window) {
           close();
           window = machine.tracking.window;
+          ({ profile } = machine);
           unmaps = 0;
           bytes = 0;
         }

@@ -190,7 +190,7 @@ function seen(unmap: Unmap, mode: Mode | null, isLeading: boolean): SeenUnmap {
     atRisk: unionOfRanges(risk),
     trackedErrno: unmap.trackedErrno,
     trackedQuery: unmap.trackedQuery,
-    isUncertain: unmap.space?.uncertain === true || unmap.unknownMappings > 0,
+    isUncertain: unmap.knowledge !== 'whole' || unmap.unknownMappings > 0,
     marksPastRam: unmap.pastRamPage >= 0,
     isLeading,
   };

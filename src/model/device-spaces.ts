@@ -1,0 +1,153 @@
+import type { VfioContainer } from './vfio-container.ts';
+import { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** 00:00.0, which nobody assigns to a guest. */
+const HOST_BRIDGE = 0;
+
+/** The address spaces that lines have shown, by what is known of their devices. */
+export class DeviceSpaces {
+  readonly #byBdf = new Map<number, VtdAddressSpace>();
+  /** Spaces that no line has named yet, by domain (-1: unknown). */
+  readonly #anonymous = new Map<number, VtdAddressSpace>();
+  /** Spaces of which only slot and function are known, by these. */
+  readonly #busless = new Map<number, VtdAddressSpace>();
+  #spaces: readonly VtdAddressSpace[] = [];
+  /** Asked for at nearly every line. */
+  #only: VtdAddressSpace | null = null;
+  /** That was found since spaces or their containers changed. */
+  #isOnlyKnown = false;
+
+  /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
+  startsUncertain = false;
+
+  /** All spaces, those of named devices first. */
+  get spaces(): readonly VtdAddressSpace[] {
+    return this.#spaces;
+  }
+
+  /** The space of a named device; made if it is new. A nameless one with nothing against it becomes it. */
+  named(bdf: number): VtdAddressSpace {
+    const known = this.#byBdf.get(bdf);
+    if (known !== undefined) return known;
+    const space = this.#nameless(bdf) ?? this.#make(bdf);
+    space.bdf = bdf;
+    this.#byBdf.set(bdf, space);
+    this.#list();
+    return space;
+  }
+
+  /** The space of a device by name, if some line has shown it to have translations of interest. */
+  known(bdf: number): VtdAddressSpace | undefined {
+    return this.#byBdf.get(bdf);
+  }
+
+  /** The same, or one of which only slot and function are known, and are these. */
+  likely(bdf: number): VtdAddressSpace | undefined {
+    const known = this.#byBdf.get(bdf);
+    return known ?? (bdf === HOST_BRIDGE ? undefined : this.#busless.get(bdf & 0xff));
+  }
+
+  /** The space of a device of which slot and function are known and the bus is not. */
+  ofFunction(devfn: number): VtdAddressSpace {
+    const named = onlyOf([...this.#byBdf.values()], ({ bdf }) => ((bdf ?? 0) & 0xff) === devfn);
+    const known = named ?? this.#busless.get(devfn);
+    if (known !== undefined) return known;
+    const space = this.#make(null);
+    this.#busless.set(devfn, space);
+    this.#list();
+    return space;
+  }
+
+  /** The device that lines without any hint belong to, if there is only one. */
+  get only(): VtdAddressSpace | null {
+    if (!this.#isOnlyKnown) {
+      this.#isOnlyKnown = true;
+      // Of several, those that are VFIO's are the ones that have a container.
+      this.#only =
+        this.#spaces.length === 1
+          ? (this.#spaces[0] as VtdAddressSpace)
+          : onlyOf(this.#spaces, hasContainer);
+    }
+    return this.#only;
+  }
+
+  /** A space got its container. */
+  contained(): void {
+    this.#isOnlyKnown = false;
+  }
+
+  /** The devices that share a container. */
+  inContainer(container: VfioContainer): readonly VtdAddressSpace[] {
+    return this.spaces.filter((space) => space.container === container);
+  }
+
+  /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
+  get sole(): VtdAddressSpace | null {
+    const { only } = this;
+    if (only !== null || this.spaces.length > 0) return only;
+    const space = this.#make(null);
+    this.#anonymous.set(-1, space);
+    this.#list();
+    return space;
+  }
+
+  /** Some line has named a device. */
+  get hasNamed(): boolean {
+    return this.#byBdf.size > 0;
+  }
+
+  /** The space of a domain where nothing in the trace names a device: one for each, as domains are told apart. */
+  ofDomain(domain: number): VtdAddressSpace {
+    const anonymous = this.#anonymous.get(domain);
+    if (anonymous !== undefined) return anonymous;
+    const space = this.#make(null);
+    space.domain = domain;
+    this.#anonymous.set(domain, space);
+    this.#list();
+    return space;
+  }
+
+  /** A nameless space that can be that of the device. */
+  #nameless(bdf: number): VtdAddressSpace | null {
+    const busless = this.#busless.get(bdf & 0xff);
+    if (busless !== undefined) {
+      this.#busless.delete(bdf & 0xff);
+      return busless;
+    }
+    const [only] = this.#anonymous.values();
+    if (only === undefined || this.#spaces.length > 1) return null;
+    this.#anonymous.clear();
+    return only;
+  }
+
+  #list(): void {
+    this.#isOnlyKnown = false;
+    this.#spaces = [
+      ...this.#byBdf.values(),
+      ...this.#busless.values(),
+      ...this.#anonymous.values(),
+    ];
+  }
+
+  #make(bdf: number | null): VtdAddressSpace {
+    return new VtdAddressSpace(bdf, null, this.startsUncertain ? 'partial' : 'whole');
+  }
+}
+
+function hasContainer({ container }: VtdAddressSpace): boolean {
+  return container !== null;
+}
+
+/** The only one of which `is` holds; null where there is none, or several. */
+export function onlyOf(
+  spaces: readonly VtdAddressSpace[],
+  is: (space: VtdAddressSpace) => boolean,
+): VtdAddressSpace | null {
+  let only: VtdAddressSpace | null = null;
+  for (const space of spaces) {
+    if (!is(space)) continue;
+    if (only !== null) return null;
+    only = space;
+  }
+  return only;
+}
