@@ -33,7 +33,7 @@ const RANGE_BYTES = 2 * 1024 * 1024;
 /** From here on a trace is decoded by several threads; below, starting them takes longer. */
 const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
-const AHEAD = 4;
+const AHEAD = 5;
 /** Ranges that the replay holds: one at work, and those before it that it may still quote. */
 const REPLAYED = 3;
 
@@ -116,7 +116,8 @@ class Run {
   readonly #options: RunOptions;
   readonly #model: AnalyzeOptions['model'];
   readonly #jobs: number;
-  #pool: Pool | null = null;
+  #analyzers: Pool | null = null;
+  #decoders: Pool | null = null;
   readonly #tables: Record<'unmaps' | 'mappings', NewFile | null> = {
     unmaps: null,
     mappings: null,
@@ -150,7 +151,8 @@ class Run {
     try {
       return await unlessAborted(this.#result(), this.#options.signal);
     } finally {
-      await this.#pool?.close();
+      await this.#analyzers?.close();
+      await this.#decoders?.close();
       this.#discardTables();
       if (this.#partFolder !== '') rmSync(this.#partFolder, { recursive: true, force: true });
     }
@@ -214,7 +216,7 @@ class Run {
     };
     const outcome =
       this.#jobs > 1
-        ? await this.#threads.analyze(task, this.#options.signal)
+        ? await this.#analyzerThreads.analyze(task, this.#options.signal)
         : await this.#guarded(() =>
             analyzeTask(task, (bytes) => this.#progress(index, bytes), this.#options.signal),
           );
@@ -283,14 +285,14 @@ class Run {
     parts: Iterable<Part> | AsyncIterable<Part>,
     taskOf: (part: Part, slot: Slot | null) => DecodeTask,
   ): AsyncGenerator<Decoded> {
-    const ahead = this.#jobs * AHEAD;
+    const ahead = this.#decoding * AHEAD;
     const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES);
     const decode = async (part: Part) => {
       const slot = slots.take();
       const task = taskOf(part, slot);
-      return { slot, batches: await this.#threads.decode(task) };
+      return { slot, batches: await this.#decoderThreads.decode(task) };
     };
-    const limits = { concurrency: this.#jobs * TASKS_PER_THREAD, backpressure: ahead };
+    const limits = { concurrency: this.#decoding * TASKS_PER_THREAD, backpressure: ahead };
     for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
       let left = batches.length;
       const release = () => {
@@ -302,9 +304,19 @@ class Run {
     }
   }
 
-  get #threads(): Pool {
-    this.#pool ??= new Pool(this.#jobs);
-    return this.#pool;
+  /** Threads that decode: the replay has one for itself, and needs it more. */
+  get #decoding(): number {
+    return Math.max(1, this.#jobs - 1);
+  }
+
+  get #decoderThreads(): Pool {
+    this.#decoders ??= new Pool(this.#decoding);
+    return this.#decoders;
+  }
+
+  get #analyzerThreads(): Pool {
+    this.#analyzers ??= new Pool(this.#jobs);
+    return this.#analyzers;
   }
 
   #done({ path, bytes, isFound }: Input, index: number, outcome: AnalyzeOutcome): Done {

@@ -2,9 +2,10 @@ import type { BatchWriter } from './batch.ts';
 import { type EventKind, eventNames } from './catalogue.ts';
 import {
   buildEventReaders,
-  buildNameReader,
+  buildNameGuesser,
   type EventReader,
-  type NameReader,
+  type NameGuesser,
+  OTHER_NAME,
 } from './grammar.ts';
 
 const LF = 0x0a;
@@ -157,7 +158,7 @@ function sameBytes(known: Uint8Array, bytes: Uint8Array, from: number): boolean 
 }
 
 /** The readers, made when they are first needed: it takes some ten milliseconds. */
-const compiled = once(() => ({ nameAt: buildNameReader(), readers: buildEventReaders() }));
+const compiled = once(() => ({ guess: buildNameGuesser(), readers: buildEventReaders() }));
 
 function once<Value>(make: () => Value): () => Value {
   let made: Value | undefined;
@@ -179,19 +180,16 @@ export class EventScanner {
   next = 0;
 
   readonly #skipped = new SkippedNames();
-  readonly #nameAt: NameReader = compiled().nameAt;
+  readonly #guess: NameGuesser = compiled().guess;
   readonly #readers: readonly EventReader[] = compiled().readers;
-  readonly #lengths = eventNames.map((name) => name.length);
 
   /** Reads an event whose name begins at `from`; its text ends at the first LF. */
   scan(bytes: Uint8Array, from: number, writer: BatchWriter): Outcome {
-    const kind = this.#nameAt(bytes, from);
+    const kind = this.#guess(bytes, from);
     if (kind < 0) return this.#skip(bytes, from);
-    let at = from + (this.#lengths[kind] as number);
-    if (bytes[at] === SPACE) at += 1;
     const base = writer.begin(kind);
-    const end = (this.#readers[kind] as EventReader)(bytes, at, writer.words, base, writer);
-    if (end < 0) return outcome.malformed;
+    const end = (this.#readers[kind] as EventReader)(bytes, from, writer.words, base, writer);
+    if (end < 0) return end === OTHER_NAME ? this.#skip(bytes, from) : outcome.malformed;
     this.kind = kind;
     this.next = end;
     return outcome.event;

@@ -25,23 +25,29 @@ export interface TextSink {
 }
 
 /**
- * Reads an event's text at `at`, behind the name and its blank, and writes its arguments to
- * `words` from `base` on. Returns where the line ends (an LF), or -1 where no shape fits. The bytes
- * must hold an LF at or after `at`.
+ * Reads the event whose name may begin at `from`, and writes its arguments to `words` from `base`
+ * on. Returns where the line ends (an LF), NO_SHAPE where its text is of none of the shapes, or
+ * OTHER_NAME. The bytes must hold an LF at or after `from`.
  */
 export type EventReader = (
   bytes: Uint8Array,
-  at: number,
+  from: number,
   words: Uint32Array,
   base: number,
   sink: TextSink,
 ) => number;
 
+/** What an `EventReader` returns for a text that it cannot read. */
+export const NO_SHAPE = -1;
+/** What it returns where another name, or none, begins. */
+export const OTHER_NAME = -2;
+
 /**
- * Finds the catalogued event whose name begins at `from` and ends with a blank or the line;
- * returns its number, or -1. The bytes must hold an LF at or after `from`.
+ * Finds the one catalogued event whose name can begin at `from`, by as few bytes as possible: only
+ * its reader knows whether it does. Returns its number, or -1. The bytes must hold an LF at or after
+ * `from`.
  */
-export type NameReader = (bytes: Uint8Array, from: number) => number;
+export type NameGuesser = (bytes: Uint8Array, from: number) => number;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -143,10 +149,19 @@ const gather = {
     (word < 0 ? '' : `sink.addText(base+${word},b,s,p);`),
 };
 
-/** The source of a function for one shape. */
+/** Source that goes past an event's name and its blank. */
+function nameSource(name: string): string {
+  return (
+    `if(${compareBytes(name, 'p')})return ${OTHER_NAME};p+=${name.length};` +
+    `if(b[p]===${SPACE})p++;else if(b[p]!==${LF}&&b[p]!==${CR})return ${OTHER_NAME};`
+  );
+}
+
+/** The source of a function for one shape, behind what is done first. */
 function shapeSource(
   { text, sets = {} }: Shape,
   args: Readonly<Record<string, ArgumentType>>,
+  first: string,
 ): string {
   const offsets = new Map<string, number>();
   let total = 0;
@@ -179,7 +194,7 @@ function shapeSource(
     body += store(word, String(value));
   }
   for (const word of absent) body += store(word, '0');
-  return `(b,p,w,base,sink)=>{let s=0,n=0,d=0,x=0,lo=0,hi=0,neg=false;${body}return endOfLine(b,p);}`;
+  return `(b,p,w,base,sink)=>{let s=0,n=0,d=0,x=0,lo=0,hi=0,neg=false;${first}${body}return endOfLine(b,p);}`;
 }
 
 function build(source: string): (...args: never[]) => unknown {
@@ -199,30 +214,72 @@ function build(source: string): (...args: never[]) => unknown {
 
 function buildReader(name: EventName): EventReader {
   const { args, shapes }: EventDeclaration = catalogue[name];
-  const readers = shapes.map((shape) => build(shapeSource(shape, args)) as unknown as EventReader);
-  const [first] = readers;
-  if (first === undefined) return () => -1;
-  if (readers.length === 1) return first;
-  return (bytes, at, words, base, sink) => {
+  const [first, ...others] = shapes;
+  if (first === undefined) return () => OTHER_NAME;
+  if (others.length === 0) {
+    return build(shapeSource(first, args, nameSource(name))) as unknown as EventReader;
+  }
+  const behindName = build(`(b,p)=>{${nameSource(name)}return p;}`) as unknown as NameGuesser;
+  const readers = shapes.map(
+    (shape) => build(shapeSource(shape, args, '')) as unknown as EventReader,
+  );
+  return (bytes, from, words, base, sink) => {
+    const at = behindName(bytes, from);
+    if (at < 0) return at;
     for (const reader of readers) {
       const end = reader(bytes, at, words, base, sink);
       if (end >= 0) return end;
     }
-    return -1;
+    return NO_SHAPE;
   };
 }
 
-/** Source that tells names apart by as few bytes as possible, then compares the whole name. */
-function treeSource(names: readonly string[], checked: ReadonlySet<number>): string {
-  const [only] = names;
-  if (names.length === 1 && only !== undefined) {
-    const rest = [...only].map((_, index) => index).filter((index) => !checked.has(index));
-    const compare = rest.map((index) => `b[f+${index}]!==${only.charCodeAt(index)}`).join('||');
-    return (
-      `${compare === '' ? '' : `if(${compare})return -1;`}` +
-      `x=b[f+${only.length}];return x===32||x===10||x===13?${eventNames.indexOf(only as EventName)}:-1;`
-    );
+/** Readers of every event, by its number. */
+export function buildEventReaders(): readonly EventReader[] {
+  return eventNames.map(buildReader);
+}
+
+/** Bytes that tell names apart: they are ASCII. */
+const ASCII = 128;
+/** No name goes on so. */
+const NONE = -0x8000;
+
+/**
+ * Tells names apart by as few bytes as possible, each step being a look into a table: for a node, at
+ * which byte to look, and for each value of it the next node, or `~kind` where but one name is left.
+ *
+ * As straight-line code this was one function for all names, which V8 compiled anew, for a tenth of
+ * a second, whenever it met a name for the first time.
+ */
+class NameTree {
+  readonly positions: number[] = [];
+  next = new Int16Array(0);
+
+  constructor(names: readonly string[]) {
+    this.#node(names, new Set());
   }
+
+  /** Adds a node for some names, told apart so far by the bytes at `checked`; returns its number. */
+  #node(names: readonly string[], checked: ReadonlySet<number>): number {
+    const [only] = names;
+    if (names.length === 1 && only !== undefined) return ~eventNames.indexOf(only as EventName);
+    const at = mostTelling(names, checked);
+    const node = this.positions.push(at) - 1;
+    const larger = new Int16Array(this.positions.length * ASCII).fill(NONE);
+    larger.set(this.next);
+    this.next = larger;
+    for (const [byte, group] of groupBy(names, at)) {
+      const child = this.#node(group, new Set([...checked, at]));
+      for (const value of byte < 0 ? [SPACE, LF, CR] : [byte]) {
+        this.next[node * ASCII + value] = child;
+      }
+    }
+    return node;
+  }
+}
+
+/** The place whose byte leaves the fewest names that share it. */
+function mostTelling(names: readonly string[], checked: ReadonlySet<number>): number {
   // One past the shortest name still holds a byte, the blank behind it.
   const shortest = Math.min(...names.map((name) => name.length));
   let best = 0;
@@ -232,12 +289,7 @@ function treeSource(names: readonly string[], checked: ReadonlySet<number>): str
     const largest = Math.max(...[...groupBy(names, at).values()].map((group) => group.length));
     if (largest < bestSize) [best, bestSize] = [at, largest];
   }
-  const cases = [...groupBy(names, best)].map(([byte, group]) =>
-    byte < 0
-      ? `case 32:case 10:case 13:${treeSource(group, checked)}`
-      : `case ${byte}:${treeSource(group, new Set([...checked, best]))}`,
-  );
-  return `switch(b[f+${best}]){${cases.join('')}default:return -1;}`;
+  return best;
 }
 
 /** Names by the byte at `at`; -1 for those that end there. */
@@ -252,13 +304,17 @@ function groupBy(names: readonly string[], at: number): Map<number, string[]> {
   return groups;
 }
 
-/** Readers of every event's text, by the event's number. */
-export function buildEventReaders(): readonly EventReader[] {
-  return eventNames.map(buildReader);
-}
-
-/** The reader of names. */
-export function buildNameReader(): NameReader {
-  const names = eventNames.filter((name) => !name.includes(':'));
-  return build(`(b,f)=>{let x=0;${treeSource(names, new Set())}}`) as unknown as NameReader;
+/** The guesser of names. */
+export function buildNameGuesser(): NameGuesser {
+  const { positions, next } = new NameTree(eventNames.filter((name) => !name.includes(':')));
+  const places = Int32Array.from(positions);
+  return (bytes, from) => {
+    // The root is nobody's child, so that 0 is no next node.
+    let node = 0;
+    do {
+      const byte = bytes[from + (places[node] as number)] as number;
+      node = next[node * ASCII + (byte & (ASCII - 1))] as number;
+    } while (node > 0);
+    return node === NONE ? -1 : ~node;
+  };
 }
