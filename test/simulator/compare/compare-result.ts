@@ -64,6 +64,8 @@ function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
   if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
   if (reason.includes('uncertain mappings') && sight.cutShort.size > 0) return 'died';
+  const isSilent = !sight.played.log.includes('vfio_iommu_map_notify');
+  if (reason.startsWith('no vfio_iommu_map_notify') && isSilent) return 'nothing-notified';
   return null;
 }
 

@@ -20,6 +20,7 @@ export const forgiven = {
     'one of two devices was moved without an invalidation: whose tables are walked shows only afterwards',
   died: 'QEMU died in the middle of an operation: what it had done by then is not in the log',
   'skips-off': 'invalidations that QEMU skipped are not traced',
+  'nothing-notified': 'no notifier was ever called, which looks as if that were not traced',
 } as const;
 
 export type Forgiven = keyof typeof forgiven;
