@@ -64,9 +64,17 @@ function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
   if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
   if (reason.includes('uncertain mappings') && sight.cutShort.size > 0) return 'died';
-  const isSilent = !sight.played.log.includes('vfio_iommu_map_notify');
-  if (reason.startsWith('no vfio_iommu_map_notify') && isSilent) return 'nothing-notified';
+  if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
   return null;
+}
+
+/** Reasons that rest on what devices map, which nothing but notifications tells. */
+const NEEDS_NOTIFICATIONS =
+  /^no vfio_iommu_map_notify|^what .* maps is doubtful|^guest addresses of mappings are not/;
+
+/** No line of the log, but for a torn one at its end, is a notification. */
+function isSilent({ played: { log } }: Sight): boolean {
+  return !log.slice(0, log.lastIndexOf('\n') + 1).includes('vfio_iommu_map_notify');
 }
 
 function hazardsOf(judged: readonly Judged[]): Hazards {
