@@ -161,7 +161,8 @@ function addDirectory(directory: string, found: Found): void {
   for (const name of names) found.addFound(joined(directory, name), directory);
 }
 
-function joined(directory: string, name: string): string {
+/** The path of what is in a directory; with no name, what all these begin with. */
+export function joined(directory: string, name: string): string {
   return directory.endsWith('/') ? `${directory}${name}` : `${directory}/${name}`;
 }
 

@@ -89,7 +89,7 @@ export class Pool {
         maxOldGenerationSizeMb: THREAD_HEAP_MIB,
         maxYoungGenerationSizeMb: THREAD_YOUNG_MIB,
       },
-      execArgv: fromSource ? [...WORKER_FLAGS, '--import', 'tsx'] : [...WORKER_FLAGS],
+      execArgv: [...WORKER_FLAGS, ...(fromSource ? ['--import', 'tsx'] : [])],
     });
   }
 

@@ -14,7 +14,7 @@ import type { DecodeTask } from './decode.ts';
 import type { EventBatch } from './events/batch.ts';
 import type { LineFormat, TraceFormat } from './formats/format.ts';
 import { recognise } from './formats/index.ts';
-import { type BadInput, findInputs, type Input, type Inputs } from './inputs.ts';
+import { type BadInput, findInputs, type Input, type Inputs, joined } from './inputs.ts';
 import { type AnalyzeOutcome, analyzeTask, failedOutcome, Pool, TASKS_PER_THREAD } from './pool.ts';
 import { failedTrace, resultOf } from './result/result.ts';
 import type { Result, Trace } from './result/types.ts';
@@ -100,7 +100,7 @@ interface Done {
   readonly trace: Trace | null;
   readonly tables: TableParts | null;
 }
-const NOT_YET: Done = { trace: null, tables: null };
+const NO_TRACE: Done = { trace: null, tables: null };
 
 /**
  * Analyses traces and returns their results in the order of the inputs, whatever the number of
@@ -186,9 +186,9 @@ class Run {
     const [only] = inputs;
     if (inputs.length === 1 && only !== undefined) return [await this.#oneLarge(only, 0)];
     const isLarge = (input: Input) => input.bytes === null || input.bytes >= LARGE_BYTES * 4;
-    const results: Done[] = inputs.map(() => NOT_YET);
+    const results: Done[] = inputs.map(() => NO_TRACE);
     const numbered = inputs.map((input, index) => ({ input, index }));
-    // Large ones one after the other, each over all threads; small ones side by side beside them.
+    // Large ones one after the other, each over the threads that decode; small ones side by side beside them.
     const large = async () => {
       for (const { input, index } of numbered.filter(({ input }) => isLarge(input))) {
         results[index] = await this.#oneLarge(input, index);
@@ -327,7 +327,7 @@ class Run {
     if (failure.of === 'output') throw new UsageError(error);
     if (failure.of === 'foreign-input' && isFound) {
       if (failure.kind !== null) this.#passedOver.push({ path, kind: failure.kind });
-      return NOT_YET;
+      return NO_TRACE;
     }
     return { trace: failedTrace(path, error), tables: null };
   }
@@ -381,7 +381,7 @@ class Run {
 function withoutTraces({ traces, bad, directories }: Inputs, done: readonly Done[]): BadInput[] {
   const shown = new Set(traces.filter((_, index) => done[index]?.trace !== null));
   const isIn = (directory: string, path: string) =>
-    path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+    path === directory || path.startsWith(joined(directory, ''));
   return [...directories].flatMap(([directory, inputs]) => {
     const isKnown =
       inputs.some((input) => shown.has(input)) || bad.some(({ path }) => isIn(directory, path));

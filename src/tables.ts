@@ -127,8 +127,9 @@ export class NewFile {
 
 /** Why a file cannot be made. */
 export function whyNot(path: string, thrown: unknown): string {
-  const isMissing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
-  return isMissing ? `there is no folder ${dirname(path)}` : systemReasonOf(thrown);
+  return codeOf(thrown) === 'ENOENT'
+    ? `there is no folder ${dirname(path)}`
+    : systemReasonOf(thrown);
 }
 
 /** Writes all of it: a pipe or a full disk may take less at once. */

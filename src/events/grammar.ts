@@ -49,6 +49,9 @@ export const OTHER_NAME = -2;
  */
 export type NameGuesser = (bytes: Uint8Array, from: number) => number;
 
+/** Returns where an event's text begins if its name stands at `from`, else OTHER_NAME. */
+type NameSkipper = (bytes: Uint8Array, from: number) => number;
+
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
@@ -219,7 +222,7 @@ function buildReader(name: EventName): EventReader {
   if (others.length === 0) {
     return build(shapeSource(first, args, nameSource(name))) as unknown as EventReader;
   }
-  const behindName = build(`(b,p)=>{${nameSource(name)}return p;}`) as unknown as NameGuesser;
+  const behindName = build(`(b,p)=>{${nameSource(name)}return p;}`) as unknown as NameSkipper;
   const readers = shapes.map(
     (shape) => build(shapeSource(shape, args, '')) as unknown as EventReader,
   );

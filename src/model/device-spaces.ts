@@ -81,6 +81,11 @@ export class DeviceSpaces {
     return this.spaces.filter((space) => space.container === container);
   }
 
+  /** The device that has a container to itself; null where several share it, or none is known. */
+  onlyIn(container: VfioContainer): VtdAddressSpace | null {
+    return onlyOf(this.spaces, (space) => space.container === container);
+  }
+
   /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
   get sole(): VtdAddressSpace | null {
     const { only } = this;

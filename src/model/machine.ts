@@ -217,8 +217,7 @@ export class Machine {
 
   #countLoss(from: number): void {
     this.lossCount += 1;
-    const isEarly = !this.hasWalks && !this.hasNotifications;
-    if (isEarly) this.#lostEarly = true;
+    this.#lostEarly ||= !this.hasWalks && !this.hasNotifications;
     this.attribution.doubt();
     this.tracking.doubt(from);
   }
@@ -235,7 +234,7 @@ export class Machine {
   /** Takes out of the host map what a lost UNMAP must have, and puts in what a lost MAP must have. */
   #reconcile(space: VtdAddressSpace): void {
     const { container, shadow } = space;
-    if (container === null || this.attribution.inContainer(container).length !== 1) return;
+    if (container === null || this.attribution.onlyIn(container) === null) return;
     const kept = mappingFlag.ram | mappingFlag.stale | mappingFlag.kept;
     const gone = [...container.host].filter(
       ({ first, last, value, flags }) =>
@@ -306,9 +305,7 @@ export class Machine {
   deviceAt(pointer: string): VtdAddressSpace | null {
     if (pointer === '') return null;
     const container = this.containers.find((known) => known.pointer === pointer);
-    if (container === undefined) return null;
-    const owners = this.attribution.inContainer(container);
-    return owners.length === 1 ? (owners[0] as VtdAddressSpace) : null;
+    return container === undefined ? null : this.attribution.onlyIn(container);
   }
 
   /** The session is over. */

@@ -297,7 +297,7 @@ export class PageWalks {
   #ownerOfUnexplained(cursor: BatchCursor, what: string): VtdAddressSpace | null {
     const { attribution, hasWalks } = this.#machine;
     const space = attribution.device ?? attribution.sole;
-    if (hasWalks) this.#machine.gap(what, cursor, attribution.only ?? null, false);
+    if (hasWalks) this.#machine.gap(what, cursor, attribution.only, false);
     return space;
   }
 

@@ -195,7 +195,7 @@ export class VfioListener {
    */
   #forgetSections(space: VtdAddressSpace, range: AddressRange, cursor: BatchCursor): void {
     const container = this.#machine.containerOf(space);
-    if (this.#machine.attribution.inContainer(container).length !== 1) return;
+    if (this.#machine.attribution.onlyIn(container) === null) return;
     const found = container.host.collect(pageOf(range.start), pageOf(range.end));
     const sections: [number, number][] = [];
     for (let index = 0; index < found.count; index += 1) {
@@ -270,8 +270,7 @@ export class VfioListener {
     const unmap = this.#pending.single;
     if (unmap === null) return;
     const { container, isSure } = this.#ownerOfSection(first, last, 'delete');
-    const owners = container === null ? [] : this.#machine.attribution.inContainer(container);
-    const owner = owners.length === 1 ? (owners[0] as VtdAddressSpace) : null;
+    const owner = container === null ? null : this.#machine.attribution.onlyIn(container);
     this.#pending.place(unmap, owner, isSure);
     unmap.container = container;
     unmap.isContainerSure = isSure;
