@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { move, Piscina, transferableSymbol, valueSymbol } from 'piscina';
+import { Piscina } from 'piscina';
 import { type AnalyzeOptions, analyzeSource } from './analyze.ts';
 import { ForeignError, placedMessageOf, TraceError, UsageError } from './base/errors.ts';
 import { openSource } from './bytes/source.ts';
@@ -134,7 +134,7 @@ export async function analyzeTask(
       signal?.throwIfAborted();
       onProgress?.(bytes);
     };
-    const options = { model, sink: tables, onProgress: progress };
+    const options = { model, sink: tables.sink, onProgress: progress };
     const trace = await analyzeSource(source, format, options);
     return { ok: true, trace, tables: tables.finish() };
   } catch (thrown) {
@@ -142,28 +142,4 @@ export async function analyzeTask(
     if (signal?.aborted === true) throw thrown;
     return failedOutcome(thrown);
   }
-}
-
-/** Batches as a thread returns them: their buffers are shared or handed over, not copied. */
-export function handOver(decoded: readonly EventBatch[]): unknown {
-  const batches = decoded.map(withOwnSource);
-  const views = batches.flatMap(({ words, text, source }) => [words, text, source]);
-  const buffers = new Set(views.map((view) => view.buffer));
-  return move({
-    // Empty ones are shared by all batches without records: who hands them over has them no more.
-    [transferableSymbol]: [...buffers].filter(
-      (buffer) => buffer instanceof ArrayBuffer && buffer.byteLength > 0,
-    ),
-    [valueSymbol]: batches,
-  } as unknown as Parameters<typeof move>[0]);
-}
-
-/** Bytes of a batch that are cheaper to copy than to hand over. */
-const SMALL_BYTES = 64 * 1024;
-
-/** A batch whose source is in a buffer of its own. */
-function withOwnSource(batch: EventBatch): EventBatch {
-  const { buffer, length } = batch.source;
-  if (length >= SMALL_BYTES || buffer instanceof SharedArrayBuffer) return batch;
-  return { ...batch, source: Uint8Array.from(batch.source) };
 }

@@ -30,6 +30,8 @@ import {
 
 /** Bytes of one range of a large trace: small enough that few in flight stay small together. */
 const RANGE_BYTES = 2 * 1024 * 1024;
+/** Bytes of the first one, for which the replay has to wait. */
+const FIRST_RANGE_BYTES = 128 * 1024;
 /** From here on a trace is decoded by several threads; below, starting them takes longer. */
 const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
@@ -248,7 +250,7 @@ class Run {
       });
       const format = recognise(source);
       tables = new TableWriter(this.#partsOf(index));
-      const replay = replayOf(format, { model: this.#model, sink: tables });
+      const replay = replayOf(format, { model: this.#model, sink: tables.sink });
       for await (const { batch, release } of this.#batches(source, format)) {
         // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
         await nextTurn();
@@ -272,7 +274,7 @@ class Run {
     const { path, rangeSize } = source;
     if (rangeSize !== null) {
       if (rangeSize < LARGE_BYTES && !isForced) return inThisThread(source, format);
-      const ranges = rangesOf(rangeSize, rangeBytes);
+      const ranges = rangesOf(rangeSize, rangeBytes, FIRST_RANGE_BYTES);
       return this.#inThreads(ranges, (range, slot) => ({ format: format.name, slot, path, range }));
     }
     const isSmall = source.inputBytes !== null && source.inputBytes < LARGE_BYTES / 8;

@@ -170,6 +170,15 @@ export class TableWriter implements RecordSink {
     this.#mappings = paths.mappings === null ? null : new NewFile(paths.mappings);
   }
 
+  /** What the replay is to tell of; null: nothing. */
+  get sink(): RecordSink | null {
+    return this.#unmaps === null && this.#mappings === null ? null : this;
+  }
+
+  get takesMappings(): boolean {
+    return this.#mappings !== null;
+  }
+
   unmap(unmap: Unmap, session: number, mode: Mode | null, isLeading: boolean): void {
     const file = this.#unmaps;
     if (file === null) return;

@@ -1,5 +1,5 @@
 import { type DecodeTask, TaskDecoder } from '../src/decode.ts';
-import { handOver } from '../src/pool.ts';
+import { handOver } from '../src/hand-over.ts';
 
 const decoder = new TaskDecoder();
 

@@ -27,22 +27,22 @@ export class PageRangeSet {
   #recentChunk = -1;
   #recentStart = 0;
   readonly #spans = new Spans();
-  /** What was counted when the set was read last; null since it has changed. */
-  #counted: { readonly pages: number; readonly ranges: number } | null = null;
+  /** What was found when the set was read last; null since it has changed. */
+  #ranges: RangeList | null = null;
 
   /** How many pages are in the set. */
   get pages(): number {
-    return this.#count().pages;
+    return this.#inOrder().pages;
   }
 
   /** How many ranges it takes to write the set down. */
   get size(): number {
-    return this.#count().ranges;
+    return this.#inOrder().count;
   }
 
   /** Adds pages `first .. last`. */
   add(first: number, last: number): void {
-    this.#counted = null;
+    this.#ranges = null;
     if (last - first >= CHUNK_PAGES) {
       this.#spans.add(first, last);
       return;
@@ -56,34 +56,27 @@ export class PageRangeSet {
 
   /** Adds every page of `other`. */
   addAll(other: PageRangeSet): void {
-    for (const { first, last } of other) this.add(first, last);
+    const ranges = other.#inOrder();
+    for (let index = 0; index < ranges.count; index += 1) {
+      this.add(ranges.first(index), ranges.last(index));
+    }
   }
 
   /** The ranges, in order, none of them touching the next. */
   *[Symbol.iterator](): Generator<Pages> {
-    let open: { first: number; last: number } | null = null;
-    for (const { first, last } of inOrder(this.#runs(), this.#spans)) {
-      if (open !== null && first <= open.last + 1) {
-        if (last > open.last) open.last = last;
-        continue;
-      }
-      if (open !== null) yield open;
-      open = { first, last };
+    const ranges = this.#inOrder();
+    for (let index = 0; index < ranges.count; index += 1) {
+      yield { first: ranges.first(index), last: ranges.last(index) };
     }
-    if (open !== null) yield open;
   }
 
-  #count(): { readonly pages: number; readonly ranges: number } {
-    if (this.#counted === null) {
-      let pages = 0;
-      let ranges = 0;
-      for (const { first, last } of this) {
-        pages += last - first + 1;
-        ranges += 1;
-      }
-      this.#counted = { pages, ranges };
-    }
-    return this.#counted;
+  /** Made when the set is read, and kept until it is added to. */
+  #inOrder(): RangeList {
+    if (this.#ranges !== null) return this.#ranges;
+    const runs = this.#runs();
+    const ranges = this.#spans.size === 0 ? runs : union(runs, this.#spans);
+    this.#ranges = ranges;
+    return ranges;
   }
 
   /** Sets the bits `from .. to` of a chunk. */
@@ -118,8 +111,9 @@ export class PageRangeSet {
     return start;
   }
 
-  /** Runs of bits, in order; one that goes on in the next chunk is told in two. */
-  *#runs(): Generator<Pages> {
+  /** Runs of bits, in order. */
+  #runs(): RangeList {
+    const runs = new RangeList();
     const chunks = [...this.#chunks].sort(([a], [b]) => a - b);
     for (const [chunk, start] of chunks) {
       const base = chunk * CHUNK_PAGES;
@@ -132,20 +126,75 @@ export class PageRangeSet {
           const page = base + word * WORD_BITS + bit;
           if (first < 0) first = page;
           else {
-            yield { first, last: page - 1 };
+            runs.push(first, page - 1);
             first = -1;
           }
           ends = (first < 0 ? bits : ~bits) & (-1 << bit);
         }
       }
-      if (first >= 0) yield { first, last: base + CHUNK_PAGES - 1 };
+      if (first >= 0) runs.push(first, base + CHUNK_PAGES - 1);
+    }
+    return runs;
+  }
+}
+
+/** Ranges in order, none of them touching the next. */
+class RangeList {
+  count = 0;
+  pages = 0;
+  #cells = new Float64Array(64);
+
+  first(index: number): number {
+    return this.#cells[2 * index] as number;
+  }
+  last(index: number): number {
+    return this.#cells[2 * index + 1] as number;
+  }
+
+  /** Adds a range that begins no lower than the newest, and joins it to that if they touch. */
+  push(first: number, last: number): void {
+    const newest = 2 * this.count - 1;
+    const top = this.count > 0 ? (this.#cells[newest] as number) : -2;
+    if (first > top + 1) {
+      if (newest + 2 >= this.#cells.length) this.#grow();
+      this.#cells[newest + 1] = first;
+      this.#cells[newest + 2] = last;
+      this.count += 1;
+      this.pages += last - first + 1;
+    } else if (last > top) {
+      this.#cells[newest] = last;
+      this.pages += last - top;
     }
   }
+
+  #grow(): void {
+    const larger = new Float64Array(this.#cells.length * 2);
+    larger.set(this.#cells);
+    this.#cells = larger;
+  }
+}
+
+/** What is in either. */
+function union(runs: RangeList, spans: Iterable<Pages>): RangeList {
+  const all = new RangeList();
+  let index = 0;
+  for (const { first, last } of spans) {
+    for (; index < runs.count && runs.first(index) <= first; index += 1) {
+      all.push(runs.first(index), runs.last(index));
+    }
+    all.push(first, last);
+  }
+  for (; index < runs.count; index += 1) all.push(runs.first(index), runs.last(index));
+  return all;
 }
 
 /** Long ranges: neighbours and overlaps are merged as they come. */
 class Spans {
   readonly #ranges = new PageRangeMap();
+
+  get size(): number {
+    return this.#ranges.size;
+  }
 
   add(first: number, last: number): void {
     const merged = this.#ranges.remove(first === 0 ? 0 : first - 1, last + 1);
@@ -160,20 +209,5 @@ class Spans {
 
   [Symbol.iterator](): Iterator<Pages> {
     return this.#ranges[Symbol.iterator]();
-  }
-}
-
-/** The ranges of two ordered lists, by their first page. */
-function* inOrder(one: Iterable<Pages>, other: Iterable<Pages>): Generator<Pages> {
-  const [left, right] = [one[Symbol.iterator](), other[Symbol.iterator]()];
-  let [a, b] = [left.next(), right.next()];
-  while (a.done !== true || b.done !== true) {
-    if (b.done === true || (a.done !== true && a.value.first <= b.value.first)) {
-      yield a.value as Pages;
-      a = left.next();
-    } else {
-      yield b.value;
-      b = right.next();
-    }
   }
 }

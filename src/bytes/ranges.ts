@@ -11,10 +11,15 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** Cuts a file of `size` bytes into ranges of about `bytes`. */
-export function* rangesOf(size: number, bytes: number): Generator<ByteRange> {
-  for (let start = 0; start < size; start += bytes) {
-    yield { start, end: Math.min(size, start + bytes) };
+/**
+ * Cuts a file of `size` bytes into ranges of about `bytes`. `first`: of the first one, from which on
+ * they double, so that there is something to replay soon.
+ */
+export function* rangesOf(size: number, bytes: number, first = bytes): Generator<ByteRange> {
+  let start = 0;
+  for (let length = Math.min(first, bytes); start < size; length = Math.min(2 * length, bytes)) {
+    yield { start, end: Math.min(size, start + length) };
+    start += length;
   }
 }
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { UsageError } from '../base/errors.ts';
-import { type RulePage, rulePages } from '../rules/explain/index.ts';
+import type { RulePage } from '../rules/explain/index.ts';
 import { print } from './outputs.ts';
 import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
@@ -18,28 +18,32 @@ export function explainCommand(terminal: Terminal): Command {
     .argument('[rule]', 'VTD001, 1 or bitmap-too-big')
     .addHelpText('after', EXAMPLES)
     .action(async (name: string | undefined) => {
-      const text = name === undefined ? listOfRules() : pageNamed(name).page;
+      // Loaded here: analyses have no use for it, and start sooner.
+      const { rulePages } = await import('../rules/explain/index.ts');
+      const text = name === undefined ? listOf(rulePages) : pageNamed(name, rulePages).page;
       await print([text], terminal.stdout, terminal.signal);
     });
 }
 
-function listOfRules(): string {
+function listOf(rulePages: readonly RulePage[]): string {
   const width = Math.max(...rulePages.map(({ slug }) => slug.length));
   const lines = rulePages.map(({ id, slug, title }) => `${id}  ${slug.padEnd(width)}  ${title}`);
   return `${lines.join('\n')}\n`;
 }
 
-function pageNamed(name: string): RulePage {
+function pageNamed(name: string, rulePages: readonly RulePage[]): RulePage {
   const wanted = name.toLowerCase();
   const number = /^(?:vtd)?0*(\d{1,3})$/.exec(wanted)?.[1];
   const id = number === undefined ? null : `VTD${number.padStart(3, '0')}`;
   const page = rulePages.find((known) => known.id === id || known.slug === wanted);
   if (page !== undefined) return page;
-  throw new UsageError(`no rule is called ${name}${meant(wanted)}; 'vtdscope explain' lists them`);
+  throw new UsageError(
+    `no rule is called ${name}${meant(wanted, rulePages)}; 'vtdscope explain' lists them`,
+  );
 }
 
 /** Rules whose slug is spelt alike, or holds the same words. */
-function meant(wanted: string): string {
+function meant(wanted: string, rulePages: readonly RulePage[]): string {
   const slugs = rulePages.map(({ slug }) => slug);
   const spelt = nearest(wanted, slugs);
   const words = wanted.split(/[^a-z]+/);

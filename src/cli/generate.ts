@@ -1,14 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
-import {
-  type EventSet,
-  QEMU_VERSIONS,
-  type QemuVersion,
-  Simulation,
-  type SimulationOptions,
-  simulationOptions,
-} from '../simulator/index.ts';
+import type { EventSet, Simulation, SimulationOptions } from '../simulator/index.ts';
+import { QEMU_VERSIONS, type QemuVersion } from '../simulator/qemu-profile.ts';
 import { NewFile } from '../tables.ts';
 import { count } from './model-options.ts';
 import { print } from './outputs.ts';
@@ -114,7 +108,9 @@ export function generateCommand(terminal: Terminal): Command {
     .action((flags: Flags) => generate(flags, terminal));
 }
 
-function simulationOf(flags: Flags): Simulation {
+async function simulationOf(flags: Flags): Promise<Simulation> {
+  // Loaded here: analyses have no use for it, and start sooner.
+  const { Simulation, simulationOptions } = await import('../simulator/index.ts');
   const { qemu, bytes } = flags;
   // Not before 10.2 does a trace have a time without a thread.
   const stamp = ['10.2', '11.0', '11.1'].includes(qemu) ? 'iso' : 'tid';
@@ -169,7 +165,7 @@ async function generate(flags: Flags, terminal: Terminal): Promise<void> {
   }
   const truth = flags.truth === undefined ? null : new NewFile(flags.truth);
   try {
-    const simulation = simulationOf(flags);
+    const simulation = await simulationOf(flags);
     await print(textOf(simulation, terminal.signal), terminal.stdout, terminal.signal);
     const text = JSON.stringify(simulation.truth, hexadecimal, 1);
     truth?.write(`${text}\n`);

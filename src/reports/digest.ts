@@ -1,6 +1,7 @@
 import { humanSize } from '../base/address.ts';
+import type { PageRangeSet } from '../base/page-range-set.ts';
 import type { Exposed, Finding, RuleId, Session, Trace, Verdict } from '../result/types.ts';
-import { bytesIn, type Span, union } from './guest-ranges.ts';
+import { bytesIn, union } from './guest-ranges.ts';
 import {
   deviceText,
   exposureText,
@@ -78,13 +79,13 @@ export function isAboutBitmap({ rule }: Finding): boolean {
 }
 
 /** Guest memory whose dirty bits these findings lose. */
-export function memoryAtRisk(findings: readonly Finding[]): readonly Span[] {
+export function memoryAtRisk(findings: readonly Finding[]): PageRangeSet {
   const losing = findings.filter(({ rule }) => rule !== STALE_RULE && rule !== BITMAP_MEMORY_RULE);
   return union(losing.flatMap(({ atRisk }) => atRisk));
 }
 
 /** Guest memory that a device can still reach although its mapping should be gone. */
-export function memoryStillReachable(findings: readonly Finding[]): readonly Span[] {
+export function memoryStillReachable(findings: readonly Finding[]): PageRangeSet {
   return union(findings.filter(({ rule }) => rule === STALE_RULE).flatMap(({ atRisk }) => atRisk));
 }
 
@@ -212,7 +213,7 @@ function losing(count: number): string {
 
 function memoryText(findings: readonly Finding[]): string {
   const bytes = bytesIn(memoryAtRisk(findings));
-  return bytes === 0n
+  return bytes === 0
     ? 'guest memory that the trace does not name'
     : `${humanSize(bytes)} of guest memory`;
 }

@@ -1,29 +1,35 @@
+import { addressOfPage, PAGE_BYTES } from '../base/address.ts';
+import { PageRangeSet } from '../base/page-range-set.ts';
 import type { GuestRange } from '../result/types.ts';
 
-/** Bytes `first .. end - 1` of guest-physical space. */
+/** Bytes `first .. last` of guest-physical space. */
 export interface Span {
   readonly first: bigint;
-  readonly end: bigint;
+  readonly last: bigint;
 }
 
-/** The union of ranges: in order, none touching the next. */
-export function union(ranges: Iterable<GuestRange>): readonly Span[] {
-  const spans: Span[] = [];
+/** The guest pages in any of the ranges. */
+export function union(ranges: Iterable<GuestRange>): PageRangeSet {
+  const pages = new PageRangeSet();
   for (const { gpa, size } of ranges) {
-    const first = BigInt(gpa);
-    spans.push({ first, end: first + BigInt(size) });
+    // A multiple of 4096 below 2^64 is a number without loss.
+    const first = Number(gpa) / PAGE_BYTES;
+    pages.add(first, first + Number(size) / PAGE_BYTES - 1);
   }
-  spans.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
-  const joined: { first: bigint; end: bigint }[] = [];
-  for (const { first, end } of spans) {
-    const last = joined.at(-1);
-    if (last === undefined || first > last.end) joined.push({ first, end });
-    else if (end > last.end) last.end = end;
-  }
-  return joined;
+  return pages;
 }
 
-/** Bytes in all of them. */
-export function bytesIn(spans: readonly Span[]): bigint {
-  return spans.reduce((bytes, { first, end }) => bytes + (end - first), 0n);
+/** Bytes of all of the pages. */
+export function bytesIn(memory: PageRangeSet): number {
+  return memory.pages * PAGE_BYTES;
+}
+
+/** The lowest `most` ranges, none touching the next. */
+export function lowest(memory: PageRangeSet, most: number): readonly Span[] {
+  const spans: Span[] = [];
+  for (const { first, last } of memory) {
+    if (spans.length >= most) break;
+    spans.push({ first: addressOfPage(first), last: addressOfPage(last + 1) - 1n });
+  }
+  return spans;
 }

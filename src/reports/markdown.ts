@@ -1,4 +1,5 @@
 import { humanSize } from '../base/address.ts';
+import type { PageRangeSet } from '../base/page-range-set.ts';
 import type { Finding, Result, Session, Trace } from '../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
 import { containerRows, hasLegacyLimits } from './container-rows.ts';
@@ -15,7 +16,7 @@ import {
   migrationNote,
   staleMappingsOf,
 } from './digest.ts';
-import { bytesIn, type Span } from './guest-ranges.ts';
+import { bytesIn, lowest } from './guest-ranges.ts';
 import { code, details, escaped, fence, tableRow } from './markdown-syntax.ts';
 import type { Report } from './report.ts';
 import {
@@ -194,10 +195,10 @@ function* sessionBlocks(session: Session): Iterable<string> {
 
 function* memoryBlocks(real: readonly Finding[], { totals }: Session): Iterable<string> {
   const lost = memoryAtRisk(real);
-  if (lost.length > 0) yield spans('Guest memory whose dirty bits are lost', lost);
+  if (lost.size > 0) yield spans('Guest memory whose dirty bits are lost', lost);
   else if (losesSomething(real)) yield UNKNOWN_MEMORY;
   const reachable = memoryStillReachable(real);
-  if (reachable.length > 0) yield spans('Guest memory that a device still reaches', reachable);
+  if (reachable.size > 0) yield spans('Guest memory that a device still reaches', reachable);
   const { tracked } = totals;
   if (tracked.zeroAddress > 0) {
     yield `${plural(tracked.zeroAddress, 'unmap')} carried address 0 while dirty pages were tracked; ${countText(tracked.harmfulZeroAddress)} of them did harm.\n`;
@@ -268,14 +269,14 @@ function bitmapFact({ bitmapBytes, limitBytes }: Finding): string {
   return `needs ${humanSize(BigInt(bitmapBytes))}; the container accepts ${humanSize(BigInt(limitBytes))}`;
 }
 
-function spans(title: string, all: readonly Span[]): string {
-  const shown = all.slice(0, MOST_RANGES);
+function spans(title: string, all: PageRangeSet): string {
+  const shown = lowest(all, MOST_RANGES);
   const list = shown.map(
-    ({ first, end }) =>
-      `\`0x${first.toString(16)}\` - \`0x${(end - 1n).toString(16)}\` (${humanSize(end - first)})`,
+    ({ first, last }) =>
+      `\`0x${first.toString(16)}\` - \`0x${last.toString(16)}\` (${humanSize(last - first + 1n)})`,
   );
-  const left = all.length - shown.length;
-  return `**${title}**: ${humanSize(bytesIn(all))} in ${plural(all.length, 'range')}: ${list.join(', ')}${left > 0 ? `, and ${left} more` : ''}\n`;
+  const left = all.size - shown.length;
+  return `**${title}**: ${humanSize(bytesIn(all))} in ${plural(all.size, 'range')}: ${list.join(', ')}${left > 0 ? `, and ${left} more` : ''}\n`;
 }
 
 function adviceBlock(title: string, all: readonly Advice[]): string {

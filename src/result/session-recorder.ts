@@ -35,6 +35,8 @@ export interface RecordSink {
   unmap(unmap: Unmap, session: number, mode: Mode | null, isLeading: boolean): void;
   /** The leading unmaps of a session came while tracking was off; false: it stays unknown. */
   settleLeading(session: number, wasOff: boolean): void;
+  /** Whether `mapping` is to be called: making the records of a large machine takes a while. */
+  readonly takesMappings: boolean;
   mapping(record: MappingRecord): void;
 }
 
@@ -132,7 +134,7 @@ export class SessionRecorder {
     const wasOff = tracking.offUntilFirstLine && this.session.startsAtBoot;
     this.#totals.settleLeading(wasOff);
     this.#sink?.settleLeading(this.#index, wasOff);
-    if (this.#sink !== null) this.#listMappings(this.#sink);
+    if (this.#sink?.takesMappings === true) this.#listMappings(this.#sink);
   }
 
   /** The result; asked for when all excerpts are there. */

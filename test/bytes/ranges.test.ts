@@ -35,6 +35,12 @@ describe('rangesOf', () => {
     expect([...rangesOf(8, 4)]).toHaveLength(2);
     expect([...rangesOf(0, 4)]).toEqual([]);
   });
+
+  it('begins with small ones where it is told to', () => {
+    const lengths = [...rangesOf(40, 12, 2)].map(({ start, end }) => end - start);
+    expect(lengths).toEqual([2, 4, 8, 12, 12, 2]);
+    expect([...rangesOf(8, 4, 100)]).toEqual([...rangesOf(8, 4)]);
+  });
 });
 
 describe('readRange', () => {

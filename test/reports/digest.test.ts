@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../src/events/catalogue.ts';
 import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
 import { adviceOf, compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
-import { bytesIn, union } from '../../src/reports/guest-ranges.ts';
+import { bytesIn, lowest, union } from '../../src/reports/guest-ranges.ts';
 import { tracesWorstFirst } from '../../src/reports/verdicts.ts';
 import { listed } from '../../src/reports/wording.ts';
 import type { Verdict } from '../../src/result/types.ts';
@@ -58,24 +58,27 @@ describe('the order of traces', () => {
 
 describe('ranges of guest memory', () => {
   it('are joined where they touch or overlap', () => {
-    const spans = union([
+    const memory = union([
       { gpa: '0x3000', size: '0x1000' },
       { gpa: '0x1000', size: '0x1000' },
-      { gpa: '0x2000', size: '0x800' },
+      { gpa: '0x2000', size: '0x2000' },
       { gpa: '0x8000', size: '0x4000' },
       { gpa: '0x9000', size: '0x1000' },
     ]);
-    expect(spans).toEqual([
-      { first: 0x1000n, end: 0x2800n },
-      { first: 0x3000n, end: 0x4000n },
-      { first: 0x8000n, end: 0xc000n },
+    expect(lowest(memory, 9)).toEqual([
+      { first: 0x1000n, last: 0x3fffn },
+      { first: 0x8000n, last: 0xbfffn },
     ]);
-    expect(bytesIn(spans)).toBe(0x6800n);
+    expect(lowest(memory, 1)).toHaveLength(1);
+    expect(memory.size).toBe(2);
+    expect(bytesIn(memory)).toBe(0x7000);
+    const all = union([{ gpa: '0x0', size: '0x10000000000000000' }]);
+    expect(lowest(all, 9)).toEqual([{ first: 0n, last: 2n ** 64n - 1n }]);
   });
 
   it('at risk are not those of mappings that stay', () => {
-    expect(memoryAtRisk([aFinding({ rule: 'VTD005' })])).toEqual([]);
-    expect(bytesIn(memoryAtRisk([aFinding(), aWhatIf()]))).toBe(0x6000n);
+    expect(memoryAtRisk([aFinding({ rule: 'VTD005' })]).size).toBe(0);
+    expect(bytesIn(memoryAtRisk([aFinding(), aWhatIf()]))).toBe(0x6000);
   });
 });
 

@@ -119,7 +119,7 @@ function traceTiles(trace: Trace): readonly Tile[] {
   const { sessions, totals } = trace;
   const reachable = sessions.reduce(
     (bytes, session) => bytes + bytesIn(memoryStillReachable(digestOf(session).real)),
-    0n,
+    0,
   );
   const devices = new Set(
     sessions.flatMap(({ containers }) => containers.flatMap((container) => container.devices)),
@@ -133,10 +133,9 @@ function traceTiles(trace: Trace): readonly Tile[] {
     ['Dirty bits lost of', atRiskText(trace) || 'nothing seen'],
     [
       'Stale host mappings',
-      [
-        countText(staleMappingsOf(trace)),
-        reachable === 0n ? '' : `of ${humanSize(reachable)}`,
-      ].join(' '),
+      [countText(staleMappingsOf(trace)), reachable === 0 ? '' : `of ${humanSize(reachable)}`].join(
+        ' ',
+      ),
     ],
     [
       'Unmaps with address 0 while tracked',

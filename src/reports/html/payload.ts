@@ -1,4 +1,5 @@
-import { humanSize } from '../../base/address.ts';
+import { humanSize, PAGE_BYTES } from '../../base/address.ts';
+import type { PageRangeSet } from '../../base/page-range-set.ts';
 import { plain } from '../../base/plain.ts';
 import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
@@ -10,7 +11,6 @@ import {
   memoryStillReachable,
   migrationNote,
 } from '../digest.ts';
-import type { Span } from '../guest-ranges.ts';
 import { isExposedOnly, verdictWords } from '../verdicts.ts';
 import {
   commonFolder,
@@ -323,8 +323,11 @@ function timesOf(steps: readonly ActivityStep[]): readonly number[] | null {
 }
 
 /** First byte and size of each, coarser where there are too many. */
-function flat(spans: readonly Span[]): readonly number[] {
-  const numbers = spans.map(({ first, end }) => [Number(first), Number(end)] as const);
+function flat(memory: PageRangeSet): readonly number[] {
+  const numbers = Array.from(
+    memory,
+    ({ first, last }) => [first * PAGE_BYTES, (last + 1) * PAGE_BYTES] as const,
+  );
   return coarser(numbers).flatMap(([first, end]) => [first, end - first]);
 }
 

@@ -1,7 +1,8 @@
 import { humanSize } from '../../base/address.ts';
+import type { PageRangeSet } from '../../base/page-range-set.ts';
 import type { Finding, Session } from '../../result/types.ts';
 import { isAboutBitmap, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
-import { bytesIn, type Span } from '../guest-ranges.ts';
+import { bytesIn, lowest } from '../guest-ranges.ts';
 import {
   causeMeanings,
   causeStories,
@@ -160,24 +161,24 @@ export function memory(
   const lost = memoryAtRisk(findings);
   const reachable = memoryStillReachable(findings);
   const { tracked } = totals;
-  const isUnknown = lost.length === 0 && losesSomething(findings);
-  const isReachableUnknown = reachable.length === 0 && hasStale(findings);
-  const isSilent = lost.length === 0 && reachable.length === 0 && !isUnknown && !isReachableUnknown;
+  const isUnknown = lost.size === 0 && losesSomething(findings);
+  const isReachableUnknown = reachable.size === 0 && hasStale(findings);
+  const isSilent = lost.size === 0 && reachable.size === 0 && !isUnknown && !isReachableUnknown;
   if (isSilent && tracked.zeroAddress === 0) return;
   page.heading('Guest memory at risk');
   if (isUnknown)
     page.text('Unknown: the trace does not hold the guest addresses of mappings.', INDENT);
-  if (lost.length > 0) {
+  if (lost.size > 0) {
     page.text(
-      `${humanSize(bytesIn(lost))} in ${plural(lost.length, 'range')}: what a device wrote there since the ` +
+      `${humanSize(bytesIn(lost))} in ${plural(lost.size, 'range')}: what a device wrote there since the ` +
         'last dirty sync is not copied again. Guest-physical addresses:',
       INDENT,
     );
     spans(page, lost, limits);
   }
-  if (reachable.length > 0) {
+  if (reachable.size > 0) {
     page.text(
-      `${humanSize(bytesIn(reachable))} in ${plural(reachable.length, 'range')}: a device can still write ` +
+      `${humanSize(bytesIn(reachable))} in ${plural(reachable.size, 'range')}: a device can still write ` +
         'there although the guest took the memory back:',
       INDENT,
     );
@@ -203,12 +204,13 @@ function hasStale(findings: readonly Finding[]): boolean {
   return findings.some(({ rule, severity }) => rule === 'VTD005' && severity === 'error');
 }
 
-function spans(page: Page, all: readonly Span[], limits: Limits): void {
-  for (const { first, end } of all.slice(0, limits.ranges)) {
-    const range = `0x${first.toString(16)} - 0x${(end - 1n).toString(16)}`;
-    page.quote(`${range}  ${humanSize(end - first)}`, INDENT.repeat(2));
+function spans(page: Page, all: PageRangeSet, limits: Limits): void {
+  const shown = lowest(all, limits.ranges);
+  for (const { first, last } of shown) {
+    const range = `0x${first.toString(16)} - 0x${last.toString(16)}`;
+    page.quote(`${range}  ${humanSize(last - first + 1n)}`, INDENT.repeat(2));
   }
-  const left = all.length - Math.min(all.length, limits.ranges);
+  const left = all.size - shown.length;
   if (left > 0)
     page.text(`and ${plural(left, 'more range')}: -v or --format json`, INDENT.repeat(2), 'dim');
 }

@@ -142,6 +142,7 @@ function batchesOf(log: string): EventBatch[] {
 }
 
 class Recorder implements RecordSink {
+  readonly takesMappings = true;
   readonly mappings: MappingRecord[] = [];
   readonly #unmaps: SeenUnmap[] = [];
   #wasOff = false;
