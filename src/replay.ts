@@ -118,25 +118,27 @@ export class TraceReplay {
     };
   }
 
-  /** The clock is kept in variables while a batch goes by: this is done for every event. */
+  /**
+   * Nothing but a loop: code that V8 makes while a loop is running is given up where the loop ends,
+   * and whatever was compiled into it would be slow at the start of every batch.
+   */
   #replay(cursor: BatchCursor): void {
-    let lastSeconds = this.#lastSeconds;
-    let lastNanoseconds = this.#lastNanoseconds;
-    const vms = this.#vms;
-    while (cursor.next()) {
-      const { nanoseconds } = cursor;
-      if (nanoseconds !== NO_TIME) {
-        const { seconds } = cursor;
-        if (lastNanoseconds === NO_TIME) this.#firstTime = timeText(seconds, nanoseconds);
-        // Threads race by microseconds; a second and more is a clock that was set back.
-        else if (seconds + 1 < lastSeconds) this.#backwards ??= { ...markOf(cursor), time: null };
-        lastSeconds = seconds;
-        lastNanoseconds = nanoseconds;
+    while (cursor.next()) this.#event(cursor);
+  }
+
+  #event(cursor: BatchCursor): void {
+    const { nanoseconds } = cursor;
+    if (nanoseconds !== NO_TIME) {
+      const { seconds } = cursor;
+      if (this.#lastNanoseconds === NO_TIME) this.#firstTime = timeText(seconds, nanoseconds);
+      // Threads race by microseconds; a second and more is a clock that was set back.
+      else if (seconds + 1 < this.#lastSeconds) {
+        this.#backwards ??= { ...markOf(cursor), time: null };
       }
-      vms.apply(cursor);
+      this.#lastSeconds = seconds;
+      this.#lastNanoseconds = nanoseconds;
     }
-    this.#lastSeconds = lastSeconds;
-    this.#lastNanoseconds = lastNanoseconds;
+    this.#vms.apply(cursor);
   }
 
   #newRecorder(writer: () => string | null): SessionRecorder {
