@@ -13,6 +13,18 @@ export const NO_ENTRY = -1;
 /** In the place of a carried page: an entry, but its address is not known. */
 export const UNKNOWN_ADDRESS = -2;
 
+/** What can be wrong with an unmap, as bits. */
+export const symptom = {
+  /** It fails, or would under tracking. */
+  failure: 1,
+  /** Its bitmap is, or would be, larger than the container accepts. */
+  tooBig: 2,
+  harmfulZero: 4,
+  wrongAddress: 8,
+  noQuery: 16,
+  pastRam: 32,
+} as const;
+
 /** The first `count` of `nodes`, and the pages of the notifier that is drained. */
 export interface DrainedNodes {
   readonly nodes: RangeScratch;
@@ -118,6 +130,18 @@ export class Unmap {
   /** What it returned; of one that succeeded untracked, what it would have returned under tracking. */
   get judgedErrno(): number {
     return this.tracked === true || this.errno !== 0 ? this.errno : this.trackedErrno;
+  }
+
+  /** All that is wrong with it: a set of `symptom`. */
+  get symptoms(): number {
+    return (
+      (this.errno !== 0 || this.trackedErrno !== 0 ? symptom.failure : 0) |
+      (this.e2big ? symptom.tooBig : 0) |
+      (this.harmfulZero ? symptom.harmfulZero : 0) |
+      (this.wrongAddress ? symptom.wrongAddress : 0) |
+      (this.noQuery ? symptom.noQuery : 0) |
+      (this.pastRamPage >= 0 ? symptom.pastRam : 0)
+    );
   }
 
   /** The device, if it is beyond doubt: bus << 8 | devfn; null: it is not told. */

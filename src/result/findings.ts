@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/address.ts';
 import { PageRangeSet } from '../base/page-range-set.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
-import { causes, modes } from '../base/vocabulary.ts';
 import { DirtyTracking, type Mark, type Window } from '../model/dirty-tracking.ts';
 import { type Machine, timeText } from '../model/machine.ts';
 import type { Profile } from '../model/profile.ts';
@@ -95,6 +94,18 @@ class Group implements GroupView {
     const current = machine.tracking.window;
     this.trackingWindow = current;
     this.trackedBy = current === null ? '' : DirtyTracking.causeOf(current);
+  }
+
+  /** True where a hazard of an unmap belongs here, by what tells groups of one rule apart. */
+  takes(
+    mode: Mode,
+    cause: Cause,
+    space: VtdAddressSpace | null,
+    container: VfioContainer | null,
+    window: number,
+  ): boolean {
+    const isAlike = mode === this.mode && cause === this.cause && window === this.window;
+    return isAlike && space === this.space && (space !== null || container === this.container);
   }
 
   get device(): string | null {
@@ -213,28 +224,15 @@ export class Findings {
 
   /** Where the hazards of `rule` go. */
   sink(rule: Rule): HazardSink {
-    // The group of the hazard before, by a number: most hazards join it.
-    let recentKey = -1;
+    // The group of the hazard before: most hazards join it.
     let recent: Group | null = null;
     return {
       unmap: (unmap, mode, needs) => {
         const window = this.#windowOf(mode);
         const owner = unmap.isSpaceSure ? unmap.space : null;
-        const space = this.#indexOf(owner);
-        const key =
-          ((window * 4096 + space) * modes.length + modes.indexOf(mode)) * causes.length +
-          causes.indexOf(unmap.cause);
-        if (key !== recentKey || recent === null) {
-          recent = this.#group(
-            rule,
-            mode,
-            unmap.cause,
-            'unmap',
-            owner,
-            unmap.isContainerSure ? unmap.container : null,
-            window,
-          );
-          recentKey = key;
+        const container = unmap.isContainerSure ? unmap.container : null;
+        if (recent === null || !recent.takes(mode, unmap.cause, owner, container, window)) {
+          recent = this.#group(rule, mode, unmap.cause, 'unmap', owner, container, window);
         }
         this.#countUnmap(recent, unmap, needs);
       },

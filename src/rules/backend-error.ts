@@ -1,4 +1,5 @@
 import type { MessageTopic } from '../events/messages.ts';
+import { symptom } from '../model/unmap.ts';
 import { E2BIG, EINVAL } from '../model/vfio-legacy.ts';
 import { Basis } from './basis.ts';
 import { cutsThrough } from './map-conflict.ts';
@@ -28,6 +29,7 @@ export const backendError: Rule = {
   severity: ({ topic }) => (OF_UNMAPS.has(topic) ? 'error' : 'warning'),
   verdict: ({ topic, mode }) => (OF_UNMAPS.has(topic) && mode === 'observed' ? 'fails' : null),
   needs: [],
+  symptoms: symptom.failure,
   start: (_machine, sink) => ({
     judge(unmap) {
       const hasOwnRule = unmap.errno === E2BIG || cutsThrough(unmap) || isQueryRefused(unmap);

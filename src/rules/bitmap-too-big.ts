@@ -1,3 +1,4 @@
+import { symptom } from '../model/unmap.ts';
 import { E2BIG } from '../model/vfio-legacy.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
@@ -11,6 +12,7 @@ export const bitmapTooBig: Rule = {
   severity: errorUnlessWhatIf,
   verdict: () => 'fails',
   needs: ['vfio_iommu_map_notify'],
+  symptoms: symptom.failure | symptom.tooBig,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       const isKnown = unmap.tracked === true || unmap.isSeenFailing;

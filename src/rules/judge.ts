@@ -14,12 +14,17 @@ export function modeOf(unmap: Unmap): Mode {
 
 type Call = keyof RuleRun;
 
+/** The rules that unmaps with the same symptoms concern, and what they judge them with. */
+interface Panel {
+  readonly rules: readonly Rule[];
+  readonly judges: readonly ((unmap: Unmap, mode: Mode) => void)[];
+}
+
 /** Runs all rules over what a session reports. A rule that throws is out; the others go on. */
 export class Judge {
   readonly #runs = new Map<Rule, RuleRun>();
-  /** The rules that judge unmaps, and what they do it with: called for every unmap. */
-  #judging: readonly Rule[] = [];
-  #judges: readonly ((unmap: Unmap, mode: Mode) => void)[] = [];
+  /** By the set of an unmap's symptoms: who judges it. Made where it is needed first. */
+  readonly #panels: Panel[] = [];
   /** Rules that threw, with what they said. */
   readonly failures: string[] = [];
 
@@ -27,7 +32,6 @@ export class Judge {
     for (const rule of rules) {
       this.#guard(rule, () => this.#runs.set(rule, rule.start(machine, sinkOf(rule))));
     }
-    this.#collect();
   }
 
   unmap(unmap: Unmap, mode: Mode): void {
@@ -36,13 +40,14 @@ export class Judge {
 
   /** The index of the rule to go on with where one threw, and is out; -1 where all have judged. */
   #judgeFrom(from: number, unmap: Unmap, mode: Mode): number {
-    const judges = this.#judges;
+    const panel = this.#panels[unmap.symptoms] ?? this.#newPanel(unmap.symptoms);
+    const { judges } = panel;
     let index = from;
     try {
       for (; index < judges.length; index += 1) judges[index]?.(unmap, mode);
       return -1;
     } catch (thrown) {
-      this.#drop(this.#judging[index] as Rule, thrown);
+      this.#drop(panel.rules[index] as Rule, thrown);
       return index;
     }
   }
@@ -89,13 +94,21 @@ export class Judge {
 
   #drop(rule: Rule, thrown: unknown): void {
     this.#runs.delete(rule);
-    this.#collect();
+    this.#panels.length = 0;
     this.failures.push(`rule ${rule.id} (${rule.slug}) failed: ${messageOf(thrown)}`);
   }
 
-  #collect(): void {
-    const judging = [...this.#runs].filter(([, run]) => run.judge !== undefined);
-    this.#judging = judging.map(([rule]) => rule);
-    this.#judges = judging.flatMap(([, run]) => run.judge?.bind(run) ?? []);
+  #newPanel(symptoms: number): Panel {
+    const concerned = [...this.#runs].filter(
+      ([rule, run]) =>
+        run.judge !== undefined &&
+        (rule.symptoms === undefined || (rule.symptoms & symptoms) !== 0),
+    );
+    const panel = {
+      rules: concerned.map(([rule]) => rule),
+      judges: concerned.flatMap(([, run]) => run.judge?.bind(run) ?? []),
+    };
+    this.#panels[symptoms] = panel;
+    return panel;
   }
 }

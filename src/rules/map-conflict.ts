@@ -1,4 +1,4 @@
-import type { Unmap } from '../model/unmap.ts';
+import { symptom, type Unmap } from '../model/unmap.ts';
 import { EEXIST, EINVAL, EPERM } from '../model/vfio-legacy.ts';
 import { Basis } from './basis.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
@@ -25,6 +25,7 @@ export const mapConflict: Rule = {
   verdict: ({ mode, topic }) =>
     mode === 'observed' || topic === 'unmap' || topic === 'abort' ? 'fails' : null,
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.failure,
   start: (machine, sink) => ({
     judge(unmap, mode) {
       if (cutsThrough(unmap)) sink.unmap(unmap, mode, needs);

@@ -1,4 +1,5 @@
 import { hexOfPages } from '../base/address.ts';
+import { symptom } from '../model/unmap.ts';
 import { errorUnlessWhatIf, type GroupView, plural, type Rule } from './rule.ts';
 
 const needs = { backend: true, address: true, mappings: true, ram: true } as const;
@@ -22,6 +23,7 @@ export const markPastRam: Rule = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.pastRam,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;

@@ -1,3 +1,4 @@
+import { symptom } from '../model/unmap.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
 const needs = { backend: true, mappings: true, version: true } as const;
@@ -10,6 +11,7 @@ export const noDirtyQuery: Rule = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
   needs: ['vfio_iommu_map_notify'],
+  symptoms: symptom.noQuery,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       if (unmap.trackedQuery === 'none' && unmap.noQuery) sink.unmap(unmap, mode, needs);

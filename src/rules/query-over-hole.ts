@@ -1,4 +1,4 @@
-import type { Unmap } from '../model/unmap.ts';
+import { symptom, type Unmap } from '../model/unmap.ts';
 import { EINVAL } from '../model/vfio-legacy.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
@@ -17,6 +17,7 @@ export const queryOverHole: Rule = {
   severity: errorUnlessWhatIf,
   verdict: () => 'fails',
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.failure,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       if (isQueryRefused(unmap)) sink.unmap(unmap, mode, needs);

@@ -1,3 +1,4 @@
+import { symptom } from '../model/unmap.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
 const needs = { backend: true, address: true, mappings: true, ram: true, version: true } as const;
@@ -10,6 +11,7 @@ export const wrongTranslatedAddress: Rule = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.wrongAddress,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;
