@@ -1,8 +1,8 @@
 import { type Verdict, worse } from './base/vocabulary.ts';
-import { BatchCursor, type EventBatch, NO_TIME } from './events/batch.ts';
+import { BatchCursor, type EventBatch, isSetBack, NO_TIME } from './events/batch.ts';
 import type { LossKind } from './events/catalogue.ts';
 import type { Mark } from './model/dirty-tracking.ts';
-import { markOf, timeText } from './model/machine.ts';
+import { timeText } from './model/machine.ts';
 import type { SessionOptions } from './model/session.ts';
 import { Excerpts } from './result/excerpts.ts';
 import { joinExposed } from './result/result.ts';
@@ -73,7 +73,8 @@ export class TraceReplay {
    */
   consume(batch: EventBatch, release: () => void = () => {}): void {
     this.#excerpts.feed(batch, release);
-    this.#vms.name(batch.sources);
+    this.#watchClock(batch);
+    this.#vms.begin(batch);
     this.#replay(new BatchCursor(batch, this.#lines));
     this.#lines += batch.lines;
     this.#bytes = batch.byteOffset + batch.byteLength;
@@ -123,22 +124,25 @@ export class TraceReplay {
    * and whatever was compiled into it would be slow at the start of every batch.
    */
   #replay(cursor: BatchCursor): void {
-    while (cursor.next()) this.#event(cursor);
+    while (cursor.next()) this.#vms.apply(cursor);
   }
 
-  #event(cursor: BatchCursor): void {
-    const { nanoseconds } = cursor;
-    if (nanoseconds !== NO_TIME) {
-      const { seconds } = cursor;
-      if (this.#lastNanoseconds === NO_TIME) this.#firstTime = timeText(seconds, nanoseconds);
-      // Threads race by microseconds; a second and more is a clock that was set back.
-      else if (seconds + 1 < this.#lastSeconds) {
-        this.#backwards ??= { ...markOf(cursor), time: null };
-      }
-      this.#lastSeconds = seconds;
-      this.#lastNanoseconds = nanoseconds;
+  #watchClock({ clock, byteOffset }: EventBatch): void {
+    if (clock === null) return;
+    const { first, firstSeconds, firstNanoseconds } = clock;
+    const isFirst = this.#lastNanoseconds === NO_TIME;
+    if (isFirst) this.#firstTime = timeText(firstSeconds, firstNanoseconds);
+    const isBack = !isFirst && isSetBack(firstSeconds, this.#lastSeconds);
+    const backwards = isBack ? first : clock.backwards;
+    if (backwards !== null) {
+      this.#backwards ??= {
+        line: this.#lines + backwards.line + 1,
+        byteOffset: byteOffset + backwards.byteOffset,
+        time: null,
+      };
     }
-    this.#vms.apply(cursor);
+    this.#lastSeconds = clock.lastSeconds;
+    this.#lastNanoseconds = clock.lastNanoseconds;
   }
 
   #newRecorder(writer: () => string | null): SessionRecorder {

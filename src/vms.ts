@@ -1,4 +1,4 @@
-import { type BatchCursor, NO_SOURCE, NO_THREAD } from './events/batch.ts';
+import { type BatchCursor, type EventBatch, NO_SOURCE, NO_THREAD } from './events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from './events/catalogue.ts';
 import { bdfOf, markOf } from './model/machine.ts';
 import type { Session } from './model/session.ts';
@@ -333,15 +333,20 @@ export class Vms {
   #thread = NO_THREAD;
   #source = NO_SOURCE;
   #plain: Boot | null = null;
+  /** All lines of the batch are by the same. */
+  #hasOneWriter = false;
 
   /** `open`: a new boot begins. */
   constructor(open: OpenBoot) {
     this.#open = open;
   }
 
-  /** What the numbers of sources stand for. */
-  name(sources: Readonly<Record<number, string>>): void {
+  /** The lines of a batch are about to come. */
+  begin({ sources, writer }: EventBatch): void {
     for (const [number, name] of Object.entries(sources)) this.#names.set(Number(number), name);
+    this.#hasOneWriter = writer !== null;
+    const isSame = writer?.thread === this.#thread && writer.source === this.#source;
+    if (this.#hasOneWriter && !isSame) this.#plain = null;
   }
 
   apply(cursor: BatchCursor): void {
@@ -349,8 +354,7 @@ export class Vms {
     if (
       plain !== null &&
       ROLES[cursor.kind] === role.none &&
-      cursor.thread === this.#thread &&
-      cursor.source === this.#source
+      (this.#hasOneWriter || (cursor.thread === this.#thread && cursor.source === this.#source))
     ) {
       plain.apply(cursor);
     } else this.#look(cursor);

@@ -113,6 +113,11 @@ export class PageRangeMap {
     return this.#seek(first) && this.#cellAt(0) === first && this.#cellAt(1) === last;
   }
 
+  /** The flags of the range with exactly these ends and this value; -1 where there is none. */
+  flagsOf(first: number, last: number, value: number): number {
+    return this.has(first, last) && this.#cellAt(2) === value ? this.#cellAt(3) : -1;
+  }
+
   /** Adds a range; false, and nothing is changed, where it would overlap another. */
   insert(first: number, last: number, value: number, flags: number): boolean {
     if (this.#seek(first)) {
@@ -144,19 +149,18 @@ export class PageRangeMap {
     if (!this.#seek(first)) return scratch;
     let index = this.#block;
     let from = this.#cell;
-    while (index < this.#blocks.length) {
-      const block = this.#blocks[index] as Block;
-      const to = endOfOverlap(block.cells, from, block.used, last);
-      const more = to === block.used;
-      if (to > from) {
-        scratch.append(block.cells, from, to);
-        this.#erase(index, from, to);
-      }
-      if (!more) break;
-      // An emptied block is gone from the list, and the next one has taken its index.
-      if (this.#blocks[index] === block) index += 1;
+    let emptied = 0;
+    for (; index < this.#blocks.length; index += 1) {
+      const { cells, used } = this.#blocks[index] as Block;
+      const to = endOfOverlap(cells, from, used, last);
+      scratch.append(cells, from, to);
+      if (from === 0 && to === used) emptied += 1;
+      else this.#erase(index, from, to);
+      if (to < used) break;
       from = 0;
     }
+    // Those before the block in which the range ends, all at once: a whole unmap empties thousands.
+    if (emptied > 0) this.#drop(index - emptied, emptied);
     this.#size -= scratch.count;
     return scratch;
   }
@@ -365,27 +369,32 @@ export class PageRangeMap {
     if (this.#spare.length < MOST_SPARE) this.#spare.push(block);
   }
 
+  /** Takes cells out of a block that keeps some. */
   #erase(index: number, from: number, to: number): void {
+    if (from === to) return;
     this.#sought = -1;
     const block = this.#blocks[index] as Block;
     const { cells, used } = block;
     if (to < used) cells.copyWithin(from, to, used);
     block.used = used - (to - from);
-    if (block.used > 0) {
-      if (from === 0) this.#starts[index] = cells[0] as number;
-      return;
-    }
-    if (this.#blocks.length > 1) {
-      this.#blocks.splice(index, 1);
-      this.#starts.splice(index, 1);
-      this.#keep(block);
-    }
+    if (from === 0) this.#starts[index] = cells[0] as number;
+  }
+
+  /** Takes out blocks of which nothing is left; an empty map keeps one. */
+  #drop(index: number, count: number): void {
+    this.#sought = -1;
     this.#recent = 0;
+    for (const block of this.#blocks.splice(index, count)) this.#keep(block);
+    this.#starts.splice(index, count);
+    if (this.#blocks.length > 0) return;
+    this.#blocks.push(this.#newBlock());
+    this.#starts.push(0);
   }
 }
 
 /** The first cell at or after `from` whose range begins after page `last`. */
 function endOfOverlap(cells: Float64Array, from: number, used: number, last: number): number {
+  if (from < used && (cells[used - STRIDE] as number) <= last) return used;
   let cell = from;
   while (cell < used && (cells[cell] as number) <= last) cell += STRIDE;
   return cell;

@@ -32,6 +32,33 @@ export interface EventBatch {
   readonly skipped: Readonly<Record<string, number>>;
   /** Names of the processes that records name by number, where the trace tells them apart. */
   readonly sources: Readonly<Record<number, string>>;
+  /** The thread and the process of all records, where they are the same; else null. */
+  readonly writer: { readonly thread: number; readonly source: number } | null;
+  /** Null where no record has a time. */
+  readonly clock: BatchClock | null;
+}
+
+/** A place in a batch: like those of records, counted from its first line. */
+interface PlaceInBatch {
+  readonly line: number;
+  readonly byteOffset: number;
+}
+
+/** The times of a batch's records, so that nobody has to look at each. */
+export interface BatchClock {
+  readonly firstSeconds: number;
+  readonly firstNanoseconds: number;
+  readonly lastSeconds: number;
+  readonly lastNanoseconds: number;
+  /** The first record with a time. */
+  readonly first: PlaceInBatch;
+  /** The first one that is more than a second older than the one before it. */
+  readonly backwards: PlaceInBatch | null;
+}
+
+/** True where a clock was set back: threads race by microseconds. */
+export function isSetBack(seconds: number, secondsBefore: number): boolean {
+  return seconds + 1 < secondsBefore;
 }
 
 const KIND = 0;
@@ -80,6 +107,17 @@ export class BatchWriter {
   #textEnd = 0;
   readonly #skipped = new Map<string, number>();
   readonly #sources = new Map<string, number>();
+  // Of the first record, and whether all are alike.
+  #firstThread = NO_THREAD;
+  #firstSource = NO_SOURCE;
+  #hasOneWriter = true;
+  // Of the first record with a time, of the newest, and of the first that is older than one before.
+  #first: PlaceInBatch | null = null;
+  #firstSeconds = 0;
+  #firstNanoseconds: number = NO_TIME;
+  #lastSeconds = 0;
+  #lastNanoseconds: number = NO_TIME;
+  #backwards: PlaceInBatch | null = null;
 
   /** `expectedBytes`: how much of the trace one batch will hold; only allocations depend on it. */
   constructor(expectedBytes = 64 * 1024) {
@@ -119,10 +157,29 @@ export class BatchWriter {
     words[at + NANOSECONDS] = nanoseconds;
     words[at + THREAD] = thread;
     words[at + SOURCE] = this.source;
+    if (this.#events === 0) {
+      this.#firstThread = thread;
+      this.#firstSource = this.source;
+    } else if (thread !== this.#firstThread || this.source !== this.#firstSource) {
+      this.#hasOneWriter = false;
+    }
+    if (nanoseconds !== NO_TIME) this.#tick(byteOffset, seconds, nanoseconds);
     this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
     this.#textUsed = this.#textEnd;
     this.#events += 1;
     this.#traceEvents += IS_TRACE_EVENT[words[at + KIND] as number] as number;
+  }
+
+  #tick(byteOffset: number, seconds: number, nanoseconds: number): void {
+    if (this.#first === null) {
+      this.#first = { line: this.line, byteOffset };
+      this.#firstSeconds = seconds;
+      this.#firstNanoseconds = nanoseconds;
+    } else if (isSetBack(seconds, this.#lastSeconds)) {
+      this.#backwards ??= { line: this.line, byteOffset };
+    }
+    this.#lastSeconds = seconds;
+    this.#lastNanoseconds = nanoseconds;
   }
 
   /** Writes a text argument at word `at`: up to `limit` of the bytes `from .. to`. */
@@ -180,6 +237,11 @@ export class BatchWriter {
       foreignLines: this.foreignLines,
       skipped: Object.fromEntries(this.#skipped),
       sources: Object.fromEntries([...this.#sources].map(([name, number]) => [number, name])),
+      writer:
+        this.#events > 0 && this.#hasOneWriter
+          ? { thread: this.#firstThread, source: this.#firstSource }
+          : null,
+      clock: this.#clock(),
     };
     this.#words = NONE;
     this.#text = new Uint8Array(1024);
@@ -193,7 +255,22 @@ export class BatchWriter {
     this.foreignLines = 0;
     this.#skipped.clear();
     this.#sources.clear();
+    this.#hasOneWriter = true;
+    this.#first = null;
+    this.#backwards = null;
     return batch;
+  }
+
+  #clock(): BatchClock | null {
+    if (this.#first === null) return null;
+    return {
+      firstSeconds: this.#firstSeconds,
+      firstNanoseconds: this.#firstNanoseconds,
+      lastSeconds: this.#lastSeconds,
+      lastNanoseconds: this.#lastNanoseconds,
+      first: this.#first,
+      backwards: this.#backwards,
+    };
   }
 
   #grow(): void {

@@ -88,9 +88,7 @@ export class IovaTree {
 
   /** The flags of the node that maps exactly this range to this guest page; -1 where there is none. */
   flagsOf(first: number, last: number, gpa: number): number {
-    if (!this.hasNode(first, last)) return -1;
-    const found = this.#ranges.collect(first, last);
-    return found.value(0) === gpa ? found.flags(0) : -1;
+    return this.#ranges.flagsOf(first, last, gpa);
   }
 
   /** Remembers that the MAP of this node failed. */

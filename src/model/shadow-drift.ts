@@ -2,7 +2,7 @@ import { pageOf } from '../base/address.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { mappingFlag } from './iova-tree.ts';
 import type { Machine } from './machine.ts';
-import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** Which of the two holds a mapping that the other does not. */
 export type DriftSide = 'host' | 'shadow';
@@ -59,8 +59,11 @@ export class ShadowDrift {
         this.#report(space, first, last, mark, 'host');
       }
     }
+    const delivered = space.notifiers.map(
+      ({ start, end }) => [pageOf(start), pageOf(end)] as const,
+    );
     for (const { first, last, flags } of shadow) {
-      const isDelivered = space.notifiers.some((notifier) => concerns(notifier, first, last));
+      const isDelivered = delivered.some(([from, to]) => first <= to && last >= from);
       const isTold = (flags & TOLD) !== 0 || !isDelivered;
       if (!isTold && !container.host.overlaps(first, last)) {
         this.#report(space, first, last, mark, 'shadow');
@@ -86,8 +89,4 @@ export class ShadowDrift {
     known.add(key);
     this.#machine.observer.drift(space, first, last, mark, side);
   }
-}
-
-function concerns({ start, end }: AddressRange, first: number, last: number): boolean {
-  return first <= pageOf(end) && last >= pageOf(start);
 }

@@ -70,6 +70,11 @@ function expectSame(map: PageRangeMap, naive: NaiveMap, at: Pages): void {
   const found = { first: -1, last: -1, value: -1, flags: -1 };
   expect(map.find(first, last, found)).toBe(meeting.length > 0);
   expect(found).toEqual(meeting[0] ?? { first: -1, last: -1, value: -1, flags: -1 });
+  const exact = meeting.find((range) => range.first === first && range.last === last);
+  expect(map.has(first, last)).toBe(exact !== undefined);
+  const value = exact?.value ?? 1;
+  expect(map.flagsOf(first, last, value)).toBe(exact?.flags ?? -1);
+  expect(map.flagsOf(first, last, value + 1)).toBe(-1);
   expect(map.straddles(first, last)).toBe(naive.straddles(at));
   expect(map.covers(first, last)).toBe(naive.covers(at));
   expect(map.highest(first, last)).toBe(naive.highest(at));
@@ -102,6 +107,36 @@ describe('PageRangeMap', () => {
         expect([...map]).toEqual(naive.ranges);
       }),
       { numRuns: 150 },
+    );
+  });
+
+  it('gives up any part of many ranges at once', () => {
+    const part = fc.tuple(fc.nat(2100), fc.nat(2100)).map(([one, other]) => ({
+      first: Math.min(one, other),
+      last: Math.max(one, other),
+    }));
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 1, maxLength: 8 }), fc.boolean(), (parts, refill) => {
+        const map = new PageRangeMap();
+        const naive = new NaiveMap();
+        const fill = () => {
+          for (let page = 0; page < 2000; page += 2) {
+            if (map.insert(page, page, page * 3, 1)) {
+              naive.ranges.push({ first: page, last: page, value: page * 3, flags: 1 });
+            }
+          }
+          naive.ranges.sort((a, b) => a.first - b.first);
+        };
+        fill();
+        for (const at of parts) {
+          expect(listOf(map.remove(at.first, at.last))).toEqual(naive.remove(at));
+          if (refill) fill();
+          expect(map.size).toBe(naive.ranges.length);
+          expectSame(map, naive, at);
+          expect([...map]).toEqual(naive.ranges);
+        }
+      }),
+      { numRuns: 60 },
     );
   });
 
