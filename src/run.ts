@@ -36,8 +36,11 @@ const FIRST_RANGE_BYTES = 128 * 1024;
 const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
 const AHEAD = 5;
-/** Ranges that the replay holds: one at work, and those before it that it may still quote. */
-const REPLAYED = 3;
+/**
+ * Ranges that the replay holds: one at work, and those before it that it may still quote, which are
+ * more while they are small.
+ */
+const REPLAYED = 5;
 
 /** A model that is told nothing. */
 const FROM_TRACE: AnalyzeOptions['model'] = {

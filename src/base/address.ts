@@ -22,6 +22,12 @@ export function pageOfWords(high: number, low: number): number {
   return high * WORDS_TO_PAGE + (low >>> PAGE_SHIFT);
 }
 
+/**
+ * No page. V8 lays out a field for numbers of the kind that it begins with, and compiles its readers
+ * anew when another comes: fields for pages begin with this, as pages can have more than 31 bits.
+ */
+export const UNSET_PAGE = Number.NaN;
+
 /** The page that holds `address`, which must lie in 0 .. 2^64 - 1. */
 export function pageOf(address: bigint): number {
   return Number(address >> 12n);

@@ -1,3 +1,5 @@
+import { UNSET_PAGE } from './address.ts';
+
 /** One range with what is kept for it. Pages are inclusive at both ends. */
 export interface PageRange {
   first: number;
@@ -64,17 +66,17 @@ export class RangeScratch {
  * microsecond. Neighbouring traffic, as page walks make it, hits the block of the call before.
  */
 export class PageRangeMap {
-  #blocks: Block[] = [{ cells: new Float64Array(FULL), used: 0 }];
+  readonly #blocks: Block[] = [{ cells: new Float64Array(FULL), used: 0 }];
   /** First page of each block, kept beside them so that the search stays in one array. */
-  #starts: number[] = [0];
+  #starts = new Float64Array(64);
   #spare: Block[] = [];
   #size = 0;
   #recent = 0;
   // Where #seek found the first range that ends at or after the page it was asked for.
   #block = 0;
   #cell = 0;
-  /** The page that was sought last, while nothing has changed since; else -1. */
-  #sought = -1;
+  /** The page that was sought last, while nothing has changed since. */
+  #sought = UNSET_PAGE;
   #wasFound = false;
   readonly #scratch = new RangeScratch();
 
@@ -85,12 +87,8 @@ export class PageRangeMap {
 
   clear(): void {
     if (this.#size === 0) return;
-    for (const block of this.#blocks) this.#keep(block);
-    this.#blocks = [this.#newBlock()];
-    this.#starts = [0];
+    this.#drop(0, this.#blocks.length);
     this.#size = 0;
-    this.#recent = 0;
-    this.#sought = -1;
   }
 
   /** True where some range shares a page with `first .. last`. */
@@ -251,11 +249,12 @@ export class PageRangeMap {
 
   #search(page: number): boolean {
     const starts = this.#starts;
+    const top = this.#blocks.length - 1;
     let index = this.#recent;
-    const next = starts[index + 1];
-    if ((starts[index] as number) > page || (next !== undefined && next <= page)) {
+    const isBelow = index === top || page < (starts[index + 1] as number);
+    if (!isBelow || page < (starts[index] as number)) {
       let low = 0;
-      let high = starts.length - 1;
+      let high = top;
       while (low < high) {
         const middle = (low + high + 1) >>> 1;
         if ((starts[middle] as number) <= page) low = middle;
@@ -342,7 +341,7 @@ export class PageRangeMap {
     }
     const { cells } = block;
     if (cell < block.used) cells.copyWithin(cell + STRIDE, cell, block.used);
-    this.#sought = -1;
+    this.#sought = UNSET_PAGE;
     cells[cell] = first;
     cells[cell + 1] = last;
     cells[cell + 2] = value;
@@ -355,8 +354,15 @@ export class PageRangeMap {
 
   #insertBlock(index: number, start: number): Block {
     const block = this.#newBlock();
+    const count = this.#blocks.length;
+    if (count === this.#starts.length) {
+      const larger = new Float64Array(count * 2);
+      larger.set(this.#starts);
+      this.#starts = larger;
+    }
     this.#blocks.splice(index, 0, block);
-    this.#starts.splice(index, 0, start);
+    this.#starts.copyWithin(index + 1, index, count);
+    this.#starts[index] = start;
     return block;
   }
 
@@ -372,7 +378,7 @@ export class PageRangeMap {
   /** Takes cells out of a block that keeps some. */
   #erase(index: number, from: number, to: number): void {
     if (from === to) return;
-    this.#sought = -1;
+    this.#sought = UNSET_PAGE;
     const block = this.#blocks[index] as Block;
     const { cells, used } = block;
     if (to < used) cells.copyWithin(from, to, used);
@@ -382,13 +388,13 @@ export class PageRangeMap {
 
   /** Takes out blocks of which nothing is left; an empty map keeps one. */
   #drop(index: number, count: number): void {
-    this.#sought = -1;
+    this.#sought = UNSET_PAGE;
     this.#recent = 0;
+    this.#starts.copyWithin(index, index + count, this.#blocks.length);
     for (const block of this.#blocks.splice(index, count)) this.#keep(block);
-    this.#starts.splice(index, count);
     if (this.#blocks.length > 0) return;
     this.#blocks.push(this.#newBlock());
-    this.#starts.push(0);
+    this.#starts[0] = 0;
   }
 }
 

@@ -49,11 +49,10 @@ function linesFrom(
   into: Uint8Array | null,
 ): readonly LineBlock[] {
   const wanted = end - start + TAIL_BYTES;
-  // Not of Node's shared pool, so that it can go to another thread.
+  // No Buffer, so that all blocks are of one type for the decoder, and in memory of its own, so that it
+  // can go to another thread.
   const buffer =
-    into !== null && into.length >= wanted
-      ? into.subarray(0, wanted)
-      : Buffer.allocUnsafeSlow(wanted);
+    into !== null && into.length >= wanted ? into.subarray(0, wanted) : new Uint8Array(wanted);
   const length = readFully(file, buffer, start);
   const lines = new LineBlocks(start);
   const lf = buffer.subarray(0, length).indexOf(LF, end - start - 1);

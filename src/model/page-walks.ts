@@ -1,4 +1,4 @@
-import { pageOf } from '../base/address.ts';
+import { pageOf, UNSET_PAGE } from '../base/address.ts';
 import type { RangeScratch } from '../base/page-range-map.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
@@ -53,9 +53,9 @@ class WalkEvent {
   isSure = false;
   domain = -1;
   /** Pages, inclusive. */
-  first = 0;
-  last = 0;
-  gpa = 0;
+  first: number = UNSET_PAGE;
+  last: number = UNSET_PAGE;
+  gpa: number = UNSET_PAGE;
   /** Permissions; 0 is an UNMAP. */
   permissions = 0;
   /** Notifications that have come for it. */
@@ -75,9 +75,9 @@ export class PendingMap {
   /** `space` is beyond doubt. */
   isSure = false;
   container: VfioContainer | null = null;
-  first = 0;
-  last = 0;
-  gpa = 0;
+  first: number = UNSET_PAGE;
+  last: number = UNSET_PAGE;
+  gpa: number = UNSET_PAGE;
   flags = 0;
   /** What the emulation says it returned; the host holds it only once no message can follow. */
   predicted = 0;

@@ -1,3 +1,4 @@
+import { UNSET_PAGE } from '../base/address.ts';
 import type { RangeScratch } from '../base/page-range-map.ts';
 import type { Cause, DirtyQuery } from '../base/vocabulary.ts';
 import { type BatchCursor, NO_TIME } from '../events/batch.ts';
@@ -52,10 +53,10 @@ export class Unmap {
   domain: number | null = null;
   cause: Cause = 'unknown';
   /** Pages, inclusive. */
-  first = 0;
-  last = 0;
+  first: number = UNSET_PAGE;
+  last: number = UNSET_PAGE;
   /** Guest page that the notification carries, NO_ENTRY or UNKNOWN_ADDRESS. */
-  carried = NO_ENTRY;
+  carried: number = UNSET_PAGE;
   /** Dirty tracking was on for its container; null: the trace does not show it. */
   tracked: boolean | null = null;
   query: DirtyQuery | null = null;
@@ -92,11 +93,11 @@ export class Unmap {
   wrongAddress = false;
   noQuery = false;
   /** The highest page of ram_addr that would be marked, where that is past the end of RAM; else -1. */
-  pastRamPage = -1;
+  pastRamPage: number = UNSET_PAGE;
   /** Guest page of the first mapping whose bits are misplaced; -1 if there is none. */
-  misplaced = -1;
+  misplaced: number = UNSET_PAGE;
   /** Its page of ram_addr, which should have been marked; its guest page while the layout is unknown. */
-  expected = -1;
+  expected: number = UNSET_PAGE;
   /** Mappings under it whose address or permissions the trace does not hold. */
   unknownMappings = 0;
   /** Writable mappings under it. */
@@ -111,6 +112,11 @@ export class Unmap {
   #luckyFirst: number[] = [];
   #luckyLast: number[] = [];
   #luckyCount = 0;
+
+  constructor() {
+    this.carried = NO_ENTRY;
+    this.#clearJudgement();
+  }
 
   get riskCount(): number {
     return this.#riskCount;

@@ -1,3 +1,5 @@
+import { UNSET_PAGE } from '../base/address.ts';
+
 /** Where an entry lies that a walk's next line holds. */
 export const step = {
   /** Right behind the one before, or once more in its place, as its translation changed. */
@@ -19,9 +21,9 @@ export class WalkProgress {
   /** The page that the next line should hold. */
   #next = Number.POSITIVE_INFINITY;
   /** The page behind the last of the walk; 0: none is under way. */
-  #end = 0;
+  #end: number = UNSET_PAGE;
   /** First page of the newest entry. */
-  #first = -1;
+  #first: number = UNSET_PAGE;
 
   /** A walk is under way, and has not come to its end. */
   get isOpen(): boolean {

@@ -21,8 +21,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'of several ranges that overlap only the first is removed',
     file: 'src/base/page-range-map.ts',
-    find: 'endOfOverlap(block.cells, from, block.used, last)',
-    replace: 'Math.min(from + STRIDE, endOfOverlap(block.cells, from, block.used, last))',
+    find: 'else this.#erase(index, from, to);',
+    replace: 'else this.#erase(index, from, Math.min(to, from + STRIDE));',
   },
   {
     what: 'a range that overlaps with its last page alone does not overlap',
@@ -57,8 +57,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'what lies inside a range cuts its end off',
     file: 'src/base/page-range-set.ts',
-    find: 'if (last > open.last) open.last = last;',
-    replace: 'open.last = last;',
+    find: '} else if (last > top) {',
+    replace: '} else if (last !== top) {',
   },
   {
     what: 'the last page of a run is not in the set',
