@@ -121,6 +121,18 @@ export class QemuLogDecoder implements LineDecoder {
   decode(block: Uint8Array, writer: BatchWriter): number {
     // Up to its last LF the block is read in place; every scan inside it stops at an LF.
     const end = block.lastIndexOf(LF) + 1;
+    let line = this.#lines(block, end, writer);
+    if (end < block.length) {
+      writer.line = line;
+      this.#unfinishedLine(block.subarray(end), end, writer);
+      line += 1;
+    }
+    this.#scanner.takeCounts(writer);
+    return line;
+  }
+
+  /** Nothing but a loop: what V8 makes of it while it runs is given up where anything follows. */
+  #lines(block: Uint8Array, end: number, writer: BatchWriter): number {
     let at = 0;
     let line = 0;
     while (at < end) {
@@ -128,12 +140,6 @@ export class QemuLogDecoder implements LineDecoder {
       at = this.#line(block, at, at, writer);
       line += 1;
     }
-    if (end < block.length) {
-      writer.line = line;
-      this.#unfinishedLine(block.subarray(end), end, writer);
-      line += 1;
-    }
-    this.#scanner.takeCounts(writer);
     return line;
   }
 
