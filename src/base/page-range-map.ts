@@ -16,7 +16,7 @@ const STRIDE = 4;
 const CAPACITY = 64;
 const FULL = CAPACITY * STRIDE;
 /** Emptied blocks kept for the next; making one costs more than all else that is done with it. */
-const MOST_SPARE = 256;
+const MOST_SPARE = 4096;
 
 interface Block {
   readonly cells: Float64Array;

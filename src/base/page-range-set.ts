@@ -11,6 +11,8 @@ const CHUNK_SHIFT = 10;
 const CHUNK_PAGES = 2 ** CHUNK_SHIFT;
 const WORD_BITS = 32;
 const CHUNK_WORDS = CHUNK_PAGES / WORD_BITS;
+/** Places for each chunk up to which they are found by index: half the memory of their bits. */
+const SPARSEST = 16;
 
 /**
  * A set of pages that is told as the fewest ranges.
@@ -23,6 +25,9 @@ const CHUNK_WORDS = CHUNK_PAGES / WORD_BITS;
 export class PageRangeSet {
   /** Where the bits of a chunk begin in #bits, by the chunk's number. */
   readonly #chunks = new Map<number, number>();
+  /** The same by index, where chunks lie close together; -1 for those that are not there. */
+  #directory = new Int32Array(0);
+  #highest = 0;
   #bits = new Uint32Array(0);
   #recentChunk = -1;
   #recentStart = 0;
@@ -82,7 +87,8 @@ export class PageRangeSet {
   /** Sets the bits `from .. to` of a chunk. */
   #set(chunk: number, from: number, to: number): void {
     if (chunk !== this.#recentChunk) {
-      this.#recentStart = this.#chunks.get(chunk) ?? this.#newChunk(chunk);
+      const start = chunk < this.#directory.length ? (this.#directory[chunk] as number) : -1;
+      this.#recentStart = start >= 0 ? start : (this.#chunks.get(chunk) ?? this.#newChunk(chunk));
       this.#recentChunk = chunk;
     }
     const bits = this.#bits;
@@ -106,9 +112,19 @@ export class PageRangeSet {
       const larger = new Uint32Array(Math.max(4 * CHUNK_WORDS, start * 2));
       larger.set(this.#bits);
       this.#bits = larger;
+      this.#listChunks();
     }
     this.#chunks.set(chunk, start);
+    if (chunk > this.#highest) this.#highest = chunk;
+    if (chunk < this.#directory.length) this.#directory[chunk] = start;
     return start;
+  }
+
+  #listChunks(): void {
+    const length = this.#highest + 1;
+    if (length > this.#chunks.size * SPARSEST) return;
+    this.#directory = new Int32Array(length).fill(-1);
+    for (const [chunk, start] of this.#chunks) this.#directory[chunk] = start;
   }
 
   /** Runs of bits, in order. */

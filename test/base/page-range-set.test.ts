@@ -40,6 +40,19 @@ describe('PageRangeSet', () => {
     );
   });
 
+  it('finds its pages again where they are many and close together', () => {
+    const close = fc.record({ first: fc.nat(2 ** 17), length: fc.nat(3000) });
+    fc.assert(
+      fc.property(fc.array(close, { minLength: 100, maxLength: 200 }), (drawn) => {
+        const added = drawn.map(({ first, length }) => ({ first, last: first + length }));
+        expect([...setOf(added)]).toEqual(merged(added));
+        const far = [...added, { first: 2 ** 40, last: 2 ** 40 }, ...added];
+        expect([...setOf(far)]).toEqual(merged(far));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('adds the pages of another set', () => {
     fc.assert(
       fc.property(fc.array(pages), fc.array(pages), (one, other) => {
