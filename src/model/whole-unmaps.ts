@@ -448,8 +448,8 @@ export class WholeUnmaps {
   #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
     if (this.#chunked.has(space)) return;
     if (!this.#machine.hasNotifications) {
-      // Nothing more can be told of it: what it left in the shadow is open.
-      space.lose(this.#dueMark.line, false);
+      // Nothing more can be told of it: what it left in the shadow is open. Of nothing it leaves nothing.
+      if (space.shadow.size > 0) space.lose(this.#dueMark.line, false);
       return;
     }
     if (this.#machine.drainsNow === false) this.#learnDrain();

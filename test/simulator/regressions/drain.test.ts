@@ -120,3 +120,43 @@ describe('the drain of 11.x over a mapping across the interrupt range', () => {
     });
   });
 });
+
+describe('a drain before the first notification', () => {
+  it('finds nothing, and leaves no doubt, where nothing was mapped yet', () => {
+    expectAgreement({
+      options: {
+        seed: 1150,
+        qemu: '11.1',
+        domainLevels: [3, 3, 3],
+        wildAddresses: true,
+        liveMappings: 600,
+        events: 'no-skips',
+        steps: 120,
+      },
+      acts: [
+        { kind: 'translation', on: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        { kind: 'attach', device: 0, to: 3, invalidate: 'domain', flush: true },
+        {
+          kind: 'map',
+          domain: 3,
+          iova: 0xe26dd000n,
+          level: 1,
+          gpas: [0x1d7bc000n],
+          permission: 3,
+          flush: 'domain',
+        },
+        {
+          kind: 'unmap',
+          domain: 3,
+          iova: 0xe26dd000n,
+          level: 1,
+          count: 1,
+          residual: false,
+          flush: 'pages',
+        },
+      ],
+      told: 'all',
+    });
+  });
+});
