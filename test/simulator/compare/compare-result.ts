@@ -63,9 +63,17 @@ function compareReasons(sight: Sight, seen: Observed, report: Report): void {
 function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
   if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
-  if (reason.includes('uncertain mappings') && sight.cutShort.size > 0) return 'died';
+  if (restsOnCut(sight, reason)) return 'died';
   if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
   return null;
+}
+
+/** A reason that rests on the chunks of an unmap in which QEMU died before their device was named. */
+function restsOnCut({ cutShort }: Sight, reason: string): boolean {
+  if (cutShort.size === 0) return false;
+  if (reason.includes('uncertain mappings')) return true;
+  const [, from] = / maps is doubtful in .*, lines (\d+) to \d+\)$/.exec(reason) ?? [];
+  return from !== undefined && [...cutShort].some(({ line }) => (line ?? 0) <= Number(from));
 }
 
 /** Reasons that rest on what devices map, which nothing but notifications tells. */
