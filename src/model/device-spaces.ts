@@ -19,6 +19,8 @@ export class DeviceSpaces {
 
   /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
   startsUncertain = false;
+  /** A MAP was given to the likeliest device: it may be of one that no line has shown yet. */
+  #hasGuessedMaps = false;
 
   /** All spaces, those of named devices first. */
   get spaces(): readonly VtdAddressSpace[] {
@@ -74,6 +76,13 @@ export class DeviceSpaces {
   /** A space got its container. */
   contained(): void {
     this.#isOnlyKnown = false;
+  }
+
+  /** A MAP at `line` may be of any device: from here on none of several is as it is thought to be. */
+  guessMap(line: number): void {
+    this.#hasGuessedMaps = true;
+    if (this.only !== null) return;
+    for (const space of this.#spaces) space.lose(line, false);
   }
 
   /** The devices that share a container. */
@@ -135,7 +144,8 @@ export class DeviceSpaces {
   }
 
   #make(bdf: number | null): VtdAddressSpace {
-    return new VtdAddressSpace(bdf, null, this.startsUncertain ? 'partial' : 'whole');
+    const isUncertain = this.startsUncertain || this.#hasGuessedMaps;
+    return new VtdAddressSpace(bdf, null, isUncertain ? 'partial' : 'whole');
   }
 }
 

@@ -257,6 +257,17 @@ export class Machine {
     return this.tracking.started(this.profile);
   }
 
+  /**
+   * The trace shows that devices do not log their own DMA: tracking has started without their saying
+   * so, a bitmap was refused, or this version cannot.
+   */
+  get isDeviceLogTold(): boolean {
+    if (this.version.agree('legacyTracking') && this.profile.legacyTracking === 'saving')
+      return true;
+    if (this.parameters.hasRefusal) return true;
+    return this.tracking.windows.length > 0 && !this.tracking.deviceTracking;
+  }
+
   /** Whether VT-d would drain instead of unmapping in chunks; null: the trace does not show it. */
   get drainsNow(): boolean | null {
     const { drain } = this.writer;

@@ -7,7 +7,7 @@ import { mappingFlag, permission } from './iova-tree.ts';
 import { type Machine, markOf, timeText } from './machine.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { StaleMappings } from './stale-mappings.ts';
-import { UNKNOWN_ADDRESS } from './unmap.ts';
+import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import { EEXIST, EINVAL, ENOSPC } from './vfio-legacy.ts';
 import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
@@ -285,19 +285,30 @@ export class PageWalks {
 
   /** An UNMAP that neither a walk nor a whole unmap explains. */
   unexplainedUnmap(cursor: BatchCursor, first: number, last: number): void {
-    const space = this.#ownerOfUnexplained(cursor, 'an UNMAP without its walk');
-    const unmap = this.#pending.open(cursor, first, last);
+    this.leaveUnexplained(this.#pending.open(cursor, first, last), cursor);
+  }
+
+  /** The same of one that is pending already. */
+  leaveUnexplained(unmap: Unmap, place: BatchCursor | Mark): void {
+    const { e2big, first, last, observed, tracked } = unmap;
+    const space = this.#ownerOfUnexplained(place, 'an UNMAP without its walk');
     this.#pending.place(unmap, space, this.#isUnexplainedSure);
+    unmap.cause = 'unknown';
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
-    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
+    // QEMU unmaps only what it has mapped, be it for a device that nobody thinks of.
+    const unseen = nodes === null || nodes.count === 0 || !this.#isUnexplainedSure ? 1 : 0;
+    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
+    // What QEMU has said of it by now holds.
+    if (observed) unmap.tracked = tracked;
+    unmap.e2big ||= e2big;
   }
 
   /** The likeliest device of a notification that nothing explains; `what` is missing if walks are traced. */
-  #ownerOfUnexplained(cursor: BatchCursor, what: string): VtdAddressSpace | null {
+  #ownerOfUnexplained(place: BatchCursor | Mark, what: string): VtdAddressSpace | null {
     const { attribution, hasWalks } = this.#machine;
     const space = attribution.device ?? attribution.sole;
-    if (hasWalks) this.#machine.gap(what, cursor, attribution.only, false);
+    if (hasWalks) this.#machine.gap(what, place, attribution.only, false);
     return space;
   }
 
@@ -438,6 +449,7 @@ export class PageWalks {
   /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
   #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
     const space = this.#ownerOfUnexplained(cursor, 'a MAP without its walk');
+    if (!this.#isUnexplainedSure) this.#machine.attribution.guessMap(cursor.line);
     if (space === null) return null;
     this.#machine.shadowRemove(space, first, last);
     this.#machine.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);

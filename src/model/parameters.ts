@@ -94,6 +94,11 @@ export class Parameters {
     return sizes.some((size) => dirtyBitmapBytesOfPages(pages, size) === bytes);
   }
 
+  /** Some bitmap was refused. */
+  get hasRefusal(): boolean {
+    return this.#smallestTooBig > 0;
+  }
+
   /** A bitmap of `bytes` was refused. */
   refused(bytes: number, line: number): void {
     if (this.#smallestTooBig === 0 || bytes < this.#smallestTooBig) this.#smallestTooBig = bytes;

@@ -12,6 +12,7 @@ import { PendingUnmaps } from './pending-unmaps.ts';
 import { eventMarks, lineMarks } from './qemu-version.ts';
 import { ShadowDrift } from './shadow-drift.ts';
 import { StaleMappings } from './stale-mappings.ts';
+import { TraceStart } from './trace-start.ts';
 import { VfioListener } from './vfio-listener.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 import { WholeUnmaps } from './whole-unmaps.ts';
@@ -88,18 +89,6 @@ const LEAVES_NOTHING_OPEN = Uint8Array.from(eventNames, (_, kind) =>
   kind === SKIP_MAP || kind === SKIP_UNMAP || kind === LEVEL ? 1 : 0,
 );
 
-/** Lines with which the trace of a new machine can begin. */
-const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
-  'session:start',
-  'session:name',
-  'session:argument',
-  'vfio_realize',
-  'vfio_attach_device',
-  'vfio_device_attach',
-  'iommufd_cdev_connect_and_bind',
-  'vtd_pasid_cache_reset',
-]);
-
 type Handler = (cursor: BatchCursor) => void;
 type On = (name: EventName, handler: Handler) => void;
 
@@ -127,6 +116,7 @@ export class Session {
   ending = '';
 
   readonly #stampsTellVersion: boolean;
+  readonly #start = new TraceStart();
   readonly #stale: StaleMappings;
   readonly #walks: PageWalks;
   readonly #whole: WholeUnmaps;
@@ -145,7 +135,7 @@ export class Session {
     this.#stale = new StaleMappings(this.machine);
     this.unmaps = new PendingUnmaps(this.machine, this.#stale);
     this.#walks = new PageWalks(this.machine, this.unmaps, this.#stale);
-    this.#whole = new WholeUnmaps(this.machine, this.unmaps, this.#stale);
+    this.#whole = new WholeUnmaps(this.machine, this.unmaps, this.#stale, this.#walks);
     this.#drift = new ShadowDrift(this.machine);
     this.#listener = new VfioListener(this.machine, this.unmaps, this.#walks);
     this.#backends = new BackendLines(this.machine, this.unmaps, this.#walks, this.#listener);
@@ -165,7 +155,7 @@ export class Session {
     const { kind } = cursor;
     const { seen } = this.machine;
     seen[kind] = (seen[kind] as number) + 1;
-    if (this.firstLine === 0) this.#begin(cursor);
+    if (!this.#start.isSettled) this.#begin(cursor);
     this.machine.line = cursor.line;
     this.#lastOffset = cursor.byteOffset;
     if (this.#isOpen && CLOSES[kind] === 1) this.#close(cursor);
@@ -206,16 +196,12 @@ export class Session {
     this.machine.finish();
   }
 
-  /**
-   * The first line of interest. A machine that is being made prints its devices' address spaces,
-   * disabled, or attaches its first device, before anything else.
-   */
+  /** The first lines of interest. */
   #begin(cursor: BatchCursor): void {
-    this.firstLine = cursor.line;
-    const name = eventNames[cursor.kind] as EventName;
-    const isDisabled = name === 'vtd_switch_address_space' && cursor.u32(at.switch.on) === 0;
-    this.startsAtBoot = isDisabled || FIRST_OF_A_BOOT.has(name);
-    this.machine.attribution.startsUncertain = !this.startsAtBoot;
+    if (this.firstLine === 0) this.firstLine = cursor.line;
+    this.#start.take(cursor);
+    this.startsAtBoot = this.#start.isAtBoot;
+    this.machine.attribution.startsUncertain = this.#start.isSettled && !this.startsAtBoot;
   }
 
   /** Ends everything that is open before a line that is not part of it. */
@@ -308,15 +294,16 @@ export class Session {
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
   #replayed(space: VtdAddressSpace, cursor: BatchCursor): void {
     this.#drift.replaying(space, markOf(cursor));
-    const { attribution, writer } = this.machine;
+    const { attribution, hasWalks, registering, writer } = this.machine;
     if (writer.replayClearsShadow) {
-      this.machine.shadowClear(space);
+      // Where walks are not in the trace, what it finds again shows only as a device gets translated.
+      const isFirst = registering !== null && space.notifiers.length === 1;
+      if (hasWalks || isFirst) this.machine.shadowClear(space);
       // What the walk does not find again, QEMU has forgotten and the host still maps.
       space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
     }
     this.#stale.replayed(space);
     // One replay belongs to each registration; what comes after it are dirty syncs.
-    const { registering } = this.machine;
     this.machine.registering = null;
     this.#walks.replayedNotifier = registering === null ? null : registering.notifier;
     // Where the region has no name, the switch of the device may be a line that is missing.

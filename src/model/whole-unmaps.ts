@@ -1,27 +1,28 @@
 import { addressOfPage, pageOf, wrap64 } from '../base/address.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
-import { type Group, isChunk, isNodeOfNotifier, type Owner } from './chunk-groups.ts';
+import {
+  ANY_NOTIFIER,
+  type Group,
+  isChunk,
+  isComplete,
+  isCut,
+  isLoneChunk,
+  isNodeOfNotifier,
+  type Owner,
+} from './chunk-groups.ts';
 import { dirtyBitmapBytesOfPages } from './dirty-bitmap.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { mappingFlag } from './iova-tree.ts';
 import { bdfOf, type Machine, markOf } from './machine.ts';
-import { isEndOfSpace } from './parameters.ts';
+import type { PageWalks } from './page-walks.ts';
 import { markOfUnmap, type PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './qemu-version.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
-import {
-  type AddressRange,
-  HIGH_NOTIFIER,
-  LOW_NOTIFIER,
-  type VtdAddressSpace,
-} from './vtd-address-space.ts';
+import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = offsetsOf('vtd_as_unmap_whole');
-
-/** Where no line registers notifiers, those that VFIO always registers. */
-const ANY_NOTIFIER = [HIGH_NOTIFIER, LOW_NOTIFIER] as const;
 
 /**
  * Whole unmaps: `vtd_address_space_unmap` of one device, notifier by notifier, and what QEMU 11.x
@@ -36,6 +37,7 @@ export class WholeUnmaps {
   readonly #machine: Machine;
   readonly #pending: PendingUnmaps;
   readonly #stale: StaleMappings;
+  readonly #walks: PageWalks;
   /** The one whose chunks are coming in. */
   #group: Group | null = null;
   /** Those of one device whose chunks have come and are held: one for each of its notifiers. */
@@ -48,10 +50,11 @@ export class WholeUnmaps {
   /** The device whose closing line was the newest line; 7.2 prints it ahead of a replay. */
   justClosed: VtdAddressSpace | null = null;
 
-  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings) {
+  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings, walks: PageWalks) {
     this.#machine = machine;
     this.#pending = pending;
     this.#stale = stale;
+    this.#walks = walks;
   }
 
   /** Chunks have come, and more of them, or their closing line, are to come. */
@@ -136,6 +139,11 @@ export class WholeUnmaps {
   #endUnit(isCutShort: boolean): void {
     const unit = this.#unit;
     this.#unit = [];
+    // Where walks are traced, a chunk with which the trace ends is one.
+    if (isLoneChunk(unit) && !(isCutShort && this.#machine.hasWalks)) {
+      this.#giveUp();
+      return;
+    }
     const open = unit.filter(({ isResolved }) => !isResolved);
     if (open.length > 0) {
       const owner = this.#ownerOf(unit);
@@ -146,6 +154,16 @@ export class WholeUnmaps {
     }
     const [space] = unit.map((group) => group.space);
     if (space !== null && space !== undefined) this.#settle(space, unit, isCutShort);
+  }
+
+  /** Takes the chunk that came alone for an UNMAP that nothing explains. */
+  #giveUp(): void {
+    const unmap = this.#pending.held(0);
+    this.#machine.wholeUnmaps -= 1;
+    // If it was one after all, the lines of the others are missing.
+    if (!this.#machine.hasWalks) this.#machine.loseAll(unmap.line);
+    this.#walks.leaveUnexplained(unmap, markOfUnmap(unmap));
+    this.#pending.decide(unmap);
   }
 
   /** Judges and applies the chunks of a notifier, now that their device is known, or will not be. */
@@ -201,11 +219,12 @@ export class WholeUnmaps {
 
   /** Nothing is mapped any more where the unmaps of all its notifiers are complete and none failed. */
   #settle(space: VtdAddressSpace, unit: readonly Group[], isCutShort: boolean): void {
+    const { awBits } = this.#machine.parameters;
     const groupOf = ({ start }: AddressRange) =>
       unit.find((group) => group.space === space && addressOfPage(group.firstPage) === start);
     const isEmptied = (notifier: AddressRange) => {
       const group = groupOf(notifier);
-      if (group === undefined || !this.#isComplete(group, notifier.end)) return false;
+      if (group === undefined || !isComplete(group, notifier.end, awBits)) return false;
       return this.#firstFailed(group.from, group.to) === null;
     };
     if (space.effectiveNotifiers.every(isEmptied)) {
@@ -218,7 +237,7 @@ export class WholeUnmaps {
     let isShort = false;
     for (const notifier of space.notifiers) {
       const group = groupOf(notifier);
-      if (group === undefined ? !isOfAll : !this.#isCut(group, notifier.end)) continue;
+      if (group === undefined ? !isOfAll : !isCut(group, notifier.end, awBits)) continue;
       isShort = true;
       this.#forget(space, group?.next ?? pageOf(notifier.start), pageOf(notifier.end));
     }
@@ -231,20 +250,6 @@ export class WholeUnmaps {
   #forget(space: VtdAddressSpace, first: number, last: number): void {
     this.#machine.shadowRemove(space, first, last);
     this.#machine.hostForget(this.#machine.containerOf(space), first, last);
-  }
-
-  /** Whether the chunks go up to the end of the notifier, or of the address space. */
-  #isComplete({ next }: Group, end: bigint): boolean {
-    const { value, source } = this.#machine.parameters.awBits;
-    const last = pageOf(end);
-    if (next === last + 1) return true;
-    return value !== null && source !== 'assumed' && next === 2 ** (value - 12);
-  }
-
-  /** Whether the chunks end where no whole unmap does, as far as that is known. */
-  #isCut(group: Group, end: bigint): boolean {
-    if (group.isClosed || this.#isComplete(group, end)) return false;
-    return this.#machine.parameters.awBits.source !== 'assumed' || !isEndOfSpace(group.next);
   }
 
   /** The command that announced whole unmaps is over. */
@@ -392,12 +397,14 @@ export class WholeUnmaps {
     const { version, writer } = this.#machine;
     if (space.lastNotifiers.length === 0 && space.shadow.size === 0) return;
     const reach = writer.removesOneByteMore ? lastPage + 1 : lastPage;
-    this.#machine.shadowRemove(space, firstPage, reach);
+    const isDue = this.#due.includes(space);
+    // The walk that fills it again is not in every trace.
+    if (this.#machine.hasWalks || isDue) this.#machine.shadowRemove(space, firstPage, reach);
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
     space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
     if (!this.#machine.hasNotifications) this.#chunked.add(space);
     if (!writer.replayClearsShadow || !this.#machine.hasNotifications) return;
-    if (this.#due.includes(space)) {
+    if (isDue) {
       this.#machine.gap('all chunks of a whole unmap are missing', cursor, space, false);
       this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
       this.#chunked.add(space);
@@ -416,8 +423,10 @@ export class WholeUnmaps {
 
   /** An UNMAP of exactly one mapping, or of a notifier's part of it, of a device whose whole unmap is due. */
   #drains(cursor: BatchCursor, first: number, last: number): boolean {
-    const { tracking, version } = this.#machine;
+    const { attribution, hasWalks, tracking, version } = this.#machine;
     if (tracking.globalDirty === false) return false;
+    // The next command may be another device's, and is not in every trace.
+    if (!hasWalks && attribution.only === null && !attribution.isCommandSure) return false;
     const index = this.#due.findIndex((space) => isNodeOfNotifier(space, first, last));
     const space = this.#due[index];
     if (space === undefined) return false;

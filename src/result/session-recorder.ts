@@ -229,16 +229,20 @@ export class SessionRecorder {
     } else if (!machine.hasNotifications && !machine.hadNothingToNotify) {
       reasons.push('no vfio_iommu_map_notify in the trace: unmaps cannot be seen');
     }
-    if (this.#totals.unknown.hasHazard) {
+    const { tracked, unknown } = this.#totals;
+    if (unknown.hasHazard || unknown.uncertain > 0) {
+      const which = unknown.hasHazard ? 'unmaps that would then do harm' : 'unmaps that might';
+      // In 7.2 the flag word is not enough.
+      const events = machine.tracking.mask === null ? 'global_dirty_changed' : 'migrate_set_state';
       reasons.push(
-        'whether dirty tracking was on is not in the trace for unmaps that would then do harm: enable global_dirty_changed',
+        `whether dirty tracking was on is not in the trace for ${which}: enable ${events}`,
       );
     }
-    if (this.#totals.uncertainTracked > 0) {
+    if (tracked.uncertain > 0) {
       const { firstLine, lastLine } = this.session.unmaps.uncertain;
       reasons.push(
         machine.hasWalks
-          ? `${this.#totals.uncertainTracked} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`
+          ? `${tracked.uncertain} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`
           : 'guest addresses of mappings are not in the trace: enable vtd_page_walk_one',
       );
     }

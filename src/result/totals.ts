@@ -14,6 +14,8 @@ export class HazardCounts {
   noQuery = 0;
   /** Those that fail for another reason than the bitmap's size, with guest memory at risk. */
   failures = 0;
+  /** Those whose mappings were not certain. */
+  uncertain = 0;
   readonly atRisk = new PageRangeSet();
 
   count(unmap: Unmap, e2big: boolean): void {
@@ -23,6 +25,7 @@ export class HazardCounts {
     if (unmap.harmfulZero) this.harmfulZeroAddress += 1;
     if (unmap.wrongAddress) this.wrongAddress += 1;
     if (unmap.noQuery) this.noQuery += 1;
+    if (unmap.knowledge !== 'whole' || unmap.unknownMappings > 0) this.uncertain += 1;
     if (!e2big && unmap.trackedErrno !== 0 && unmap.riskCount > 0) this.failures += 1;
     for (let index = 0; index < unmap.riskCount; index += 1) {
       this.atRisk.add(unmap.riskFirst(index), unmap.riskLast(index));
@@ -37,6 +40,7 @@ export class HazardCounts {
     this.wrongAddress += other.wrongAddress;
     this.noQuery += other.noQuery;
     this.failures += other.failures;
+    this.uncertain += other.uncertain;
     this.atRisk.addAll(other.atRisk);
   }
 
@@ -74,8 +78,6 @@ export class SessionTotals {
   walkUnmaps = 0;
   failures = 0;
   observedE2big = 0;
-  /** Tracked unmaps whose mappings were not certain. */
-  uncertainTracked = 0;
 
   count(unmap: Unmap, isLeading: boolean): void {
     this.unmaps += 1;
@@ -86,7 +88,6 @@ export class SessionTotals {
     }
     if (unmap.tracked === true) {
       this.tracked.count(unmap, unmap.errno === E2BIG);
-      if (unmap.knowledge !== 'whole' || unmap.unknownMappings > 0) this.uncertainTracked += 1;
     } else if (unmap.tracked === false) this.untracked.count(unmap, unmap.e2big);
     else (isLeading ? this.leading : this.unknown).count(unmap, unmap.e2big);
   }

@@ -40,6 +40,10 @@ const grounds = {
     evidence: 'assumed',
     text: 'kind of container: legacy assumed; vfio_attach_device, iommufd_* or --backend would settle it',
   },
+  deviceLogUntold: {
+    evidence: 'assumed',
+    text: 'that the devices do not log their own DMA, in which case no bitmap would come with an unmap: vfio_device_dirty_tracking_start tells as tracking starts, and it never did',
+  },
   pageSizeTrace: { evidence: 'observed', text: 'host page size: printed in the trace' },
   pageSizeDefault: { evidence: 'derived', text: 'host page size: 4 KiB, as on x86' },
   pageSizeOption: { evidence: 'assumed', text: 'host page size: --host-page-size' },
@@ -118,6 +122,10 @@ const grounds = {
     evidence: 'derived',
     text: 'whether a RAM section is read-only is not traced; taken as writable',
   },
+  resultsUntold: {
+    evidence: 'derived',
+    text: "that the host did what QEMU asked of it: QEMU's messages, which would say where it did not, are not in this trace",
+  },
   pieceOfWhole: {
     evidence: 'assumed',
     text: 'whether it is a piece of a whole unmap, which QEMU 11.x does not send under tracking: lines before it are missing',
@@ -183,6 +191,8 @@ export interface Dependencies {
   readonly tracking?: boolean;
   readonly backend?: boolean;
   readonly bitmapSize?: boolean;
+  /** That devices do not log their own DMA. */
+  readonly noDeviceLog?: boolean;
   readonly address?: boolean;
   readonly mappings?: boolean;
   /** That something is not mapped. */
@@ -209,7 +219,8 @@ export function signatureOf(unmap: Unmap, machine: Machine): number {
     ((unmap.isPermissionTaken ? 1 : 0) << 7) |
     ((unmap.isNamed ? 1 : 0) << 8) |
     ((unmap.knowledge === 'doubtful' ? 1 : 0) << 9) |
-    ((unmap.isSpaceSure ? 1 : 0) << 10)
+    ((unmap.isSpaceSure ? 1 : 0) << 10) |
+    ((unmap.isContainerSure ? 1 : 0) << 11)
   );
 }
 
@@ -242,10 +253,16 @@ export function basisOfSession(
   if (!isSeen && container?.backend === 'iommufd' && !container.isTrackingTold) {
     basis.add('trackingOfHost');
   }
+  const isWhatIf = needs.tracking !== true && !isSeen;
+  if (needs.noDeviceLog === true && isWhatIf && !machine.isDeviceLogTold) {
+    basis.add('deviceLogUntold');
+  }
   if (needs.version === true) addVersion(basis, machine);
   if (!isSeen && !unmapAlike(judgedAs, machine.profile)) basis.add('versionLate');
   if (needs.ram === true) addRam(basis, machine);
   if (!isSeen && machine.isRiddled) basis.add('linesMissing');
+  const restsOnHost = needs.mappings === true || needs.bitmapSize === true;
+  if (needs.tracking === true && restsOnHost && !machine.hasMessages) basis.add('resultsUntold');
   // 7.2 looks at the devices and not at the flag word.
   const isTrackingSure = needs.tracking !== true || machine.version.agree('legacyTracking');
   const agree = machine.version.agree('drain');

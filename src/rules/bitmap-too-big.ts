@@ -2,7 +2,7 @@ import { symptom } from '../model/unmap.ts';
 import { E2BIG } from '../model/vfio-legacy.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
-const needs = { backend: true, bitmapSize: true, version: false } as const;
+const needs = { backend: true, bitmapSize: true, noDeviceLog: true, version: false } as const;
 
 /** VTD001: a legacy unmap whose dirty bitmap is larger than the container accepts. */
 export const bitmapTooBig: Rule = {

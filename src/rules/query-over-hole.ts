@@ -2,7 +2,13 @@ import { symptom, type Unmap } from '../model/unmap.ts';
 import { EINVAL } from '../model/vfio-legacy.ts';
 import { errorUnlessWhatIf, plural, type Rule } from './rule.ts';
 
-const needs = { backend: true, mappings: true, holes: true, version: true } as const;
+const needs = {
+  backend: true,
+  mappings: true,
+  holes: true,
+  noDeviceLog: true,
+  version: true,
+} as const;
 
 /** True where the kernel refuses to tell the dirty bits of what is unmapped. */
 export function isQueryRefused(unmap: Unmap): boolean {

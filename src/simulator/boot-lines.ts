@@ -27,7 +27,8 @@ export function writeLibvirtHeader({ options, profile, writer }: Machine): void 
     `-m size=${options.ramSize >> 10n}k`,
     `-device '{"driver":"intel-iommu","id":"iommu0","caching-mode":true,"aw-bits":${options.awBits}}'`,
     ...assigned,
-    "-trace 'vtd_*'",
+    // Else it was switched on later, from the monitor.
+    ...(options.bootLines ? ["-trace 'vtd_*'"] : []),
     '-msg timestamp=on',
   ];
   writer.raw(

@@ -9,5 +9,5 @@ const SEEDS = Array.from({ length: LAST_SEED - FIRST_SEED + 1 }, (_, index) => F
 it.each(SEEDS)('the guest of seed %i is seen as it was', (seed) => {
   const { report, sight } = compare(caseAt(seed));
   expect(report.disagreements).toEqual([]);
-  expect(report.checks > 0).toBe(sight.dim === null);
+  if (sight.dim === null) expect(report.checks).toBeGreaterThan(0);
 });

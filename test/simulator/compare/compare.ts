@@ -1,3 +1,4 @@
+import { compareClaims } from './compare-claims.ts';
 import { compareDrift } from './compare-drift.ts';
 import { compareResult } from './compare-result.ts';
 import { compareMaps, compareStale, compareState } from './compare-state.ts';
@@ -30,5 +31,6 @@ export function compare(one: Case): Compared {
     compareDrift(sight, seen, report);
     compareResult(sight, seen, report);
   } else report.forgive(sight.dim);
+  compareClaims(sight, seen, report);
   return { played, seen, sight, report };
 }

@@ -27,7 +27,10 @@ const address = (page: number) => BigInt(page) * PAGE;
 /** One unmap as the analyzer records it, with what its model says beside. */
 export interface SeenUnmap {
   readonly line: number;
+  /** as the model takes it to be */
   readonly device: string | null;
+  /** as the result tells it: null where that is not beyond doubt */
+  readonly toldDevice: string | null;
   readonly container: string | null;
   readonly cause: Cause;
   readonly iova: bigint;
@@ -173,9 +176,11 @@ function seen(unmap: Unmap, mode: Mode | null, isLeading: boolean): SeenUnmap {
     return [address(first), address(unmap.riskLast(index) - first + 1)];
   });
   const bdf = unmap.space?.bdf ?? null;
+  const told = unmap.device;
   return {
     line: unmap.line,
     device: bdf === null ? null : bdfText(bdf),
+    toldDevice: told === null ? null : bdfText(told),
     container: unmap.container?.id ?? null,
     cause: unmap.cause,
     iova: address(unmap.first),

@@ -100,7 +100,7 @@ export class Sight {
     if (isUntoldRom(options, unmap)) return 'rom-untold';
     if (unmap.tracked) return null;
     if (line < this.#deviceLogFrom) return 'device-log-untold';
-    return this.#misjudgedSizes(unmap);
+    return this.misjudgedSizes(unmap);
   }
 
   /** A bitmap of no more bytes has been refused before, and the log says so. */
@@ -112,7 +112,7 @@ export class Sight {
   }
 
   /** Whether limits that nobody told would let a what-if come out differently. */
-  #misjudgedSizes(unmap: UnmapTruth): Forgiven | null {
+  misjudgedSizes(unmap: UnmapTruth): Forgiven | null {
     const { truth } = this.played;
     const drain = unmap.group === null ? null : truth.groups[unmap.group]?.whatIfDrain;
     const events =

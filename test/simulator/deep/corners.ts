@@ -163,6 +163,65 @@ export const corners: readonly Case[] = [
     ],
     told: 'all',
   },
+  {
+    // A drain finds a mapping across the interrupt range, and its notifier gets the part above.
+    options: { qemu: '11.1' },
+    acts: [...attached, map(0xfee0_0000n, 0x20_0000n, 2), measures, blocks],
+    told: 'all',
+  },
+  {
+    // Few kinds of events: a MAP of one device behind the command of another.
+    options: { qemu: '10.0', awBits: 39, devices: 2, events: 'minimal' },
+    acts: [
+      { kind: 'translation', on: true },
+      { kind: 'attach', device: 0, to: 1, invalidate: 'device', flush: true },
+      { kind: 'attach', device: 1, to: 2, invalidate: 'device', flush: true },
+      map(0x1000_0000n, 0x20_0000n),
+      measures,
+      blocks,
+    ],
+    told: 'nothing',
+  },
+  {
+    // An UNMAP of one device behind the command of another, which maps nothing.
+    options: { qemu: '10.0', awBits: 39, devices: 2, events: 'minimal' },
+    acts: [
+      { kind: 'attach', device: 0, to: 1, invalidate: 'none', flush: false },
+      { kind: 'attach', device: 1, to: 2, invalidate: 'none', flush: false },
+      { kind: 'translation', on: true },
+      map(0x1_0000_0000n, 0x20_0000n),
+      { ...blocks, device: 1 },
+      measures,
+      unmap(0x1_0000_0000n),
+    ],
+    told: 'nothing',
+  },
+  {
+    // A drain, and right behind it an UNMAP of the other device, which no line announces.
+    options: { qemu: '11.1', devices: 2, events: 'minimal' },
+    acts: [
+      { kind: 'translation', on: true },
+      { kind: 'attach', device: 1, to: 1, invalidate: 'global', flush: true },
+      { kind: 'attach', device: 0, to: 2, invalidate: 'device', flush: false },
+      map(0x1000_0000n, 0x20_0000n),
+      measures,
+      { ...blocks, flush: false },
+      unmap(0x1000_0000n),
+    ],
+    told: 'all',
+  },
+  {
+    // A dirty sync finds a mapping again, without a line that says so.
+    options: { qemu: '7.2', awBits: 39, migratable: true, events: 'minimal' },
+    acts: [
+      ...attached,
+      map(0x1000_0000n, 0x20_0000n),
+      { kind: 'migrate', step: 'setup' },
+      { kind: 'migrate', step: 'active' },
+      blocks,
+    ],
+    told: 'all',
+  },
 ];
 
 /** Below this number there are no cases. */

@@ -67,9 +67,9 @@ async function proveSeeds([first, to]: Flags['seeds'], jobs: number): Promise<bo
   if (process.stderr.isTTY) process.stderr.write('\n');
   say(`${all.runs} runs, ${all.checks} things compared, ${all.bad.length} runs disagree`);
   for (const [setup, runs] of Object.entries(all.setups).sort()) say(`  ${setup}: ${runs} runs`);
-  say('What no log can tell, and was not asked for:');
-  for (const [reason, text] of Object.entries(forgiven)) {
-    say(`  ${all.forgiven[reason] ?? 0} times: ${text}`);
+  say('What no log can tell, and was not asked for; how the result grades it:');
+  for (const [reason, { why, graded }] of Object.entries(forgiven)) {
+    say(`  ${all.forgiven[reason] ?? 0} times: ${why}\n    ${graded}`);
   }
   for (const { seed, kinds } of all.bad.slice(0, MOST_PRINTED)) {
     const [kind = 'thrown'] = kinds;

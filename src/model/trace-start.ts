@@ -1,0 +1,57 @@
+import type { BatchCursor } from '../events/batch.ts';
+import { type EventName, eventNames, offsetsOf } from '../events/catalogue.ts';
+
+const at = {
+  switch: offsetsOf('vtd_switch_address_space'),
+  argument: offsetsOf('session:argument'),
+} as const;
+
+/** Events with which the trace of a new machine can begin. */
+const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
+  'vfio_realize',
+  'vfio_attach_device',
+  'vfio_device_attach',
+  'iommufd_cdev_connect_and_bind',
+  'vtd_pasid_cache_reset',
+]);
+
+/**
+ * Whether a trace shows its machine from the start on.
+ *
+ * A machine that is being made prints its devices' address spaces, disabled, or attaches its first
+ * device, before anything else. libvirt's header alone shows the start of the machine, and not that
+ * of the trace: that may have been switched on later, if the command does not ask for it.
+ */
+export class TraceStart {
+  /** The lines so far begin with the start of the machine. */
+  isAtBoot = false;
+  /** That is so, or not, for good. */
+  isSettled = false;
+  /** Whether the command that libvirt printed asks for a trace; null: none was printed. */
+  #header: 'untold' | 'traced' | 'untraced' | null = null;
+
+  /** The next line of interest, until it is settled. */
+  take(cursor: BatchCursor): void {
+    const name = eventNames[cursor.kind] as EventName;
+    if (this.#isHeader(name, cursor)) return;
+    this.isSettled = true;
+    const isDisabled = name === 'vtd_switch_address_space' && cursor.u32(at.switch.on) === 0;
+    const isAsked = this.#header === 'traced' || this.#header === 'untold';
+    this.isAtBoot = isDisabled || isAsked || FIRST_OF_A_BOOT.has(name);
+  }
+
+  /** A line of libvirt's header, or a message of QEMU's that follows it. */
+  #isHeader(name: EventName, cursor: BatchCursor): boolean {
+    if (name === 'session:start') {
+      this.#header = 'untold';
+      this.isAtBoot = true;
+    } else if (name === 'session:argument') {
+      const asks = cursor.text(at.argument.text).startsWith('-trace');
+      if (asks) this.#header = 'traced';
+      else if (this.#header === 'untold') this.#header = 'untraced';
+    } else {
+      return name === 'session:name' || (this.#header !== null && name.startsWith('message:'));
+    }
+    return true;
+  }
+}
