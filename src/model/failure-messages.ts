@@ -135,7 +135,9 @@ export class FailureMessages {
     }
     const tracked = this.#machine.trackedIn(container);
     const mark = markOf(cursor);
-    const space = this.#machine.attribution.only;
+    const { attribution } = this.#machine;
+    const only = attribution.isOnlySure ? attribution.only : null;
+    const space = this.#machine.deviceAt(pointer) ?? only;
     const failure = { mark, space, container, first, last, errno, observed: true, tracked };
     this.#machine.observer.mapFailed(failure);
   }

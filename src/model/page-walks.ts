@@ -331,7 +331,7 @@ export class PageWalks {
     const { map } = this;
     map.active = true;
     map.space = space;
-    map.isSure = isWalked && walk.isSure;
+    map.isSure = isWalked ? walk.isSure : this.#isUnexplainedSure;
     map.container = container;
     map.first = first;
     map.last = last;
@@ -395,10 +395,18 @@ export class PageWalks {
 
   /** The newest MAP failed. */
   reportFailure(errno: number, observed: boolean): void {
-    const { mark, space, container, first, last, tracked } = this.map;
-    const failure = { mark, space, container, first, last, errno, observed, tracked };
+    const { mark, space, isSure, container, first, last, tracked } = this.map;
     space?.shadow.markFailed(first, last);
-    this.#machine.observer.mapFailed(failure);
+    this.#machine.observer.mapFailed({
+      mark,
+      space: isSure ? space : null,
+      container: isSure || this.#machine.isOnlyContainerSure ? container : null,
+      first,
+      last,
+      errno,
+      observed,
+      tracked,
+    });
   }
 
   /** `vtd_page_walk_one_skip_map`: QEMU's shadow has this mapping already. */

@@ -281,7 +281,10 @@ export class VfioListener {
     // Only the lines of iommufd and vfio-user tell a ROM.
     unmap.isPermissionTaken = container === null || container.backend === 'legacy';
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
-    const isRam = nodes === null || nodes.count === 0 || (nodes.flags(0) & permission.write) !== 0;
+    const isRam =
+      nodes === null || nodes.count === 0
+        ? !this.#machine.ram.isOutside(first)
+        : (nodes.flags(0) & permission.write) !== 0;
     const wouldCarry = this.#machine.profile.regionDelEntry && mayBeRam && isRam;
     unmap.carried = wouldCarry ? first : NO_ENTRY;
     // A section is there to be removed, whether or not the trace has seen it come.

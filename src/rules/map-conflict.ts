@@ -33,6 +33,8 @@ export const mapConflict: Rule = {
     mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== EEXIST && errno !== EINVAL) return;
       const basis = new Basis().add(observed ? 'message' : 'emulated');
+      // Whether it failed rests on what its device's container holds.
+      if (!observed && space === null) basis.add('deviceGuessed');
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
       const topic = errno === EEXIST ? 'map' : 'cropped';
       const rests = observed ? {} : { backend: true, version: true };

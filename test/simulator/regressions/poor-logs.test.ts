@@ -226,4 +226,65 @@ describe('what is claimed of logs that lack kinds of events, or their beginning'
       told: 'all',
     });
   });
+
+  it('firmware whose mapping was not seen carries no address', () => {
+    expectAgreement({
+      options: {
+        seed: 8347,
+        qemu: '11.1',
+        domainLevels: [3, 3, 3],
+        liveMappings: 200,
+        bootLines: false,
+        events: 'no-skips',
+        steps: 120,
+      },
+      acts: [
+        { kind: 'attach', device: 0, to: 'pass-through', invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        { kind: 'attach', device: 0, to: 1, invalidate: 'device', flush: true },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('a message about a MAP does not name the device that was named last', () => {
+    expectAgreement({
+      options: { devices: 2, dmaEntryLimit: 16, events: 'minimal' },
+      acts: [
+        { kind: 'attach', device: 0, to: 1, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { kind: 'attach', device: 1, to: 'blocked', invalidate: 'device', flush: true },
+        {
+          kind: 'map',
+          domain: 1,
+          iova: 0x4000000000n,
+          level: 1,
+          gpas: [
+            0x200000n,
+            0x202000n,
+            0x204000n,
+            0x206000n,
+            0x208000n,
+            0x20a000n,
+            0x20c000n,
+            0x20e000n,
+            0x210000n,
+            0x212000n,
+            0x214000n,
+            0x216000n,
+            0x218000n,
+            0x21a000n,
+            0x21c000n,
+            0x21e000n,
+            0x220000n,
+            0x222000n,
+          ],
+          permission: 3,
+          flush: 'pages',
+        },
+      ],
+      told: 'nothing',
+    });
+  });
 });

@@ -183,4 +183,23 @@ describe('what the result says of it', () => {
       told: 'all',
     });
   });
+
+  it('a bitmap of just the limit is accepted', () => {
+    expectAgreement({
+      options: {
+        seed: 136,
+        domainLevels: [3, 3, 3],
+        wildAddresses: true,
+        liveMappings: 600,
+        events: 'no-skips',
+        steps: 60,
+      },
+      acts: [
+        { kind: 'translation', on: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        { kind: 'reset' },
+      ],
+      told: 'all',
+    });
+  });
 });
