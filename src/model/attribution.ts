@@ -334,6 +334,11 @@ export class Attribution extends DeviceSpaces {
     return this.#hasRoster && this.only !== null;
   }
 
+  /** The trace shows the machine from its start, and no line of it is known to be missing. */
+  get isUndoubted(): boolean {
+    return !this.startsUncertain && !this.#isDoubted;
+  }
+
   /** The order of registration is all there is to know, and nothing of it can have been missed. */
   get isOrderSure(): boolean {
     return this.#hasRoster && !this.#isDoubted;

@@ -3,6 +3,7 @@ import type { Backend } from '../base/vocabulary.ts';
 import { BatchCursor, NO_TIME } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf } from '../events/catalogue.ts';
 import { Attribution } from './attribution.ts';
+import { ContextEntries } from './context-entries.ts';
 import { DirtyTracking, type Mark } from './dirty-tracking.ts';
 import { mappingFlag } from './iova-tree.ts';
 import type { ModelObserver } from './observer.ts';
@@ -57,6 +58,7 @@ export class Machine {
   readonly observer: ModelObserver;
   readonly tracking = new DirtyTracking();
   readonly attribution = new Attribution();
+  readonly contextEntries = new ContextEntries();
   readonly version: QemuVersion;
   readonly parameters: Parameters;
   readonly ram: RamLayout;
@@ -276,6 +278,21 @@ export class Machine {
     const shown = drain.when === 'global-dirty' ? globalDirty : migrationRunning;
     if (shown !== null || this.options.tracking === 'from-trace') return shown;
     return this.options.tracking === 'on';
+  }
+
+  /**
+   * The only device that has translations, as far as the trace shows them all from its start: the
+   * walks of which it has no lines are of its tables.
+   */
+  get onlyTranslated(): VtdAddressSpace | null {
+    const { attribution, contextEntries } = this;
+    const bdf = attribution.isUndoubted ? contextEntries.only : null;
+    if (bdf === null) return null;
+    const known = attribution.known(bdf);
+    // Emulated devices have translations, too.
+    const isVfios =
+      known?.container != null || attribution.spaces.every(({ container }) => container === null);
+    return isVfios ? attribution.named(bdf) : null;
   }
 
   /** What decides how an unmap asks for dirty bits; reused by the next call. */

@@ -45,6 +45,9 @@ function crossesHole(first: number, last: number): boolean {
   return meets && (first < HOLE.first || last > HOLE.last);
 }
 
+/** Pages of the smallest chunk that a whole unmap of VFIO's notifiers has: 1 MiB at 0xfef00000. */
+const SMALLEST_CHUNK = 0x100;
+
 /** A walk event that waits for its notification. */
 class WalkEvent {
   active = false;
@@ -291,17 +294,35 @@ export class PageWalks {
   /** The same of one that is pending already. */
   leaveUnexplained(unmap: Unmap, place: BatchCursor | Mark): void {
     const { e2big, first, last, observed, tracked } = unmap;
-    const space = this.#ownerOfUnexplained(place, 'an UNMAP without its walk');
-    this.#pending.place(unmap, space, this.#isUnexplainedSure);
+    const walked = this.#walkedUnseen(first, last);
+    const space = walked ?? this.#ownerOfUnexplained(place, 'an UNMAP without its walk');
+    const isSure = walked !== null || this.#isUnexplainedSure;
+    this.#pending.place(unmap, space, isSure);
+    unmap.isOnlyTranslated = walked !== null;
     unmap.cause = 'unknown';
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
     // QEMU unmaps only what it has mapped, be it for a device that nobody thinks of.
-    const unseen = nodes === null || nodes.count === 0 || !this.#isUnexplainedSure ? 1 : 0;
+    const unseen = nodes === null || nodes.count === 0 || !isSure ? 1 : 0;
     unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
     // What QEMU has said of it by now holds.
     if (observed) unmap.tracked = tracked;
     unmap.e2big ||= e2big;
+  }
+
+  /**
+   * The device of an UNMAP in a trace without walks, where it can be a walk's of one device only:
+   * it is no chunk, and no mapping that QEMU 11.x drains, of another device that has just lost its
+   * context entry.
+   */
+  #walkedUnseen(first: number, last: number): VtdAddressSpace | null {
+    const { attribution, contextEntries, hasWalks, onlyTranslated } = this.#machine;
+    if (hasWalks || onlyTranslated === null) return null;
+    const { tracking, writer, version } = this.#machine;
+    const drains = (version.mayDrain || writer.drain !== null) && tracking.globalDirty !== false;
+    const mayBeDrained = drains && !contextEntries.isOnlyEver;
+    const mayBeOthers = mayBeDrained || last - first + 1 >= SMALLEST_CHUNK;
+    return mayBeOthers && attribution.device !== onlyTranslated ? null : onlyTranslated;
   }
 
   /** The likeliest device of a notification that nothing explains; `what` is missing if walks are traced. */
@@ -456,8 +477,10 @@ export class PageWalks {
 
   /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
   #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
-    const space = this.#ownerOfUnexplained(cursor, 'a MAP without its walk');
-    if (!this.#isUnexplainedSure) this.#machine.attribution.guessMap(cursor.line);
+    const { attribution, hasWalks, onlyTranslated } = this.#machine;
+    const walked = hasWalks ? null : onlyTranslated;
+    const space = walked ?? this.#ownerOfUnexplained(cursor, 'a MAP without its walk');
+    if (walked === null && !this.#isUnexplainedSure) attribution.guessMap(cursor.line);
     if (space === null) return null;
     this.#machine.shadowRemove(space, first, last);
     this.#machine.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);

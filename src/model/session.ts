@@ -2,6 +2,7 @@ import { type BatchCursor, NO_THREAD, NO_TIME } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
 import type { Operation, Scope } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
+import { EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { FailureMessages } from './failure-messages.ts';
 import { mappingFlag } from './iova-tree.ts';
@@ -332,6 +333,7 @@ export class Session {
     });
     on('vtd_inv_desc_cc_devices', (cursor) => {
       attribution.beginDevices();
+      this.machine.contextEntries.command(NO_DEVICE);
       this.machine.reportHole(cursor);
       this.#listener.forget();
     });
@@ -340,7 +342,9 @@ export class Session {
       attribution.waits();
     });
     on('vtd_inv_desc_cc_device', (cursor) => {
-      this.#command(cursor, 'device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
+      const bdf = bdfOf(cursor, at.ccDevice);
+      this.#command(cursor, 'device', this.#commandedDevice(bdf));
+      this.machine.contextEntries.command(bdf);
     });
     on('vtd_inv_desc_iotlb_global', (cursor) => this.#invalidated(cursor, 'all-walks'));
     on('vtd_inv_desc_iotlb_domain', (cursor) => {
@@ -366,6 +370,7 @@ export class Session {
       // The look-up of a replay, which says so itself in the next line.
       if (this.machine.registering !== null) return;
       const bdf = (cursor.u32(at.absent.bus) << 8) | cursor.u32(at.absent.devfn);
+      this.machine.contextEntries.absent(bdf);
       const unmapped = attribution.absent(bdf);
       this.machine.reportHole(cursor);
       if (unmapped !== null) this.#whole.announce([unmapped], cursor);
@@ -387,6 +392,7 @@ export class Session {
     const isInvalidation = cursor.kind === kindOf('vtd_inv_desc_cc_global');
     this.#command(cursor, isInvalidation ? 'all-devices' : 'idle');
     this.machine.attribution.refreshAll();
+    this.machine.contextEntries.command(EVERY_DEVICE);
     this.#whole.announce(this.machine.attribution.order, cursor);
   }
 
@@ -404,6 +410,7 @@ export class Session {
     scope?: Scope,
   ): void {
     this.machine.attribution.begin(operation, space, scope);
+    this.machine.contextEntries.command(NO_DEVICE);
     this.machine.reportHole(cursor);
     this.#drift.settle();
     this.#listener.forget();

@@ -76,6 +76,8 @@ export class Unmap {
   isContainerSure = false;
   /** Of a whole unmap: a line names the device. */
   isNamed = false;
+  /** Of a walk that is not traced: `space` is the only device with a context entry. */
+  isOnlyTranslated = false;
   /** Of a RAM section whose permissions no line tells: taken as writable. */
   isPermissionTaken = false;
   /** The container's address in QEMU's message, or ''. */
@@ -181,6 +183,7 @@ export class Unmap {
     this.isSpaceSure = false;
     this.isContainerSure = false;
     this.isNamed = false;
+    this.isOnlyTranslated = false;
     this.isPermissionTaken = false;
     this.pointer = '';
     this.observedBitmapBytes = 0;

@@ -104,6 +104,7 @@ export class VfioListener {
     this.#machine.registering = null;
     if (on) this.#noteTranslated(bdf, cursor);
     this.#machine.attribution.switched(bdf);
+    this.#machine.contextEntries.switched(bdf, on);
     if (this.#attaching !== null) {
       this.#bind(bdf, this.#attaching);
       this.#attaching = null;

@@ -448,8 +448,11 @@ export class WholeUnmaps {
 
   /** Whether the device at `index` of those due is the one that is being drained, and no other. */
   #isDrainSure(index: number): boolean {
-    const { attribution } = this.#machine;
-    if (this.#due[index] === attribution.device) return true;
+    const { attribution, contextEntries, hasWalks } = this.#machine;
+    if (this.#due[index] === attribution.device) {
+      // Without walks, it may be a walk's of another device that has mapped the same.
+      return hasWalks || attribution.isCommandSure || !contextEntries.hadSeveral;
+    }
     return attribution.only === null ? attribution.isOrderSure : attribution.isOnlySure;
   }
 

@@ -184,10 +184,11 @@ export function deviceText({
 }
 
 /** How many unmaps there were, and of what kind as far as the trace tells. */
-export function unmapsText({ unmaps, wholeUnmaps, walkUnmaps }: Totals): string {
+export function unmapsText({ unmaps, wholeUnmaps, walkUnmaps, withoutDevice }: Totals): string {
   const parts = [plural(unmaps, 'unmap')];
   if (walkUnmaps > 0) parts.push(`${countText(walkUnmaps)} of them by page walks`);
   if (wholeUnmaps > 0) parts.push(plural(wholeUnmaps, 'whole unmap'));
+  if (withoutDevice > 0) parts.push(`${countText(withoutDevice)} whose device is not told`);
   return parts.join(', ');
 }
 

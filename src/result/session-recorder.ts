@@ -167,6 +167,7 @@ export class SessionRecorder {
       unmaps: totals.unmaps,
       wholeUnmaps: machine.wholeUnmaps,
       walkUnmaps: totals.walkUnmaps,
+      withoutDevice: totals.withoutDevice,
       tracked: totals.tracked.toJSON(),
       untracked: totals.untracked.toJSON(),
       unknownTracking: totals.unknown.toJSON(),

@@ -76,12 +76,14 @@ export class SessionTotals {
   readonly leading = new HazardCounts();
   unmaps = 0;
   walkUnmaps = 0;
+  withoutDevice = 0;
   failures = 0;
   observedE2big = 0;
 
   count(unmap: Unmap, isLeading: boolean): void {
     this.unmaps += 1;
     if (unmap.cause === 'page-walk' || unmap.cause === 'changed-translation') this.walkUnmaps += 1;
+    if (unmap.device === null) this.withoutDevice += 1;
     if (unmap.observed && unmap.errno !== 0) {
       this.failures += 1;
       if (unmap.errno === E2BIG) this.observedE2big += 1;
@@ -126,6 +128,7 @@ export const NO_TOTALS: Totals = {
   unmaps: 0,
   wholeUnmaps: 0,
   walkUnmaps: 0,
+  withoutDevice: 0,
   tracked: NO_HAZARDS,
   untracked: NO_HAZARDS,
   unknownTracking: NO_HAZARDS,
@@ -140,6 +143,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
     unmaps: a.unmaps + b.unmaps,
     wholeUnmaps: a.wholeUnmaps + b.wholeUnmaps,
     walkUnmaps: a.walkUnmaps + b.walkUnmaps,
+    withoutDevice: a.withoutDevice + b.withoutDevice,
     tracked: addHazards(a.tracked, b.tracked),
     untracked: addHazards(a.untracked, b.untracked),
     unknownTracking: addHazards(a.unknownTracking, b.unknownTracking),

@@ -204,6 +204,8 @@ export interface Totals {
   readonly unmaps: number;
   readonly wholeUnmaps: number;
   readonly walkUnmaps: number;
+  /** Unmaps of which the trace does not tell the device beyond doubt: `device` is null in `--unmaps`. */
+  readonly withoutDevice: number;
   /** Tracking was on: real hazards. */
   readonly tracked: Hazards;
   /** Tracking was off: the same unmaps, judged as if it had been on. */

@@ -55,6 +55,10 @@ const grounds = {
     evidence: 'derived',
     text: 'device: inferred from the command, the page-table root or the order of registration',
   },
+  deviceTranslated: {
+    evidence: 'derived',
+    text: 'device: the only one with a context entry; vtd_page_walk_level or vtd_inv_desc_iotlb_* would settle it',
+  },
   // Where the verdict does not depend on it.
   deviceBeside: {
     evidence: 'observed',
@@ -220,7 +224,8 @@ export function signatureOf(unmap: Unmap, machine: Machine): number {
     ((unmap.isNamed ? 1 : 0) << 8) |
     ((unmap.knowledge === 'doubtful' ? 1 : 0) << 9) |
     ((unmap.isSpaceSure ? 1 : 0) << 10) |
-    ((unmap.isContainerSure ? 1 : 0) << 11)
+    ((unmap.isContainerSure ? 1 : 0) << 11) |
+    ((unmap.isOnlyTranslated ? 1 : 0) << 12)
   );
 }
 
@@ -314,6 +319,7 @@ function addAddress(basis: Basis, unmap: Unmap): void {
 function addDevice(basis: Basis, unmap: Unmap, needs: Dependencies): void {
   if (unmap.device !== null) {
     if (unmap.isNamed) basis.add('deviceNamed');
+    else if (unmap.isOnlyTranslated) basis.add('deviceTranslated');
     else basis.add(needs.mappings === true ? 'deviceInferred' : 'deviceBeside');
   } else if (needs.mappings !== true || areMappingsSure(unmap)) basis.add('deviceUntold');
   else basis.add('deviceGuessed');

@@ -39,6 +39,7 @@ export function aTotals(given: Partial<Totals> = {}): Totals {
     unmaps: 0,
     wholeUnmaps: 0,
     walkUnmaps: 0,
+    withoutDevice: 0,
     tracked: NO_HAZARDS,
     untracked: NO_HAZARDS,
     unknownTracking: NO_HAZARDS,

@@ -382,6 +382,12 @@ export const mutations: readonly Mutation[] = [
 
   // --- Whole unmaps and drains -----------------------------------------------------------------------
   {
+    what: 'chunks of whole unmaps are no larger than 1 TiB',
+    file: 'src/model/chunk-groups.ts',
+    find: 'const WIDEST = 57;',
+    replace: 'const WIDEST = 40;',
+  },
+  {
     what: 'the drain of 11.x never wraps',
     file: 'src/model/whole-unmaps.ts',
     find: 'drain?.wraps === true ? wrap64(start + end) : end',
