@@ -89,3 +89,90 @@ describe('11.x leaves mappings behind, and without these events no line says so'
     expect(trace.reasons.join()).toMatch(/enable vtd_inv_desc_cc_device|no vfio_iommu_map_notify/);
   });
 });
+
+describe('two devices: with lines missing, no unmap is given to the other one', () => {
+  const { log } = capture('qemu-10.0/twodev-aw48');
+  const all = tellingLines(log).map((text, index) => ({ text, original: index + 1 }));
+  const few = new Set([
+    '',
+    'vfio_iommu_map_notify',
+    'vtd_as_unmap_whole',
+    'vtd_switch_address_space',
+    'vtd_inv_desc_cc_device',
+    'vtd_inv_desc_cc_devices',
+    'vtd_ce_not_present',
+    'global_dirty_changed',
+  ]);
+  const reduced = all.filter(({ text }) => few.has(eventOf(text)));
+  const whole = analyzeKept(all);
+  const wrong = async (kept: readonly Kept[]) => {
+    const owners = new Map((await whole).unmaps.map(({ line, device }) => [line, device]));
+    return (await analyzeKept(kept)).unmaps.flatMap(({ line, device }) => {
+      const original = kept[line - 1]?.original ?? -1;
+      const owner = owners.get(original);
+      if (device === null || owner === undefined || device === owner) return [];
+      return [`line ${original} is of ${owner}, not of ${device}`];
+    });
+  };
+  const without = (lines: readonly Kept[], ...gone: readonly number[]) =>
+    lines.filter(({ original }) => !gone.includes(original));
+
+  it.each([
+    ['a chunk of each of two whole unmaps, few events traced', reduced, [21008, 21041]],
+    ['chunks that fail, few events traced', reduced, [8446, 8543, 8594]],
+    ['the registrations of one device', all, [4185, 6236]],
+    ['the root of a walk', all, [14809]],
+    ['a chunk, and the root of a walk', all, [8503, 14809]],
+    ['the removal of a section', all, [18]],
+    ['a section of the first device', all, [4]],
+    ['the attach of the second device', all, [8]],
+    ['an attach, and the switch of the other', all, [3, 7]],
+  ])('without %s', async (_, lines, gone) => {
+    expect(await wrong(without(lines, ...gone))).toEqual([]);
+  });
+
+  it('whatever is missing here and there', async () => {
+    for (const seed of SEEDS) {
+      for (const lines of [all, reduced]) {
+        expect(await wrong(withoutShare(lines, 0.01, seed)), `1 %, seed ${seed}`).toEqual([]);
+        expect(await wrong(withoutShare(lines, 0.1, seed)), `10 %, seed ${seed}`).toEqual([]);
+        expect(await wrong(withGaps(lines, seed)), `gaps, seed ${seed}`).toEqual([]);
+      }
+    }
+  });
+
+  it('is judged as assumed where a device shows whose attach and sections are missing', async () => {
+    const { session } = await analyzeKept(without(all, 3, 4, 5));
+    for (const { cause, evidence } of session.findings) {
+      if (cause === 'region-del') expect(evidence).toBe('assumed');
+    }
+    expect(session.reasons.join()).toContain('the attach of a device is missing');
+  });
+});
+
+it('names the device of 7.2 by no switch that comes too late', async () => {
+  const lines = tellingLines(capture('qemu-7.2/blocked-aw48').log);
+  const { unmaps } = await analyzeKept(
+    lines.flatMap((text, index) => (index === 2 ? [] : [{ text, original: index + 1 }])),
+  );
+  expect(new Set(unmaps.map(({ device }) => device))).toEqual(new Set([null, '00:10.0']));
+});
+
+it('sees by the status writes of the guest that whole invalidations are missing', async () => {
+  const { log } = capture('qemu-10.0/linux-e1000e-aw39');
+  const lines = tellingLines(log).map((text, index) => ({ text, original: index + 1 }));
+  const { session } = await analyzeKept(
+    lines.filter(({ original }) => original < 4631 || original > 4644),
+  );
+  expect(session.reasons.join()).toContain('invalidations are missing between status writes');
+  expect(session.reasons.join()).toMatch(/what 00:10\.0 maps is doubtful in \d+ of 15843 lines/);
+  expect(session.reasons.join()).not.toContain('00:00.0');
+  const judged = session.findings.filter(({ rule, cause }) => rule === 'VTD002' && cause !== null);
+  // What came after the next whole unmap is as sure as before.
+  expect(judged.map(({ mode, cause, evidence }) => [mode, cause, evidence])).toEqual([
+    ['what-if', 'page-walk', 'assumed'],
+    ['what-if', 'whole-unmap', 'assumed'],
+    ['active', 'page-walk', 'derived'],
+    ['active', 'whole-unmap', 'derived'],
+  ]);
+});

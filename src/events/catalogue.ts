@@ -164,8 +164,8 @@ export const catalogue = {
     ],
   },
   vtd_inv_desc_wait_sw: {
-    args: {},
-    shapes: [{ text: 'wait invalidate status write addr 0x{_:x} data 0x{_:x}' }],
+    args: { addr: 'u64' },
+    shapes: [{ text: 'wait invalidate status write addr 0x{addr:x} data 0x{_:x}' }],
   },
   vtd_dmar_enable: { args: { on: 'u32' }, shapes: [{ text: 'enable {on:d}' }] },
   vtd_reg_dmar_root: {

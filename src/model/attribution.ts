@@ -318,10 +318,7 @@ export class Attribution extends DeviceSpaces {
   doubt(): void {
     this.#isDoubted = true;
     this.#isSure = false;
-    for (const space of this.spaces) {
-      space.isRootKnown = false;
-      space.isDomainKnown = false;
-    }
+    this.#forgetRoots();
   }
 
   /** The device whose tables are being walked; null: none, or nothing tells which. */
@@ -387,6 +384,15 @@ export class Attribution extends DeviceSpaces {
     this.#holeOf = this.#replaying ?? this.#walking;
     this.#isWhole = false;
     this.#isSure = false;
+    // The beginning of another walk may be among them.
+    this.#forgetRoots();
+  }
+
+  #forgetRoots(): void {
+    for (const space of this.spaces) {
+      space.isRootKnown = false;
+      space.isDomainKnown = false;
+    }
   }
 
   #walk(space: VtdAddressSpace | null, isSure: boolean): void {
@@ -468,7 +474,8 @@ export class Attribution extends DeviceSpaces {
       (space, at) => at >= from && this.#hasTables(space, basePage),
     );
     const space = this.order[index] ?? null;
-    const isShared = this.order.some(
+    // Also by one whose registration is missing.
+    const isShared = this.spaces.some(
       (other) => other !== space && this.#hasTables(other, basePage),
     );
     if (space === null || (isShared && !isAsked)) {

@@ -1,9 +1,9 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
 import type { Backend } from '../base/vocabulary.ts';
 import { BatchCursor, NO_TIME } from '../events/batch.ts';
-import { type EventName, eventNames, kindOf } from '../events/catalogue.ts';
+import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
 import { Attribution } from './attribution.ts';
-import { ContextEntries } from './context-entries.ts';
+import { ContextEntries, EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
 import { DirtyTracking, type Mark } from './dirty-tracking.ts';
 import { mappingFlag } from './iova-tree.ts';
 import type { ModelObserver } from './observer.ts';
@@ -11,6 +11,7 @@ import { type ParameterOptions, Parameters } from './parameters.ts';
 import type { Profile } from './profile.ts';
 import { QemuVersion, type Writer } from './qemu-version.ts';
 import { RamLayout } from './ram-layout.ts';
+import { StatusWrites } from './status-writes.ts';
 import { type UnmapContext, VfioContainer } from './vfio-container.ts';
 import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
 
@@ -37,6 +38,16 @@ const MOST_LOSSES = 3;
 const WALK = kindOf('vtd_page_walk_one');
 const NOTIFY = kindOf('vfio_iommu_map_notify');
 
+const CC_DEVICE = kindOf('vtd_inv_desc_cc_device');
+const CC_GLOBAL = kindOf('vtd_inv_desc_cc_global');
+const atDevice = offsetsOf('vtd_inv_desc_cc_device');
+/** Where the guest, or the next one, sets its IOMMU up; QEMU switches all devices. */
+const SET_UP: ReadonlySet<number> = new Set([
+  kindOf('vtd_dmar_enable'),
+  kindOf('vtd_reg_dmar_root'),
+  kindOf('vtd_reset_exit'),
+]);
+
 /** A guest that uses its IOMMU makes QEMU print some of them. */
 const OF_USE: readonly EventName[] = [
   'vtd_dmar_enable',
@@ -59,6 +70,7 @@ export class Machine {
   readonly tracking = new DirtyTracking();
   readonly attribution = new Attribution();
   readonly contextEntries = new ContextEntries();
+  readonly statusWrites = new StatusWrites();
   readonly version: QemuVersion;
   readonly parameters: Parameters;
   readonly ram: RamLayout;
@@ -77,6 +89,8 @@ export class Machine {
   lossCount = 0;
   /** Lines were missing before any device was translated: what is known of the machine may be wrong. */
   #lostEarly = false;
+  /** A device of VFIO shows whose attach is missing: what was another's may have been its. */
+  missedAttach = false;
   /** Line that is being replayed. */
   line = 0;
   /** Devices that were ever switched to translation, VFIO's and others, by bus << 8 | devfn. */
@@ -160,6 +174,16 @@ export class Machine {
     return owners.some(({ bdf }) => bdf === null || this.translated.has(bdf));
   }
 
+  /** A command of the guest begins, or a reset. */
+  commanded(cursor: BatchCursor): void {
+    const { kind } = cursor;
+    this.statusWrites.command(kind);
+    if (SET_UP.has(kind)) this.statusWrites.restart();
+    if (kind === CC_DEVICE) this.contextEntries.command(bdfOf(cursor, atDevice));
+    else if (kind === CC_GLOBAL || SET_UP.has(kind)) this.contextEntries.command(EVERY_DEVICE);
+    else this.contextEntries.command(NO_DEVICE);
+  }
+
   /** Lines are known to be missing from the trace. */
   get isIncomplete(): boolean {
     return this.hasLosses || this.gaps.size > 0;
@@ -167,7 +191,7 @@ export class Machine {
 
   /** So much is missing, or so early, that nothing is believed any more but what a line says by itself. */
   get isRiddled(): boolean {
-    return this.#lostEarly || this.lossCount > MOST_LOSSES;
+    return this.#lostEarly || this.missedAttach || this.lossCount > MOST_LOSSES;
   }
 
   /**

@@ -2,7 +2,6 @@ import { type BatchCursor, NO_THREAD, NO_TIME } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
 import type { Operation, Scope } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
-import { EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
 import type { Mark } from './dirty-tracking.ts';
 import { FailureMessages } from './failure-messages.ts';
 import { mappingFlag } from './iova-tree.ts';
@@ -27,6 +26,7 @@ const at = {
   ccDevice: offsetsOf('vtd_inv_desc_cc_device'),
   iotlbDomain: offsetsOf('vtd_inv_desc_iotlb_domain'),
   iotlbPages: offsetsOf('vtd_inv_desc_iotlb_pages'),
+  waitSw: offsetsOf('vtd_inv_desc_wait_sw'),
   notify: offsetsOf('vfio_iommu_map_notify'),
   dirtyBitmap: offsetsOf('vfio_get_dirty_bitmap'),
   queryDirty: offsetsOf('vfio_container_query_dirty_bitmap'),
@@ -312,6 +312,7 @@ export class Session {
       this.#listener.moveNotifier(registering.space, space, registering.notifier, cursor);
     }
     attribution.enrol();
+    this.#listener.checkRegistered(space, cursor);
     attribution.replay(space);
     this.machine.reportHole(cursor);
   }
@@ -333,18 +334,19 @@ export class Session {
     });
     on('vtd_inv_desc_cc_devices', (cursor) => {
       attribution.beginDevices();
-      this.machine.contextEntries.command(NO_DEVICE);
+      this.machine.commanded(cursor);
       this.machine.reportHole(cursor);
       this.#listener.forget();
     });
     on('vtd_inv_desc_wait_sw', (cursor) => {
       idle(cursor);
       attribution.waits();
+      const [page, low] = [cursor.page(at.waitSw.addr), cursor.low(at.waitSw.addr)];
+      if (!this.machine.statusWrites.wrote(page, low)) return;
+      this.machine.gap('invalidations are missing between status writes', cursor, null, false);
     });
     on('vtd_inv_desc_cc_device', (cursor) => {
-      const bdf = bdfOf(cursor, at.ccDevice);
-      this.#command(cursor, 'device', this.#commandedDevice(bdf));
-      this.machine.contextEntries.command(bdf);
+      this.#command(cursor, 'device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
     });
     on('vtd_inv_desc_iotlb_global', (cursor) => this.#invalidated(cursor, 'all-walks'));
     on('vtd_inv_desc_iotlb_domain', (cursor) => {
@@ -392,7 +394,6 @@ export class Session {
     const isInvalidation = cursor.kind === kindOf('vtd_inv_desc_cc_global');
     this.#command(cursor, isInvalidation ? 'all-devices' : 'idle');
     this.machine.attribution.refreshAll();
-    this.machine.contextEntries.command(EVERY_DEVICE);
     this.#whole.announce(this.machine.attribution.order, cursor);
   }
 
@@ -409,8 +410,8 @@ export class Session {
     space: VtdAddressSpace | null = null,
     scope?: Scope,
   ): void {
+    this.machine.commanded(cursor);
     this.machine.attribution.begin(operation, space, scope);
-    this.machine.contextEntries.command(NO_DEVICE);
     this.machine.reportHole(cursor);
     this.#drift.settle();
     this.#listener.forget();

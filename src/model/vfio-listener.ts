@@ -69,6 +69,10 @@ export class VfioListener {
   #space: VtdAddressSpace | null = null;
   /** Where the newest RAM section was mapped, until the backend's line has come. */
   #sectionOwner: VfioContainer | null = null;
+  /** The container whose sections have come before any device was attached. */
+  #unattached: VfioContainer | null = null;
+  /** First pages of the sections that the current change has taken from each container. */
+  readonly #removed = new Map<VfioContainer, Set<number>>();
   /** The name in the `region_del_iommu` line just before a `region_del`. */
   #deletedRegion: string | null = null;
 
@@ -86,6 +90,7 @@ export class VfioListener {
   /** Another command has begun: what follows is about other devices. */
   forget(): void {
     this.#container = null;
+    if (this.#removed.size > 0) this.#removed.clear();
     this.#space = null;
     this.#walks.replayedNotifier = null;
     this.#machine.registering = null;
@@ -100,6 +105,7 @@ export class VfioListener {
     this.#enabled.set(bdf, on);
     this.#lastSwitch = bdf;
     this.#switchedSinceAttach = true;
+    this.#removed.clear();
     // Had the replay's own lines been traced, they would have come.
     this.#machine.registering = null;
     if (on) this.#noteTranslated(bdf, cursor);
@@ -128,6 +134,7 @@ export class VfioListener {
 
   /** A device is attached: `vfio_realize`, `vfio_attach_device`, `vfio_device_attach`, or iommufd's bind. */
   attached(cursor: BatchCursor): void {
+    this.#checkAttach(cursor);
     const container = this.#machine.newContainer();
     container.hostNames.add(cursor.text(at.attach.name));
     // Only the legacy path attaches by group.
@@ -144,6 +151,27 @@ export class VfioListener {
     this.#container = container;
   }
 
+  /** Sections of RAM come when a device has been attached: one before has shown another's. */
+  #checkAttach(cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    if (this.#unattached === null || attribution.startsUncertain) return;
+    this.#unattached = null;
+    this.#machine.gap('the attach of a device is missing', cursor, null, true);
+    attribution.forgetRoster();
+  }
+
+  /** Attaches are traced, and there is no container left that can be the device's. */
+  #checkAttached(space: VtdAddressSpace, cursor: BatchCursor): void {
+    const { attribution, containers } = this.#machine;
+    if (space.container !== null || attribution.startsUncertain) return;
+    const isTraced = containers.some(({ hostNames }) => hostNames.size > 0);
+    const isLeft = containers.some((known) => attribution.inContainer(known).length === 0);
+    if (!isTraced || isLeft) return;
+    this.#machine.gap('the attach of a device is missing', cursor, null, true);
+    this.#machine.missedAttach = true;
+    attribution.forgetRoster();
+  }
+
   /** A container whose device the next switch names; made unless one is waiting already. */
   attaching(): VfioContainer {
     this.#attaching ??= this.#machine.newContainer();
@@ -158,6 +186,7 @@ export class VfioListener {
     const space = this.#spaceOfRegion(name);
     if (space === null) return null;
     const range = { start: cursor.u64(at.addIommu.start), end: cursor.u64(at.addIommu.end) };
+    this.#checkAttached(space, cursor);
     this.#machine.attribution.enrol();
     if (space.notifiers.length === 0) {
       this.#machine.attribution.register(space);
@@ -173,6 +202,13 @@ export class VfioListener {
     this.#machine.attribution.replay(space);
     this.#machine.registering = { space, notifier: range };
     return space;
+  }
+
+  /** A device whose tables are replayed has a notifier. */
+  checkRegistered(space: VtdAddressSpace, cursor: BatchCursor): void {
+    if (space.notifiers.length > 0 || !this.#machine.has('vfio_listener_region_add_iommu')) return;
+    this.#machine.gap('the registration of a notifier is missing', cursor, space, false);
+    this.#machine.attribution.register(space);
   }
 
   /** A notifier turns out to be of another device than was thought. */
@@ -221,6 +257,16 @@ export class VfioListener {
     const { first, last } = this.#hostPages(start, end);
     if (last < first) return;
     this.#machine.ram.addSection(first, last, cursor.line);
+    if (this.#attaching?.backendSource === 'trace' && this.#attaching.backend === 'legacy') {
+      // Had the switch that names its device been traced, it would have come.
+      this.#attaching = null;
+      this.#machine.gap('the switch of a device is missing', cursor, null, true);
+    }
+    if (this.#isOfUnseen(first, last)) {
+      const what = 'the attach of a device, or the removal of a section of RAM, is missing';
+      this.#machine.gap(what, cursor, null, true);
+      this.#machine.attribution.forgetRoster();
+    }
     const { container } = this.#ownerOfSection(first, last, 'add');
     this.#sectionOwner = container;
     if (container === null) return;
@@ -275,6 +321,7 @@ export class VfioListener {
     this.#pending.place(unmap, owner, isSure);
     unmap.container = container;
     unmap.isContainerSure = isSure;
+    if (container !== null) this.#noteRemoved(container, first);
     if (owner === null && isSure) unmap.knowledge = this.#knowledgeOfSections;
     unmap.tracked = this.#machine.trackedIn(container);
     unmap.domain = null;
@@ -292,6 +339,12 @@ export class VfioListener {
     const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
     unmap.judge(nodes, this.#machine.unmapContext(wouldCarry), this.#machine.ram, unseen);
     if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
+  }
+
+  #noteRemoved(container: VfioContainer, first: number): void {
+    const removed = this.#removed.get(container);
+    if (removed === undefined) this.#removed.set(container, new Set([first]));
+    else removed.add(first);
   }
 
   /** How well the sections of a container are known that no line has given a device. */
@@ -355,23 +408,68 @@ export class VfioListener {
   #ownerOfSection(first: number, last: number, change: 'add' | 'delete'): ContainerOfSection {
     const { attribution, containers, isOnlyContainerSure } = this.#machine;
     const [earliest] = containers;
-    if (earliest === undefined) return { container: this.#machine.newContainer(), isSure: false };
+    if (earliest === undefined) {
+      this.#unattached = this.#machine.newContainer();
+      return { container: this.#unattached, isSure: false };
+    }
     if (isOnlyContainerSure) return { container: earliest, isSure: true };
     const fits = (container: VfioContainer) => this.#fits(container, first, last, change);
     const placed = this.#container;
     if (placed !== null && fits(placed)) return { container: placed, isSure: true };
-    const fitting = containers.find(fits);
-    if (fitting !== undefined) return { container: fitting, isSure: attribution.isOrderSure };
+    const index = containers.findIndex(fits);
+    const fitting = containers[index];
+    if (fitting !== undefined) {
+      const isNext = containers.every(
+        (other, at) => other === fitting || this.#agrees(other, first, last, change, at < index),
+      );
+      // A switch of one device takes its sections, too, and in no such order.
+      const isOrdered = attribution.isOrderSure && this.#machine.has('vtd_switch_address_space');
+      return { container: fitting, isSure: isNext && isOrdered };
+    }
     // A second copy of what the only container holds is another device's.
     const isAnothers = placed === null && change === 'add' && earliest.host.overlaps(first, last);
     if (isAnothers) return { container: this.#machine.newContainer(), isSure: false };
     return { container: placed ?? (containers.length === 1 ? earliest : null), isSure: false };
   }
 
+  /**
+   * Whether a container agrees with a change of all: those before in the order have gone through it,
+   * those behind have not. One that is translated has no part in it.
+   */
+  #agrees(
+    container: VfioContainer,
+    first: number,
+    last: number,
+    change: 'add' | 'delete',
+    isBefore: boolean,
+  ): boolean {
+    if (this.#isTranslated(container)) return true;
+    const isHeld = container.holdsExactly(first, last);
+    if (change === 'add') return isBefore ? isHeld : !container.host.overlaps(first, last);
+    return isBefore ? this.#removed.get(container)?.has(first) === true : isHeld;
+  }
+
+  /** Whether a section comes that the only container there is has already: then it is not the only one. */
+  #isOfUnseen(first: number, last: number): boolean {
+    const { containers, isOnlyContainerSure } = this.#machine;
+    const [only] = containers;
+    if (!isOnlyContainerSure || only === undefined) return false;
+    const found = only.host.collect(first, last);
+    for (let index = 0; index < found.count; index += 1) {
+      const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
+      if (kind === mappingFlag.ram) return true;
+    }
+    return false;
+  }
+
+  #isTranslated(container: VfioContainer): boolean {
+    const spaces = this.#machine.attribution.inContainer(container);
+    return spaces.some(({ notifiers }) => notifiers.length > 0);
+  }
+
   /** Whether a section can come into a container, or go from it. */
   #fits(container: VfioContainer, first: number, last: number, change: 'add' | 'delete'): boolean {
-    const spaces = this.#machine.attribution.inContainer(container);
-    if (spaces.some(({ notifiers }) => notifiers.length > 0)) return false;
+    if (this.#isTranslated(container)) return false;
     if (change === 'add') return !container.host.overlaps(first, last);
     return container.holdsExactly(first, last);
   }

@@ -56,7 +56,9 @@ export class WalkProgress {
     const isAgain = first === this.#first && last + 1 === next;
     this.#first = first;
     this.#next = last + 1;
-    if ((first <= next && last >= next) || isAgain) return step.next;
+    if (isAgain) return step.next;
+    // Behind the end of one walk another begins, with a line of its own.
+    if (first <= next && last >= next && first !== this.#end) return step.next;
     return first > next ? step.ahead : step.behind;
   }
 

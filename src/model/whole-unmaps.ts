@@ -275,8 +275,8 @@ export class WholeUnmaps {
     const chunksBefore = this.#pending.heldCount;
     const notifier = this.#notifierOf(first, last);
     if (notifier === null) return false;
-    // A switch has one group per notifier: one that comes again belongs to the next switch.
-    if (this.#unit.some(({ firstPage }) => firstPage === first)) this.release();
+    // A switch has one group per notifier, the highest first: one that is no lower belongs to the next.
+    if (this.#unit.some(({ firstPage }) => firstPage <= first)) this.release();
     const from = this.#pending.heldCount;
     this.#machine.attribution.leaveWalk();
     this.#machine.reportHole(cursor);

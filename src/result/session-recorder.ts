@@ -274,8 +274,11 @@ export class SessionRecorder {
   #doubtfulStretches(): readonly string[] {
     const { firstLine, lastLine, machine } = this.session;
     const lines = lastLine - firstLine + 1;
-    return machine.attribution.spaces
-      .filter(({ doubtful }) => doubtful.lines > 0)
+    const { spaces } = machine.attribution;
+    // Commands may have named devices that are not VFIO's.
+    const isKnown = spaces.some(({ container }) => container !== null);
+    return spaces
+      .filter(({ container, doubtful }) => doubtful.lines > 0 && (container !== null || !isKnown))
       .map((space) => {
         const { doubtful } = space;
         const device = deviceOf(space) ?? 'a device';

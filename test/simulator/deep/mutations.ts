@@ -382,6 +382,12 @@ export const mutations: readonly Mutation[] = [
 
   // --- Whole unmaps and drains -----------------------------------------------------------------------
   {
+    what: 'a walk that has come to its end goes on',
+    file: 'src/model/walk-progress.ts',
+    find: 'this.#next < this.#end;',
+    replace: 'this.#next <= this.#end;',
+  },
+  {
     what: 'chunks of whole unmaps are no larger than 1 TiB',
     file: 'src/model/chunk-groups.ts',
     find: 'const WIDEST = 57;',
