@@ -90,6 +90,44 @@ describe('11.x leaves mappings behind, and without these events no line says so'
   });
 });
 
+const linesFrom = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+/** A capture without some of its lines. */
+async function withoutLines(name: string, ...gone: readonly number[]) {
+  const lines = tellingLines(capture(name).log).map((text, index) => ({
+    text,
+    original: index + 1,
+  }));
+  return analyzeKept(lines.filter(({ original }) => !gone.includes(original)));
+}
+
+it('doubts the sections of an IOMMU that go without a command', async () => {
+  const { session } = await withoutLines(
+    'qemu-10.0/blocked-aw48-paused',
+    ...linesFrom(34294, 34333),
+  );
+  expect(session.reasons.join()).toContain('what switched a device is missing');
+  const lost = session.findings.filter(
+    ({ rule, mode, evidence }) => rule === 'VTD004' && mode === 'active' && evidence !== 'assumed',
+  );
+  expect(lost.every(({ count }) => count <= 5)).toBe(true);
+});
+
+it('calls nothing clean where the flag word falls that was never seen to rise', async () => {
+  const { session } = await withoutLines(
+    'qemu-11.1/blocked-aw48-minimal-ts',
+    ...linesFrom(142, 194),
+  );
+  expect(session.verdict).toBe('inconclusive');
+  expect(session.reasons.join()).toContain('a change of dirty tracking is missing');
+});
+
+it('sees whole unmaps cut short also where no notifier is told', async () => {
+  const { session } = await withoutLines('qemu-10.0/blocked-aw48-minimal', 140, 141);
+  expect(session.reasons.join()).toContain('chunks of a whole unmap are missing');
+});
+
 describe('two devices: with lines missing, no unmap is given to the other one', () => {
   const { log } = capture('qemu-10.0/twodev-aw48');
   const all = tellingLines(log).map((text, index) => ({ text, original: index + 1 }));
@@ -127,6 +165,7 @@ describe('two devices: with lines missing, no unmap is given to the other one', 
     ['a section of the first device', all, [4]],
     ['the attach of the second device', all, [8]],
     ['an attach, and the switch of the other', all, [3, 7]],
+    ['the end of a whole unmap and the beginning of the next', all, linesFrom(21198, 21237)],
   ])('without %s', async (_, lines, gone) => {
     expect(await wrong(without(lines, ...gone))).toEqual([]);
   });

@@ -78,13 +78,21 @@ export class DirtyTracking {
     return this.#current;
   }
 
+  /**
+   * Whether a line of the flag word is missing before this one: the word changes with each, starts
+   * at zero, and has one bit set at a time.
+   */
+  missesChange(mask: number, startsAtBoot: boolean): boolean {
+    return this.mask === null ? startsAtBoot && !isOneBit(mask) : this.mask === mask;
+  }
+
   /** `global_dirty_changed`. Returns true where tracking was switched on or off. */
   setMask(mask: number, mark: Mark): boolean {
     const before = this.mask;
     if (before === null) {
       // One bit and nothing before: it has just been set, as the word starts at zero. Two bits, or
       // none, mean that tracking had been on already when the trace began.
-      this.offUntilFirstLine = mask !== 0 && (mask & (mask - 1)) === 0;
+      this.offUntilFirstLine = isOneBit(mask);
     }
     this.mask = mask;
     if (mask !== 0 && (before ?? 0) === 0) {
@@ -191,4 +199,8 @@ export class DirtyTracking {
     this.#current.last = last;
     this.#current = null;
   }
+}
+
+function isOneBit(mask: number): boolean {
+  return mask !== 0 && (mask & (mask - 1)) === 0;
 }

@@ -184,6 +184,17 @@ export class Machine {
     else this.contextEntries.command(NO_DEVICE);
   }
 
+  /**
+   * Whether QEMU would have refused a bitmap for a tracked unmap: where the trace itself, and not the
+   * user, says that it was tracked, and by what.
+   */
+  wouldRefuse(container: VfioContainer | null): boolean {
+    const { options, tracking } = this;
+    const isAsTraced = options.tracking === 'from-trace' && options.qemu === null;
+    if (!isAsTraced || tracking.deviceTracking || container === null) return false;
+    return container.backend === 'legacy' && container.backendSource !== 'option';
+  }
+
   /** Lines are known to be missing from the trace. */
   get isIncomplete(): boolean {
     return this.hasLosses || this.gaps.size > 0;

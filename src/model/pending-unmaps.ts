@@ -52,6 +52,29 @@ export class PendingUnmaps {
     return this.#held[index] as Unmap;
   }
 
+  /** The first of the held ones from `from` to the one before `to` that failed. */
+  firstFailed(from: number, to: number): Unmap | null {
+    for (let index = from; index < to; index += 1) {
+      const unmap = this.held(index);
+      if (unmap.errno !== 0) return unmap;
+    }
+    return null;
+  }
+
+  /** The device whose container QEMU's messages about the chunks point to. */
+  ownerByMessage(): VtdAddressSpace | null {
+    for (let index = 0; index < this.#heldCount; index += 1) {
+      const owner = this.#machine.deviceAt(this.held(index).pointer);
+      if (owner !== null) return owner;
+    }
+    return null;
+  }
+
+  /** QEMU's messages about the held ones from `from` on may be about others. */
+  forgetPointers(from: number): void {
+    for (let index = from; index < this.#heldCount; index += 1) this.held(index).pointer = '';
+  }
+
   /** The unmap that a message right now is about. */
   get newest(): Unmap | null {
     if (this.#singleOpen) return this.#single;

@@ -466,7 +466,7 @@ export class Session {
     on('global_dirty_changed', (cursor) => {
       const mask = cursor.u32(at.mask.mask);
       const mark = markOf(cursor);
-      if (tracking.mask === mask) {
+      if (tracking.missesChange(mask, this.startsAtBoot)) {
         this.machine.remember('a change of dirty tracking is missing', mark);
         tracking.doubtCurrent();
       }

@@ -25,6 +25,9 @@ const at = {
   regionDel: offsetsOf('vfio_listener_region_del'),
 } as const;
 
+/** What makes QEMU take devices out of translation; a guest that uses its IOMMU has had all of it. */
+const SWITCHING = ['vtd_reset_exit', 'vtd_dmar_enable', 'vtd_inv_desc_cc_global'] as const;
+
 const REALIZE = kindOf('vfio_realize');
 const BIND = kindOf('iommufd_cdev_connect_and_bind');
 
@@ -109,6 +112,7 @@ export class VfioListener {
     // Had the replay's own lines been traced, they would have come.
     this.#machine.registering = null;
     if (on) this.#noteTranslated(bdf, cursor);
+    else if (changed) this.#checkLeft(bdf, cursor);
     this.#machine.attribution.switched(bdf);
     this.#machine.contextEntries.switched(bdf, on);
     if (this.#attaching !== null) {
@@ -122,6 +126,15 @@ export class VfioListener {
     this.#container = space?.container ?? null;
     const isTold = this.#machine.has('vfio_listener_region_add_iommu');
     if (space !== null && on && !isTold) space.settle(cursor.line);
+  }
+
+  /** Only a command, or a reset, makes QEMU take a device out of translation; before, it unmaps all of it. */
+  #checkLeft(bdf: number, cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    const space = attribution.known(bdf);
+    const areTraced = SWITCHING.every((name) => this.#machine.has(name));
+    if (space === undefined || !areTraced || attribution.switches(bdf)) return;
+    this.#machine.gap('what switched a device is missing', cursor, space, false);
   }
 
   /** Only a command makes QEMU switch a device to translation; its line may be missing. */

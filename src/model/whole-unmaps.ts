@@ -94,7 +94,13 @@ export class WholeUnmaps {
     const firstPage = cursor.page(at.start);
     const lastPage = firstPage + pageOf(cursor.u64(at.size)) - 1;
     const group = this.#group;
-    if (group !== null && group.firstPage === firstPage) {
+    if (group !== null && this.#isSpliced(space)) {
+      this.#machine.gap('parts of two whole unmaps are missing', cursor, null, false);
+      // A message may be about a chunk of the other one.
+      this.#pending.forgetPointers(group.from);
+      this.release();
+      this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
+    } else if (group !== null && group.firstPage === firstPage) {
       this.#machine.parameters.wholeUnmap(cursor.u64(at.start), cursor.u64(at.size), cursor.line);
       this.#learnReplay();
       const isComplete = group.next === lastPage + 1;
@@ -110,6 +116,15 @@ export class WholeUnmaps {
       this.#closeWithoutChunks(cursor, space, firstPage, lastPage);
     }
     this.justClosed = space;
+  }
+
+  /**
+   * Another device's whole unmap was due than the closing line names: the first chunks may be that
+   * one's, and the last ones this one's.
+   */
+  #isSpliced(space: VtdAddressSpace): boolean {
+    const next = this.#due.find((due) => !this.#chunked.has(due));
+    return next !== undefined && next !== space && !this.#chunked.has(space);
   }
 
   /**
@@ -183,7 +198,7 @@ export class WholeUnmaps {
     const { last } = this.#pending.held(to - 1);
     const extra = this.#machine.writer.removesOneByteMore ? 1 : 0;
     this.#machine.shadowRemove(space, firstPage, last + extra);
-    const mark = markOfUnmap(this.#firstFailed(from, to) ?? this.#pending.held(to - 1));
+    const mark = markOfUnmap(this.#pending.firstFailed(from, to) ?? this.#pending.held(to - 1));
     this.#stale.mark(space, firstPage, last, mark, 'failed-unmap');
   }
 
@@ -192,7 +207,7 @@ export class WholeUnmaps {
     const { attribution } = this.#machine;
     const named = unit.find(({ isResolved }) => isResolved)?.space;
     if (named !== undefined && named !== null) return { space: named, isSure: true, isNamed: true };
-    const told = this.#ownerByMessage();
+    const told = this.#pending.ownerByMessage();
     if (told !== null) return { space: told, isSure: true, isNamed: false };
     const { device } = attribution;
     const next = this.#due.find((space) => !this.#chunked.has(space));
@@ -208,15 +223,6 @@ export class WholeUnmaps {
     return { space, isSure: isInOrder && attribution.isOrderSure, isNamed: false };
   }
 
-  /** The device whose container QEMU's messages about the chunks point to. */
-  #ownerByMessage(): VtdAddressSpace | null {
-    for (let index = 0; index < this.#pending.heldCount; index += 1) {
-      const owner = this.#machine.deviceAt(this.#pending.held(index).pointer);
-      if (owner !== null) return owner;
-    }
-    return null;
-  }
-
   /** Nothing is mapped any more where the unmaps of all its notifiers are complete and none failed. */
   #settle(space: VtdAddressSpace, unit: readonly Group[], isCutShort: boolean): void {
     const { awBits } = this.#machine.parameters;
@@ -225,7 +231,7 @@ export class WholeUnmaps {
     const isEmptied = (notifier: AddressRange) => {
       const group = groupOf(notifier);
       if (group === undefined || !isComplete(group, notifier.end, awBits)) return false;
-      return this.#firstFailed(group.from, group.to) === null;
+      return this.#pending.firstFailed(group.from, group.to) === null;
     };
     if (space.effectiveNotifiers.every(isEmptied)) {
       space.settle(this.#pending.held(this.#pending.heldCount - 1).line);
@@ -235,7 +241,7 @@ export class WholeUnmaps {
     // Before 8.1 a registration unmaps the range of its own notifier only.
     const isOfAll = this.#machine.writer.replayClearsShadow || this.#due.includes(space);
     let isShort = false;
-    for (const notifier of space.notifiers) {
+    for (const notifier of space.effectiveNotifiers) {
       const group = groupOf(notifier);
       if (group === undefined ? !isOfAll : !isCut(group, notifier.end, awBits)) continue;
       isShort = true;
@@ -329,7 +335,8 @@ export class WholeUnmaps {
         parameters.hostPageSize.value,
       );
       // Its messages have come by now: one that should have failed and did not teaches the limit.
-      const isNews = unmap.tracked === true && !unmap.observed && this.#wouldRefuse(unmap);
+      const isNews =
+        unmap.tracked === true && !unmap.observed && this.#machine.wouldRefuse(unmap.container);
       if (isNews && bytes > parameters.bitmapLimit.value) {
         parameters.passed(bytes, unmap.line, this.#machine.hasMessages);
         this.#checkMessage(unmap, bytes);
@@ -349,17 +356,6 @@ export class WholeUnmaps {
     }
   }
 
-  /**
-   * Whether QEMU would have refused a bitmap for a tracked unmap: where the trace itself, and not the
-   * user, says that it was tracked, and by what.
-   */
-  #wouldRefuse({ container }: Unmap): boolean {
-    const { options, tracking } = this.#machine;
-    const isAsTraced = options.tracking === 'from-trace' && options.qemu === null;
-    if (!isAsTraced || tracking.deviceTracking || container === null) return false;
-    return container.backend === 'legacy' && container.backendSource !== 'option';
-  }
-
   /** QEMU has said before that such a bitmap is too big, and this time no message is in the trace. */
   #checkMessage(unmap: Unmap, bytes: number): void {
     const { hasMessages, parameters, tracking } = this.#machine;
@@ -367,14 +363,6 @@ export class WholeUnmaps {
     const what = 'a message about a bitmap that is too big, or a change of dirty tracking';
     this.#machine.remember(what, markOfUnmap(unmap));
     tracking.doubtCurrent();
-  }
-
-  #firstFailed(from: number, to: number): Unmap | null {
-    for (let index = from; index < to; index += 1) {
-      const unmap = this.#pending.held(index);
-      if (unmap.errno !== 0) return unmap;
-    }
-    return null;
   }
 
   /** Before 8.1 the replay of a registration unmaps its notifier's whole range first. */

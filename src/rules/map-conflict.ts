@@ -37,6 +37,8 @@ export const mapConflict: Rule = {
       if (!observed && space === null) basis.add('deviceGuessed');
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
       const topic = errno === EEXIST ? 'map' : 'cropped';
+      // What was in the way may have gone with an UNMAP that is not in the trace.
+      if (!observed && !machine.hasWalks) basis.add('unmapsUnchecked');
       const rests = observed ? {} : { backend: true, version: true };
       sink.add({ mode, mark, basis, needs: rests, space, container, first, last, errno, topic });
     },

@@ -305,8 +305,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'a rise of the flag word is taken for its beginning',
     file: 'src/model/dirty-tracking.ts',
-    find: 'this.offUntilFirstLine = mask !== 0 &&',
-    replace: 'this.offUntilFirstLine = mask === 0 &&',
+    find: 'this.offUntilFirstLine = isOneBit(mask);',
+    replace: 'this.offUntilFirstLine = !isOneBit(mask);',
   },
   {
     what: 'tracking is known one unmap too late',
@@ -474,8 +474,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'an entry whose translation changed lies behind',
     file: 'src/model/walk-progress.ts',
-    find: '|| isAgain) return step.next;',
-    replace: ') return step.next;',
+    find: 'if (isAgain) return step.next;',
+    replace: '',
   },
   {
     what: 'a table that follows the one before does not',
@@ -492,7 +492,7 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'an UNMAP of a device that nobody thinks of takes nothing',
     file: 'src/model/page-walks.ts',
-    find: 'const unseen = nodes === null || nodes.count === 0 || !this.#isUnexplainedSure ? 1 : 0;',
+    find: 'const unseen = nodes === null || nodes.count === 0 || !isSure ? 1 : 0;',
     replace: 'const unseen = 0;',
   },
   {
