@@ -271,7 +271,18 @@ class Stream {
     const isKnown = this.#vms.some((vm) => vm.has(device));
     const devices = Math.max(...this.#vms.map((vm) => vm.devices));
     // Without any line about devices' address spaces, the attached device has to do.
-    return devices === 0 || lines.beginMachine(isKnown, Number.POSITIVE_INFINITY);
+    return (
+      devices === 0 ||
+      this.#isApart(cursor.thread) ||
+      lines.beginMachine(isKnown, Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /** Whether no process of the threads so far is likely to have started the thread: all have other numbers. */
+  #isApart(thread: number): boolean {
+    return this.#vms.every(({ threads }) =>
+      threads.every((known) => Math.abs(thread - known) > NEARBY_THREADS),
+    );
   }
 
   /** Gives a thread to the VM that it must be of, and its held lines with it. */

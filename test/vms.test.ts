@@ -104,6 +104,13 @@ describe('VMs line by line', () => {
   });
 });
 
+it('takes a VM whose log has only lines of VFIO for another than the one that runs already', async () => {
+  const running = linesOf('qemu-10.0/blocked-aw48-ts.log.gz');
+  const started = withThreads(linesOf('qemu-10.0/blocked-aw48-vfio-only.log'), 100_000);
+  const lines = [...running.slice(0, 300), ...interleaved(running.slice(300), started)];
+  await expectSame(lines, [running, started]);
+});
+
 /** As a syslog daemon writes what the process prints. */
 function inSyslog(lines: readonly string[], pid: number): readonly string[] {
   return lines.map(
