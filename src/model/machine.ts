@@ -91,6 +91,8 @@ export class Machine {
   #lostEarly = false;
   /** A device of VFIO shows whose attach is missing: what was another's may have been its. */
   missedAttach = false;
+  /** Line at which the host first got tables of the guest's to walk itself; or 0. */
+  nestedAtLine = 0;
   /** Line that is being replayed. */
   line = 0;
   /** Devices that were ever switched to translation, VFIO's and others, by bus << 8 | devfn. */

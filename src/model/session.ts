@@ -427,6 +427,11 @@ export class Session {
   }
 
   #routeListener(on: On): void {
+    on('vtd_device_attach_hwpt', (cursor) => {
+      const mark = eventMarks.vtd_device_attach_hwpt;
+      if (mark !== undefined) this.machine.version.learn(mark);
+      this.machine.nestedAtLine ||= cursor.line;
+    });
     const attached = (cursor: BatchCursor) => {
       this.machine.attribution.enrol();
       const mark = eventMarks[eventNames[cursor.kind] as EventName];

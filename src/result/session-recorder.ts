@@ -383,7 +383,7 @@ export class SessionRecorder {
       backend: {
         value: container.backend,
         source: container.backendSource,
-        from: backendFrom(container),
+        from: backendFrom(container, this.session.machine.nestedAtLine),
       },
       devices: attribution.inContainer(container).flatMap((space) => deviceOf(space) ?? []),
       hostMappings: { now: container.host.size, peak: container.peak },
@@ -469,11 +469,24 @@ export class SessionRecorder {
   }
 }
 
-/** How the backend is known, and why nothing in a container counts as tracked where its host cannot. */
-function backendFrom({ backendFrom: from, canTrack }: VfioContainer): string {
-  return canTrack
-    ? from
-    : `${from}; the host's IOMMU tracks no dirty pages (flags of iommufd_backend_alloc_hwpt)`;
+/**
+ * How the backend is known, why nothing in a container counts as tracked where its host cannot, and
+ * why nothing is said of what its devices map where that is the host's.
+ */
+function backendFrom(
+  { backend, backendFrom: from, canTrack }: VfioContainer,
+  nestedAtLine: number,
+): string {
+  const parts = [from];
+  if (!canTrack) {
+    parts.push("the host's IOMMU tracks no dirty pages (flags of iommufd_backend_alloc_hwpt)");
+  }
+  if (nestedAtLine > 0 && backend === 'iommufd') {
+    parts.push(
+      `nested translation (vtd_device_attach_hwpt at line ${nestedAtLine}): the host walks the guest's tables, and QEMU has no shadow of them and unmaps nothing for them`,
+    );
+  }
+  return parts.join('; ');
 }
 
 function deviceOf(space: VtdAddressSpace): string | null {
