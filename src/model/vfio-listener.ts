@@ -28,6 +28,13 @@ const at = {
 /** What makes QEMU take devices out of translation; a guest that uses its IOMMU has had all of it. */
 const SWITCHING = ['vtd_reset_exit', 'vtd_dmar_enable', 'vtd_inv_desc_cc_global'] as const;
 
+/** The backends' own lines of MAPs, which say what is read-only. */
+const WITH_PERMISSIONS = [
+  'iommufd_backend_map_dma',
+  'iommufd_backend_map_file_dma',
+  'vfio_user_dma_map',
+] as const;
+
 const REALIZE = kindOf('vfio_realize');
 const BIND = kindOf('iommufd_cdev_connect_and_bind');
 
@@ -340,7 +347,8 @@ export class VfioListener {
     unmap.domain = null;
     const nodes = container === null ? null : container.host.collect(first, last);
     // Only the lines of iommufd and vfio-user tell a ROM.
-    unmap.isPermissionTaken = container === null || container.backend === 'legacy';
+    unmap.isPermissionTaken =
+      container === null || container.backend === 'legacy' || !this.#tellsPermissions;
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
     const isRam =
       nodes === null || nodes.count === 0
@@ -358,6 +366,10 @@ export class VfioListener {
     const removed = this.#removed.get(container);
     if (removed === undefined) this.#removed.set(container, new Set([first]));
     else removed.add(first);
+  }
+
+  get #tellsPermissions(): boolean {
+    return WITH_PERMISSIONS.some((name) => this.#machine.has(name));
   }
 
   /** How well the sections of a container are known that no line has given a device. */

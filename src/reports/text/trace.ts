@@ -37,7 +37,10 @@ export function traceSection(page: Page, trace: Trace, limits: Limits): void {
   if (trace.error !== undefined) return;
   page.gap().text(described(trace), '', 'dim');
   const isInconclusive = trace.verdict === 'inconclusive';
-  if (isInconclusive) doubts(page, trace, limits);
+  if (isInconclusive) {
+    doubts(page, trace, limits);
+    page.gap();
+  }
   const { sessions } = trace;
   const shown = sortedByVerdict(sessions).slice(0, limits.sessions);
   for (const session of shown) sessionSection(page, session, trace, limits);
