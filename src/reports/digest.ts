@@ -81,12 +81,12 @@ export function isAboutBitmap({ rule }: Finding): boolean {
 /** Guest memory whose dirty bits these findings lose. */
 export function memoryAtRisk(findings: readonly Finding[]): PageRangeSet {
   const losing = findings.filter(({ rule }) => rule !== STALE_RULE && rule !== BITMAP_MEMORY_RULE);
-  return union(losing.flatMap(({ atRisk }) => atRisk));
+  return union(losing.map(({ atRisk }) => atRisk));
 }
 
 /** Guest memory that a device can still reach although its mapping should be gone. */
 export function memoryStillReachable(findings: readonly Finding[]): PageRangeSet {
-  return union(findings.filter(({ rule }) => rule === STALE_RULE).flatMap(({ atRisk }) => atRisk));
+  return union(findings.filter(({ rule }) => rule === STALE_RULE).map(({ atRisk }) => atRisk));
 }
 
 /** True where something is lost: if no memory is named, it is unknown which. */

@@ -8,15 +8,27 @@ export interface Span {
   readonly last: bigint;
 }
 
-/** The guest pages in any of the ranges. */
-export function union(ranges: Iterable<GuestRange>): PageRangeSet {
-  const pages = new PageRangeSet();
+/** What was read of lists of ranges: reports ask for the same ones several times, and they can be long. */
+const known = new WeakMap<readonly GuestRange[], PageRangeSet>();
+
+function pagesOf(ranges: readonly GuestRange[]): PageRangeSet {
+  let pages = known.get(ranges);
+  if (pages !== undefined) return pages;
+  pages = new PageRangeSet();
   for (const { gpa, size } of ranges) {
     // A multiple of 4096 below 2^64 is a number without loss.
     const first = Number(gpa) / PAGE_BYTES;
     pages.add(first, first + Number(size) / PAGE_BYTES - 1);
   }
+  known.set(ranges, pages);
   return pages;
+}
+
+/** The guest pages in any of the lists. */
+export function union(lists: Iterable<readonly GuestRange[]>): PageRangeSet {
+  const all = new PageRangeSet();
+  for (const ranges of lists) all.addAll(pagesOf(ranges));
+  return all;
 }
 
 /** Bytes of all of the pages. */

@@ -59,11 +59,15 @@ describe('the order of traces', () => {
 describe('ranges of guest memory', () => {
   it('are joined where they touch or overlap', () => {
     const memory = union([
-      { gpa: '0x3000', size: '0x1000' },
-      { gpa: '0x1000', size: '0x1000' },
-      { gpa: '0x2000', size: '0x2000' },
-      { gpa: '0x8000', size: '0x4000' },
-      { gpa: '0x9000', size: '0x1000' },
+      [
+        { gpa: '0x3000', size: '0x1000' },
+        { gpa: '0x1000', size: '0x1000' },
+      ],
+      [
+        { gpa: '0x2000', size: '0x2000' },
+        { gpa: '0x8000', size: '0x4000' },
+      ],
+      [{ gpa: '0x9000', size: '0x1000' }],
     ]);
     expect(lowest(memory, 9)).toEqual([
       { first: 0x1000n, last: 0x3fffn },
@@ -72,7 +76,7 @@ describe('ranges of guest memory', () => {
     expect(lowest(memory, 1)).toHaveLength(1);
     expect(memory.size).toBe(2);
     expect(bytesIn(memory)).toBe(0x7000);
-    const all = union([{ gpa: '0x0', size: '0x10000000000000000' }]);
+    const all = union([[{ gpa: '0x0', size: '0x10000000000000000' }]]);
     expect(lowest(all, 9)).toEqual([{ first: 0n, last: 2n ** 64n - 1n }]);
   });
 
