@@ -202,4 +202,31 @@ describe('what the result says of it', () => {
       told: 'all',
     });
   });
+
+  it('a mapping whose bits another place gets is at risk, wherever the bits of others land', () => {
+    expectAgreement({
+      options: {
+        seed: 195,
+        domainLevels: [3, 3, 3],
+        liveMappings: 200,
+        events: 'no-skips',
+        steps: 120,
+      },
+      acts: [
+        {
+          kind: 'map',
+          domain: 3,
+          iova: 0x7aa00000n,
+          level: 2,
+          gpas: [0x10a00000n],
+          permission: 3,
+          flush: 'none',
+        },
+        { kind: 'attach', device: 0, to: 3, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { kind: 'translation', on: false },
+      ],
+      told: 'all',
+    });
+  });
 });
