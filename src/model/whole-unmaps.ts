@@ -154,7 +154,7 @@ export class WholeUnmaps {
   #endUnit(isCutShort: boolean): void {
     const unit = this.#unit;
     this.#unit = [];
-    // Where walks are traced, a chunk with which the trace ends is one.
+    // Where walks are traced, one that ends the trace is a chunk.
     if (isLoneChunk(unit) && !(isCutShort && this.#machine.hasWalks)) {
       this.#giveUp();
       return;
@@ -175,7 +175,7 @@ export class WholeUnmaps {
   #giveUp(): void {
     const unmap = this.#pending.held(0);
     this.#machine.wholeUnmaps -= 1;
-    // If it was one after all, the lines of the others are missing.
+    // If it was one, lines of others are missing.
     if (!this.#machine.hasWalks) this.#machine.loseAll(unmap.line);
     this.#walks.leaveUnexplained(unmap, markOfUnmap(unmap));
     this.#pending.decide(unmap);
@@ -386,7 +386,7 @@ export class WholeUnmaps {
     if (space.lastNotifiers.length === 0 && space.shadow.size === 0) return;
     const reach = writer.removesOneByteMore ? lastPage + 1 : lastPage;
     const isDue = this.#due.includes(space);
-    // The walk that fills it again is not in every trace.
+    // The walk that fills it again may not be traced.
     if (this.#machine.hasWalks || isDue) this.#machine.shadowRemove(space, firstPage, reach);
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
     space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
@@ -398,6 +398,8 @@ export class WholeUnmaps {
       this.#chunked.add(space);
       return;
     }
+    // An emulated device's notifier covers the whole space.
+    if (firstPage === 0 && lastPage > pageOf(ANY_NOTIFIER[1].end)) return;
     version.learn(lineMarks.wholeUnmapAtReplay);
   }
 
@@ -413,7 +415,7 @@ export class WholeUnmaps {
   #drains(cursor: BatchCursor, first: number, last: number): boolean {
     const { attribution, hasWalks, tracking, version } = this.#machine;
     if (tracking.globalDirty === false) return false;
-    // The next command may be another device's, and is not in every trace.
+    // The next command may be another device's, and not traced.
     if (!hasWalks && attribution.only === null && !attribution.isCommandSure) return false;
     const index = this.#due.findIndex((space) => isNodeOfNotifier(space, first, last));
     const space = this.#due[index];
@@ -448,7 +450,7 @@ export class WholeUnmaps {
   #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
     if (this.#chunked.has(space)) return;
     if (!this.#machine.hasNotifications) {
-      // Nothing more can be told of it: what it left in the shadow is open. Of nothing it leaves nothing.
+      // Nothing more can be told of it: what it left in the shadow, if anything, is open.
       if (space.shadow.size > 0) space.lose(this.#dueMark.line, false);
       return;
     }

@@ -287,4 +287,55 @@ describe('what is claimed of logs that lack kinds of events, or their beginning'
       told: 'nothing',
     });
   });
+
+  it('the whole space of an emulated device is no sign of an old version', () => {
+    expectAgreement({
+      options: {
+        seed: 16343,
+        qemu: '11.1',
+        devices: 2,
+        vhost: true,
+        domainLevels: [3, 3, 3],
+        sparseTables: false,
+        wildAddresses: true,
+        liveMappings: 600,
+        events: 'minimal',
+        steps: 60,
+      },
+      acts: [
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0x10007e000n,
+          level: 1,
+          gpas: [0x9efd000n],
+          permission: 3,
+          flush: 'none',
+        },
+        { kind: 'attach', device: 0, to: 2, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { kind: 'invalidate-context', of: 'everything' },
+        { kind: 'dirty-limit', on: true },
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0xfff4b000n,
+          level: 1,
+          gpas: [0xb0000000n],
+          permission: 3,
+          flush: 'pages',
+        },
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0xfff4b000n,
+          level: 1,
+          gpas: [0x622e000n],
+          permission: 3,
+          flush: 'pages',
+        },
+      ],
+      told: 'nothing',
+    });
+  });
 });
