@@ -65,7 +65,7 @@ export class FailureMessages {
 
   /** "UNMAP: Size of bitmap too big": the unmap before it fails with -7, before any ioctl. */
   bitmapTooBig(cursor: BatchCursor): void {
-    this.#machine.hasMessages = true;
+    this.seen(cursor);
     const bytes = Number(cursor.u64(at.tooBig.bytes));
     this.#tooBigBytes = bytes;
     const unmap = this.#pending.newest;
@@ -84,6 +84,14 @@ export class FailureMessages {
     this.#observe(unmap, E2BIG);
   }
 
+  /**
+   * A message of QEMU is in the trace, so that others would be; not where an event repeats it that
+   * ends a migration, as QEMU prints its messages elsewhere than its events.
+   */
+  seen(cursor: BatchCursor): void {
+    this.#machine.hasMessages ||= cursor.byteOffset !== this.#migrationErrorAt;
+  }
+
   /** `migrate_error`: what made the migration fail, long after it happened. */
   migrationError(cursor: BatchCursor): void {
     this.#migrationErrorAt = cursor.byteOffset;
@@ -100,7 +108,7 @@ export class FailureMessages {
       this.#failureToldLate(cursor);
       return;
     }
-    this.#machine.hasMessages ||= !isLate;
+    this.seen(cursor);
     this.#learnEra(cursor.u32(at.unmap.era));
     const errno = cursor.i32(at.unmap.errno);
     const pointer = cursor.hex(at.unmap.container);
@@ -115,7 +123,7 @@ export class FailureMessages {
 
   /** "...dma_map(container, iova, size, vaddr) = errno". */
   mapFailed(cursor: BatchCursor): void {
-    this.#machine.hasMessages = true;
+    this.seen(cursor);
     this.#learnEra(cursor.u32(at.map.era));
     const first = cursor.page(at.map.iova);
     const last = first + cursor.page(at.map.size) - 1;
@@ -144,7 +152,7 @@ export class FailureMessages {
 
   /** Any other message that a rule knows. */
   other(cursor: BatchCursor): void {
-    this.#machine.hasMessages = true;
+    this.seen(cursor);
     const topic = messageTopics[cursor.u32(at.other.topic)] ?? 'backend';
     if (topic === 'dmabuf-fallback') {
       this.#machine.version.learn(lineMarks.dmabufWarning);

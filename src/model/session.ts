@@ -521,9 +521,7 @@ export class Session {
     const ended = (cursor: BatchCursor) => this.#failures.migrationError(cursor);
     on('migrate_error', ended);
     on('migrate_fd_error', ended);
-    on('message:unknown', () => {
-      this.machine.hasMessages = true;
-    });
+    on('message:unknown', (cursor) => this.#failures.seen(cursor));
     on('trace:loss', (cursor) => {
       const kind = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));

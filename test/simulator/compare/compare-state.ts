@@ -147,7 +147,9 @@ export function compareStale(sight: Sight, seen: Observed, report: Report): void
   const isUnseen = ({ device, iova }: { device: string | null; iova: bigint }) =>
     unseen.some((stale) => stale.device === device && stale.iova === iova);
   const expected = truth.stale.filter((stale) => isKnown(stale) && !isUnseen(stale));
-  const found = seen.stale.filter((stale) => isKnown(stale) && !isUnseen(stale));
+  const found = seen.stale.filter(
+    (stale) => isKnown({ ...stale, since: lineOfPiece(truth, stale) }) && !isUnseen(stale),
+  );
   // What becomes of it later is as unknown as the rest of the host map.
   const fateOf = ({ device, gone, usedAgain }: Fated) => {
     const known = (line: number | null) =>
@@ -171,6 +173,23 @@ export function compareStale(sight: Sight, seen: Observed, report: Report): void
     ),
   );
   compareSince(sight, expected, found, report);
+}
+
+/** Of a whole unmap that failed, the piece that should have removed a mapping; else what is told. */
+function lineOfPiece(
+  { unmaps }: Sight['played']['truth'],
+  { iova, since, why }: Observed['stale'][number],
+): number {
+  if (why !== 'failed-unmap') return since;
+  const group = unmaps.find(({ line }) => line === since)?.group ?? null;
+  const piece = unmaps.find(
+    (unmap) =>
+      group !== null &&
+      unmap.group === group &&
+      unmap.iova <= iova &&
+      iova < unmap.iova + unmap.size,
+  );
+  return piece?.line ?? since;
 }
 
 const HOW = {

@@ -449,4 +449,80 @@ describe('what the host still maps', () => {
       told: 'all',
     });
   });
+
+  it("is believed to refuse a MAP where QEMU's messages are not in the log, also if an event repeats one", () => {
+    expectAgreement({
+      options: {
+        seed: 16757,
+        qemu: '11.1',
+        backend: 'iommufd',
+        migratable: true,
+        sparseTables: false,
+        liveMappings: 600,
+        errorsInLog: false,
+        events: 'no-skips',
+        steps: 250,
+      },
+      acts: [
+        {
+          kind: 'map',
+          domain: 1,
+          iova: 0x8d00000000n,
+          level: 3,
+          gpas: [0x0n],
+          permission: 3,
+          flush: 'none',
+        },
+        { kind: 'attach', device: 0, to: 1, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        {
+          kind: 'map',
+          domain: 1,
+          iova: 0xff1ac000n,
+          level: 1,
+          gpas: [0x259dd000n],
+          permission: 3,
+          flush: 'none',
+        },
+        { kind: 'migrate', step: 'setup' },
+        { kind: 'migrate', step: 'active' },
+        { kind: 'migrate', step: 'switchover' },
+        { kind: 'attach', device: 0, to: 'blocked', invalidate: 'domain', flush: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        { kind: 'attach', device: 0, to: 1, invalidate: 'device', flush: false },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('is unknown behind a piece of a whole unmap whose own failure no line tells', () => {
+    expectAgreement({
+      options: {
+        seed: 16346,
+        maxDirtyBitmapBytes: 0x80000n,
+        bitmapMemoryBytes: 0x400000n,
+        domainLevels: [3, 3, 3],
+        liveMappings: 40,
+        errorsInLog: false,
+        events: 'no-skips',
+        steps: 120,
+      },
+      acts: [
+        { kind: 'attach', device: 0, to: 2, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        {
+          kind: 'map',
+          domain: 2,
+          iova: 0x4000025000n,
+          level: 1,
+          gpas: [0x187ff000n],
+          permission: 3,
+          flush: 'pages',
+        },
+        { kind: 'attach', device: 0, to: 'blocked', invalidate: 'global', flush: false },
+      ],
+      told: 'all',
+    });
+  });
 });
