@@ -27,7 +27,7 @@ export const markPastRam: Rule = {
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;
-      if (succeeds && unmap.pastRamPage >= 0) sink.unmap(unmap, mode, needs);
+      if (succeeds) sink.unmap(unmap, mode, needs);
     },
   }),
   message(group) {

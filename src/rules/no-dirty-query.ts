@@ -14,7 +14,7 @@ export const noDirtyQuery: Rule = {
   symptoms: symptom.noQuery,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      if (unmap.trackedQuery === 'none' && unmap.noQuery) sink.unmap(unmap, mode, needs);
+      sink.unmap(unmap, mode, needs);
     },
   }),
   message({ mode, count, cause, backend, atRiskText }) {

@@ -94,7 +94,7 @@ export interface Rule {
   verdict(group: GroupView): Verdict | null;
   /** Events without which it cannot see its hazard. */
   readonly needs: readonly EventName[];
-  /** Unmaps without any of these are none of its business; absent: it judges every unmap. */
+  /** It judges only unmaps with any of these, and need not ask for them; absent: every unmap. */
   readonly symptoms?: number;
   start(machine: Machine, sink: HazardSink): RuleRun;
   message(group: GroupView): string;

@@ -15,7 +15,7 @@ export const wrongTranslatedAddress: Rule = {
   start: (_machine, sink) => ({
     judge(unmap, mode) {
       const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;
-      if (succeeds && unmap.wrongAddress) sink.unmap(unmap, mode, needs);
+      if (succeeds) sink.unmap(unmap, mode, needs);
     },
   }),
   message({ mode, count, cause, carried, expected, misplaced, iova, atRiskText }) {
