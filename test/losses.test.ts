@@ -215,3 +215,16 @@ it('sees by the status writes of the guest that whole invalidations are missing'
     ['active', 'whole-unmap', 'derived'],
   ]);
 });
+
+it('assumes that a section is no ROM where no line of iommufd tells', async () => {
+  const lines = tellingLines(capture('qemu-10.0/iommufd-blocked-aw48').log);
+  const kept = lines.map((text, index) => ({ text, original: index + 1 }));
+  const removed = async (of: readonly Kept[]) => {
+    const { findings } = (await analyzeKept(of)).session;
+    const found = findings.filter(({ rule, cause }) => rule === 'VTD004' && cause === 'region-del');
+    return found.map(({ mode, count, evidence }) => [mode, count, evidence]);
+  };
+  expect(await removed(kept)).toEqual([['what-if', 7, 'derived']]);
+  const without = kept.filter(({ text }) => eventOf(text) !== 'iommufd_backend_map_dma');
+  expect(await removed(without)).toEqual([['what-if', 11, 'assumed']]);
+});

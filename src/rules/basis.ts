@@ -126,6 +126,10 @@ const grounds = {
     evidence: 'derived',
     text: 'whether a RAM section is read-only is not traced; taken as writable',
   },
+  romWritable: {
+    evidence: 'assumed',
+    text: 'whether sections between 768 KiB and 1 MiB are ROMs is not traced; taken as writable',
+  },
   resultsUntold: {
     evidence: 'derived',
     text: "that the host did what QEMU asked of it: QEMU's messages, which would say where it did not, are not in this trace",
@@ -150,6 +154,9 @@ const grounds = {
     text: 'lines are missing from the trace in many places, or early: what made it otherwise may be among them',
   },
 } as const satisfies Readonly<Record<string, Ground>>;
+
+/** Pages of a PC in which ROMs lie below the hole. */
+const ROMS = { first: 0xc0, last: 0xff } as const;
 
 export type GroundName = keyof typeof grounds;
 
@@ -221,6 +228,7 @@ export function signatureOf(unmap: Unmap, machine: Machine): number {
     ((machine.tracking.mask === null ? 1 : 0) << 5) |
     ((machine.tracking.globalDirty === true ? 1 : 0) << 6) |
     ((unmap.isPermissionTaken ? 1 : 0) << 7) |
+    ((mayBeRom(unmap) ? 1 : 0) << 13) |
     ((unmap.isNamed ? 1 : 0) << 8) |
     ((unmap.knowledge === 'doubtful' ? 1 : 0) << 9) |
     ((unmap.isSpaceSure ? 1 : 0) << 10) |
@@ -336,7 +344,12 @@ function addMappings(basis: Basis, unmap: Unmap, needs: Dependencies): void {
     basis.add(needs.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
   }
   if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
-  if (unmap.isPermissionTaken) basis.add('sectionWritable');
+  if (unmap.isPermissionTaken) basis.add(mayBeRom(unmap) ? 'romWritable' : 'sectionWritable');
+}
+
+/** Firmware and option ROMs lie between 768 KiB and 1 MiB, as does the memory behind them once shadowed. */
+function mayBeRom({ first, last }: Unmap): boolean {
+  return first >= ROMS.first && last <= ROMS.last;
 }
 
 /** Where the limit of a container's mappings comes from. */

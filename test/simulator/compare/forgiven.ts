@@ -50,7 +50,7 @@ export const forgiven = {
   },
   'rom-untold': {
     why: 'whether a section of the first megabyte is a ROM is not traced for legacy containers; it is taken as writable',
-    graded: 'derived: the basis says that it is taken as writable',
+    graded: 'assumed: the basis says that it is taken as writable',
   },
   'moved-silently': {
     why: 'one of two devices was moved without an invalidation: whose tables are walked shows only afterwards',
