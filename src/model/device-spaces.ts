@@ -78,6 +78,11 @@ export class DeviceSpaces {
     this.#isOnlyKnown = false;
   }
 
+  /** Whether a device may be VFIO's: emulated ones have translations too, and never a container. */
+  mayBeVfios(space: VtdAddressSpace | undefined): boolean {
+    return (space !== undefined && hasContainer(space)) || !this.#spaces.some(hasContainer);
+  }
+
   /** A MAP at `line` may be of any device: from here on none of several is as it is thought to be. */
   guessMap(line: number): void {
     this.#hasGuessedMaps = true;

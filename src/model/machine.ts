@@ -325,11 +325,7 @@ export class Machine {
     const { attribution, contextEntries } = this;
     const bdf = attribution.isUndoubted ? contextEntries.only : null;
     if (bdf === null) return null;
-    const known = attribution.known(bdf);
-    // Emulated devices have translations, too.
-    const isVfios =
-      known?.container != null || attribution.spaces.every(({ container }) => container === null);
-    return isVfios ? attribution.named(bdf) : null;
+    return attribution.mayBeVfios(attribution.known(bdf)) ? attribution.named(bdf) : null;
   }
 
   /** What decides how an unmap asks for dirty bits; reused by the next call. */

@@ -205,7 +205,7 @@ export class PendingUnmaps {
     if (unmap.errno !== 0) this.#remember(unmap);
     const { window } = this.#machine.tracking;
     if (unmap.tracked === true && window !== null) window.unmaps += 1;
-    if (unmap.knowledge !== 'whole' || unmap.unknownMappings > 0) {
+    if (unmap.isUncertain) {
       const { uncertain } = this;
       if (uncertain.unmaps === 0) uncertain.firstLine = unmap.line;
       uncertain.unmaps += 1;

@@ -2,6 +2,13 @@
 const FOUR_GIB = 2 ** 20;
 /** Pages of the first megabyte. */
 const FIRST_MEGABYTE = 256;
+/** First page of the part of it that holds option ROMs and firmware, or the RAM that shadows them. */
+const ROMS_FROM = 0xc0;
+
+/** Whether pages `first .. last` lie where a PC has ROMs in the first megabyte. */
+export function mayBeRom(first: number, last: number): boolean {
+  return first >= ROMS_FROM && last < FIRST_MEGABYTE;
+}
 
 /**
  * Where guest-physical RAM lies in QEMU's `ram_addr` space, for a q35 machine with its main RAM at

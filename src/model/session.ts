@@ -145,6 +145,7 @@ export class Session {
     this.#route((name, handler) => {
       this.#handlers[kindOf(name)] = handler;
     });
+    this.#learnVersion();
   }
 
   get lastLine(): number {
@@ -223,9 +224,6 @@ export class Session {
   // --- Routes --------------------------------------------------------------------------------------
 
   #route(on: On): void {
-    for (const [name, mark] of Object.entries(eventMarks)) {
-      on(name as EventName, () => this.machine.version.learn(mark));
-    }
     this.#routeWalks(on);
     this.#routeCommands(on);
     this.#routeListener(on);
@@ -233,6 +231,18 @@ export class Session {
     this.#routeTracking(on);
     this.#routeMessages(on);
     this.#routeSession(on);
+  }
+
+  /** Some events show QEMU's version, whatever else they are for. */
+  #learnVersion(): void {
+    for (const [name, mark] of Object.entries(eventMarks)) {
+      const kind = kindOf(name as EventName);
+      const handle = this.#handlers[kind] as Handler;
+      this.#handlers[kind] = (cursor) => {
+        this.machine.version.learn(mark);
+        handle(cursor);
+      };
+    }
   }
 
   #routeWalks(on: On): void {
@@ -326,12 +336,7 @@ export class Session {
     on('vtd_inv_desc_cc_domain', idle);
     on('vtd_dmar_enable', everything);
     on('vtd_reg_dmar_root', everything);
-    on('vtd_reset_exit', (cursor) => {
-      if (eventMarks.vtd_reset_exit !== undefined) {
-        this.machine.version.learn(eventMarks.vtd_reset_exit);
-      }
-      this.#refreshAll(cursor);
-    });
+    on('vtd_reset_exit', everything);
     on('vtd_inv_desc_cc_devices', (cursor) => {
       attribution.beginDevices();
       this.machine.commanded(cursor);
@@ -428,14 +433,10 @@ export class Session {
 
   #routeListener(on: On): void {
     on('vtd_device_attach_hwpt', (cursor) => {
-      const mark = eventMarks.vtd_device_attach_hwpt;
-      if (mark !== undefined) this.machine.version.learn(mark);
       this.machine.nestedAtLine ||= cursor.line;
     });
     const attached = (cursor: BatchCursor) => {
       this.machine.attribution.enrol();
-      const mark = eventMarks[eventNames[cursor.kind] as EventName];
-      if (mark !== undefined) this.machine.version.learn(mark);
       this.#listener.attached(cursor);
     };
     on('vfio_realize', attached);

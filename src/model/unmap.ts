@@ -140,6 +140,16 @@ export class Unmap {
     return this.tracked === true || this.errno !== 0 ? this.errno : this.trackedErrno;
   }
 
+  /** What its device mapped was not wholly known. */
+  get isUncertain(): boolean {
+    return this.knowledge !== 'whole' || this.unknownMappings > 0;
+  }
+
+  /** It succeeded under tracking, or would have. */
+  get succeedsTracked(): boolean {
+    return this.tracked === true ? this.errno === 0 : this.trackedErrno === 0;
+  }
+
   /** All that is wrong with it: a set of `symptom`. */
   get symptoms(): number {
     return (

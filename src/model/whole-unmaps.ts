@@ -88,9 +88,7 @@ export class WholeUnmaps {
     const { attribution } = this.#machine;
     const space = attribution.named(bdfOf(cursor, at));
     // Emulated devices with notifiers of their own print the line, too.
-    const isOfVfio =
-      space.container !== null || attribution.spaces.every(({ container }) => container === null);
-    if (isOfVfio) this.#machine.wasUnmappedWhole = true;
+    if (attribution.mayBeVfios(space)) this.#machine.wasUnmappedWhole = true;
     const firstPage = cursor.page(at.start);
     const lastPage = firstPage + pageOf(cursor.u64(at.size)) - 1;
     const group = this.#group;

@@ -274,11 +274,10 @@ export class SessionRecorder {
   #doubtfulStretches(): readonly string[] {
     const { firstLine, lastLine, machine } = this.session;
     const lines = lastLine - firstLine + 1;
-    const { spaces } = machine.attribution;
+    const { attribution } = machine;
     // Commands may have named devices that are not VFIO's.
-    const isKnown = spaces.some(({ container }) => container !== null);
-    return spaces
-      .filter(({ container, doubtful }) => doubtful.lines > 0 && (container !== null || !isKnown))
+    return attribution.spaces
+      .filter((space) => space.doubtful.lines > 0 && attribution.mayBeVfios(space))
       .map((space) => {
         const { doubtful } = space;
         const device = deviceOf(space) ?? 'a device';

@@ -25,7 +25,7 @@ export class HazardCounts {
     if (unmap.harmfulZero) this.harmfulZeroAddress += 1;
     if (unmap.wrongAddress) this.wrongAddress += 1;
     if (unmap.noQuery) this.noQuery += 1;
-    if (unmap.knowledge !== 'whole' || unmap.unknownMappings > 0) this.uncertain += 1;
+    if (unmap.isUncertain) this.uncertain += 1;
     if (!e2big && unmap.trackedErrno !== 0 && unmap.riskCount > 0) this.failures += 1;
     for (let index = 0; index < unmap.riskCount; index += 1) {
       this.atRisk.add(unmap.riskFirst(index), unmap.riskLast(index));

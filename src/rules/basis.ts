@@ -2,6 +2,7 @@ import type { Evidence } from '../base/vocabulary.ts';
 import { evidences } from '../base/vocabulary.ts';
 import type { Machine } from '../model/machine.ts';
 import { type Profile, unmapAlike } from '../model/profile.ts';
+import { mayBeRom } from '../model/ram-layout.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../model/unmap.ts';
 import type { VfioContainer } from '../model/vfio-container.ts';
 
@@ -155,9 +156,6 @@ const grounds = {
   },
 } as const satisfies Readonly<Record<string, Ground>>;
 
-/** Pages of a PC in which ROMs lie below the hole. */
-const ROMS = { first: 0xc0, last: 0xff } as const;
-
 export type GroundName = keyof typeof grounds;
 
 const names = Object.keys(grounds) as readonly GroundName[];
@@ -228,7 +226,7 @@ export function signatureOf(unmap: Unmap, machine: Machine): number {
     ((machine.tracking.mask === null ? 1 : 0) << 5) |
     ((machine.tracking.globalDirty === true ? 1 : 0) << 6) |
     ((unmap.isPermissionTaken ? 1 : 0) << 7) |
-    ((mayBeRom(unmap) ? 1 : 0) << 13) |
+    ((unmap.isPermissionTaken && mayBeRom(unmap.first, unmap.last) ? 1 : 0) << 13) |
     ((unmap.isNamed ? 1 : 0) << 8) |
     ((unmap.knowledge === 'doubtful' ? 1 : 0) << 9) |
     ((unmap.isSpaceSure ? 1 : 0) << 10) |
@@ -344,12 +342,8 @@ function addMappings(basis: Basis, unmap: Unmap, needs: Dependencies): void {
     basis.add(needs.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
   }
   if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
-  if (unmap.isPermissionTaken) basis.add(mayBeRom(unmap) ? 'romWritable' : 'sectionWritable');
-}
-
-/** Firmware and option ROMs lie between 768 KiB and 1 MiB, as does the memory behind them once shadowed. */
-function mayBeRom({ first, last }: Unmap): boolean {
-  return first >= ROMS.first && last <= ROMS.last;
+  if (unmap.isPermissionTaken)
+    basis.add(mayBeRom(unmap.first, unmap.last) ? 'romWritable' : 'sectionWritable');
 }
 
 /** Where the limit of a container's mappings comes from. */

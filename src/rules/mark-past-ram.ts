@@ -26,8 +26,7 @@ export const markPastRam: Rule = {
   symptoms: symptom.pastRam,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;
-      if (succeeds) sink.unmap(unmap, mode, needs);
+      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
     },
   }),
   message(group) {

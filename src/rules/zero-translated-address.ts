@@ -14,8 +14,7 @@ export const zeroTranslatedAddress: Rule = {
   symptoms: symptom.harmfulZero,
   start: (_machine, sink) => ({
     judge(unmap, mode) {
-      const succeeds = unmap.tracked === true ? unmap.errno === 0 : unmap.trackedErrno === 0;
-      if (succeeds) sink.unmap(unmap, mode, needs);
+      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
     },
   }),
   message({ mode, count, cause, iova, misplaced, atRiskText }) {

@@ -650,8 +650,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'wrong addresses of drains are not told',
     file: 'src/rules/wrong-translated-address.ts',
-    find: 'if (succeeds) sink',
-    replace: "if (succeeds && unmap.cause !== 'drain') sink",
+    find: 'if (unmap.succeedsTracked) sink',
+    replace: "if (unmap.succeedsTracked && unmap.cause !== 'drain') sink",
   },
   {
     what: 'unmaps of nothing are told for asking nothing',
