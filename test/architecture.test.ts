@@ -16,8 +16,8 @@ const files = ['src', 'workers'].flatMap((folder) =>
     .filter((name) => name.endsWith('.ts')),
 );
 
-/** The stage that a file belongs to: its folder in src, or its own name at the top. */
-function stageOf(file: string): string {
+/** The room that a file belongs to: its folder in src, or its own name at the top. */
+function roomOf(file: string): string {
   const [top, name = ''] = file.split('/');
   return top === 'src' ? name.replace(/\.ts$/, '') : (top as string);
 }
@@ -33,84 +33,57 @@ const edges: readonly Edge[] = files.flatMap((from) =>
     .map((name) => ({ from, to: relative(root, join(root, dirname(from), name)) })),
 );
 
-/** Whom a stage may import, beside itself. Data runs down this list, imports run up it. */
+/** Whom a room may import, beside itself. Data runs down this list, imports run up it. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   base: [],
   bytes: ['base'],
   events: ['base'],
-  formats: ['base', 'bytes', 'events'],
-  decode: ['base', 'bytes', 'events', 'formats'],
-  model: ['base', 'events'],
-  rules: ['base', 'events', 'model'],
-  result: ['base', 'events', 'model', 'rules'],
-  // What a report explains, it takes from the rules' texts; of the model it knows nothing.
+  decoding: ['base', 'bytes', 'events'],
+  // QEMU and the host, which know nothing of logs.
+  emulation: ['base'],
+  inference: ['base', 'events', 'emulation'],
+  boots: ['base', 'events', 'inference'],
+  rules: ['base', 'events', 'emulation', 'inference'],
+  findings: ['base', 'events', 'emulation', 'inference', 'result', 'rules'],
+  result: ['base'],
+  // What a report explains, it takes from the rules' pages; of the emulation it knows nothing.
   reports: ['base', 'result', 'rules'],
-  // Written from the specification alone, so that it can be compared with the model.
-  simulator: [],
-  vms: ['events', 'model'],
-  replay: ['base', 'events', 'model', 'result', 'vms'],
-  tables: ['base', 'bytes', 'model', 'result'],
-  analyze: ['bytes', 'decode', 'events', 'formats', 'model', 'replay', 'result'],
-  inputs: ['base', 'formats'],
-  pool: [
-    'analyze',
+  engine: [
     'base',
+    'boots',
     'bytes',
-    'decode',
+    'decoding',
     'events',
-    'formats',
-    'model',
+    'findings',
+    'inference',
     'result',
-    'tables',
     'workers',
   ],
-  'hand-over': ['events'],
-  // What decodes loads no model: a thread is up sooner, and smaller.
-  workers: ['decode', 'hand-over', 'pool'],
-  run: [
-    'analyze',
-    'base',
-    'bytes',
-    'decode',
-    'events',
-    'formats',
-    'inputs',
-    'pool',
-    'result',
-    'tables',
-  ],
-  progress: ['base', 'run'],
-  cli: [
-    'base',
-    'cli',
-    'model',
-    'progress',
-    'reports',
-    'result',
-    'rules',
-    'run',
-    'simulator',
-    'tables',
-  ],
-  index: ['base', 'model', 'reports', 'result', 'run', 'simulator'],
+  // What decodes loads no emulation: a thread is up sooner, and smaller.
+  workers: ['engine'],
+  // The simulator is written from the specification alone, so that it can be compared with the emulation.
+  tools: [],
+  cli: ['base', 'cli', 'emulation', 'engine', 'inference', 'reports', 'result', 'rules', 'tools'],
+  index: ['base', 'emulation', 'engine', 'inference', 'reports', 'result', 'tools'],
 };
 
 describe('imports', () => {
   it('are found at all', () => {
     expect(edges.length).toBeGreaterThan(200);
-    expect(new Set(files.map(stageOf))).toEqual(new Set(Object.keys(allowed)));
+    expect(new Set(files.map(roomOf))).toEqual(new Set(Object.keys(allowed)));
   });
 
-  it('run only up the list of stages', () => {
+  it('run only up the list of rooms', () => {
     const wrong = edges.filter(({ from, to }) => {
-      const [stage, other] = [stageOf(from), stageOf(to)];
-      return stage !== other && !allowed[stage]?.includes(other);
+      const [room, other] = [roomOf(from), roomOf(to)];
+      return room !== other && !allowed[room]?.includes(other);
     });
     expect(wrong).toEqual([]);
   });
 
-  it('never join two formats', () => {
-    const folderOf = (file: string) => /^src\/formats\/([^/]+)\//.exec(file)?.[1];
+  it('never join two carriers, or two kinds of records', () => {
+    const folderOf = (file: string) =>
+      /^src\/decoding\/(?:carriers|records)\/([^/]+)\//.exec(file)?.[1];
     const wrong = edges.filter(({ from, to }) => {
       const [one, other] = [folderOf(from), folderOf(to)];
       return one !== undefined && other !== undefined && one !== other;
@@ -121,9 +94,7 @@ describe('imports', () => {
   it('of reports reach the rules only for their texts', () => {
     const wrong = edges.filter(
       ({ from, to }) =>
-        stageOf(from) === 'reports' &&
-        stageOf(to) === 'rules' &&
-        !to.startsWith('src/rules/explain/'),
+        roomOf(from) === 'reports' && roomOf(to) === 'rules' && to !== 'src/rules/pages.ts',
     );
     expect(wrong).toEqual([]);
   });
@@ -135,12 +106,12 @@ describe('who touches what', () => {
   const importers = (name: string) => files.filter((file) => importsOf(file).includes(name)).sort();
 
   it('only the pool knows of threads, and what hands batches over to them', () => {
-    expect(importers('piscina')).toEqual(['src/hand-over.ts', 'src/pool.ts']);
+    expect(importers('piscina')).toEqual(['src/engine/hand-over.ts', 'src/engine/pool.ts']);
     expect(importers('node:worker_threads')).toEqual([]);
   });
 
   it('only the progress bars draw', () => {
-    expect(importers('cli-progress')).toEqual(['src/progress.ts']);
+    expect(importers('cli-progress')).toEqual(['src/engine/progress.ts']);
   });
 
   it('only the command line parses arguments, sets the exit status and writes to the terminal', () => {
@@ -158,7 +129,7 @@ describe('who touches what', () => {
 
   it('only the JSON reader uses stream-json', () => {
     const found = files.filter((file) => importsOf(file).some((name) => /^stream-/.test(name)));
-    expect(found.every((file) => file.startsWith('src/formats/json/'))).toBe(true);
+    expect(found.every((file) => file.startsWith('src/decoding/records/json/'))).toBe(true);
     expect(found.length).toBeGreaterThan(0);
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { modelFrom } from '../src/cli/model-options.ts';
-import type { ModelOptions } from '../src/model/machine.ts';
-import { profileNamed } from '../src/model/profile.ts';
+import { profileNamed } from '../src/emulation/profile.ts';
+import type { ModelOptions } from '../src/inference/machine.ts';
 import { type Analysis, analyze, analyzeLines } from './helpers/analyze.ts';
 import { capture, root } from './helpers/ground-truth.ts';
 import { GuestLog } from './helpers/guest-log.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ModelOptions } from '../src/model/machine.ts';
-import { profileNamed } from '../src/model/profile.ts';
+import { profileNamed } from '../src/emulation/profile.ts';
+import type { ModelOptions } from '../src/inference/machine.ts';
 import type { UnmapRecord } from '../src/result/types.ts';
 import { analyzeLines } from './helpers/analyze.ts';
 import { type Scenario, vectors } from './helpers/vectors.ts';

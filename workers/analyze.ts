@@ -1,3 +1,3 @@
-import { type AnalyzeTask, analyzeTask } from '../src/pool.ts';
+import { type AnalyzeTask, analyzeTask } from '../src/engine/pool.ts';
 
 export default (task: AnalyzeTask) => analyzeTask(task);

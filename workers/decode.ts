@@ -1,5 +1,5 @@
-import { type DecodeTask, TaskDecoder } from '../src/decode.ts';
-import { handOver } from '../src/hand-over.ts';
+import { type DecodeTask, TaskDecoder } from '../src/engine/decode.ts';
+import { handOver } from '../src/engine/hand-over.ts';
 
 const decoder = new TaskDecoder();
 

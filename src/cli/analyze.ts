@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
-import { ProgressBar } from '../progress.ts';
+import { ProgressBar } from '../engine/progress.ts';
+import { type PassedOver, run } from '../engine/run.ts';
 import type { ReportOptions } from '../reports/report.ts';
-import { type PassedOver, run } from '../run.ts';
 import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
 import {

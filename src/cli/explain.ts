@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { UsageError } from '../base/errors.ts';
-import type { RulePage } from '../rules/explain/index.ts';
+import type { RulePage } from '../rules/pages.ts';
 import { print } from './outputs.ts';
 import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
@@ -19,7 +19,7 @@ export function explainCommand(terminal: Terminal): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (name: string | undefined) => {
       // Loaded here: analyses have no use for it, and start sooner.
-      const { rulePages } = await import('../rules/explain/index.ts');
+      const { rulePages } = await import('../rules/pages.ts');
       const text = name === undefined ? listOf(rulePages) : pageNamed(name, rulePages).page;
       await print([text], terminal.stdout, terminal.signal);
     });

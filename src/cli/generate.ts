@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
-import type { EventSet, Simulation, SimulationOptions } from '../simulator/index.ts';
-import { QEMU_VERSIONS, type QemuVersion } from '../simulator/qemu-profile.ts';
-import { NewFile } from '../tables.ts';
+import { NewFile } from '../engine/tables.ts';
+import type { EventSet, Simulation, SimulationOptions } from '../tools/simulator/index.ts';
+import { QEMU_VERSIONS, type QemuVersion } from '../tools/simulator/qemu-profile.ts';
 import { count } from './model-options.ts';
 import { print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
@@ -110,7 +110,7 @@ export function generateCommand(terminal: Terminal): Command {
 
 async function simulationOf(flags: Flags): Promise<Simulation> {
   // Loaded here: analyses have no use for it, and start sooner.
-  const { Simulation, simulationOptions } = await import('../simulator/index.ts');
+  const { Simulation, simulationOptions } = await import('../tools/simulator/index.ts');
   const { qemu, bytes } = flags;
   // Not before 10.2 does a trace have a time without a thread.
   const stamp = ['10.2', '11.0', '11.1'].includes(qemu) ? 'iso' : 'tid';

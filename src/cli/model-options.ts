@@ -2,8 +2,8 @@ import { InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { backends } from '../base/vocabulary.ts';
-import type { ModelOptions } from '../model/machine.ts';
-import { profileNamed } from '../model/profile.ts';
+import { profileNamed } from '../emulation/profile.ts';
+import type { ModelOptions } from '../inference/machine.ts';
 
 /** The model options as commander hands them over. */
 export interface ModelFlags {

@@ -4,10 +4,10 @@ import type { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.ts';
+import { isWrittenInPlace, NewFile } from '../engine/tables.ts';
 import { reports } from '../reports/index.ts';
 import type { Report, ReportOptions } from '../reports/report.ts';
 import type { Result } from '../result/types.ts';
-import { isWrittenInPlace, NewFile } from '../tables.ts';
 import { hint } from './suggestions.ts';
 
 /** A report and the path of the file that it goes to. */

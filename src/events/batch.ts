@@ -1,4 +1,5 @@
 import { hexOfWords, pageOfWords } from '../base/address.ts';
+import { NO_TIME } from '../base/place.ts';
 import { argumentWords, type EventKind, eventNames } from './catalogue.ts';
 
 /**
@@ -73,8 +74,6 @@ export const HEADER_WORDS = 7;
 
 // What stands for nothing, and every number that is read for each event, is below 2^31: V8 keeps
 // larger ones on the heap, and the replay would make garbage with every line.
-/** In the place of nanoseconds: the event carries no time. */
-export const NO_TIME = 1_000_000_000;
 /** In the place of the thread: the line names none. */
 export const NO_THREAD = 0;
 /** The largest number that is taken for a thread's; Linux gives none above 2^22. */

@@ -1,5 +1,5 @@
 import type { Result } from '../result/types.ts';
-import { type RulePage, rulePages } from '../rules/explain/index.ts';
+import { type RulePage, rulePages } from '../rules/pages.ts';
 
 /** A rule; title and page only where there is a page for it. */
 export type KnownRule = Pick<RulePage, 'id' | 'slug'> & Partial<RulePage>;

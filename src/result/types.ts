@@ -6,6 +6,7 @@
  * Interfaces list their fields in the order in which they are printed.
  */
 
+import type { Place } from '../base/place.ts';
 import type {
   Backend,
   Cause,
@@ -16,7 +17,7 @@ import type {
   Verdict,
 } from '../base/vocabulary.ts';
 
-export type { Backend, Cause, DirtyQuery, Evidence, Mode, Severity, Verdict };
+export type { Backend, Cause, DirtyQuery, Evidence, Mode, Place, Severity, Verdict };
 
 export const SCHEMA_VERSION = '1.0';
 
@@ -229,13 +230,6 @@ export interface Hazards {
   readonly noQuery: number;
   /** Bytes of guest memory in the union of what is at risk. */
   readonly atRiskBytes: number;
-}
-
-export interface Place {
-  /** 1-based; in binary formats the number of the record. */
-  readonly line: number;
-  readonly byteOffset: number;
-  readonly time: string | null;
 }
 
 export interface GuestRange {

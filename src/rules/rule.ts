@@ -1,17 +1,18 @@
+import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { EventName } from '../events/catalogue.ts';
-import type { Mark } from '../model/dirty-tracking.ts';
-import type { Machine } from '../model/machine.ts';
-import type { ModelObserver } from '../model/observer.ts';
-import type { Unmap } from '../model/unmap.ts';
-import type { VfioContainer } from '../model/vfio-container.ts';
-import type { VtdAddressSpace } from '../model/vtd-address-space.ts';
-import type { Basis, Dependencies } from './basis.ts';
+
+import type { Machine } from '../inference/machine.ts';
+import type { ModelObserver } from '../inference/observer.ts';
+import type { Unmap } from '../inference/unmap.ts';
+import type { VfioContainer } from '../inference/vfio-container.ts';
+import type { VtdAddressSpace } from '../inference/vtd-address-space.ts';
+import type { Basis, Dependencies } from './grounds.ts';
 
 /** A hazard, handed to the findings; all but the first of a group only count. */
 export interface Hazard {
   readonly mode: Mode | null;
-  readonly mark: Mark;
+  readonly mark: Place;
   readonly basis: Basis;
   /** What of the session it depends on. */
   readonly needs?: Dependencies;

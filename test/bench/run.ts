@@ -22,7 +22,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { humanSize, parseSize } from '../../src/base/address.ts';
 import type { Result } from '../../src/result/types.ts';
-import { Simulation } from '../../src/simulator/index.ts';
+import { Simulation } from '../../src/tools/simulator/index.ts';
 import { root } from '../helpers/ground-truth.ts';
 
 const { values } = parseArgs({

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BatchWriter, NO_SOURCE, NO_THREAD, NO_TIME } from '../../src/events/batch.ts';
+import { NO_TIME } from '../../src/base/place.ts';
+import { BatchWriter, NO_SOURCE, NO_THREAD } from '../../src/events/batch.ts';
 import { kindOf } from '../../src/events/catalogue.ts';
 import { analyzeLines } from '../helpers/analyze.ts';
 

@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ModelOptions } from '../../src/model/machine.ts';
+import { type RunOptions, run } from '../../src/engine/run.ts';
+import type { ModelOptions } from '../../src/inference/machine.ts';
 import type { MappingRecord, Result, Session, Trace, UnmapRecord } from '../../src/result/types.ts';
-import { type RunOptions, run } from '../../src/run.ts';
 
 export interface Analysis {
   readonly result: Result;

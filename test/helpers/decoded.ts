@@ -1,3 +1,4 @@
+import { formats } from '../../src/decoding/index.ts';
 import {
   BatchCursor,
   BatchWriter,
@@ -11,7 +12,6 @@ import {
   eventNames,
   offsetsOf,
 } from '../../src/events/catalogue.ts';
-import { formats } from '../../src/formats/index.ts';
 
 /** A record of a batch with everything spelt out. */
 export interface DecodedEvent {

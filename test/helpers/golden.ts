@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
+import { run } from '../../src/engine/run.ts';
 import { reports } from '../../src/reports/index.ts';
 import type { Result } from '../../src/result/types.ts';
-import { run } from '../../src/run.ts';
 import { root } from './ground-truth.ts';
 
 /** Folder of `test/golden` and the real capture that it is about. */

@@ -1,4 +1,4 @@
-import { HIGH_NOTIFIER, LOW_NOTIFIER, wholeUnmap } from '../../src/model/vtd-address-space.ts';
+import { HIGH_NOTIFIER, LOW_NOTIFIER, wholeUnmap } from '../../src/inference/vtd-address-space.ts';
 
 /** Logs of one device, made by hand: each call adds the lines that QEMU prints for what it says. */
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { XmlDocument, XmlValidateError, XsdValidator } from 'libxml2-wasm';
 import { afterAll, describe, expect, it } from 'vitest';
-import { rulePages } from '../../src/rules/explain/index.ts';
+import { rulePages } from '../../src/rules/pages.ts';
 import {
   aCleanSession,
   aFinding,

@@ -1,5 +1,5 @@
 import type { Finding, Result, Trace } from '../../result/types.ts';
-import { rulePages } from '../../rules/explain/index.ts';
+import { rulePages } from '../../rules/pages.ts';
 import { compareFindings } from '../digest.ts';
 import type { Report } from '../report.ts';
 import { tracesWorstFirst } from '../verdicts.ts';

@@ -1,0 +1,102 @@
+import { pipeline } from '../base/commands.ts';
+import { ForeignError } from '../base/errors.ts';
+import { BatchCursor, BatchWriter } from '../events/batch.ts';
+import { qemuLog } from './carriers/qemu-log/index.ts';
+import { syslog } from './carriers/syslog/index.ts';
+import { adviceForJson, foreignTrace } from './foreign.ts';
+import type { LineFormat, TraceFormat } from './format.ts';
+import { jsonArray } from './records/json/array.ts';
+import { jsonLines } from './records/json/lines.ts';
+
+const LF = 0x0a;
+
+/** All formats, in the order in which they are tried: what is sure before what is a guess. */
+export const formats: readonly TraceFormat[] = [jsonArray, jsonLines, syslog, qemuLog];
+
+/** A text that is mostly control bytes is no text. */
+function isBinary(head: Uint8Array): boolean {
+  let control = 0;
+  for (const byte of head) if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27)) control += 1;
+  // Runs of NUL at the start of a rotated log do not make it binary.
+  const nuls = head.findIndex((byte) => byte !== 0);
+  return control - Math.max(0, nuls) > head.length / 20;
+}
+
+/** What a trace is told by. */
+export interface Opened {
+  readonly path: string;
+  /** Outermost first, joined by `+`; `none`. */
+  readonly compression: string;
+  /** The first bytes, decompressed. */
+  readonly head: Uint8Array;
+}
+
+/**
+ * The format of a trace, by its first bytes.
+ *
+ * @throws ForeignError where they are of no known kind, saying what was found.
+ */
+export function recognise({ path, compression, head }: Opened): TraceFormat {
+  // An empty trace is one of any kind; that it shows nothing is for the result to say.
+  if (head.length === 0) return qemuLog;
+  const gzips = compression.split('+').filter((layer) => layer === 'gzip').length;
+  const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
+  const foreign = foreignTrace(path, gzips, buffer);
+  if (foreign !== undefined) {
+    const { what, advice } = foreign;
+    throw new ForeignError({ path }, what, `${what} is not supported; ${advice}`);
+  }
+  const format = formats.find((known) => known.recognises(head));
+  if (format === undefined) throw new ForeignError({ path }, null, found(path, gzips, buffer));
+  if (format.kind === 'lines' && isNewestFirst(format, head)) {
+    const advice = pipeline(path, gzips, { command: 'tac' });
+    throw new ForeignError(
+      { path },
+      'a log with its newest line first',
+      `${NEWEST_FIRST}; try: ${advice}`,
+    );
+  }
+  return format;
+}
+
+const NEWEST_FIRST = 'its newest line comes first, expected the oldest';
+
+function found(path: string, gzips: number, head: Buffer): string {
+  if (/^[\ufeff\s]*[[{]\s*["{[\]}]/.test(head.toString('utf8', 0, 1024))) {
+    return `found JSON without a trace event, ${adviceForJson(path, gzips)}`;
+  }
+  const what = isBinary(head) ? 'binary data' : 'text without a trace event';
+  return `found ${what}, expected a QEMU log or JSON events; vtdscope reads what QEMU's -trace writes`;
+}
+
+/** Bytes whose times are compared. */
+const TIMED_BYTES = 16 * 1024;
+/** Steps of the clock that show a direction; threads race, and a clock may be set back once. */
+const FEWEST_STEPS = 8;
+
+/** True where the clock runs backwards from line to line, as in the answer of a log store. */
+function isNewestFirst(format: LineFormat, head: Uint8Array): boolean {
+  const part = head.subarray(0, TIMED_BYTES);
+  const lines = part.subarray(0, part.lastIndexOf(LF) + 1);
+  const writer = new BatchWriter();
+  const cursor = new BatchCursor(
+    writer.finish(lines, 0, format.decoder().decode(lines, writer)),
+    0,
+  );
+  let [back, forth, last] = [0, 0, -1];
+  while (cursor.next()) {
+    if (!cursor.hasTime) continue;
+    const time = cursor.seconds + cursor.nanoseconds / 1e9;
+    if (last >= 0 && time < last) back += 1;
+    if (last >= 0 && time > last) forth += 1;
+    last = time;
+  }
+  return back >= FEWEST_STEPS && back > forth * 8;
+}
+
+/** A format of lines by its name. */
+export function lineFormatNamed(name: string): LineFormat {
+  const format = formats.find((known) => known.name === name);
+  if (format?.kind !== 'lines') throw new Error(`${name} is no format of lines`);
+  return format;
+}

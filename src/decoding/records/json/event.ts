@@ -1,0 +1,338 @@
+import { NO_TIME } from '../../../base/place.ts';
+import { BatchWriter, LAST_THREAD, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import {
+  type ArgumentType,
+  catalogue,
+  type EventDeclaration,
+  type EventName,
+  eventNames,
+  kindOf,
+  kindOfName,
+  type LossKind,
+  lossKinds,
+  offsetsOf,
+  type Shape,
+} from '../../../events/catalogue.ts';
+import { writeMessage } from '../../../events/messages.ts';
+import { EmbeddedLine } from '../../embedded-line.ts';
+import { envelopeOf } from './envelope.ts';
+
+/*
+ * One JSON object per event, from an array or a line:
+ *
+ *   {"event":"vtd_page_walk_one","timestamp":1795332947862113000,"tid":7329,
+ *    "args":{"domain":"0x2","iova":"0xffff4000","gpa":"0x3f4000","mask":"0xfff","perm":3}}
+ *
+ * Aliases: event|name|event_name; timestamp|ts|time|timestamp_ns|t; tid|thread|vtid;
+ * args|fields|payload, by name or by position. Numbers are read from their digits; one above 2^53
+ * that a writer has put through a double is refused, because it is no longer the number it was.
+ */
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue;
+}
+
+const NAME_KEYS = ['event', 'name', 'event_name'] as const;
+const TIME_KEYS = ['timestamp', 'ts', 'time', 'timestamp_ns', 't'] as const;
+const THREAD_KEYS = ['tid', 'thread', 'vtid'] as const;
+const PROCESS_KEYS = ['pid'] as const;
+const ARGUMENT_KEYS = ['args', 'fields', 'payload'] as const;
+/** Other names of arguments, as QEMU's declarations have them. */
+const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
+  gpa: ['translated'],
+  base: ['addr'],
+  start: ['iova_start', 'iova'],
+  end: ['iova_end', 'next'],
+  slot: ['dev'],
+  fn: ['func'],
+  mask: ['bitmask'],
+  on: ['en'],
+  state: ['new_state'],
+  error: ['error_desc', 'err'],
+  bitmap: ['bitmap_size'],
+  ram: ['translated_addr', 'start'],
+  flags: ['backend_flag'],
+  pageSize: ['page_size'],
+  result: ['ret'],
+  hwpt: ['out_hwpt_id', 'hwpt_id'],
+  pt: ['pt_id'],
+  ioas: ['ioas_id'],
+  enable: ['start'],
+  hi: ['high'],
+  lo: ['low'],
+};
+
+const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
+const OPS: readonly string[] = ['UNMAP', 'MAP'];
+
+/** An argument that is missing or no number of its type. */
+class BadArgument extends Error {}
+
+export function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function pick(object: JsonObject, keys: readonly string[]): JsonValue | undefined {
+  for (const key of keys) if (object[key] !== undefined) return object[key];
+  return undefined;
+}
+
+/** A name that could be that of an event of QEMU's. */
+const EVENT_NAME = /^[a-z]\w{0,95}$/i;
+
+/** The event's name in an object, if it has one. */
+export function eventNameOf(object: JsonObject): string | undefined {
+  const name = pick(object, NAME_KEYS);
+  return typeof name === 'string' && EVENT_NAME.test(name) ? name : undefined;
+}
+
+/**
+ * Whether an object is an event and not just something with a name: one that is known, or that has
+ * arguments.
+ */
+export function isEvent(value: JsonValue | undefined): boolean {
+  if (!isObject(value)) return false;
+  const name = eventNameOf(value);
+  if (name === undefined) return false;
+  const args = pick(value, ARGUMENT_KEYS);
+  return kindOfName(name) !== undefined || (name.includes('_') && typeof args === 'object');
+}
+
+/** True where an object is around a line of QEMU's. */
+export function holdsLine(value: JsonValue | undefined): boolean {
+  if (!isObject(value)) return false;
+  const writer = new BatchWriter();
+  writeEvent(value, 0, writer, new EmbeddedLine());
+  return writer.finish(new Uint8Array(0), 0, 0).events > 0;
+}
+
+/**
+ * Writes the event of an object, or the line of QEMU's in it, which `embedded` reads; anything else
+ * is counted as a foreign line.
+ */
+export function writeEvent(
+  value: JsonValue,
+  byteOffset: number,
+  writer: BatchWriter,
+  embedded: EmbeddedLine,
+): void {
+  const name = isObject(value) ? eventNameOf(value) : undefined;
+  writer.source = NO_SOURCE;
+  if (!isObject(value) || name === undefined) {
+    const isOurs = isObject(value) && writeEnvelope(value, byteOffset, writer, embedded);
+    if (!isOurs) writer.foreignLines += 1;
+    return;
+  }
+  if (kindOfName(name) === undefined) {
+    // Not every `name` is an event's: a logger may have one beside the line that it wraps.
+    if (!writeEnvelope(value, byteOffset, writer, embedded)) writer.skip(name);
+    return;
+  }
+  const { seconds, nanoseconds } = timeOf(pick(value, TIME_KEYS));
+  const thread = threadOf(pick(value, THREAD_KEYS));
+  const args = pick(value, ARGUMENT_KEYS) ?? {};
+  const process = threadOf(pick(value, PROCESS_KEYS));
+  if (process !== NO_THREAD) writer.source = writer.sourceOf(`process ${process}`);
+  try {
+    writeArguments(name as EventName, args, writer);
+    writer.commit(byteOffset, seconds, nanoseconds, thread);
+  } catch (thrown) {
+    if (!(thrown instanceof BadArgument)) throw thrown;
+    writeLoss(writer, byteOffset, `${name}: ${thrown.message}`);
+    return;
+  }
+  if (name !== 'migrate_error' && name !== 'migrate_fd_error') return;
+  const text = textOf(argumentIn('error', args, formOf(FORMS.get(name) ?? [], args)));
+  const bytes = Buffer.from(text).toString('latin1');
+  writeMessage(bytes, writer, { byteOffset, seconds, nanoseconds, thread }, true);
+}
+
+function writeEnvelope(
+  value: JsonObject,
+  byteOffset: number,
+  writer: BatchWriter,
+  embedded: EmbeddedLine,
+): boolean {
+  const envelope = envelopeOf(value);
+  if (envelope === undefined) return false;
+  if (envelope.source !== '') writer.source = writer.sourceOf(envelope.source);
+  const place = { byteOffset, ...timeOf(envelope.time), thread: NO_THREAD };
+  return embedded.write(envelope.line, writer, place);
+}
+
+/** Writes that something at this place could not be read. */
+export function writeLoss(
+  writer: BatchWriter,
+  byteOffset: number,
+  detail: string,
+  kind: LossKind = 'unreadable',
+): void {
+  const base = writer.begin(loss.kind);
+  writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
+  writer.words[base + loss.at.count] = 0;
+  writer.words[base + loss.at.count + 1] = 1;
+  writer.addString(base + loss.at.detail, detail.slice(0, 120));
+  writer.commit(byteOffset, 0, NO_TIME, NO_THREAD);
+}
+
+/** A shape as JSON can have it: by the names of its arguments, those that are not kept as `_`. */
+interface Form {
+  readonly names: readonly string[];
+  readonly kept: readonly string[];
+  readonly sets: Readonly<Record<string, number>>;
+}
+
+function formsOf({ shapes }: EventDeclaration): readonly Form[] {
+  return shapes.map(({ text, sets = {} }: Shape) => {
+    const names = [...text.matchAll(/\{(\w+):/g)].map(([, argument]) => argument ?? '_');
+    return { names, kept: names.filter((name) => name !== '_'), sets };
+  });
+}
+
+const FORMS: ReadonlyMap<EventName, readonly Form[]> = new Map(
+  eventNames.map((name) => [name, formsOf(catalogue[name])]),
+);
+const ZERO: Readonly<Record<ArgumentType, JsonValue>> = { u32: 0, i32: 0, u64: 0, text: '' };
+const NO_FORM: Form = { names: [], kept: [], sets: {} };
+
+function writeArguments(name: EventName, args: JsonValue, writer: BatchWriter): void {
+  const base = writer.begin(kindOf(name));
+  const offsets: Readonly<Record<string, number>> = offsetsOf(name);
+  const form = formOf(FORMS.get(name) ?? [], args);
+  const declared: EventDeclaration['args'] = catalogue[name].args;
+  for (const [argument, type] of Object.entries(declared)) {
+    const value = argumentIn(argument, args, form);
+    // What another version prints is not missing: it reads as in a log of this one.
+    const isForeign = value === undefined && !form.names.includes(argument);
+    const at = base + (offsets[argument] as number);
+    writeArgument(writer, at, type, argument, isForeign ? ZERO[type] : value);
+  }
+}
+
+/** The form in which these arguments were printed: of those that fit, the one that keeps most. */
+function formOf(forms: readonly Form[], args: JsonValue): Form {
+  const last = forms.at(-1) ?? NO_FORM;
+  if (forms.length < 2) return last;
+  if (Array.isArray(args)) {
+    return forms.findLast(({ names }) => names.length === args.length) ?? last;
+  }
+  // Two versions keep the same of a bitmap's query; only the older has a descriptor.
+  const isOld = isObject(args) && 'fd' in args;
+  const fitting = forms.filter(
+    (form) =>
+      (!('old' in form.sets) || isOld) &&
+      form.kept.every((name) => argumentIn(name, args, form) !== undefined),
+  );
+  const most = Math.max(...fitting.map(({ kept }) => kept.length));
+  return fitting.find(({ kept }) => kept.length === most) ?? last;
+}
+
+function argumentIn(argument: string, args: JsonValue, form: Form): JsonValue | undefined {
+  const set = form.sets[argument];
+  if (set !== undefined) return set;
+  if (Array.isArray(args)) {
+    const position = form.names.indexOf(argument);
+    return position < 0 ? undefined : (args as readonly JsonValue[])[position];
+  }
+  if (!isObject(args)) return undefined;
+  return pick(args, [argument, ...(ARGUMENT_ALIASES[argument] ?? [])]);
+}
+
+/** A text; a number is its digits, as in one of the two JSON formats it is already. */
+function textOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+function writeArgument(
+  writer: BatchWriter,
+  at: number,
+  type: ArgumentType,
+  argument: string,
+  value: JsonValue | undefined,
+): void {
+  if (type === 'text') {
+    writer.addString(at, textOf(value));
+    return;
+  }
+  const number = argument === 'op' ? operation(value) : integerOf(value, argument);
+  if (type === 'u64') {
+    if (number < 0n || number >= 1n << 64n) throw new BadArgument(`${argument} is out of range`);
+    writer.words[at] = Number(number >> 32n);
+    writer.words[at + 1] = Number(number & 0xffff_ffffn);
+    return;
+  }
+  if (number >= 1n << 32n || number < -(1n << 31n))
+    throw new BadArgument(`${argument} is out of range`);
+  writer.words[at] = Number(number);
+}
+
+function operation(value: JsonValue | undefined): bigint {
+  const index = OPS.indexOf(String(value).toUpperCase());
+  if (index < 0) throw new BadArgument(`op is ${JSON.stringify(value)}, expected MAP or UNMAP`);
+  return BigInt(index);
+}
+
+/** What writers without integers print of one that a double holds exactly is one, too. */
+const INTEGER = /^(-?)(?:(0x[0-9a-f]{1,32}|\d{1,32})|(\d{1,15})\.0{1,32})$/i;
+
+function integerOf(value: JsonValue | undefined, argument: string): bigint {
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) throw new BadArgument(`${argument} has lost digits`);
+    return BigInt(value);
+  }
+  if (typeof value !== 'string') throw new BadArgument(`${argument} is missing`);
+  const text = value.trim();
+  if (text === '(nil)') return 0n;
+  // A number of JSON arrives as its digits; with an exponent or a point it went through a double.
+  const [, sign, integer, whole] = INTEGER.exec(text) ?? [];
+  const digits = integer ?? whole;
+  if (digits === undefined)
+    throw new BadArgument(`${argument} is ${JSON.stringify(value).slice(0, 40)}`);
+  const number = BigInt(digits.toLowerCase());
+  return sign === '-' ? -number : number;
+}
+
+function threadOf(value: JsonValue | undefined): number {
+  const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
+  return typeof number === 'number' && number >= 0 && number <= LAST_THREAD ? number : NO_THREAD;
+}
+
+interface Time {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+const NO: Time = { seconds: 0, nanoseconds: NO_TIME };
+
+/** Integer digits by magnitude (ns, us, ms or s), a decimal in seconds, or ISO 8601. */
+function timeOf(value: JsonValue | undefined): Time {
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text !== 'string') return NO;
+  const [, whole, fraction = ''] = /^(\d{1,20})(?:\.(\d{1,9})\d*)?$/.exec(text) ?? [];
+  if (whole === undefined) return isoTime(text);
+  let nanoseconds: bigint;
+  const digits = BigInt(whole);
+  if (fraction !== '') nanoseconds = digits * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
+  else if (digits >= 10n ** 17n) nanoseconds = digits;
+  else if (digits >= 10n ** 14n) nanoseconds = digits * 1000n;
+  else if (digits >= 10n ** 11n) nanoseconds = digits * 1_000_000n;
+  else nanoseconds = digits * 1_000_000_000n;
+  return split(nanoseconds);
+}
+
+function isoTime(text: string): Time {
+  const [, toSeconds, fraction = '', zone = 'Z'] =
+    /^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?$/.exec(text) ??
+    [];
+  if (toSeconds === undefined) return NO;
+  const seconds = Date.parse(`${toSeconds.replace(' ', 'T')}${zone}`) / 1000;
+  if (!Number.isFinite(seconds) || seconds < 0) return NO;
+  return split(BigInt(seconds) * 1_000_000_000n + BigInt((fraction || '0').padEnd(9, '0')));
+}
+
+function split(nanoseconds: bigint): Time {
+  const seconds = nanoseconds / 1_000_000_000n;
+  if (seconds > 0xffff_ffffn) return NO;
+  return { seconds: Number(seconds), nanoseconds: Number(nanoseconds % 1_000_000_000n) };
+}

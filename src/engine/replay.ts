@@ -1,0 +1,222 @@
+import { NO_TIME, type Place, timeText } from '../base/place.ts';
+import { type Verdict, worse } from '../base/vocabulary.ts';
+import { Vms } from '../boots/vms.ts';
+import { BatchCursor, type EventBatch, isSetBack } from '../events/batch.ts';
+import type { LossKind } from '../events/catalogue.ts';
+import { Excerpts } from '../findings/excerpts.ts';
+import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
+import type { SessionOptions } from '../inference/reader.ts';
+import { joinExposed } from '../result/result.ts';
+import { addTotals, NO_TOTALS } from '../result/totals.ts';
+import type { Clock, Loss, Session, Trace } from '../result/types.ts';
+
+/** What the source of a trace tells of it. */
+export interface TraceDescription {
+  readonly path: string;
+  readonly format: string;
+  readonly compression: string;
+  readonly clock: Clock;
+}
+
+/** Something that was lost before a line could be read: truncated input, for one. */
+export interface InputLoss {
+  readonly kind: LossKind;
+  readonly detail: string;
+}
+
+/** Boots that a result lists; logs have some dozens. Of the rest it holds what they come to. */
+const MOST_SESSIONS = 10_000;
+
+/** What boots that are not listed come to. */
+type Unlisted = Pick<Session, 'verdict' | 'exposed' | 'totals'>;
+const NOTHING: Unlisted = { verdict: 'clean', exposed: joinExposed([]), totals: NO_TOTALS };
+
+/**
+ * The replay of one trace: takes its batches in order, gives each boot of each VM a session, and
+ * makes the result. Everything in it that has a state is here and below; decoding has none.
+ */
+export class TraceReplay {
+  readonly #options: SessionOptions;
+  readonly #sink: RecordSink | null;
+  readonly #excerpts = new Excerpts();
+  /** In the order in which they began; null while they are not over. */
+  readonly #sessions: (Session | null)[] = [];
+  #boots = 0;
+  #unlisted = NOTHING;
+  readonly #recorders = new Map<number, SessionRecorder>();
+  readonly #vms = new Vms((writer) => this.#newRecorder(writer));
+  readonly #losses = new Map<LossKind, Loss>();
+  readonly #skipped = new Map<string, number>();
+  #lines = 0;
+  #bytes = 0;
+  #events = 0;
+  #skippedEvents = 0;
+  #firstTime: string | null = null;
+  #lastSeconds = 0;
+  #lastNanoseconds: number = NO_TIME;
+  #backwards: Place | null = null;
+
+  constructor(options: SessionOptions, sink: RecordSink | null) {
+    this.#options = options;
+    this.#sink = sink;
+  }
+
+  /** Lines so far. */
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /**
+   * Replays a batch; batches come in the order of the trace, without holes. Its records are not
+   * looked at any more when this returns; `release` is called when its source is not, either.
+   */
+  consume(batch: EventBatch, release: () => void = () => {}): void {
+    this.#excerpts.feed(batch, release);
+    this.#watchClock(batch);
+    this.#vms.begin(batch);
+    this.#replay(new BatchCursor(batch, this.#lines));
+    this.#lines += batch.lines;
+    this.#bytes = batch.byteOffset + batch.byteLength;
+    this.#events += batch.traceEvents;
+    for (const [name, count] of Object.entries(batch.skipped)) {
+      this.#skipped.set(name, (this.#skipped.get(name) ?? 0) + count);
+      this.#skippedEvents += count;
+    }
+  }
+
+  /** The result of the trace. `losses`: what its source could not deliver. */
+  finish(description: TraceDescription, losses: readonly InputLoss[]): Trace {
+    this.#vms.finish(this.#bytes);
+    this.#excerpts.finish();
+    for (const { kind, detail } of losses) {
+      const end = { line: this.#lines, byteOffset: this.#bytes, time: null };
+      this.#lose(kind, 1, end, detail);
+    }
+    const isEmpty = this.#lines === 0 && losses.length === 0;
+    this.#conclude(() => true);
+    const sessions = this.#sessions.filter((session) => session !== null);
+    const reasons = isEmpty ? ['the trace is empty'] : this.#reasons(sessions, losses);
+    return {
+      path: description.path,
+      format: description.format,
+      compression: description.compression,
+      bytes: this.#bytes,
+      lines: this.#lines,
+      events: this.#events + this.#skippedEvents,
+      skippedEvents: Object.fromEntries([...this.#skipped].sort(byName)),
+      losses: [...this.#losses.values()],
+      time: {
+        clock: this.#firstTime === null ? 'none' : description.clock,
+        first: this.#firstTime,
+        last: timeText(this.#lastSeconds, this.#lastNanoseconds),
+      },
+      verdict: verdictOf([...sessions, this.#unlisted], reasons),
+      exposed: joinExposed([...sessions, this.#unlisted].map(({ exposed }) => exposed)),
+      reasons,
+      totals: sessions.map(({ totals }) => totals).reduce(addTotals, this.#unlisted.totals),
+      sessions,
+    };
+  }
+
+  /**
+   * Nothing but a loop: code that V8 makes while a loop is running is given up where the loop ends,
+   * and whatever was compiled into it would be slow at the start of every batch.
+   */
+  #replay(cursor: BatchCursor): void {
+    while (cursor.next()) this.#vms.apply(cursor);
+  }
+
+  #watchClock({ clock, byteOffset }: EventBatch): void {
+    if (clock === null) return;
+    const { first, firstSeconds, firstNanoseconds } = clock;
+    const isFirst = this.#lastNanoseconds === NO_TIME;
+    if (isFirst) this.#firstTime = timeText(firstSeconds, firstNanoseconds);
+    const isBack = !isFirst && isSetBack(firstSeconds, this.#lastSeconds);
+    const backwards = isBack ? first : clock.backwards;
+    if (backwards !== null) {
+      this.#backwards ??= {
+        line: this.#lines + backwards.line + 1,
+        byteOffset: byteOffset + backwards.byteOffset,
+        time: null,
+      };
+    }
+    this.#lastSeconds = clock.lastSeconds;
+    this.#lastNanoseconds = clock.lastNanoseconds;
+  }
+
+  #newRecorder(writer: () => string | null): SessionRecorder {
+    this.#conclude((end) => this.#excerpts.hasDelivered(end));
+    const index = this.#boots;
+    this.#boots += 1;
+    const recorder = new SessionRecorder(
+      this.#options,
+      index,
+      this.#excerpts,
+      this.#sink,
+      (kind, count, mark, detail) => this.#lose(kind, count, mark, detail),
+      writer,
+    );
+    if (index < MOST_SESSIONS) this.#sessions.push(null);
+    this.#recorders.set(index, recorder);
+    return recorder;
+  }
+
+  /** Makes the results of sessions that are over, and lets go of all that they emulated. */
+  #conclude(isTold: (end: number) => boolean): void {
+    for (const [index, recorder] of this.#recorders) {
+      if (recorder.end < 0 || !isTold(recorder.end)) continue;
+      this.#recorders.delete(index);
+      const session = recorder.result();
+      if (index < MOST_SESSIONS) this.#sessions[index] = session;
+      else this.#unlisted = together(this.#unlisted, session);
+    }
+  }
+
+  #lose(kind: LossKind, count: number, mark: Place, detail: string): void {
+    const known = this.#losses.get(kind);
+    this.#losses.set(kind, {
+      kind,
+      count: (known?.count ?? 0) + count,
+      line: known?.line ?? mark.line,
+      byteOffset: known?.byteOffset ?? mark.byteOffset,
+      detail: known?.detail ?? detail,
+    });
+  }
+
+  #reasons(sessions: readonly Session[], losses: readonly InputLoss[]): readonly string[] {
+    const reasons = losses.map(({ detail }) => detail);
+    if (sessions.length === 0) reasons.push('no VT-d or VFIO event in the trace');
+    if (this.#backwards !== null) {
+      reasons.push(`the clock is set back at line ${this.#backwards.line}: times are not in order`);
+    }
+    if (this.#boots > sessions.length) {
+      reasons.push(`${this.#boots - sessions.length} boots more are not listed one by one`);
+    }
+    const several = sessions.length > 1;
+    for (const [index, session] of sessions.entries()) {
+      const prefix = several ? `session ${index + 1}: ` : '';
+      for (const reason of session.reasons) reasons.push(prefix + reason);
+    }
+    return reasons;
+  }
+}
+
+function together(one: Unlisted, other: Unlisted): Unlisted {
+  return {
+    verdict: worse(one.verdict, other.verdict),
+    exposed: joinExposed([one.exposed, other.exposed]),
+    totals: addTotals(one.totals, other.totals),
+  };
+}
+
+function byName([a]: readonly [string, number], [b]: readonly [string, number]): number {
+  return a < b ? -1 : 1;
+}
+
+function verdictOf(
+  sessions: readonly Pick<Session, 'verdict'>[],
+  reasons: readonly string[],
+): Verdict {
+  const floor: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
+  return sessions.reduce((verdict: Verdict, session) => worse(verdict, session.verdict), floor);
+}

@@ -1,0 +1,426 @@
+import { createHash } from 'node:crypto';
+import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/address.ts';
+import { PageRangeSet } from '../base/page-range-set.ts';
+import { type Place, timeText } from '../base/place.ts';
+import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
+import type { Profile } from '../emulation/profile.ts';
+import type { Machine } from '../inference/machine.ts';
+import { DirtyTracking, type Window } from '../inference/tracking.ts';
+import type { Unmap } from '../inference/unmap.ts';
+import type { VfioContainer } from '../inference/vfio-container.ts';
+import { bdfText, type Stretch, type VtdAddressSpace } from '../inference/vtd-address-space.ts';
+import type { Finding, Hex } from '../result/types.ts';
+import {
+  Basis,
+  basisOfSession,
+  basisOfUnmap,
+  type Dependencies,
+  signatureOf,
+} from '../rules/grounds.ts';
+import type { GroupView, Hazard, HazardSink, Rule } from '../rules/rule.ts';
+import type { Excerpts } from './excerpts.ts';
+
+/** Tracking windows that have findings of their own; later ones share the last. */
+const MOST_WINDOWS = 1000;
+
+const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
+
+/** Hazards of one rule, device, mode, cause and tracking window. */
+class Group implements GroupView {
+  readonly rule: Rule;
+  readonly machine: Machine;
+  readonly mode: Mode | null;
+  readonly cause: Cause | null;
+  readonly topic: string;
+  readonly window: number;
+  readonly trackedBy: string;
+  /** The version of QEMU by which the first was judged. */
+  readonly profile: Profile;
+  count = 0;
+  detail = '';
+  space: VtdAddressSpace | null = null;
+  container: VfioContainer | null = null;
+  domain: number | null = null;
+  readonly basis = new Basis();
+  /** Guest pages at risk. */
+  readonly risk = new PageRangeSet();
+  /** The same of unmaps in the current stretch of the trace, for rules that do not rest on mappings. */
+  #openRisk: PageRangeSet | null = null;
+  /** The part of the trace in which the newest hazard lies. */
+  #stretch: Stretch | null = null;
+  #isDoubtful = false;
+  /** Tracking was on in this window. */
+  readonly trackingWindow: Window | null;
+  readonly signatures = new Set<number>();
+  /** One of them, that of the newest unmap. */
+  signature = -1;
+  /** What the verdict on its unmaps depends on. */
+  needs: Dependencies = {};
+  excerpt: readonly string[] = [];
+
+  first: Place = { line: 0, byteOffset: 0, time: null };
+  last: Place = this.first;
+  firstPage = -1;
+  lastPage = -1;
+  errno: number | null = null;
+  carried: Hex | null = null;
+  expected: Hex | null = null;
+  misplaced: Hex | null = null;
+  bitmapBytes: Hex | null = null;
+  limitBytes: Hex | null = null;
+  pastRamPage = -1;
+  worstPages = -1;
+  worst: Finding['worst'] = null;
+  // Of the newest unmap, kept as numbers: a mark is made of them only at the end.
+  #lastLine = 0;
+  #lastOffset = 0;
+  #lastSeconds = 0;
+  #lastNanoseconds = 0;
+
+  constructor(
+    rule: Rule,
+    machine: Machine,
+    mode: Mode | null,
+    cause: Cause | null,
+    topic: string,
+    window: number,
+  ) {
+    this.rule = rule;
+    this.machine = machine;
+    this.mode = mode;
+    this.cause = cause;
+    this.topic = topic;
+    this.window = window;
+    this.profile = machine.profile;
+    const current = machine.tracking.window;
+    this.trackingWindow = current;
+    this.trackedBy = current === null ? '' : DirtyTracking.causeOf(current);
+  }
+
+  /** True where a hazard of an unmap belongs here, by what tells groups of one rule apart. */
+  takes(
+    mode: Mode,
+    cause: Cause,
+    space: VtdAddressSpace | null,
+    container: VfioContainer | null,
+    window: number,
+  ): boolean {
+    const isAlike = mode === this.mode && cause === this.cause && window === this.window;
+    return isAlike && space === this.space && (space !== null || container === this.container);
+  }
+
+  get device(): string | null {
+    const bdf = this.space?.bdf ?? null;
+    return bdf === null ? null : bdfText(bdf);
+  }
+  get backend(): Backend | null {
+    return (this.container ?? this.space?.container)?.backend ?? null;
+  }
+  get iova(): Hex | null {
+    return this.firstPage < 0 ? null : hexPages(this.firstPage);
+  }
+  get size(): Hex | null {
+    return this.firstPage < 0 ? null : (hex(this.#sizeBytes) as Hex);
+  }
+  get sizeText(): string {
+    return this.firstPage < 0 ? '' : humanSize(this.#sizeBytes);
+  }
+  get bitmapText(): string {
+    return this.bitmapBytes === null ? '' : humanSize(BigInt(this.bitmapBytes));
+  }
+  get limitText(): string {
+    return this.limitBytes === null ? '' : humanSize(BigInt(this.limitBytes));
+  }
+  get atRiskBytes(): number {
+    return this.risk.pages * PAGE_BYTES;
+  }
+  get atRiskText(): string {
+    if (this.risk.pages > 0) return `${humanSize(this.atRiskBytes)} of guest memory`;
+    return 'guest memory that the trace does not name';
+  }
+
+  get lastLine(): number {
+    return this.lastMark.line;
+  }
+
+  get #sizeBytes(): bigint {
+    return addressOfPage(this.lastPage - this.firstPage + 1);
+  }
+
+  /** Some of the mappings that it is about were doubtful, be it that this showed only later. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful || this.#stretch?.knowledge === 'doubtful';
+  }
+
+  /** A hazard in this stretch of the trace joins. */
+  enter(stretch: Stretch | null): void {
+    if (stretch === this.#stretch) return;
+    this.closeStretch();
+    this.#stretch = stretch;
+  }
+
+  /**
+   * The stretch is over, and what it was is known for good. What only mappings tell, and not the
+   * hazard itself, is given up where they were doubtful.
+   */
+  closeStretch(): void {
+    const wasDoubtful = this.#stretch?.knowledge === 'doubtful';
+    this.#isDoubtful ||= wasDoubtful;
+    if (this.#openRisk !== null && !wasDoubtful) this.risk.addAll(this.#openRisk);
+    this.#openRisk = null;
+  }
+
+  /** Adds the guest pages that an unmap puts at risk. */
+  addRisk(unmap: Unmap): void {
+    if (unmap.riskCount === 0) return;
+    let risk = this.risk;
+    if (this.needs.mappings !== true) {
+      if (unmap.knowledge === 'doubtful') return;
+      this.#openRisk ??= new PageRangeSet();
+      risk = this.#openRisk;
+    }
+    for (let index = 0; index < unmap.riskCount; index += 1) {
+      risk.add(unmap.riskFirst(index), unmap.riskLast(index));
+    }
+  }
+
+  /** Remembers where the newest is; called for every unmap. */
+  setLast(unmap: Unmap): void {
+    this.#lastLine = unmap.line;
+    this.#lastOffset = unmap.byteOffset;
+    this.#lastSeconds = unmap.seconds;
+    this.#lastNanoseconds = unmap.nanoseconds;
+  }
+
+  get lastMark(): Place {
+    if (this.#lastLine === 0) return this.last;
+    return {
+      line: this.#lastLine,
+      byteOffset: this.#lastOffset,
+      time: timeText(this.#lastSeconds, this.#lastNanoseconds),
+    };
+  }
+}
+
+/** A finding, with what it makes of its session. */
+export interface JudgedFinding {
+  readonly finding: Finding;
+  readonly verdict: Verdict | null;
+}
+
+/** Gathers the hazards of a session into findings that a person can read. */
+export class Findings {
+  readonly #machine: Machine;
+  readonly #excerpts: Excerpts;
+  /** Byte offset of the line that is being replayed. */
+  readonly #now: () => number;
+  readonly #groups = new Map<string, Group>();
+  readonly #spaces: (VtdAddressSpace | null)[] = [null];
+
+  constructor(machine: Machine, excerpts: Excerpts, now: () => number) {
+    this.#machine = machine;
+    this.#excerpts = excerpts;
+    this.#now = now;
+  }
+
+  /** Where the hazards of `rule` go. */
+  sink(rule: Rule): HazardSink {
+    // The group of the hazard before: most hazards join it.
+    let recent: Group | null = null;
+    return {
+      unmap: (unmap, mode, needs) => {
+        const window = this.#windowOf(mode);
+        const owner = unmap.isSpaceSure ? unmap.space : null;
+        const container = unmap.isContainerSure ? unmap.container : null;
+        if (recent === null || !recent.takes(mode, unmap.cause, owner, container, window)) {
+          recent = this.#group(rule, mode, unmap.cause, 'unmap', owner, container, window);
+        }
+        this.#countUnmap(recent, unmap, needs);
+      },
+      add: (hazard) => this.#addHazard(rule, hazard),
+    };
+  }
+
+  /** The findings, worst rules first in their order, then by place. */
+  finish(): readonly JudgedFinding[] {
+    return [...this.#groups.values()].map((group) => ({
+      finding: this.#finding(group),
+      verdict: group.mode === 'what-if' ? null : group.rule.verdict(group),
+    }));
+  }
+
+  #windowOf(mode: Mode | null): number {
+    if (mode === 'what-if' || mode === null) return 0;
+    return Math.min(this.#machine.tracking.window?.ordinal ?? 0, MOST_WINDOWS);
+  }
+
+  #indexOf(space: VtdAddressSpace | null): number {
+    const index = this.#spaces.indexOf(space);
+    return index >= 0 ? index : this.#spaces.push(space) - 1;
+  }
+
+  #group(
+    rule: Rule,
+    mode: Mode | null,
+    cause: Cause | null,
+    topic: string,
+    space: VtdAddressSpace | null,
+    container: VfioContainer | null,
+    window: number,
+  ): Group {
+    const owner = space === null ? (container?.id ?? '') : `space ${this.#indexOf(space)}`;
+    const key = [rule.id, mode, cause, topic, owner, window].join('|');
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const group = new Group(rule, this.#machine, mode, cause, topic, window);
+    group.space = space;
+    group.container = container;
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  #countUnmap(group: Group, unmap: Unmap, needs: Dependencies): void {
+    group.count += 1;
+    group.needs = needs;
+    const signature = signatureOf(unmap, this.#machine);
+    if (signature !== group.signature) {
+      group.signature = signature;
+      if (!group.signatures.has(signature)) {
+        group.signatures.add(signature);
+        group.basis.addAll(basisOfUnmap(unmap, this.#machine, needs));
+      }
+    }
+    if (group.count === 1) this.#describeFirst(group, unmap);
+    group.setLast(unmap);
+    if (unmap.pastRamPage > group.pastRamPage) group.pastRamPage = unmap.pastRamPage;
+    const pages = unmap.last - unmap.first + 1;
+    if (pages > group.worstPages) {
+      group.worstPages = pages;
+      group.worst = {
+        place: placeOf(unmap),
+        iova: hexPages(unmap.first),
+        size: hex(addressOfPage(pages)) as Hex,
+        bitmapBytes: hex(unmap.bitmapBytes) as Hex,
+      };
+    }
+    group.enter(unmap.stretch);
+    group.addRisk(unmap);
+  }
+
+  #describeFirst(group: Group, unmap: Unmap): void {
+    group.first = placeOf(unmap);
+    group.firstPage = unmap.first;
+    group.lastPage = unmap.last;
+    group.domain = unmap.domain;
+    group.carried = unmap.carried < 0 ? null : hexPages(unmap.carried);
+    group.expected = unmap.expected < 0 ? null : hexPages(unmap.expected);
+    group.misplaced = unmap.misplaced < 0 ? null : hexPages(unmap.misplaced);
+    group.bitmapBytes = hex(unmap.observedBitmapBytes || unmap.bitmapBytes) as Hex;
+    group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
+    group.errno = unmap.judgedErrno;
+    this.#quote(group);
+  }
+
+  #addHazard(rule: Rule, hazard: Hazard): void {
+    const { mode, cause = null, topic = '', space = null, container = null } = hazard;
+    const group = this.#group(rule, mode, cause, topic, space, container, this.#windowOf(mode));
+    if (group.count === 0) {
+      group.first = hazard.mark;
+      group.firstPage = hazard.first ?? -1;
+      group.lastPage = hazard.last ?? -1;
+      group.domain = space?.domain ?? null;
+      group.errno = hazard.errno ?? null;
+      group.detail = hazard.detail ?? '';
+      this.#quote(group);
+    }
+    group.count += hazard.count ?? 1;
+    group.last = hazard.mark;
+    group.basis.addAll(hazard.basis);
+    group.needs = hazard.needs ?? {};
+    group.enter(space === null ? null : space.stretch);
+    for (const [first, last] of hazard.risk ?? []) group.risk.add(first, last);
+  }
+
+  #quote(group: Group): void {
+    this.#excerpts.request(group.first, this.#now(), (lines) => {
+      group.excerpt = lines;
+    });
+  }
+
+  #finding(group: Group): Finding {
+    const { rule } = group;
+    const isSeen = group.mode === 'observed';
+    const container = group.container ?? group.space?.container ?? null;
+    const needs: Dependencies = {
+      ...group.needs,
+      tracking: group.mode === 'active',
+      // Under tracking, 11.x sends no such pieces.
+      drain: group.mode === 'what-if' && isWholeUnmap(group.cause),
+    };
+    group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen, group.profile));
+    group.closeStretch();
+    if (group.isDoubtful && !isSeen && restsOnMappings(group)) group.basis.add('mappingsDoubtful');
+    if (group.mode === 'active' && group.trackingWindow?.isDoubted === true) {
+      group.basis.add('trackingDoubted');
+    }
+    const evidence: Evidence = group.basis.evidence;
+    const severity: Severity = rule.severity(group);
+    return {
+      id: idOf(group),
+      rule: rule.id as Finding['rule'],
+      slug: rule.slug,
+      severity,
+      mode: group.mode,
+      evidence,
+      device: group.device,
+      pasid: group.space?.pasid ?? null,
+      container: container?.id ?? null,
+      domain: group.domain,
+      cause: group.cause,
+      count: group.count,
+      first: group.first,
+      last: group.lastMark,
+      iova: group.iova,
+      size: group.size,
+      carriedAddress: group.carried,
+      expectedAddress: group.expected,
+      bitmapBytes: group.bitmapBytes,
+      limitBytes: group.limitBytes,
+      errno: group.errno,
+      worst: group.worst,
+      atRisk: [...group.risk].map(({ first, last }) => ({
+        gpa: hexPages(first),
+        size: hexPages(last - first + 1),
+      })),
+      atRiskBytes: group.atRiskBytes,
+      message: rule.message(group),
+      basis: group.basis.texts,
+      fix: rule.fix(group),
+      excerpt: group.excerpt,
+    };
+  }
+}
+
+/** Whether an unmap of this cause is a piece of a whole one. */
+function isWholeUnmap(cause: Cause | null): boolean | 'maybe' {
+  return cause === 'unknown' ? 'maybe' : cause === 'whole-unmap';
+}
+
+/** Hazards that are no unmaps are about mappings, if about a device at all. */
+function restsOnMappings({ topic, needs }: Group): boolean {
+  return topic !== 'unmap' || needs.mappings === true;
+}
+
+function idOf(group: Group): string {
+  const { rule, device, mode, cause, topic, window } = group;
+  const text = [rule.id, device, mode, cause, topic, window].join('|');
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+function placeOf(unmap: Unmap): Place {
+  return {
+    line: unmap.line,
+    byteOffset: unmap.byteOffset,
+    time: timeText(unmap.seconds, unmap.nanoseconds),
+  };
+}

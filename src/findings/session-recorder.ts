@@ -1,0 +1,494 @@
+import { hex, hexOfPages } from '../base/address.ts';
+import type { Place } from '../base/place.ts';
+import { type Verdict, worse } from '../base/vocabulary.ts';
+import { versionNumber } from '../emulation/profile.ts';
+import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import type { EventName, LossKind } from '../events/catalogue.ts';
+import { Session, type SessionOptions } from '../inference/reader.ts';
+import { DirtyTracking } from '../inference/tracking.ts';
+import type { Unmap } from '../inference/unmap.ts';
+import type { VfioContainer } from '../inference/vfio-container.ts';
+import { bdfText, type VtdAddressSpace } from '../inference/vtd-address-space.ts';
+import type {
+  AddressSpace,
+  Container,
+  Exposed,
+  Hex,
+  MappingRecord,
+  Mode,
+  Model,
+  Session as SessionResult,
+  Totals,
+  TrackingWindow,
+  Via,
+} from '../result/types.ts';
+import { plural } from '../rules/rule.ts';
+import { Judge, modeOf } from '../rules/runner.ts';
+import { ActivityRecorder } from './activity.ts';
+import type { Excerpts } from './excerpts.ts';
+import { Findings, type JudgedFinding } from './findings.ts';
+import { SessionTotals } from './totals.ts';
+
+/** Where unmaps and mappings go, if the user asked for them. */
+export interface RecordSink {
+  /** `isLeading`: whether tracking was on may show later. The unmap may not be kept. */
+  unmap(unmap: Unmap, session: number, mode: Mode | null, isLeading: boolean): void;
+  /** The leading unmaps of a session came while tracking was off; false: it stays unknown. */
+  settleLeading(session: number, wasOff: boolean): void;
+  /** Whether `mapping` is to be called: making the records of a large machine takes a while. */
+  readonly takesMappings: boolean;
+  mapping(record: MappingRecord): void;
+}
+
+/** What the recorder tells the trace it belongs to. */
+export type LossListener = (kind: LossKind, count: number, mark: Place, detail: string) => void;
+
+/** Commands that make QEMU switch devices. */
+const OF_COMMANDS: readonly EventName[] = [
+  'vtd_inv_desc_cc_device',
+  'vtd_inv_desc_cc_global',
+  'vtd_dmar_enable',
+];
+
+/** What shows that QEMU unmaps a device's whole space; any event of each group will do. */
+const OF_DRAIN: readonly (readonly EventName[])[] = [
+  ['vtd_switch_address_space'],
+  OF_COMMANDS,
+  ['vtd_ce_not_present'],
+];
+
+/** Ranges and stale mappings listed per address space; the rest is counted in the findings. */
+const MOST_STALE = 10_000;
+
+const ACCESS = permission.read | permission.write;
+
+const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
+
+/**
+ * Records one session: replays its events, lets the rules judge, and makes the result of it.
+ */
+export class SessionRecorder {
+  readonly session: Session;
+  readonly #index: number;
+  readonly #totals = new SessionTotals();
+  readonly #findings: Findings;
+  readonly #judge: Judge;
+  readonly #activity: ActivityRecorder;
+  readonly #sink: RecordSink | null;
+  readonly #writer: () => string | null;
+  /** Byte offset of the end, once the session is over. */
+  #end = -1;
+  #cursor: BatchCursor | null = null;
+
+  /** `writer`: names the process that writes the lines, once it is known. */
+  constructor(
+    options: SessionOptions,
+    index: number,
+    excerpts: Excerpts,
+    sink: RecordSink | null,
+    onLoss: LossListener,
+    writer: () => string | null = () => null,
+  ) {
+    this.#index = index;
+    this.#writer = writer;
+    this.#sink = sink;
+    this.session = new Session(options, {
+      unmap: (unmap) => this.#unmap(unmap),
+      mapFailed: (failure) => this.#judge.mapFailed(failure),
+      stale: (mappings) => this.#judge.stale(mappings),
+      entriesNearLimit: (container, space, mark) =>
+        this.#judge.entriesNearLimit(container, space, mark),
+      drift: (space, first, last, mark, side) => this.#judge.drift(space, first, last, mark, side),
+      aborted: (space, first, last, mark) => this.#judge.aborted(space, first, last, mark),
+      message: (topic, text, mark, tracked) => this.#judge.message(topic, text, mark, tracked),
+      loss: (kind, count, mark, detail) => {
+        onLoss(kind, count, mark, detail);
+        this.#judge.loss(kind, count, mark, detail);
+      },
+    });
+    const { machine } = this.session;
+    this.#findings = new Findings(machine, excerpts, () => this.#now);
+    this.#activity = new ActivityRecorder(machine);
+    this.#judge = new Judge(machine, (rule) => this.#findings.sink(rule));
+  }
+
+  /** Byte offset of the end, once the session is over; before that, -1. */
+  get end(): number {
+    return this.#end;
+  }
+
+  apply(cursor: BatchCursor): void {
+    this.#cursor = cursor;
+    if (cursor.line >= this.#activity.nextLine) this.#activity.begin(cursor);
+    this.session.apply(cursor);
+  }
+
+  /** Ends the session; `now`: byte offset of the end. Excerpts may still be delivered after it. */
+  finish(now: number): void {
+    this.#end = now;
+    this.session.vm ??= this.#writer();
+    this.session.finish();
+    this.#reportGaps();
+    this.#judge.finish();
+    const { tracking } = this.session.machine;
+    const wasOff = tracking.offUntilFirstLine && this.session.startsAtBoot;
+    this.#totals.settleLeading(wasOff);
+    this.#sink?.settleLeading(this.#index, wasOff);
+    if (this.#sink?.takesMappings === true) this.#listMappings(this.#sink);
+  }
+
+  /** The result; asked for when all excerpts are there. */
+  result(): SessionResult {
+    const judged = this.#findings.finish();
+    const reasons = this.#reasons();
+    const verdict = this.#verdict(judged, reasons);
+    const { session } = this;
+    return {
+      vm: session.vm,
+      firstLine: session.firstLine,
+      lastLine: session.lastLine,
+      model: this.#model(),
+      verdict,
+      exposed: this.#exposed(judged),
+      reasons,
+      totals: this.totals(),
+      trackingWindows: this.#windows(),
+      containers: this.#containers(),
+      addressSpaces: this.#addressSpaces(),
+      findings: judged.map(({ finding }) => finding),
+      activity: this.#activity.result(),
+    };
+  }
+
+  totals(): Totals {
+    const totals = this.#totals;
+    const { machine } = this.session;
+    return {
+      unmaps: totals.unmaps,
+      wholeUnmaps: machine.wholeUnmaps,
+      walkUnmaps: totals.walkUnmaps,
+      withoutDevice: totals.withoutDevice,
+      tracked: totals.tracked.toJSON(),
+      untracked: totals.untracked.toJSON(),
+      unknownTracking: totals.unknown.toJSON(),
+      observed: { failures: totals.failures, e2big: totals.observedE2big },
+      hostMappings: { now: machine.hostNow, peak: machine.hostPeak },
+      shadowMappings: { now: machine.shadowNow, peak: machine.shadowPeak },
+    };
+  }
+
+  /** Byte offset of the line that is being replayed. */
+  get #now(): number {
+    return this.#end >= 0 ? this.#end : (this.#cursor?.byteOffset ?? 0);
+  }
+
+  #unmap(unmap: Unmap): void {
+    const { machine } = this.session;
+    const isLeading =
+      unmap.tracked === null &&
+      machine.tracking.mask === null &&
+      machine.options.tracking === 'from-trace';
+    this.#totals.count(unmap, isLeading);
+    this.#activity.unmap(unmap);
+    const mode = modeOf(unmap);
+    this.#judge.unmap(unmap, mode);
+    if (this.#sink !== null) {
+      const isHazard =
+        unmap.harmfulZero ||
+        unmap.wrongAddress ||
+        unmap.noQuery ||
+        unmap.e2big ||
+        unmap.pastRamPage >= 0;
+      const fails = unmap.judgedErrno !== 0;
+      this.#sink.unmap(unmap, this.#index, isHazard || fails ? mode : null, isLeading);
+    }
+  }
+
+  #reportGaps(): void {
+    const { machine } = this.session;
+    for (const [what, { count, first }] of machine.gaps) {
+      machine.observer.loss('missing-events', count, first, what);
+    }
+  }
+
+  // --- Verdict -------------------------------------------------------------------------------------
+
+  #verdict(judged: readonly JudgedFinding[], reasons: readonly string[]): Verdict {
+    let verdict: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
+    for (const { verdict: effect } of judged) if (effect !== null) verdict = worse(verdict, effect);
+    return verdict;
+  }
+
+  /** Why the verdict cannot be `clean`; empty where it can. */
+  #reasons(): readonly string[] {
+    const { machine, startsAtBoot } = this.session;
+    const reasons: string[] = [...this.#judge.failures];
+    if (!machine.hasNotifications && machine.containers.length === 0) {
+      reasons.push(
+        'no VFIO activity in the trace: vfio_iommu_map_notify was not traced, or no device is assigned',
+      );
+    } else if (!machine.hasNotifications && !machine.hadNothingToNotify) {
+      reasons.push('no vfio_iommu_map_notify in the trace: unmaps cannot be seen');
+    }
+    const { tracked, unknown } = this.#totals;
+    if (unknown.hasHazard || unknown.uncertain > 0) {
+      const which = unknown.hasHazard ? 'unmaps that would then do harm' : 'unmaps that might';
+      // In 7.2 the flag word is not enough.
+      const events = machine.tracking.mask === null ? 'global_dirty_changed' : 'migrate_set_state';
+      reasons.push(
+        `whether dirty tracking was on is not in the trace for ${which}: enable ${events}`,
+      );
+    }
+    if (tracked.uncertain > 0) {
+      const { firstLine, lastLine } = this.session.unmaps.uncertain;
+      reasons.push(
+        machine.hasWalks
+          ? `${tracked.uncertain} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`
+          : 'guest addresses of mappings are not in the trace: enable vtd_page_walk_one',
+      );
+    }
+    if (machine.skipsUnseen !== null) {
+      reasons.push(
+        `QEMU had forgotten mappings when the guest invalidated something (line ${machine.skipsUnseen.line}), and whether it was them is not in the trace: enable vtd_page_walk_one_skip_unmap`,
+      );
+    }
+    const untraced = this.#untracedForDrain();
+    if (untraced.length > 0) {
+      reasons.push(
+        `QEMU 11.x leaves mappings behind without a line that says so: enable ${untraced.join(', ')}`,
+      );
+    }
+    for (const [what, { count, first }] of machine.gaps) {
+      reasons.push(`lines are missing: ${what} (${count}, first at line ${first.line})`);
+    }
+    if (!startsAtBoot && machine.hasNotifications) {
+      reasons.push(
+        "the trace starts in the middle of the VM's life: earlier mappings are not in it",
+      );
+    }
+    if (reasons.length > 0) reasons.push(...this.#doubtfulStretches());
+    return reasons;
+  }
+
+  /** Over how many lines it is doubtful what devices map. */
+  #doubtfulStretches(): readonly string[] {
+    const { firstLine, lastLine, machine } = this.session;
+    const lines = lastLine - firstLine + 1;
+    const { attribution } = machine;
+    // Commands may have named devices that are not VFIO's.
+    return attribution.spaces
+      .filter((space) => space.doubtful.lines > 0 && attribution.mayBeVfios(space))
+      .map((space) => {
+        const { doubtful } = space;
+        const device = deviceOf(space) ?? 'a device';
+        const places = plural(doubtful.stretches, 'place');
+        return `what ${device} maps is doubtful in ${doubtful.lines} of ${lines} lines (at ${places}, lines ${doubtful.firstLine} to ${doubtful.lastLine})`;
+      });
+  }
+
+  /**
+   * Events that show which devices 11.x unmaps, of which the trace has none, although dirty tracking
+   * may have been on. A guest that uses its IOMMU makes QEMU print each of them.
+   */
+  #untracedForDrain(): readonly string[] {
+    const { machine } = this.session;
+    const { tracking } = machine;
+    const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
+    if (machine.profile.drain === null || !mayTrack || !machine.hasNotifications) return [];
+    return OF_DRAIN.filter(
+      (names) =>
+        !names.some((name) => machine.has(name)) ||
+        (names === OF_COMMANDS && machine.switchUnexplained !== null),
+    ).map(([name]) => name as string);
+  }
+
+  /** What would happen had tracking been on where it was not, or is not known to have been. */
+  #exposed(judged: readonly JudgedFinding[]): Exposed {
+    const { untracked, unknown } = this.#totals;
+    const e2big = untracked.e2big + unknown.e2big > 0;
+    const lostDirtyPages = untracked.losesDirtyPages || unknown.losesDirtyPages;
+    const staleMappings = judged.some(
+      ({ finding }) => finding.rule === 'VTD005' && finding.mode === 'what-if',
+    );
+    const isExposed = e2big || lostDirtyPages || staleMappings;
+    return { e2big, lostDirtyPages, staleMappings, via: isExposed ? this.#via() : [] };
+  }
+
+  #via(): readonly Via[] {
+    const { profile } = this.session.machine;
+    const blocked = profile.migration === 'blocked';
+    // In 7.2 only a migration makes unmaps ask for dirty bits.
+    if (profile.version < versionNumber(8, 0)) return ['migration'];
+    return blocked ? ['dirty-rate', 'dirty-limit'] : ['migration', 'dirty-rate', 'dirty-limit'];
+  }
+
+  // --- Parts of the result ---------------------------------------------------------------------------
+
+  #model(): Model {
+    const { options, parameters, profile, ram, version } = this.session.machine;
+    const size = (pages: number) => (pages < 0 ? null : hexPages(pages));
+    const layout = { source: ram.source, from: ram.from } as const;
+    const tracking = options.tracking;
+    const byDefault = {
+      value: profile.defaultAwBits,
+      source: 'assumed',
+      from: `no line tells it; default of the newest machine type of QEMU ${profile.id}`,
+    } as const;
+    return {
+      qemu: version.known,
+      hostPageSize: parameters.hostPageSize,
+      maxDirtyBitmapBytes: parameters.bitmapLimit,
+      awBits: parameters.awBits.value === null ? byDefault : parameters.awBits,
+      dmaEntryLimit: parameters.entryLimit,
+      ramSize: { value: size(ram.totalPages), ...layout },
+      below4g: { value: size(ram.belowPages), ...layout },
+      tracking: {
+        value: tracking,
+        ...(tracking === 'from-trace'
+          ? this.#sourceOfTracking()
+          : { source: 'option', from: '--tracking' }),
+      },
+    };
+  }
+
+  /** What shows whether dirty tracking was on. */
+  #sourceOfTracking(): Pick<Model['tracking'], 'source' | 'from'> {
+    const { tracking } = this.session.machine;
+    if (tracking.mask !== null) return { source: 'trace', from: 'global_dirty_changed' };
+    if (tracking.migrationState !== '') return { source: 'derived', from: 'migrate_set_state' };
+    return this.#totals.tracked.unmaps > 0
+      ? { source: 'derived', from: "unmaps that QEMU's messages prove to have been tracked" }
+      : {
+          source: 'assumed',
+          from: 'not in the trace; global_dirty_changed or --tracking would tell',
+        };
+  }
+
+  #windows(): readonly TrackingWindow[] {
+    return this.session.machine.tracking.windows.map((window) => ({
+      firstLine: window.first.line,
+      lastLine: window.last?.line ?? null,
+      firstTime: window.first.time,
+      lastTime: window.last?.time ?? null,
+      by: DirtyTracking.causeOf(window),
+      unmaps: window.unmaps,
+    }));
+  }
+
+  #containers(): readonly Container[] {
+    const { attribution, containers } = this.session.machine;
+    return containers.map((container) => ({
+      id: container.id,
+      backend: {
+        value: container.backend,
+        source: container.backendSource,
+        from: backendFrom(container, this.session.machine.nestedAtLine),
+      },
+      devices: attribution.inContainer(container).flatMap((space) => deviceOf(space) ?? []),
+      hostMappings: { now: container.host.size, peak: container.peak },
+    }));
+  }
+
+  #addressSpaces(): readonly AddressSpace[] {
+    return this.session.machine.attribution.spaces.map((space) => ({
+      device: deviceOf(space),
+      pasid: space.pasid,
+      container: space.container?.id ?? null,
+      domain: space.domain,
+      notifiers: space.lastNotifiers.map(({ start, end }) => ({
+        start: hex(start) as Hex,
+        end: hex(end) as Hex,
+      })),
+      shadow: { now: space.shadow.size, peak: space.shadow.peak },
+      stale: this.#staleOf(space),
+    }));
+  }
+
+  #staleOf(space: VtdAddressSpace): AddressSpace['stale'] {
+    const stale: AddressSpace['stale'][number][] = [];
+    if (space.container === null || space.container.staleCount === 0) return stale;
+    for (const { first, last, value, flags } of space.container.host) {
+      if ((flags & mappingFlag.stale) === 0) continue;
+      if (stale.length >= MOST_STALE) break;
+      const known = (flags & mappingFlag.addressUnknown) === 0;
+      stale.push({
+        iova: hexPages(first),
+        size: hexPages(last - first + 1),
+        gpa: known ? hexPages(value) : null,
+      });
+    }
+    return stale;
+  }
+
+  #listMappings(sink: RecordSink): void {
+    const { attribution, containers } = this.session.machine;
+    for (const container of containers) {
+      const spaces = attribution.inContainer(container);
+      for (const range of container.host) {
+        const owner = spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
+        const shadowed = spaces
+          .map(({ shadow }) => shadow.flagsOf(range.first, range.last, range.value))
+          .find((flags) => flags >= 0 && isSameAccess(flags, range.flags));
+        // The host lets a device read whatever it may write; the guest's tables say more.
+        const both = shadowed === undefined ? 0 : shadowed & ACCESS;
+        const flags = both === 0 ? range.flags : (range.flags & ~ACCESS) | both;
+        const where = shadowed === undefined ? 'host' : 'both';
+        sink.mapping(this.#mapping({ ...range, flags }, container.id, owner, where));
+      }
+    }
+    for (const space of attribution.spaces) {
+      for (const range of space.shadow) {
+        const { first, last, value, flags } = range;
+        if (space.container?.holds(first, last, value, flags) === true) continue;
+        sink.mapping(this.#mapping(range, space.container?.id ?? null, space, 'shadow'));
+      }
+    }
+  }
+
+  #mapping(
+    { first, last, value, flags }: { first: number; last: number; value: number; flags: number },
+    container: string | null,
+    space: VtdAddressSpace | null,
+    where: MappingRecord['in'],
+  ): MappingRecord {
+    const isTold = (flags & mappingFlag.unknown) === 0;
+    const read = (flags & permission.read) !== 0 ? 'r' : '';
+    const write = (flags & permission.write) !== 0 ? 'w' : '';
+    return {
+      session: this.#index,
+      container,
+      device: space === null ? null : deviceOf(space),
+      iova: hexPages(first),
+      size: hexPages(last - first + 1),
+      gpa: (flags & mappingFlag.addressUnknown) === 0 ? hexPages(value) : null,
+      perm: isTold ? read + write : null,
+      in: where,
+      stale: (flags & mappingFlag.stale) !== 0,
+    };
+  }
+}
+
+/**
+ * How the backend is known, why nothing in a container counts as tracked where its host cannot, and
+ * why nothing is said of what its devices map where that is the host's.
+ */
+function backendFrom(
+  { backend, backendFrom: from, canTrack }: VfioContainer,
+  nestedAtLine: number,
+): string {
+  const parts = [from];
+  if (!canTrack) {
+    parts.push("the host's IOMMU tracks no dirty pages (flags of iommufd_backend_alloc_hwpt)");
+  }
+  if (nestedAtLine > 0 && backend === 'iommufd') {
+    parts.push(
+      `nested translation (vtd_device_attach_hwpt at line ${nestedAtLine}): the host walks the guest's tables, and QEMU has no shadow of them and unmaps nothing for them`,
+    );
+  }
+  return parts.join('; ');
+}
+
+function deviceOf(space: VtdAddressSpace): string | null {
+  return space.bdf === null ? null : bdfText(space.bdf);
+}

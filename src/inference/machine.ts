@@ -1,0 +1,460 @@
+import type { RangeScratch } from '../base/page-range-map.ts';
+import { type Place, timeText } from '../base/place.ts';
+import type { Backend } from '../base/vocabulary.ts';
+import type { Profile } from '../emulation/profile.ts';
+import { RamLayout } from '../emulation/ram-layout.ts';
+import type { UnmapContext } from '../emulation/vfio/container-backend.ts';
+import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import { BatchCursor } from '../events/batch.ts';
+import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
+import { Attribution } from './attribution.ts';
+import { ContextEntries, EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
+import type { ModelObserver } from './observer.ts';
+import { type ParameterOptions, Parameters } from './parameters.ts';
+import { StatusWrites } from './status-writes.ts';
+import { DirtyTracking } from './tracking.ts';
+import { QemuVersion, type Writer } from './version.ts';
+import { VfioContainer } from './vfio-container.ts';
+import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+
+/** What the user fixed; null: to be found in the trace. */
+export interface ModelOptions extends ParameterOptions {
+  readonly qemu: Profile | null;
+  readonly backend: Backend | null;
+  /** Pages of RAM in all and below 4 GiB (-1: QEMU's default for the size). */
+  readonly ram: { readonly total: number; readonly below: number } | null;
+  readonly tracking: 'from-trace' | 'on' | 'off';
+}
+
+/** Something that only lost lines explain. */
+export interface Gap {
+  count: number;
+  readonly first: Place;
+  /** Line of the last. */
+  last: number;
+}
+
+/** Places at which lines are missing up to which the rest of the trace is still believed. */
+const MOST_LOSSES = 3;
+
+const WALK = kindOf('vtd_page_walk_one');
+const NOTIFY = kindOf('vfio_iommu_map_notify');
+
+const CC_DEVICE = kindOf('vtd_inv_desc_cc_device');
+const CC_GLOBAL = kindOf('vtd_inv_desc_cc_global');
+const atDevice = offsetsOf('vtd_inv_desc_cc_device');
+/** Where the guest, or the next one, sets its IOMMU up; QEMU switches all devices. */
+const SET_UP: ReadonlySet<number> = new Set([
+  kindOf('vtd_dmar_enable'),
+  kindOf('vtd_reg_dmar_root'),
+  kindOf('vtd_reset_exit'),
+]);
+
+/** A guest that uses its IOMMU makes QEMU print some of them. */
+const OF_USE: readonly EventName[] = [
+  'vtd_dmar_enable',
+  'vtd_reg_dmar_root',
+  'vtd_inv_desc_cc_global',
+  'vtd_inv_desc_cc_device',
+  'vtd_inv_desc_cc_devices',
+  'vtd_inv_desc_iotlb_global',
+  'vtd_inv_desc_iotlb_domain',
+  'vtd_inv_desc_iotlb_pages',
+];
+
+/**
+ * The emulated machine: the components and counters that the parts of a session share. It knows
+ * no events; the parts that read them are handed this.
+ */
+export class Machine {
+  readonly options: ModelOptions;
+  readonly observer: ModelObserver;
+  readonly tracking = new DirtyTracking();
+  readonly attribution = new Attribution();
+  readonly contextEntries = new ContextEntries();
+  readonly statusWrites = new StatusWrites();
+  readonly version: QemuVersion;
+  readonly parameters: Parameters;
+  readonly ram: RamLayout;
+  readonly containers: VfioContainer[] = [];
+  /** How often each event was seen, by its number. */
+  readonly seen = new Float64Array(eventNames.length);
+  /** Inconsistencies that only lost lines explain. */
+  readonly gaps = new Map<string, Gap>();
+  /** QEMU's own messages are in this trace, so that a failure would show. */
+  hasMessages = false;
+  /** Something of the trace is known to be lost. */
+  hasLosses = false;
+  /** Line of the unmap in the middle of which the trace ends, after it set bits past the end of RAM; or 0. */
+  diedAtLine = 0;
+  /** Places at which lines are missing, those that one loss explains counted once. */
+  lossCount = 0;
+  /** Lines were missing before any device was translated: what is known of the machine may be wrong. */
+  #lostEarly = false;
+  /** A device of VFIO shows whose attach is missing: what was another's may have been its. */
+  missedAttach = false;
+  /** Line at which the host first got tables of the guest's to walk itself; or 0. */
+  nestedAtLine = 0;
+  /** Line that is being replayed. */
+  line = 0;
+  /** Devices that were ever switched to translation, VFIO's and others, by bus << 8 | devfn. */
+  readonly translated = new Set<number>();
+  /** Where a device of VFIO was first switched to translation by a command that is not in the trace. */
+  switchUnexplained: Place | null = null;
+  /** A walk found what concerns a notifier. */
+  wasNotificationDue = false;
+  /** The whole space of a device of VFIO was unmapped. */
+  wasUnmappedWhole = false;
+  /** The notifier whose registration has been seen and whose replay has not. */
+  registering: { readonly space: VtdAddressSpace; readonly notifier: AddressRange } | null = null;
+
+  /** Where the guest first invalidated something while the host held what QEMU had forgotten, and no line tells what. */
+  skipsUnseen: Place | null = null;
+
+  /** Whole unmaps seen, one per notifier. */
+  wholeUnmaps = 0;
+  hostNow = 0;
+  hostPeak = 0;
+  shadowNow = 0;
+  shadowPeak = 0;
+
+  readonly #context: { -readonly [Key in keyof UnmapContext]: UnmapContext[Key] };
+
+  constructor(options: ModelOptions, observer: ModelObserver) {
+    this.options = options;
+    this.observer = observer;
+    this.version = new QemuVersion(options.qemu);
+    this.parameters = new Parameters(options);
+    const { ram } = options;
+    this.attribution.onLostWalk = () => this.loseAll(this.line);
+    this.attribution.onWholeWalk = (space, line) => this.#walkedWhole(space, line);
+    this.ram = ram === null ? new RamLayout() : RamLayout.fromOptions(ram.total, ram.below);
+    this.#context = {
+      profile: this.version.profile,
+      hasEntry: true,
+      deviceTracking: false,
+      hostPageSize: this.parameters.hostPageSize.value,
+      bitmapLimit: this.parameters.bitmapLimit.value,
+    };
+  }
+
+  get profile(): Profile {
+    return this.version.profile;
+  }
+
+  /** How the QEMU behaved that wrote the trace; another than `profile` where the user asks for one. */
+  get writer(): Writer {
+    return this.version.writer;
+  }
+
+  has(name: EventName): boolean {
+    return (this.seen[kindOf(name)] as number) > 0;
+  }
+
+  /** Page walks are in the trace, so that mappings have guest addresses. */
+  get hasWalks(): boolean {
+    return (this.seen[WALK] as number) > 0;
+  }
+
+  /** Notifications are in the trace, so that a missing one is a lost one. */
+  get hasNotifications(): boolean {
+    return (this.seen[NOTIFY] as number) > 0;
+  }
+
+  /** The listener's lines are in the trace, and nothing that makes QEMU notify VFIO. */
+  get hadNothingToNotify(): boolean {
+    const isTold =
+      this.has('vfio_listener_region_add_ram') || this.has('vfio_listener_region_add_iommu');
+    if (!isTold || this.wasNotificationDue || this.wasUnmappedWhole) return false;
+    // Once the guest uses its IOMMU, only the switches tell that no device is translated.
+    const isUsed = OF_USE.some((name) => this.has(name));
+    return !isUsed || (this.has('vtd_switch_address_space') && !this.#wasTranslated);
+  }
+
+  /** A device that may be VFIO's was switched to translation. */
+  get #wasTranslated(): boolean {
+    const owners = this.attribution.spaces.filter(({ container }) => container !== null);
+    if (owners.length === 0) return this.translated.size > 0;
+    return owners.some(({ bdf }) => bdf === null || this.translated.has(bdf));
+  }
+
+  /** A command of the guest begins, or a reset. */
+  commanded(cursor: BatchCursor): void {
+    const { kind } = cursor;
+    this.statusWrites.command(kind);
+    if (SET_UP.has(kind)) this.statusWrites.restart();
+    if (kind === CC_DEVICE) this.contextEntries.command(bdfOf(cursor, atDevice));
+    else if (kind === CC_GLOBAL || SET_UP.has(kind)) this.contextEntries.command(EVERY_DEVICE);
+    else this.contextEntries.command(NO_DEVICE);
+  }
+
+  /**
+   * Whether QEMU would have refused a bitmap for a tracked unmap: where the trace itself, and not the
+   * user, says that it was tracked, and by what.
+   */
+  wouldRefuse(container: VfioContainer | null): boolean {
+    const { options, tracking } = this;
+    const isAsTraced = options.tracking === 'from-trace' && options.qemu === null;
+    if (!isAsTraced || tracking.deviceTracking || container === null) return false;
+    return container.backend === 'legacy' && container.backendSource !== 'option';
+  }
+
+  /** Lines are known to be missing from the trace. */
+  get isIncomplete(): boolean {
+    return this.hasLosses || this.gaps.size > 0;
+  }
+
+  /** So much is missing, or so early, that nothing is believed any more but what a line says by itself. */
+  get isRiddled(): boolean {
+    return this.#lostEarly || this.missedAttach || this.lossCount > MOST_LOSSES;
+  }
+
+  /**
+   * Remembers something that only lost lines explain, of `space` or of any device. `isBefore`: they
+   * may have been missing for some time; else they are missing right here.
+   */
+  gap(
+    what: string,
+    place: BatchCursor | Place,
+    space: VtdAddressSpace | null,
+    isBefore: boolean,
+  ): void {
+    this.remember(what, place);
+    if (space === null) this.loseAll(place.line, isBefore);
+    else this.#lose(space, place.line, isBefore);
+  }
+
+  /** Remembers a gap that says nothing about what devices map. */
+  remember(what: string, place: BatchCursor | Place): void {
+    const known = this.gaps.get(what);
+    if (known === undefined) {
+      const first = place instanceof BatchCursor ? placeOf(place) : place;
+      this.gaps.set(what, { count: 1, first, last: place.line });
+    } else {
+      known.count += 1;
+      known.last = place.line;
+    }
+  }
+
+  /** Lines of a page walk are missing, if the lines so far show it. */
+  reportHole(cursor: BatchCursor): void {
+    if (!this.attribution.hasHole) return;
+    this.gap('lines of a page walk are missing', cursor, this.attribution.takeHole(), false);
+  }
+
+  /** Lines are missing that may have been of any device. */
+  loseAll(line: number, isBefore = false): void {
+    const { spaces } = this.attribution;
+    if (spaces.length === 0) this.#countLoss(line);
+    let isNews = false;
+    for (const space of spaces) isNews = space.lose(line, isBefore) || isNews;
+    if (isNews) this.#countLoss(line);
+  }
+
+  #lose(space: VtdAddressSpace, line: number, isBefore: boolean): void {
+    const { from } = space.stretch;
+    if (space.lose(line, isBefore)) this.#countLoss(isBefore ? from : line);
+  }
+
+  #countLoss(from: number): void {
+    this.lossCount += 1;
+    this.#lostEarly ||= !this.hasWalks && !this.hasNotifications;
+    this.attribution.doubt();
+    this.tracking.doubt(from);
+  }
+
+  /** All tables of a device were walked: the shadow is what the lines showed. */
+  #walkedWhole(space: VtdAddressSpace, line: number): void {
+    const isReplay = this.attribution.operation === 'replay';
+    // Before 8.1 a replay leaves in the shadow what is in no table.
+    if (isReplay && !this.writer.replayClearsShadow) return;
+    if (space.stretch.knowledge === 'doubtful') this.#reconcile(space);
+    space.settle(line);
+  }
+
+  /** Takes out of the host map what a lost UNMAP must have, and puts in what a lost MAP must have. */
+  #reconcile(space: VtdAddressSpace): void {
+    const { container, shadow } = space;
+    if (container === null || this.attribution.onlyIn(container) === null) return;
+    const kept = mappingFlag.ram | mappingFlag.stale | mappingFlag.kept;
+    const gone = [...container.host].filter(
+      ({ first, last, value, flags }) =>
+        (flags & kept) === 0 && shadow.flagsOf(first, last, value) < 0,
+    );
+    for (const { first, last } of gone) this.hostForget(container, first, last);
+    for (const { first, last, value, flags } of shadow) {
+      if (!container.host.overlaps(first, last)) this.hostMap(container, first, last, value, flags);
+    }
+  }
+
+  /**
+   * Whether tracking is on for unmaps of a container: the user's word, else what the trace shows;
+   * never where the host cannot track.
+   */
+  trackedIn(container: VfioContainer | null): boolean | null {
+    if (this.options.tracking !== 'from-trace') return this.options.tracking === 'on';
+    if (container?.backend === 'vfio-user') return false;
+    if (container?.canTrack === false && !this.tracking.deviceTracking) return false;
+    return this.tracking.started(this.profile);
+  }
+
+  /**
+   * The trace shows that devices do not log their own DMA: tracking has started without their saying
+   * so, a bitmap was refused, or this version cannot.
+   */
+  get isDeviceLogTold(): boolean {
+    if (this.version.agree('legacyTracking') && this.profile.legacyTracking === 'saving')
+      return true;
+    if (this.parameters.hasRefusal) return true;
+    return this.tracking.windows.length > 0 && !this.tracking.deviceTracking;
+  }
+
+  /** Whether VT-d would drain instead of unmapping in chunks; null: the trace does not show it. */
+  get drainsNow(): boolean | null {
+    const { drain } = this.writer;
+    if (drain === null) return false;
+    const { globalDirty, migrationRunning } = this.tracking;
+    const shown = drain.when === 'global-dirty' ? globalDirty : migrationRunning;
+    if (shown !== null || this.options.tracking === 'from-trace') return shown;
+    return this.options.tracking === 'on';
+  }
+
+  /**
+   * The only device that has translations, as far as the trace shows them all from its start: the
+   * walks of which it has no lines are of its tables.
+   */
+  get onlyTranslated(): VtdAddressSpace | null {
+    const { attribution, contextEntries } = this;
+    const bdf = attribution.isUndoubted ? contextEntries.only : null;
+    if (bdf === null) return null;
+    return attribution.mayBeVfios(attribution.known(bdf)) ? attribution.named(bdf) : null;
+  }
+
+  /** What decides how an unmap asks for dirty bits; reused by the next call. */
+  unmapContext(hasEntry: boolean): UnmapContext {
+    const context = this.#context;
+    context.profile = this.version.profile;
+    context.hasEntry = hasEntry;
+    context.deviceTracking = this.tracking.deviceTracking;
+    context.hostPageSize = this.parameters.hostPageSize.value;
+    context.bitmapLimit = this.parameters.bitmapLimit.value;
+    return context;
+  }
+
+  /** The container of a device; made where no line has shown one. */
+  containerOf(space: VtdAddressSpace): VfioContainer {
+    if (space.container !== null) return space.container;
+    const free = this.containers.filter(
+      (container) => this.attribution.inContainer(container).length === 0,
+    );
+    space.container = free.length === 1 ? (free[0] as VfioContainer) : this.newContainer();
+    this.attribution.contained();
+    return space.container;
+  }
+
+  newContainer(): VfioContainer {
+    const container = new VfioContainer(`container-${this.containers.length}`);
+    const sibling = this.containers.find((known) => known.backendSource !== 'assumed');
+    if (this.options.backend !== null) {
+      container.setBackend(this.options.backend, 'option', '--backend');
+    } else if (sibling !== undefined) {
+      container.setBackend(sibling.backend, 'derived', `like ${sibling.id}`);
+    }
+    this.containers.push(container);
+    return container;
+  }
+
+  /** The device whose container QEMU prints as `pointer`; null where nobody knows, or several share it. */
+  deviceAt(pointer: string): VtdAddressSpace | null {
+    if (pointer === '') return null;
+    const container = this.containers.find((known) => known.pointer === pointer);
+    return container === undefined ? null : this.attribution.onlyIn(container);
+  }
+
+  /** The session is over. */
+  finish(): void {
+    for (const space of this.attribution.spaces) space.finish(this.line);
+  }
+
+  /** The only container is the only one there is, and not just the only one so far. */
+  get isOnlyContainerSure(): boolean {
+    return this.containers.length === 1 && this.attribution.isOnlySure;
+  }
+
+  /** The only container, or null. */
+  get onlyContainer(): VfioContainer | null {
+    return this.containers.length === 1 ? (this.containers[0] as VfioContainer) : null;
+  }
+
+  hostMap(
+    container: VfioContainer,
+    first: number,
+    last: number,
+    gpa: number,
+    flags: number,
+  ): boolean {
+    const before = container.host.size;
+    const inserted = container.map(first, last, gpa, flags);
+    this.#hostChanged(container.host.size - before);
+    return inserted;
+  }
+
+  /** Takes out of the host map what an unmap that returned `result` removes. */
+  hostUnmap(container: VfioContainer, first: number, last: number, result: number): void {
+    const before = container.host.size;
+    container.unmap(first, last, result);
+    this.#hostChanged(container.host.size - before);
+  }
+
+  /** Takes out what turns out not to be mapped. */
+  hostForget(container: VfioContainer, first: number, last: number): void {
+    const before = container.host.size;
+    container.forget(first, last);
+    this.#hostChanged(container.host.size - before);
+  }
+
+  shadowInsert(
+    space: VtdAddressSpace,
+    first: number,
+    last: number,
+    gpa: number,
+    flags: number,
+  ): void {
+    if (!space.shadow.insert(first, last, gpa, flags)) return;
+    this.shadowNow += 1;
+    if (this.shadowNow > this.shadowPeak) this.shadowPeak = this.shadowNow;
+  }
+
+  shadowRemove(space: VtdAddressSpace, first: number, last: number): RangeScratch {
+    const removed = space.shadow.remove(first, last);
+    this.shadowNow -= removed.count;
+    return removed;
+  }
+
+  shadowClear(space: VtdAddressSpace): void {
+    this.shadowNow -= space.shadow.size;
+    space.shadow.clear();
+  }
+
+  #hostChanged(by: number): void {
+    this.hostNow += by;
+    if (this.hostNow > this.hostPeak) this.hostPeak = this.hostNow;
+  }
+}
+
+/** Where the cursor stands. */
+export function placeOf(cursor: BatchCursor): Place {
+  return {
+    line: cursor.line,
+    byteOffset: cursor.byteOffset,
+    time: timeText(cursor.seconds, cursor.nanoseconds),
+  };
+}
+
+/** bus << 8 | devfn of an event that prints bus, slot and function. */
+export function bdfOf(
+  cursor: BatchCursor,
+  at: { readonly bus: number; readonly slot: number; readonly fn: number },
+): number {
+  return (cursor.u32(at.bus) << 8) | (cursor.u32(at.slot) << 3) | cursor.u32(at.fn);
+}

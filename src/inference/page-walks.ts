@@ -1,0 +1,506 @@
+import { pageOf, UNSET_PAGE } from '../base/address.ts';
+import type { RangeScratch } from '../base/page-range-map.ts';
+import { type Place, timeText } from '../base/place.ts';
+import { EEXIST, EINVAL, ENOSPC } from '../emulation/vfio/errno.ts';
+import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { offsetsOf } from '../events/catalogue.ts';
+import { type Machine, placeOf } from './machine.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
+import type { StaleMappings } from './stale-mappings.ts';
+import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
+import type { VfioContainer } from './vfio-container.ts';
+
+import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+
+const at = {
+  walk: offsetsOf('vtd_page_walk_one'),
+  skipMap: offsetsOf('vtd_page_walk_one_skip_map'),
+  skipUnmap: offsetsOf('vtd_page_walk_one_skip_unmap'),
+  level: offsetsOf('vtd_page_walk_level'),
+  skipRead: offsetsOf('vtd_page_walk_skip_read'),
+} as const;
+
+const READ_WRITE = permission.read | permission.write;
+const UNKNOWN_MAPPING = READ_WRITE | mappingFlag.unknown | mappingFlag.addressUnknown;
+
+function overlap({ start, end }: AddressRange, first: number, last: number): boolean {
+  return first <= pageOf(end) && last >= pageOf(start);
+}
+
+/** True for 2^n - 1. */
+function isMask(high: number, low: number): boolean {
+  return high === 0 ? (low & (low + 1)) === 0 : low === 0xffff_ffff && (high & (high + 1)) === 0;
+}
+
+function isPowerOfTwo(pages: number): boolean {
+  return Number.isInteger(Math.log2(pages));
+}
+
+/** Pages of the interrupt range, 0xfee00000 .. 0xfeefffff, which no notifier covers. */
+const HOLE = { first: 0xf_ee00, last: 0xf_eeff } as const;
+
+/** True where a range holds some of the interrupt range, and reaches beyond it. */
+function crossesHole(first: number, last: number): boolean {
+  const meets = first <= HOLE.last && last >= HOLE.first;
+  return meets && (first < HOLE.first || last > HOLE.last);
+}
+
+/** Pages of the smallest chunk that a whole unmap of VFIO's notifiers has: 1 MiB at 0xfef00000. */
+const SMALLEST_CHUNK = 0x100;
+
+/** A walk event that waits for its notification. */
+class WalkEvent {
+  active = false;
+  space: VtdAddressSpace | null = null;
+  /** `space` is beyond doubt. */
+  isSure = false;
+  domain = -1;
+  /** Pages, inclusive. */
+  first: number = UNSET_PAGE;
+  last: number = UNSET_PAGE;
+  gpa: number = UNSET_PAGE;
+  /** Permissions; 0 is an UNMAP. */
+  permissions = 0;
+  /** Notifications that have come for it. */
+  delivered = 0;
+  /** Of an UNMAP: the nodes it took from the shadow, valid until the shadow is touched again. */
+  nodes: RangeScratch | null = null;
+  /** Of an UNMAP: our shadow had nothing where QEMU's had. */
+  isSurprise = false;
+  /** Where it stands, if it crosses the interrupt range. */
+  crossing: Place | null = null;
+}
+
+/** A MAP that waits for QEMU's message that it failed. */
+export class PendingMap {
+  active = false;
+  space: VtdAddressSpace | null = null;
+  /** `space` is beyond doubt. */
+  isSure = false;
+  container: VfioContainer | null = null;
+  first: number = UNSET_PAGE;
+  last: number = UNSET_PAGE;
+  gpa: number = UNSET_PAGE;
+  flags = 0;
+  /** What the emulation says it returned; the host holds it only once no message can follow. */
+  predicted = 0;
+  /** The backend's own line says that it failed. */
+  isRefused = false;
+  tracked: boolean | null = null;
+  #line = 0;
+  #byteOffset = 0;
+  #seconds = 0;
+  #nanoseconds = 0;
+
+  /** The MAP is that of the cursor's line. */
+  at(cursor: BatchCursor): void {
+    this.#line = cursor.line;
+    this.#byteOffset = cursor.byteOffset;
+    this.#seconds = cursor.seconds;
+    this.#nanoseconds = cursor.nanoseconds;
+  }
+
+  get mark(): Place {
+    return {
+      line: this.#line,
+      byteOffset: this.#byteOffset,
+      time: timeText(this.#seconds, this.#nanoseconds),
+    };
+  }
+}
+
+/**
+ * Page walks, `vtd_page_walk` and below it, and the notifications that they send to VFIO.
+ *
+ * Each change that a walk finds is one line, and after it one `vfio_iommu_map_notify` for each
+ * notifier that it concerns. The walk's line drives the shadow, the notification the host map.
+ */
+export class PageWalks {
+  readonly #machine: Machine;
+  readonly #pending: PendingUnmaps;
+  readonly #stale: StaleMappings;
+  readonly #walk = new WalkEvent();
+  readonly map = new PendingMap();
+  /** The notifier whose registration is being replayed: nobody else gets its events. */
+  replayedNotifier: AddressRange | null = null;
+  readonly #warned = new Set<VfioContainer>();
+
+  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings) {
+    this.#machine = machine;
+    this.#pending = pending;
+    this.#stale = stale;
+  }
+
+  /** `vtd_page_walk_level`. */
+  level(cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    const start = cursor.page(at.level.start);
+    const end = cursor.page(at.level.end);
+    const [base, level] = [cursor.page(at.level.base), cursor.u32(at.level.level)];
+    const isRoot = attribution.level(base, level, start, end, cursor.line);
+    this.#machine.reportHole(cursor);
+    if (isRoot && attribution.operation !== 'replay') {
+      this.#stale.walked(attribution.walking, start, end - 1, cursor);
+    }
+    if (start === 0) {
+      this.#machine.parameters.walkEnd(end, cursor.line);
+    }
+  }
+
+  /** `vtd_page_walk_skip_read` and `..._reserve`: an entry that QEMU cannot use. */
+  unusable(cursor: BatchCursor): void {
+    const [first, last] = [cursor.page(at.skipRead.start), cursor.page(at.skipRead.end) - 1];
+    this.#walker(cursor, -1, first, last);
+  }
+
+  /** True where the event is what QEMU can print: aligned, and of a size that a table entry has. */
+  isSound(cursor: BatchCursor): boolean {
+    const maskHigh = cursor.high(at.walk.mask);
+    const maskLow = cursor.low(at.walk.mask);
+    const perm = cursor.i32(at.walk.perm);
+    return (
+      perm >= 0 &&
+      perm <= READ_WRITE &&
+      (maskLow & 0xfff) === 0xfff &&
+      isMask(maskHigh, maskLow) &&
+      (cursor.low(at.walk.iova) & maskLow) === 0 &&
+      (cursor.high(at.walk.iova) & maskHigh) === 0
+    );
+  }
+
+  /**
+   * An UNMAP, and now a MAP of the same range and address, with nothing between: the walk met a
+   * changed translation, and the UNMAP carried the new address. Asked before the UNMAP settles.
+   */
+  recogniseChange(cursor: BatchCursor): void {
+    const unmap = this.#pending.single;
+    const walk = this.#walk;
+    if (unmap === null || unmap.cause !== 'page-walk' || !walk.active) return;
+    if (cursor.i32(at.walk.perm) === 0 || cursor.page(at.walk.iova) !== walk.first) return;
+    const sameSize = cursor.page(at.walk.mask) === walk.last - walk.first;
+    if (sameSize && cursor.page(at.walk.gpa) === walk.gpa) unmap.cause = 'changed-translation';
+  }
+
+  /** `vtd_page_walk_one`. */
+  event(cursor: BatchCursor): void {
+    const walk = this.#walk;
+    const machine = this.#machine;
+    walk.active = true;
+    walk.domain = cursor.u32(at.walk.domain);
+    walk.first = cursor.page(at.walk.iova);
+    walk.last = walk.first + cursor.page(at.walk.mask);
+    const space = this.#walker(cursor, walk.domain, walk.first, walk.last);
+    walk.space = space;
+    walk.isSure = machine.attribution.isSure;
+    walk.gpa = cursor.page(at.walk.gpa);
+    walk.permissions = cursor.i32(at.walk.perm);
+    walk.delivered = 0;
+    walk.nodes = null;
+    walk.isSurprise = false;
+    walk.crossing = crossesHole(walk.first, walk.last) ? placeOf(cursor) : null;
+    if (space === null) {
+      // Of one of several: from here on none of them is as it is thought to be.
+      machine.loseAll(cursor.line);
+      return;
+    }
+    if (walk.permissions === 0) {
+      walk.nodes = machine.shadowRemove(space, walk.first, walk.last);
+      // QEMU prints the line only where its own shadow had something.
+      walk.isSurprise = walk.nodes.count === 0;
+      if (walk.isSurprise && space.stretch.knowledge !== 'partial') {
+        machine.gap('an UNMAP of what was never seen mapped', cursor, space, true);
+      }
+      return;
+    }
+    if (space.shadow.overlaps(walk.first, walk.last)) {
+      // QEMU would have unmapped the old translation first.
+      const what = 'a MAP over a translation that was never seen unmapped';
+      machine.gap(what, cursor, space, true);
+      machine.shadowRemove(space, walk.first, walk.last);
+    }
+    machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
+  }
+
+  /** The device whose walk has come to the pages `first .. last`. */
+  #walker(
+    cursor: BatchCursor,
+    domain: number,
+    first: number,
+    last: number,
+  ): VtdAddressSpace | null {
+    const { attribution } = this.#machine;
+    const space = attribution.walker(domain, first, last);
+    if (attribution.hasHole) this.#machine.reportHole(cursor);
+    return space;
+  }
+
+  /** What the newest walk event was to bring has not come yet. */
+  get isOpen(): boolean {
+    return this.#walk.active && this.#walk.delivered === 0;
+  }
+
+  /** Another line has come: whatever the last walk event was to bring, it has brought. */
+  end(cursor: BatchCursor): void {
+    const walk = this.#walk;
+    if (!walk.active) return;
+    walk.active = false;
+    if (walk.delivered > 0 || walk.space === null) return;
+    if (!this.#isDelivered(walk.space, walk.first, walk.last)) return;
+    this.#machine.wasNotificationDue = true;
+    if (!this.#machine.hasNotifications) return;
+    this.#machine.gap('the notification of a walk is missing', cursor, walk.space, false);
+    const container = this.#machine.containerOf(walk.space);
+    if (walk.permissions === 0) this.#machine.hostForget(container, walk.first, walk.last);
+    else {
+      const { first, last, gpa, permissions } = walk;
+      this.#machine.hostMap(container, first, last, gpa, permissions);
+    }
+  }
+
+  /**
+   * The trace is over. Where it ends with an event that crosses the interrupt range, QEMU up to 10.1
+   * has stopped with an assertion when it was about to deliver it.
+   */
+  finish(): void {
+    const { active, delivered, space, first, last, crossing } = this.#walk;
+    if (!active || delivered > 0 || space === null || crossing === null) return;
+    const { hasNotifications, writer } = this.#machine;
+    if (writer.crossingEvent !== 'abort' || !hasNotifications) return;
+    if (!this.#isDelivered(space, first, last)) return;
+    this.#machine.observer.aborted(space, first, last, crossing);
+  }
+
+  /** The UNMAP notification of the walk event before it, if it is one. */
+  unmap(cursor: BatchCursor, first: number, last: number): boolean {
+    const walk = this.#walk;
+    if (!walk.active || walk.permissions !== 0) return false;
+    if (first < walk.first || last > walk.last) return false;
+    walk.delivered += 1;
+    const unmap = this.#pending.open(cursor, first, last);
+    this.#pending.place(unmap, walk.space, walk.isSure);
+    unmap.domain = walk.domain;
+    unmap.cause = 'page-walk';
+    unmap.carried = walk.gpa;
+    const unseen = walk.space === null || walk.isSurprise ? 1 : 0;
+    unmap.judge(walk.nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
+    return true;
+  }
+
+  /** An UNMAP that neither a walk nor a whole unmap explains. */
+  unexplainedUnmap(cursor: BatchCursor, first: number, last: number): void {
+    this.leaveUnexplained(this.#pending.open(cursor, first, last), cursor);
+  }
+
+  /** The same of one that is pending already. */
+  leaveUnexplained(unmap: Unmap, place: BatchCursor | Place): void {
+    const { e2big, first, last, observed, tracked } = unmap;
+    const walked = this.#walkedUnseen(first, last);
+    const space = walked ?? this.#ownerOfUnexplained(place, 'an UNMAP without its walk');
+    const isSure = walked !== null || this.#isUnexplainedSure;
+    this.#pending.place(unmap, space, isSure);
+    unmap.isOnlyTranslated = walked !== null;
+    unmap.cause = 'unknown';
+    unmap.carried = UNKNOWN_ADDRESS;
+    const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
+    // QEMU unmaps only what it has mapped, be it for a device that nobody thinks of.
+    const unseen = nodes === null || nodes.count === 0 || !isSure ? 1 : 0;
+    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
+    // What QEMU has said of it by now holds.
+    if (observed) unmap.tracked = tracked;
+    unmap.e2big ||= e2big;
+  }
+
+  /**
+   * The device of an UNMAP in a trace without walks, where it can be a walk's of one device only:
+   * it is no chunk, and no mapping that QEMU 11.x drains, of another device that has just lost its
+   * context entry.
+   */
+  #walkedUnseen(first: number, last: number): VtdAddressSpace | null {
+    const { attribution, contextEntries, hasWalks, onlyTranslated } = this.#machine;
+    if (hasWalks || onlyTranslated === null) return null;
+    const { tracking, writer, version } = this.#machine;
+    const drains = (version.mayDrain || writer.drain !== null) && tracking.globalDirty !== false;
+    const mayBeDrained = drains && !contextEntries.isOnlyEver;
+    const mayBeOthers = mayBeDrained || last - first + 1 >= SMALLEST_CHUNK;
+    return mayBeOthers && attribution.device !== onlyTranslated ? null : onlyTranslated;
+  }
+
+  /** The likeliest device of a notification that nothing explains; `what` is missing if walks are traced. */
+  #ownerOfUnexplained(place: BatchCursor | Place, what: string): VtdAddressSpace | null {
+    const { attribution, hasWalks } = this.#machine;
+    const space = attribution.device ?? attribution.sole;
+    if (hasWalks) this.#machine.gap(what, place, attribution.only, false);
+    return space;
+  }
+
+  /** Whether that device is beyond doubt. */
+  get #isUnexplainedSure(): boolean {
+    const { attribution, hasWalks } = this.#machine;
+    if (attribution.only !== null) return attribution.isOnlySure;
+    return !hasWalks && attribution.isCommandSure;
+  }
+
+  /** A MAP notification, of the walk event before it or of one that is not in the trace. */
+  mapped(cursor: BatchCursor, first: number, last: number): void {
+    const walk = this.#walk;
+    const isWalked =
+      walk.active && walk.permissions !== 0 && first >= walk.first && last <= walk.last;
+    if (isWalked) walk.delivered += 1;
+    const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
+    if (space === null) return;
+    const container = this.#machine.containerOf(space);
+    const { map } = this;
+    map.active = true;
+    map.space = space;
+    map.isSure = isWalked ? walk.isSure : this.#isUnexplainedSure;
+    map.container = container;
+    map.first = first;
+    map.last = last;
+    // A part of a larger mapping carries the address of the whole one's front.
+    map.gpa = isWalked ? walk.gpa : 0;
+    map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
+    map.tracked = this.#machine.trackedIn(container);
+    map.isRefused = false;
+    map.at(cursor);
+    // A part whose size is no power of two is refused by QEMU itself, before the host sees it.
+    const isCropped = isWalked && (first !== walk.first || last !== walk.last);
+    const entryLimit = this.#machine.parameters.entryLimit.value;
+    map.predicted =
+      isCropped && !isPowerOfTwo(last - first + 1)
+        ? EINVAL
+        : container.behaviour.mapResult(container.host, first, last, entryLimit);
+  }
+
+  /** No message came for the newest MAP: it did what the emulation says. */
+  settle(): void {
+    const { map } = this;
+    if (!map.active) return;
+    map.active = false;
+    const { container, predicted } = map;
+    if (container === null) return;
+    if (map.isRefused) {
+      this.reportFailure(predicted === 0 ? EEXIST : predicted, true);
+      return;
+    }
+    const isExpected = predicted !== EEXIST || this.#isLeftBehind(container, map);
+    const isBelieved = predicted === EINVAL || (!this.#machine.hasMessages && isExpected);
+    if (predicted !== 0 && isBelieved) {
+      this.reportFailure(predicted, false);
+      return;
+    }
+    // QEMU would have said so. The host took it: what was thought of the host is wrong.
+    if (predicted === ENOSPC) {
+      this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
+    } else if (predicted !== 0) {
+      const what = 'a MAP over what should still be mapped was accepted';
+      this.#machine.gap(what, map.mark, map.space, true);
+      this.#machine.hostForget(container, map.first, map.last);
+    }
+    this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
+    this.#watchEntries(container, map);
+  }
+
+  /**
+   * What is in the way of a MAP is known to have outlived its unmap; else its UNMAP is what is missing,
+   * or the removal of a section of RAM.
+   */
+  #isLeftBehind({ host }: VfioContainer, { first, last }: PendingMap): boolean {
+    const found = host.collect(first, last);
+    for (let index = 0; index < found.count; index += 1) {
+      const flags = found.flags(index);
+      if ((flags & (mappingFlag.stale | mappingFlag.kept)) === 0) return false;
+      if ((flags & mappingFlag.ram) !== 0) return false;
+    }
+    return true;
+  }
+
+  /** The newest MAP failed. */
+  reportFailure(errno: number, observed: boolean): void {
+    const { mark, space, isSure, container, first, last, tracked } = this.map;
+    space?.shadow.markFailed(first, last);
+    this.#machine.observer.mapFailed({
+      mark,
+      space: isSure ? space : null,
+      container: isSure || this.#machine.isOnlyContainerSure ? container : null,
+      first,
+      last,
+      errno,
+      observed,
+      tracked,
+    });
+  }
+
+  /** `vtd_page_walk_one_skip_map`: QEMU's shadow has this mapping already. */
+  skippedMap(cursor: BatchCursor): void {
+    const first = cursor.page(at.skipMap.iova);
+    const last = first + cursor.page(at.skipMap.mask);
+    const space = this.#walker(cursor, -1, first, last);
+    if (space === null) return;
+    const gpa = cursor.page(at.skipMap.gpa);
+    if (space.shadow.flagsOf(first, last, gpa) >= 0) {
+      space.container?.useAgain(first, last, gpa);
+      return;
+    }
+    if (space.stretch.knowledge !== 'partial') {
+      this.#machine.gap('a mapping that was never seen made', cursor, space, true);
+    }
+    const flags = READ_WRITE | mappingFlag.unknown;
+    this.#machine.shadowRemove(space, first, last);
+    this.#machine.shadowInsert(space, first, last, gpa, flags);
+    const container = this.#machine.containerOf(space);
+    if (!container.host.overlaps(first, last)) {
+      this.#machine.hostMap(container, first, last, gpa, flags);
+    }
+  }
+
+  /** `vtd_page_walk_one_skip_unmap`: nothing in QEMU's shadow, so nothing is unmapped. */
+  skippedUnmap(cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    attribution.sawEmptyEntry();
+    const first = cursor.page(at.skipUnmap.iova);
+    const last = first + cursor.page(at.skipUnmap.mask);
+    const space = this.#walker(cursor, -1, first, last);
+    if (attribution.operation === 'replay') return;
+    if (space === null || space.container === null) return;
+    const { container, shadow } = space;
+    if (shadow.overlaps(first, last)) {
+      const what = 'a mapping that is gone was never seen unmapped';
+      this.#machine.gap(what, cursor, space, true);
+      this.#machine.shadowRemove(space, first, last);
+      this.#machine.hostForget(container, first, last);
+      return;
+    }
+    // The guest has invalidated it, QEMU has forgotten it, and the host may still map it.
+    if (!container.host.overlaps(first, last)) return;
+    this.#stale.mark(space, first, last, placeOf(cursor), 'skipped-invalidation');
+  }
+
+  /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
+  #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
+    const { attribution, hasWalks, onlyTranslated } = this.#machine;
+    const walked = hasWalks ? null : onlyTranslated;
+    const space = walked ?? this.#ownerOfUnexplained(cursor, 'a MAP without its walk');
+    if (walked === null && !this.#isUnexplainedSure) attribution.guessMap(cursor.line);
+    if (space === null) return null;
+    this.#machine.shadowRemove(space, first, last);
+    this.#machine.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);
+    return space;
+  }
+
+  /** Whether some notifier that gets the events of this walk lies in their range. */
+  #isDelivered(space: VtdAddressSpace, first: number, last: number): boolean {
+    if (this.#machine.attribution.operation === 'replay') {
+      return this.replayedNotifier !== null && overlap(this.replayedNotifier, first, last);
+    }
+    for (const notifier of space.notifiers) if (overlap(notifier, first, last)) return true;
+    return false;
+  }
+
+  #watchEntries(container: VfioContainer, map: PendingMap): void {
+    if (container.backend !== 'legacy' || this.#warned.has(container)) return;
+    if (container.host.size < this.#machine.parameters.entryLimit.value * 0.9) return;
+    this.#warned.add(container);
+    this.#machine.observer.entriesNearLimit(container, map.space, map.mark);
+  }
+}

@@ -1,0 +1,510 @@
+import { pageOf } from '../base/address.ts';
+import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
+import { bdfOf, type Machine, placeOf } from './machine.ts';
+import type { PageWalks } from './page-walks.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
+import { NO_ENTRY } from './unmap.ts';
+import { lineMarks } from './version.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import {
+  type AddressRange,
+  HIGH_NOTIFIER,
+  type Knowledge,
+  LOW_NOTIFIER,
+  type VtdAddressSpace,
+} from './vtd-address-space.ts';
+
+const at = {
+  switch: offsetsOf('vtd_switch_address_space'),
+  attach: offsetsOf('vfio_attach_device'),
+  addIommu: offsetsOf('vfio_listener_region_add_iommu'),
+  delIommu: offsetsOf('vfio_listener_region_del_iommu'),
+  addRam: offsetsOf('vfio_listener_region_add_ram'),
+  regionDel: offsetsOf('vfio_listener_region_del'),
+} as const;
+
+/** What makes QEMU take devices out of translation; a guest that uses its IOMMU has had all of it. */
+const SWITCHING = ['vtd_reset_exit', 'vtd_dmar_enable', 'vtd_inv_desc_cc_global'] as const;
+
+/** The backends' own lines of MAPs, which say what is read-only. */
+const WITH_PERMISSIONS = [
+  'iommufd_backend_map_dma',
+  'iommufd_backend_map_file_dma',
+  'vfio_user_dma_map',
+] as const;
+
+const REALIZE = kindOf('vfio_realize');
+const BIND = kindOf('iommufd_cdev_connect_and_bind');
+
+const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
+/** What lies under 4 GiB behind the end of RAM is firmware. */
+const ROM_FLAGS = mappingFlag.ram | permission.read;
+/** Before it is known where RAM ends. */
+const UNSURE_FLAGS = RAM_FLAGS | mappingFlag.unknown;
+/** 00:00.0, which nobody assigns to a guest. */
+const HOST_BRIDGE = 0;
+/** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
+const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
+
+/** Whose a section of an IOMMU is, and whether that is beyond doubt. */
+interface SpaceOfSection {
+  readonly space: VtdAddressSpace | null;
+  readonly isSure: boolean;
+}
+
+/** The same of a section of RAM. */
+interface ContainerOfSection {
+  readonly container: VfioContainer | null;
+  readonly isSure: boolean;
+}
+
+/**
+ * VFIO's memory listener: which devices there are, when they are translated, and the RAM sections
+ * that are mapped while they are not.
+ */
+export class VfioListener {
+  readonly #machine: Machine;
+  readonly #pending: PendingUnmaps;
+  readonly #walks: PageWalks;
+  /** Devices by whether their IOMMU region is enabled, as the last switch left it. */
+  readonly #enabled = new Map<number, boolean>();
+  #lastSwitch = -1;
+  #switchedSinceAttach = false;
+  /** The container that is being attached, while no line has named its device (7.2, vfio-user). */
+  #attaching: VfioContainer | null = null;
+  /** Where the sections of the current change go, if the lines before it say so. */
+  #container: VfioContainer | null = null;
+  #space: VtdAddressSpace | null = null;
+  /** Where the newest RAM section was mapped, until the backend's line has come. */
+  #sectionOwner: VfioContainer | null = null;
+  /** The container whose sections have come before any device was attached. */
+  #unattached: VfioContainer | null = null;
+  /** First pages of the sections that the current change has taken from each container. */
+  readonly #removed = new Map<VfioContainer, Set<number>>();
+  /** The name in the `region_del_iommu` line just before a `region_del`. */
+  #deletedRegion: string | null = null;
+
+  constructor(machine: Machine, pending: PendingUnmaps, walks: PageWalks) {
+    this.#machine = machine;
+    this.#pending = pending;
+    this.#walks = walks;
+  }
+
+  /** The container that the lines right now concern, if they say so. */
+  get container(): VfioContainer | null {
+    return this.#container;
+  }
+
+  /** Another command has begun: what follows is about other devices. */
+  forget(): void {
+    this.#container = null;
+    if (this.#removed.size > 0) this.#removed.clear();
+    this.#space = null;
+    this.#walks.replayedNotifier = null;
+    this.#machine.registering = null;
+  }
+
+  /** `vtd_switch_address_space`: a device's IOMMU region is enabled or disabled. */
+  switched(cursor: BatchCursor): void {
+    const bdf = bdfOf(cursor, at.switch);
+    const on = cursor.u32(at.switch.on) !== 0;
+    const before = this.#enabled.get(bdf);
+    const changed = before !== undefined && before !== on;
+    this.#enabled.set(bdf, on);
+    this.#lastSwitch = bdf;
+    this.#switchedSinceAttach = true;
+    this.#removed.clear();
+    // Had the replay's own lines been traced, they would have come.
+    this.#machine.registering = null;
+    if (on) this.#noteTranslated(bdf, cursor);
+    else if (changed) this.#checkLeft(bdf, cursor);
+    this.#machine.attribution.switched(bdf);
+    this.#machine.contextEntries.switched(bdf, on);
+    if (this.#attaching !== null) {
+      this.#bind(bdf, this.#attaching);
+      this.#attaching = null;
+      return;
+    }
+    // Only a real change makes the listener map or unmap anything.
+    const space = changed ? (this.#machine.attribution.known(bdf) ?? null) : null;
+    this.#space = space;
+    this.#container = space?.container ?? null;
+    const isTold = this.#machine.has('vfio_listener_region_add_iommu');
+    if (space !== null && on && !isTold) space.settle(cursor.line);
+  }
+
+  /** Only a command, or a reset, makes QEMU take a device out of translation; before, it unmaps all of it. */
+  #checkLeft(bdf: number, cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    const space = attribution.known(bdf);
+    const areTraced = SWITCHING.every((name) => this.#machine.has(name));
+    if (space === undefined || !areTraced || attribution.switches(bdf)) return;
+    this.#machine.gap('what switched a device is missing', cursor, space, false);
+  }
+
+  /** Only a command makes QEMU switch a device to translation; its line may be missing. */
+  #noteTranslated(bdf: number, cursor: BatchCursor): void {
+    this.#machine.translated.add(bdf);
+    const { attribution } = this.#machine;
+    if (attribution.switches(bdf) || attribution.known(bdf) === undefined) return;
+    this.#machine.switchUnexplained ??= placeOf(cursor);
+  }
+
+  /** A device is attached: `vfio_realize`, `vfio_attach_device`, `vfio_device_attach`, or iommufd's bind. */
+  attached(cursor: BatchCursor): void {
+    this.#checkAttach(cursor);
+    const container = this.#machine.newContainer();
+    container.hostNames.add(cursor.text(at.attach.name));
+    // Only the legacy path attaches by group.
+    const backend = cursor.kind === BIND ? 'iommufd' : 'legacy';
+    container.setBackend(backend, 'trace', `${eventNames[cursor.kind]} at line ${cursor.line}`);
+    const isNamed =
+      this.#switchedSinceAttach &&
+      this.#lastSwitch !== HOST_BRIDGE &&
+      !this.#isBound(this.#lastSwitch);
+    this.#switchedSinceAttach = false;
+    if (cursor.kind === REALIZE) this.#attaching = container;
+    // From 8.2 on the device's address space has just been made, and switched.
+    else if (isNamed) this.#bind(this.#lastSwitch, container);
+    this.#container = container;
+  }
+
+  /** Sections of RAM come when a device has been attached: one before has shown another's. */
+  #checkAttach(cursor: BatchCursor): void {
+    const { attribution } = this.#machine;
+    if (this.#unattached === null || attribution.startsUncertain) return;
+    this.#unattached = null;
+    this.#machine.gap('the attach of a device is missing', cursor, null, true);
+    attribution.forgetRoster();
+  }
+
+  /** Attaches are traced, and there is no container left that can be the device's. */
+  #checkAttached(space: VtdAddressSpace, cursor: BatchCursor): void {
+    const { attribution, containers } = this.#machine;
+    if (space.container !== null || attribution.startsUncertain) return;
+    const isTraced = containers.some(({ hostNames }) => hostNames.size > 0);
+    const isLeft = containers.some((known) => attribution.inContainer(known).length === 0);
+    if (!isTraced || isLeft) return;
+    this.#machine.gap('the attach of a device is missing', cursor, null, true);
+    this.#machine.missedAttach = true;
+    attribution.forgetRoster();
+  }
+
+  /** A container whose device the next switch names; made unless one is waiting already. */
+  attaching(): VfioContainer {
+    this.#attaching ??= this.#machine.newContainer();
+    this.#container = this.#attaching;
+    return this.#attaching;
+  }
+
+  /** `vfio_listener_region_add_iommu`: VFIO registers a notifier; a replay of the tables follows. */
+  addIommu(cursor: BatchCursor): VtdAddressSpace | null {
+    const name = cursor.text(at.addIommu.name);
+    this.#machine.version.learn(name === '' ? lineMarks.unnamedRegion : lineMarks.namedRegion);
+    const space = this.#spaceOfRegion(name);
+    if (space === null) return null;
+    const range = { start: cursor.u64(at.addIommu.start), end: cursor.u64(at.addIommu.end) };
+    this.#checkAttached(space, cursor);
+    this.#machine.attribution.enrol();
+    if (space.notifiers.length === 0) {
+      this.#machine.attribution.register(space);
+      space.settle(cursor.line);
+    } else if (holdsNotifier(space, range)) {
+      // Its removal is missing, or this is another device in the same slot of another bus.
+      this.#machine.gap('the removal of a notifier is missing', cursor, space, true);
+      this.#machine.attribution.forgetRoster();
+      space.removeNotifier(range);
+    }
+    space.addNotifier(range);
+    this.#forgetSections(space, range, cursor);
+    this.#machine.attribution.replay(space);
+    this.#machine.registering = { space, notifier: range };
+    return space;
+  }
+
+  /** A device whose tables are replayed has a notifier. */
+  checkRegistered(space: VtdAddressSpace, cursor: BatchCursor): void {
+    if (space.notifiers.length > 0 || !this.#machine.has('vfio_listener_region_add_iommu')) return;
+    this.#machine.gap('the registration of a notifier is missing', cursor, space, false);
+    this.#machine.attribution.register(space);
+  }
+
+  /** A notifier turns out to be of another device than was thought. */
+  moveNotifier(
+    from: VtdAddressSpace,
+    to: VtdAddressSpace,
+    range: AddressRange,
+    cursor: BatchCursor,
+  ): void {
+    const { attribution } = this.#machine;
+    from.removeNotifier(range);
+    if (from.notifiers.length === 0) attribution.unregister(from);
+    if (to.notifiers.length === 0) attribution.register(to);
+    to.addNotifier(range);
+    this.#machine.gap('the switch of a device is missing', cursor, from, false);
+  }
+
+  /**
+   * Sections go before an IOMMU region comes in their place. What is still thought to be there went
+   * without its line.
+   */
+  #forgetSections(space: VtdAddressSpace, range: AddressRange, cursor: BatchCursor): void {
+    const container = this.#machine.containerOf(space);
+    if (this.#machine.attribution.onlyIn(container) === null) return;
+    const found = container.host.collect(pageOf(range.start), pageOf(range.end));
+    const sections: [number, number][] = [];
+    for (let index = 0; index < found.count; index += 1) {
+      const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
+      if (kind !== mappingFlag.ram) continue;
+      sections.push([found.first(index), found.last(index)]);
+    }
+    if (sections.length === 0) return;
+    this.#machine.gap('the removal of a section of RAM is missing', cursor, space, true);
+    for (const [first, last] of sections) this.#machine.hostForget(container, first, last);
+  }
+
+  /** `vfio_listener_region_del_iommu`. */
+  deleteIommu(cursor: BatchCursor): void {
+    this.#deletedRegion = cursor.text(at.delIommu.name);
+  }
+
+  /** `vfio_listener_region_add_ram`. */
+  addRam(cursor: BatchCursor): void {
+    const start = cursor.u64(at.addRam.start);
+    const end = cursor.u64(at.addRam.end);
+    const { first, last } = this.#hostPages(start, end);
+    if (last < first) return;
+    this.#machine.ram.addSection(first, last, cursor.line);
+    if (this.#attaching?.backendSource === 'trace' && this.#attaching.backend === 'legacy') {
+      // Had the switch that names its device been traced, it would have come.
+      this.#attaching = null;
+      this.#machine.gap('the switch of a device is missing', cursor, null, true);
+    }
+    if (this.#isOfUnseen(first, last)) {
+      const what = 'the attach of a device, or the removal of a section of RAM, is missing';
+      this.#machine.gap(what, cursor, null, true);
+      this.#machine.attribution.forgetRoster();
+    }
+    const { container } = this.#ownerOfSection(first, last, 'add');
+    this.#sectionOwner = container;
+    if (container === null) return;
+    const { ram } = this.#machine;
+    const flags = ram.isOutside(first)
+      ? ROM_FLAGS
+      : ram.mayBeOutside(first)
+        ? UNSURE_FLAGS
+        : RAM_FLAGS;
+    this.#machine.hostMap(container, first, last, first, flags);
+  }
+
+  /** A line of the backend says how the section before it was mapped. */
+  sectionMapped(first: number, pages: number, isWritable: boolean): void {
+    const container = this.#sectionOwner;
+    this.#sectionOwner = null;
+    if (isWritable || container?.holdsExactly(first, first + pages - 1) !== true) return;
+    container.host.setFlags(first, first + pages - 1, permission.write, 0);
+  }
+
+  /** `vfio_listener_region_del`: an unmap, without an IOTLB entry in all versions but for RAM in 11.x. */
+  delete(cursor: BatchCursor): void {
+    const range = { start: cursor.u64(at.regionDel.start), end: cursor.u64(at.regionDel.end) };
+    const { first, last } = this.#hostPages(range.start, range.end);
+    const name = this.#deletedRegion;
+    this.#deletedRegion = null;
+    const { space, isSure } = this.#spaceOfDeleted(name, range);
+    if (last < first) return;
+    const unmap = this.#pending.open(cursor, first, last);
+    unmap.cause = 'region-del';
+    if (space === null) {
+      this.#deleteRam(first, last, !isOfIommu(range));
+      return;
+    }
+    // What else goes and comes in this change is of the same device.
+    this.#space = space;
+    this.#container = this.#machine.containerOf(space);
+    this.#pending.place(unmap, space, isSure);
+    unmap.carried = NO_ENTRY;
+    const nodes = space.shadow.overlapping(first, last);
+    unmap.judge(nodes, this.#machine.unmapContext(false), this.#machine.ram);
+    space.removeNotifier(range);
+    if (space.notifiers.length === 0) this.#machine.attribution.unregister(space);
+  }
+
+  /** `mayBeRam`: it is not one of the two sections that only an IOMMU has. */
+  #deleteRam(first: number, last: number, mayBeRam: boolean): void {
+    const unmap = this.#pending.single;
+    if (unmap === null) return;
+    const { container, isSure } = this.#ownerOfSection(first, last, 'delete');
+    const owner = container === null ? null : this.#machine.attribution.onlyIn(container);
+    this.#pending.place(unmap, owner, isSure);
+    unmap.container = container;
+    unmap.isContainerSure = isSure;
+    if (container !== null) this.#noteRemoved(container, first);
+    if (owner === null && isSure) unmap.knowledge = this.#knowledgeOfSections;
+    unmap.tracked = this.#machine.trackedIn(container);
+    unmap.domain = null;
+    const nodes = container === null ? null : container.host.collect(first, last);
+    // Only the lines of iommufd and vfio-user tell a ROM.
+    unmap.isPermissionTaken =
+      container === null || container.backend === 'legacy' || !this.#tellsPermissions;
+    // While tracking is on, 11.x makes up an entry whose address is the section's own.
+    const isRam =
+      nodes === null || nodes.count === 0
+        ? !this.#machine.ram.isOutside(first)
+        : (nodes.flags(0) & permission.write) !== 0;
+    const wouldCarry = this.#machine.profile.regionDelEntry && mayBeRam && isRam;
+    unmap.carried = wouldCarry ? first : NO_ENTRY;
+    // A section is there to be removed, whether or not the trace has seen it come.
+    const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
+    unmap.judge(nodes, this.#machine.unmapContext(wouldCarry), this.#machine.ram, unseen);
+    if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
+  }
+
+  #noteRemoved(container: VfioContainer, first: number): void {
+    const removed = this.#removed.get(container);
+    if (removed === undefined) this.#removed.set(container, new Set([first]));
+    else removed.add(first);
+  }
+
+  get #tellsPermissions(): boolean {
+    return WITH_PERMISSIONS.some((name) => this.#machine.has(name));
+  }
+
+  /** How well the sections of a container are known that no line has given a device. */
+  get #knowledgeOfSections(): Knowledge {
+    const { attribution, isIncomplete } = this.#machine;
+    if (isIncomplete) return 'doubtful';
+    return attribution.startsUncertain ? 'partial' : 'whole';
+  }
+
+  #bind(bdf: number, container: VfioContainer): void {
+    const space = this.#machine.attribution.named(bdf);
+    space.container ??= container;
+    this.#machine.attribution.contained();
+    this.#space = space;
+    this.#container = container;
+  }
+
+  #isBound(bdf: number): boolean {
+    return bdf < 0 || (this.#machine.attribution.known(bdf)?.container ?? null) !== null;
+  }
+
+  /** VFIO maps whole host pages: a section's start is rounded up, its end down. */
+  #hostPages(start: bigint, end: bigint): { first: number; last: number } {
+    const size = BigInt(this.#machine.parameters.hostPageSize.value);
+    const from = ((start + size - 1n) / size) * size;
+    const to = ((end + 1n) / size) * size;
+    return { first: pageOf(from), last: Number(to >> 12n) - 1 };
+  }
+
+  /** The device of a region by its name, or, in 7.2, by the switch before it. */
+  #spaceOfRegion(name: string): VtdAddressSpace | null {
+    const { attribution } = this.#machine;
+    const switched = this.#space?.bdf ?? this.#lastSwitch;
+    const [, slot, fn] = REGION_NAME.exec(name) ?? [];
+    if (slot === undefined || fn === undefined) {
+      // A region of another kind of IOMMU has another name.
+      if (name !== '') return null;
+      return switched >= 0 ? attribution.named(switched) : attribution.sole;
+    }
+    const devfn = (Number.parseInt(slot, 16) << 3) | Number(fn);
+    if (switched >= 0 && (switched & 0xff) === devfn) return attribution.named(switched);
+    // The bus is not in the name.
+    return attribution.ofFunction(devfn);
+  }
+
+  /** The device whose IOMMU section goes away; null for a RAM section. */
+  #spaceOfDeleted(name: string | null, range: AddressRange): SpaceOfSection {
+    const { attribution } = this.#machine;
+    if (name !== null) return { space: this.#spaceOfRegion(name), isSure: true };
+    const holding = attribution.spaces.filter((space) => holdsNotifier(space, range));
+    const switched = holding.find((space) => space === this.#space);
+    if (switched !== undefined) return { space: switched, isSure: true };
+    return { space: holding[0] ?? null, isSure: holding.length === 1 && attribution.isOnlySure };
+  }
+
+  /**
+   * The container of a RAM section: that of the device that was attached or switched before. Other
+   * changes of the memory map go to all containers that are not translated, in the order in which
+   * they were made.
+   */
+  #ownerOfSection(first: number, last: number, change: 'add' | 'delete'): ContainerOfSection {
+    const { attribution, containers, isOnlyContainerSure } = this.#machine;
+    const [earliest] = containers;
+    if (earliest === undefined) {
+      this.#unattached = this.#machine.newContainer();
+      return { container: this.#unattached, isSure: false };
+    }
+    if (isOnlyContainerSure) return { container: earliest, isSure: true };
+    const fits = (container: VfioContainer) => this.#fits(container, first, last, change);
+    const placed = this.#container;
+    if (placed !== null && fits(placed)) return { container: placed, isSure: true };
+    const index = containers.findIndex(fits);
+    const fitting = containers[index];
+    if (fitting !== undefined) {
+      const isNext = containers.every(
+        (other, at) => other === fitting || this.#agrees(other, first, last, change, at < index),
+      );
+      // A switch of one device takes its sections, too, and in no such order.
+      const isOrdered = attribution.isOrderSure && this.#machine.has('vtd_switch_address_space');
+      return { container: fitting, isSure: isNext && isOrdered };
+    }
+    // A second copy of what the only container holds is another device's.
+    const isAnothers = placed === null && change === 'add' && earliest.host.overlaps(first, last);
+    if (isAnothers) return { container: this.#machine.newContainer(), isSure: false };
+    return { container: placed ?? (containers.length === 1 ? earliest : null), isSure: false };
+  }
+
+  /**
+   * Whether a container agrees with a change of all: those before in the order have gone through it,
+   * those behind have not. One that is translated has no part in it.
+   */
+  #agrees(
+    container: VfioContainer,
+    first: number,
+    last: number,
+    change: 'add' | 'delete',
+    isBefore: boolean,
+  ): boolean {
+    if (this.#isTranslated(container)) return true;
+    const isHeld = container.holdsExactly(first, last);
+    if (change === 'add') return isBefore ? isHeld : !container.host.overlaps(first, last);
+    return isBefore ? this.#removed.get(container)?.has(first) === true : isHeld;
+  }
+
+  /** Whether a section comes that the only container there is has already: then it is not the only one. */
+  #isOfUnseen(first: number, last: number): boolean {
+    const { containers, isOnlyContainerSure } = this.#machine;
+    const [only] = containers;
+    if (!isOnlyContainerSure || only === undefined) return false;
+    const found = only.host.collect(first, last);
+    for (let index = 0; index < found.count; index += 1) {
+      const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
+      if (kind === mappingFlag.ram) return true;
+    }
+    return false;
+  }
+
+  #isTranslated(container: VfioContainer): boolean {
+    const spaces = this.#machine.attribution.inContainer(container);
+    return spaces.some(({ notifiers }) => notifiers.length > 0);
+  }
+
+  /** Whether a section can come into a container, or go from it. */
+  #fits(container: VfioContainer, first: number, last: number, change: 'add' | 'delete'): boolean {
+    if (this.#isTranslated(container)) return false;
+    if (change === 'add') return !container.host.overlaps(first, last);
+    return container.holdsExactly(first, last);
+  }
+}
+
+/** True for a section of an IOMMU, be it that its registration is not in the trace. */
+function isOfIommu({ start, end }: AddressRange): boolean {
+  return [LOW_NOTIFIER, HIGH_NOTIFIER].some((known) => known.start === start && known.end === end);
+}
+
+function holdsNotifier({ notifiers }: VtdAddressSpace, { start, end }: AddressRange): boolean {
+  return notifiers.some((notifier) => notifier.start === start && notifier.end === end);
+}

@@ -1,0 +1,174 @@
+import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
+import type { Place } from '../base/place.ts';
+import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import type { BatchCursor } from '../events/batch.ts';
+import { type Machine, placeOf } from './machine.ts';
+import type { StaleReason } from './observer.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** What is no translation, or has a report of its own. */
+const TOLD = mappingFlag.ram | mappingFlag.stale;
+const NOBODY: readonly VtdAddressSpace[] = [];
+
+/**
+ * Host mappings that outlive the unmap that should have removed them: behind a failed chunk, above
+ * the wrap of 11.x's drain, or after an invalidation that QEMU skipped. The device can still reach
+ * the memory behind them.
+ */
+export class StaleMappings {
+  readonly #machine: Machine;
+  /**
+   * What the host maps and none of the shadows may hold any more, by container: what was there when
+   * an unmap failed, or when a device's tables had been replayed. Looked at again before it is told.
+   */
+  readonly #doubted = new Map<VfioContainer, PageRangeMap>();
+  /** Containers with a device whose tables were replayed since they were looked through. */
+  readonly #replayed = new Set<VfioContainer>();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** Marks what the host still maps in a range that should be empty, and reports what is new. */
+  mark(space: VtdAddressSpace, first: number, last: number, mark: Place, why: StaleReason): void {
+    const { container } = space;
+    if (container === null || !this.#machine.hasNotifications) return;
+    if (!container.host.overlaps(first, last)) return;
+    const summary = summarise(container.host.collect(first, last), 0, mappingFlag.stale);
+    container.markStale(first, last);
+    if (summary.count === 0) return;
+    this.#machine.observer.stale({ mark, space, container, why, happened: true, ...summary });
+  }
+
+  /** An unmap left something of `first .. last` in place that QEMU takes out of its shadow. */
+  survived(container: VfioContainer, first: number, last: number): void {
+    this.#doubt(container, container.host.collect(first, last), NOBODY);
+  }
+
+  /** The device's shadow is made anew from its tables, which may lack some of what the host maps. */
+  replayed({ container }: VtdAddressSpace): void {
+    if (container !== null) this.#replayed.add(container);
+  }
+
+  /**
+   * Pages of a device, or of all of them, are walked for the guest. What QEMU has forgotten it does
+   * not unmap, and says so in lines that are often left out, as they are the bulk of most logs.
+   */
+  walked(space: VtdAddressSpace | null, first: number, last: number, cursor: BatchCursor): void {
+    if (this.#doubted.size === 0 && this.#replayed.size === 0) return;
+    if (this.#machine.skipsUnseen !== null) return;
+    if (this.#machine.has('vtd_page_walk_one_skip_unmap')) return;
+    this.#lookThrough();
+    const isForgotten =
+      space === null
+        ? [...this.#doubted.keys()].some((container) =>
+            this.#holdsForgotten(container, first, last),
+          )
+        : space.container !== null && this.#holdsForgotten(space.container, first, last);
+    if (isForgotten) this.#machine.skipsUnseen = placeOf(cursor);
+  }
+
+  /** Finds what the replays since the last time did not find again. */
+  #lookThrough(): void {
+    if (this.#replayed.size === 0) return;
+    for (const container of this.#replayed) {
+      const held = container.host.collect(0, Number.MAX_SAFE_INTEGER);
+      this.#doubt(container, held, this.#machine.attribution.inContainer(container));
+    }
+    this.#replayed.clear();
+  }
+
+  /** Doubts those translations that none of the devices' shadows holds. */
+  #doubt(container: VfioContainer, held: RangeScratch, spaces: readonly VtdAddressSpace[]): void {
+    for (let index = 0; index < held.count; index += 1) {
+      if ((held.flags(index) & TOLD) !== 0) continue;
+      const first = held.first(index);
+      const last = held.last(index);
+      if (spaces.some(({ shadow }) => shadow.covers(first, last))) continue;
+      let doubted = this.#doubted.get(container);
+      if (doubted === undefined) {
+        doubted = new PageRangeMap();
+        this.#doubted.set(container, doubted);
+      }
+      doubted.remove(first, last);
+      doubted.insert(first, last, 0, 0);
+    }
+  }
+
+  /**
+   * Whether the container holds translations, or parts of some, that are in none of its devices'
+   * shadows. Where it does not, there is nothing to doubt until the next failure or replay.
+   */
+  #holdsForgotten(container: VfioContainer, first: number, last: number): boolean {
+    const doubted = this.#doubted.get(container);
+    if (doubted === undefined || !doubted.overlaps(first, last)) return false;
+    const spaces = this.#machine.attribution.inContainer(container);
+    const pages = doubted.remove(first, last);
+    for (let index = 0; index < pages.count; index += 1) {
+      const from = pages.first(index);
+      const to = pages.last(index);
+      if (isForgotten(container, spaces, Math.max(first, from), Math.min(last, to))) return true;
+      if (from < first) doubted.insert(from, first - 1, 0, 0);
+      if (to > last) doubted.insert(last + 1, to, 0, 0);
+    }
+    if (doubted.size === 0) this.#doubted.delete(container);
+    return false;
+  }
+
+  /** Reports what a drain would have left, had tracking been on: the nodes from index `from` on. */
+  wouldBe(space: VtdAddressSpace, nodes: RangeScratch, from: number, mark: Place): void {
+    const { container } = space;
+    const summary = summarise(nodes, from, 0);
+    if (container === null || summary.count === 0) return;
+    this.#machine.observer.stale({
+      mark,
+      space,
+      container,
+      why: 'wrap',
+      happened: false,
+      ...summary,
+    });
+  }
+}
+
+/** Whether the host maps pages of `first .. last` that are in none of the shadows. */
+function isForgotten(
+  { host }: VfioContainer,
+  spaces: readonly VtdAddressSpace[],
+  first: number,
+  last: number,
+): boolean {
+  const held = host.collect(first, last);
+  for (let index = 0; index < held.count; index += 1) {
+    if ((held.flags(index) & TOLD) !== 0) continue;
+    const from = Math.max(first, held.first(index));
+    const to = Math.min(last, held.last(index));
+    if (!spaces.some(({ shadow }) => shadow.covers(from, to))) return true;
+  }
+  return false;
+}
+
+/**
+ * How many translations there are from index `from` on, how large, and the lowest; `but`: flags of
+ * those to leave out.
+ */
+function summarise(ranges: RangeScratch, from: number, but: number) {
+  const guest: [first: number, last: number][] = [];
+  const summary = { count: 0, pages: 0, first: -1, last: -1, gpa: -1, guest };
+  for (let index = from; index < ranges.count; index += 1) {
+    const flags = ranges.flags(index);
+    if ((flags & (mappingFlag.ram | but)) !== 0) continue;
+    const first = ranges.first(index);
+    const last = ranges.last(index);
+    const gpa = (flags & mappingFlag.addressUnknown) === 0 ? ranges.value(index) : -1;
+    if (summary.count === 0) Object.assign(summary, { first, last, gpa });
+    summary.count += 1;
+    summary.pages += last - first + 1;
+    if (gpa < 0) continue;
+    const newest = guest.at(-1);
+    if (newest !== undefined && newest[1] === gpa - 1) newest[1] = gpa + last - first;
+    else guest.push([gpa, gpa + last - first]);
+  }
+  return summary;
+}

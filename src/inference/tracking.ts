@@ -1,0 +1,199 @@
+import type { Place } from '../base/place.ts';
+import type { Profile } from '../emulation/profile.ts';
+
+/** Bits of QEMU's flag word behind `global_dirty_changed`. */
+const DIRTY_BITS = [
+  [1, 'migration'],
+  [2, 'dirty-rate'],
+  [4, 'dirty-limit'],
+] as const;
+
+/** Migration states in which 7.2's unmap path looks at the devices (`migration_is_setup_or_active`). */
+const SETUP_OR_ACTIVE: ReadonlySet<string> = new Set([
+  'setup',
+  'active',
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover',
+  'postcopy-recover-setup',
+  'postcopy-device',
+  'pre-switchover',
+  'device',
+  'wait-unplug',
+  'colo',
+]);
+/** The same with a migration that is being cancelled and without COLO (`migration_is_running`). */
+const RUNNING: ReadonlySet<string> = new Set(
+  [...SETUP_OR_ACTIVE, 'cancelling'].filter((state) => state !== 'colo'),
+);
+/** States that a migration reaches only after its dirty log was started. */
+const AFTER_START: ReadonlySet<string> = new Set(
+  [...RUNNING].filter((state) => state !== 'setup' && state !== 'wait-unplug'),
+);
+
+/** A stretch of the trace with dirty tracking on. */
+export interface Window {
+  readonly first: Place;
+  last: Place | null;
+  bits: number;
+  readonly unknown: boolean;
+  unmaps: number;
+  readonly ordinal: number;
+  /** Lines are missing from it: tracking may have been off for a part of it. */
+  isDoubted: boolean;
+}
+
+/**
+ * Whether dirty tracking is on: QEMU's flag word, the migration's state, and what devices say.
+ *
+ * `null` is "the trace does not show it". The flag word is known from its first line on, and before
+ * it where that line can only be a rise from zero.
+ */
+export class DirtyTracking {
+  /** The flag word, or null before its first line. */
+  mask: number | null = null;
+  /** The last `migrate_set_state`, or '' before the first. */
+  migrationState = '';
+  /** True where devices log their own DMA, as the newest time that tracking was on showed it. */
+  deviceTracking = false;
+  /** The same, before the newest start. */
+  #hadDeviceTracking = false;
+  /** Set when the first line of the flag word shows that tracking had been off until then. */
+  offUntilFirstLine = false;
+  readonly windows: Window[] = [];
+  #current: Window | null = null;
+  readonly #saving = new Set<string>();
+  #anySaveSetup = false;
+  #running = true;
+
+  /** The window that is open, if any. */
+  get window(): Window | null {
+    return this.#current;
+  }
+
+  /**
+   * Whether a line of the flag word is missing before this one: the word changes with each, starts
+   * at zero, and has one bit set at a time.
+   */
+  missesChange(mask: number, startsAtBoot: boolean): boolean {
+    return this.mask === null ? startsAtBoot && !isOneBit(mask) : this.mask === mask;
+  }
+
+  /** `global_dirty_changed`. Returns true where tracking was switched on or off. */
+  setMask(mask: number, mark: Place): boolean {
+    const before = this.mask;
+    if (before === null) {
+      // One bit and nothing before: it has just been set, as the word starts at zero. Two bits, or
+      // none, mean that tracking had been on already when the trace began.
+      this.offUntilFirstLine = isOneBit(mask);
+    }
+    this.mask = mask;
+    if (mask !== 0 && (before ?? 0) === 0) {
+      // Devices that log their own DMA say so each time.
+      this.#hadDeviceTracking = this.deviceTracking;
+      this.deviceTracking = false;
+    } else if (mask === 0 && this.#current?.unmaps === 0) {
+      // A start that failed, or one under which nothing was unmapped, shows nothing new.
+      this.deviceTracking ||= this.#hadDeviceTracking;
+    }
+    if (mask !== 0 && this.#current === null) this.#open(mark, mask, false);
+    else if (mask !== 0 && this.#current !== null) this.#current.bits |= mask;
+    else if (mask === 0) this.#close(mark);
+    return ((before ?? 0) !== 0) !== (mask !== 0);
+  }
+
+  /** Lines are missing that may have been any since line `from`. */
+  doubt(from: number): void {
+    for (let index = this.windows.length - 1; index >= 0; index -= 1) {
+      const window = this.windows[index] as Window;
+      if (window.last !== null && window.last.line < from) return;
+      window.isDoubted = true;
+    }
+  }
+
+  /** The window that is open may have been over for some time. */
+  doubtCurrent(): void {
+    if (this.#current !== null) this.#current.isDoubted = true;
+  }
+
+  setMigrationState(state: string, mark: Place): void {
+    this.migrationState = state;
+    if (this.mask !== null) return;
+    // Without the flag word, the migration's own state is the best there is.
+    if (AFTER_START.has(state)) {
+      if (this.#current === null) this.#open(mark, 1, false);
+    } else if (state === 'failed' || state === 'cancelled') this.#close(mark);
+  }
+
+  saveSetup(name: string): void {
+    this.#anySaveSetup = true;
+    this.#saving.add(name);
+  }
+
+  saveCleanup(name: string): void {
+    this.#saving.delete(name);
+  }
+
+  setRunning(running: boolean): void {
+    this.#running = running;
+  }
+
+  /** `migration_is_running`, by the states seen; null before the first. */
+  get migrationRunning(): boolean | null {
+    return this.migrationState === '' ? null : RUNNING.has(this.migrationState);
+  }
+
+  /**
+   * Whether QEMU's flag word is non-zero: what VT-d looks at from 11.0 on, and what starts tracking
+   * in every container from 8.1 on.
+   */
+  get globalDirty(): boolean | null {
+    if (this.mask !== null) return this.mask !== 0;
+    if (this.migrationState === '') return null;
+    return AFTER_START.has(this.migrationState) ? true : null;
+  }
+
+  /** Whether an unmap of a container that can track asks for dirty bits now. */
+  started(profile: Profile): boolean | null {
+    if (profile.legacyTracking === 'started') return this.globalDirty;
+    // 7.2: only while a migration runs and its devices save; a dirty rate alone does not count.
+    if (this.migrationState === '') {
+      if (this.mask === null) return null;
+      return (this.mask & 1) === 0 ? false : null;
+    }
+    if (!SETUP_OR_ACTIVE.has(this.migrationState)) return false;
+    if (this.#anySaveSetup) return this.#running && this.#saving.size > 0;
+    if (this.migrationState === 'setup') return false;
+    return this.mask === null ? null : (this.mask & 1) !== 0;
+  }
+
+  /** What switched tracking on in a window. */
+  static causeOf(window: Window): string {
+    if (window.unknown) return 'unknown';
+    const names = DIRTY_BITS.filter(([bit]) => (window.bits & bit) !== 0).map(([, name]) => name);
+    return names.length === 0 ? 'unknown' : names.join('+');
+  }
+
+  #open(first: Place, bits: number, unknown: boolean): void {
+    this.#current = {
+      first,
+      last: null,
+      bits,
+      unknown,
+      unmaps: 0,
+      ordinal: this.windows.length + 1,
+      isDoubted: false,
+    };
+    this.windows.push(this.#current);
+  }
+
+  #close(last: Place): void {
+    if (this.#current === null) return;
+    this.#current.last = last;
+    this.#current = null;
+  }
+}
+
+function isOneBit(mask: number): boolean {
+  return mask !== 0 && (mask & (mask - 1)) === 0;
+}

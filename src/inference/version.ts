@@ -1,0 +1,230 @@
+import { type Profile, profileFor, VersionEvidence, versionNumber } from '../emulation/profile.ts';
+import type { EventName } from '../events/catalogue.ts';
+import type { Known } from './parameters.ts';
+
+const LATER = Number.POSITIVE_INFINITY;
+const [V8_0, V8_1, V8_2, V9_2, V10_0, V10_1, V10_2, V11_0] = [
+  versionNumber(8, 0),
+  versionNumber(8, 1),
+  versionNumber(8, 2),
+  versionNumber(9, 2),
+  versionNumber(10, 0),
+  versionNumber(10, 1),
+  versionNumber(10, 2),
+  versionNumber(11, 0),
+];
+
+/** What only some versions print: the oldest and the newest that can have. */
+export interface VersionMark {
+  readonly from: number;
+  readonly to: number;
+  readonly reason: string;
+}
+
+/**
+ * Events by which a version shows, as the sources of 7.2, 10.0 and 10.2, the patches of 11.0 and the
+ * logs of 11.1 have them. Where the versions between were not read, the span is the wider one.
+ */
+export const eventMarks: Readonly<Partial<Record<EventName, VersionMark>>> = {
+  vfio_realize: { from: 0, to: V8_1, reason: 'vfio_realize' },
+  vfio_attach_device: { from: V8_2, to: V10_0, reason: 'vfio_attach_device' },
+  vfio_device_attach: { from: V10_1, to: LATER, reason: 'vfio_device_attach' },
+  vtd_reset_exit: { from: V8_0, to: LATER, reason: 'vtd_reset_exit' },
+  vtd_pasid_cache_reset: { from: V10_1, to: LATER, reason: 'vtd_pasid_cache_reset' },
+  vfio_iommu_map_dirty_notify_skip_ro: {
+    from: V11_0,
+    to: LATER,
+    reason: 'vfio_iommu_map_dirty_notify_skip_ro',
+  },
+  vtd_device_attach_hwpt: { from: V11_0, to: LATER, reason: 'vtd_device_attach_hwpt' },
+  vfio_get_device: { from: 0, to: V10_1, reason: 'vfio_get_device' },
+  vfio_device_get: { from: V10_1, to: LATER, reason: 'vfio_device_get' },
+  vfio_reset_handler: { from: V8_2, to: V10_1, reason: 'vfio_reset_handler' },
+  vfio_device_reset_handler: { from: V10_1, to: LATER, reason: 'vfio_device_reset_handler' },
+  vfio_listener_region_add_skip: { from: 0, to: V8_1, reason: 'vfio_listener_region_add_skip' },
+  iommufd_cdev_attach_ioas_hwpt: {
+    from: V8_2,
+    to: V10_2,
+    reason: 'iommufd_cdev_attach_ioas_hwpt',
+  },
+  vfio_migration_init: { from: V11_0, to: LATER, reason: 'vfio_migration_init' },
+  vfio_query_stop_copy_size: { from: V11_0, to: LATER, reason: 'vfio_query_stop_copy_size' },
+  vfio_state_pending: { from: V11_0, to: LATER, reason: 'vfio_state_pending' },
+  vfio_region_dmabuf: { from: V11_0, to: LATER, reason: 'vfio_region_dmabuf' },
+  iommufd_cdev_pasid_attach_ioas_hwpt: {
+    from: V11_0,
+    to: LATER,
+    reason: 'iommufd_cdev_pasid_attach_ioas_hwpt',
+  },
+};
+
+/** Other lines by which a version shows. */
+export const lineMarks = {
+  unnamedRegion: { from: 0, to: V9_2, reason: 'vfio_listener_region_add_iommu without a name' },
+  namedRegion: { from: V8_0, to: LATER, reason: 'vfio_listener_region_add_iommu with a name' },
+  oldMessage: { from: 0, to: V8_1, reason: 'vfio_dma_unmap or vfio_dma_map in a message' },
+  newMessage: { from: V8_2, to: LATER, reason: 'vfio_container_dma_* in a message' },
+  dmabufWarning: { from: V11_0, to: LATER, reason: 'the warning about VFIO dma-buf' },
+  oldDirtyBitmap: { from: 0, to: V8_1, reason: 'vfio_get_dirty_bitmap with a descriptor' },
+  dirtyBitmap: { from: V8_2, to: V10_0, reason: 'vfio_get_dirty_bitmap' },
+  queryDirty: { from: V10_1, to: V10_2, reason: 'vfio_container_query_dirty_bitmap' },
+  flaggedQueryDirty: {
+    from: V11_0,
+    to: LATER,
+    reason: 'vfio_container_query_dirty_bitmap with backend_flag',
+  },
+  flaggedIommufdQuery: {
+    from: V11_0,
+    to: LATER,
+    reason: 'iommufd_backend_get_dirty_bitmap with flags',
+  },
+  threadStamp: { from: 0, to: V10_1, reason: 'stamps of the form thread@time' },
+  isoStamp: { from: V10_2, to: LATER, reason: 'UTC stamps on trace lines' },
+  wholeUnmapAtReplay: { from: 0, to: V8_0, reason: 'a whole unmap ahead of a replay' },
+} as const satisfies Readonly<Record<string, VersionMark>>;
+
+/** Fields in which versions must agree for their number not to matter. */
+const BEHAVIOUR: readonly (keyof Profile)[] = [
+  'drain',
+  'replayClearsShadow',
+  'legacyTracking',
+  'iommufdQuery',
+  'regionDelEntry',
+];
+
+/** How the lines of a trace came about, as far as versions differ in it. */
+export type Writer = Pick<
+  Profile,
+  'drain' | 'replayClearsShadow' | 'removesOneByteMore' | 'crossingEvent'
+>;
+
+/**
+ * Which QEMU's behaviour to emulate: the user's word, else libvirt's line, else what the lines
+ * prove; and whatever the number says, behaviour that the trace shows, as distributions backport.
+ */
+export class QemuVersion {
+  readonly #option: Profile | null;
+  readonly #evidence = new VersionEvidence();
+  #named: string | null = null;
+  #drains: boolean | null = null;
+  #profile: Profile;
+  #writer: Writer;
+
+  constructor(option: Profile | null) {
+    this.#option = option;
+    this.#profile = option ?? this.#evidence.profile;
+    this.#writer = this.#profile;
+  }
+
+  /** The behaviour to emulate. */
+  get profile(): Profile {
+    return this.#profile;
+  }
+
+  /**
+   * The behaviour of the QEMU that wrote the trace, by which its lines are to be read. What the lines
+   * show of it beats the user's word, which may be about another QEMU on the same trace.
+   */
+  get writer(): Writer {
+    return this.#writer;
+  }
+
+  /** Whether whole unmaps under tracking were seen to be drains; null: none was seen. */
+  get drainsSeen(): boolean | null {
+    return this.#drains;
+  }
+
+  /** True where a version that drains may have written the trace, as far as its lines tell. */
+  get mayDrain(): boolean {
+    return this.#option === null && this.#drains === null && this.#evidence.allows(V11_0);
+  }
+
+  /** True where the lines of the trace, or libvirt, say that only versions that drain wrote it. */
+  get mustDrain(): boolean {
+    const { narrowed, profile } = this.#evidence;
+    if (this.#option !== null || !narrowed || profile.drain === null) return false;
+    return this.#evidence.agree('drain');
+  }
+
+  learn(mark: VersionMark): void {
+    this.#evidence.narrow(mark.from, mark.to, mark.reason);
+    this.#choose();
+  }
+
+  /** libvirt names the version. */
+  name(version: string): void {
+    const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
+    if (major === undefined || minor === undefined) return;
+    this.#named = version;
+    const number = versionNumber(Number(major), Number(minor));
+    this.learn({ from: number, to: number, reason: "libvirt's starting-up line" });
+  }
+
+  /** A whole unmap under tracking was seen to be a drain, or to come in chunks. */
+  saw(drains: boolean): void {
+    this.#drains = drains;
+    this.#choose();
+  }
+
+  /** True where every version that may have written the trace has the same `field`. */
+  agree(field: keyof Profile): boolean {
+    if (this.#option !== null || this.#named !== null) return true;
+    if (field === 'drain' && this.#drains !== null) return true;
+    return this.#evidence.narrowed && this.#evidence.agree(field);
+  }
+
+  /** The version, for the report. */
+  get known(): Known<string | null> {
+    if (this.#option !== null) {
+      const isOther = this.#evidence.narrowed && !this.#evidence.allows(this.#option.version);
+      const from = isOther ? `--qemu; the trace is of ${this.#evidence.describe()}` : '--qemu';
+      return { value: this.#option.id, source: 'option', from };
+    }
+    const overruled =
+      this.#drains !== null && this.#drains !== (this.#evidence.profile.drain !== null);
+    if (overruled) {
+      return {
+        value: this.#profile.id,
+        source: 'derived',
+        from: this.#drains
+          ? 'whole unmaps under tracking came one mapping at a time, as from 11.0 on'
+          : 'whole unmaps under tracking came in chunks, as before 11.0',
+      };
+    }
+    if (this.#named !== null) {
+      return { value: this.#named, source: 'trace', from: "libvirt's starting-up line" };
+    }
+    const from = this.#evidence.describe();
+    if (!this.#evidence.narrowed) return { value: null, source: 'assumed', from };
+    const settled = BEHAVIOUR.every((field) => this.agree(field));
+    return { value: this.#profile.id, source: settled ? 'derived' : 'assumed', from };
+  }
+
+  #choose(): void {
+    if (this.#option !== null) {
+      this.#writer = this.#writerBeside(this.#option);
+      return;
+    }
+    const { profile } = this.#evidence;
+    const drains = profile.drain !== null;
+    if (this.#drains === null || this.#drains === drains) this.#profile = profile;
+    else this.#profile = profileFor(this.#drains ? V11_0 : V10_2);
+    this.#writer = this.#profile;
+  }
+
+  /** What the lines show, and where they show nothing what the user says. */
+  #writerBeside(option: Profile): Writer {
+    const { narrowed, profile } = this.#evidence;
+    const shown = (field: keyof Writer) =>
+      narrowed && this.#evidence.agree(field) ? profile : option;
+    // A version with a patch looks like one without.
+    const untold = option.known === 'unmerged' ? option : shown('drain');
+    const drained = option.drain ?? profileFor(V11_0).drain;
+    return {
+      drain: this.#drains === null ? untold.drain : this.#drains ? drained : null,
+      replayClearsShadow: shown('replayClearsShadow').replayClearsShadow,
+      removesOneByteMore: shown('removesOneByteMore').removesOneByteMore,
+      crossingEvent: shown('crossingEvent').crossingEvent,
+    };
+  }
+}

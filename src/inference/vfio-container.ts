@@ -1,0 +1,128 @@
+import { type PageRange, PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
+import type { Backend } from '../base/vocabulary.ts';
+import type { ContainerBackend } from '../emulation/vfio/container-backend.ts';
+import { iommufdBackend } from '../emulation/vfio/iommufd.ts';
+import { legacyBackend } from '../emulation/vfio/legacy.ts';
+import { vfioUserBackend } from '../emulation/vfio/vfio-user.ts';
+import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+
+const backends: Readonly<Record<Backend, ContainerBackend>> = {
+  legacy: legacyBackend,
+  iommufd: iommufdBackend,
+  'vfio-user': vfioUserBackend,
+};
+
+/** A VFIO container: what the host really maps for the devices in it. */
+export class VfioContainer {
+  readonly id: string;
+  readonly host = new PageRangeMap();
+  /** Names of its devices on the host, where lines told them. */
+  readonly hostNames = new Set<string>();
+  backend: Backend = 'legacy';
+  /** How the backend is known. */
+  backendSource: 'option' | 'trace' | 'derived' | 'assumed' = 'assumed';
+  backendFrom = 'no line of iommufd or vfio-user; --backend would settle it';
+  /** False where the host's IOMMU is known not to track dirty pages. */
+  canTrack = true;
+  /** A line has told whether it can. */
+  isTrackingTold = false;
+  /** The pointer QEMU prints in errors, in hex, once one was seen. */
+  pointer = '';
+  /** iommufd's number of the address space, or -1. */
+  ioas = -1;
+  peak = 0;
+  /** Host mappings that an unmap should have removed and did not. */
+  staleCount = 0;
+  readonly #found: PageRange = { first: 0, last: 0, value: 0, flags: 0 };
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get behaviour(): ContainerBackend {
+    return backends[this.backend];
+  }
+
+  setBackend(
+    backend: Backend,
+    source: 'option' | 'trace' | 'derived' | 'assumed',
+    from: string,
+  ): void {
+    if (this.backendSource === 'option' && source !== 'option') return;
+    if (this.backendSource === 'trace' && source !== 'trace') return;
+    this.backend = backend;
+    this.backendSource = source;
+    this.backendFrom = from;
+  }
+
+  map(first: number, last: number, gpa: number, flags: number): boolean {
+    const inserted = this.host.insert(first, last, gpa, flags);
+    if (this.host.size > this.peak) this.peak = this.host.size;
+    return inserted;
+  }
+
+  /** Takes out a mapping that turned out not to exist, or one that was reported removed. */
+  forget(first: number, last: number): void {
+    this.#dropStale(this.host.remove(first, last));
+  }
+
+  /** Removes what an unmap that returned `result` removes; returns it, or null where nothing changed. */
+  unmap(first: number, last: number, result: number): RangeScratch | null {
+    const removed = this.behaviour.applyUnmap(this.host, first, last, result);
+    if (removed !== null) this.#dropStale(removed);
+    return removed;
+  }
+
+  /** Marks the mappings in a range as stale; returns how many were not so before. */
+  markStale(first: number, last: number): number {
+    const held = this.host.collect(first, last);
+    let fresh = 0;
+    for (let index = 0; index < held.count; index += 1) {
+      if ((held.flags(index) & (mappingFlag.stale | mappingFlag.ram)) === 0) fresh += 1;
+    }
+    if (fresh === 0) return 0;
+    for (let index = 0; index < held.count; index += 1) {
+      if ((held.flags(index) & mappingFlag.ram) === 0) {
+        this.host.setFlags(held.first(index), held.first(index), 0, mappingFlag.stale);
+      }
+    }
+    this.staleCount += fresh;
+    return fresh;
+  }
+
+  /** The guest's tables hold this translation again: if it was stale, it no longer is. */
+  useAgain(first: number, last: number, gpa: number): void {
+    if (this.staleCount === 0 || !this.holdsExactly(first, last)) return;
+    if (this.#found.value !== gpa || (this.#found.flags & mappingFlag.stale) === 0) return;
+    this.host.setFlags(first, last, mappingFlag.stale, 0);
+    this.staleCount -= 1;
+  }
+
+  /** The last page of `first .. last` that the device may write, or -1. */
+  highestWritable(first: number, last: number): number {
+    const held = this.host.collect(first, last);
+    for (let index = held.count - 1; index >= 0; index -= 1) {
+      if ((held.flags(index) & permission.write) !== 0) return Math.min(held.last(index), last);
+    }
+    return -1;
+  }
+
+  /** True where one host mapping covers exactly this range. */
+  holdsExactly(first: number, last: number): boolean {
+    const found = this.#found;
+    return this.host.find(first, last, found) && found.first === first && found.last === last;
+  }
+
+  /** True where one host mapping leads exactly this range to this guest page, and as writable as `flags` say. */
+  holds(first: number, last: number, gpa: number, flags: number): boolean {
+    if (!this.holdsExactly(first, last) || this.#found.value !== gpa) return false;
+    return isSameAccess(this.#found.flags, flags);
+  }
+
+  #dropStale(removed: RangeScratch): void {
+    if (this.staleCount === 0) return;
+    for (let index = 0; index < removed.count; index += 1) {
+      if ((removed.flags(index) & mappingFlag.stale) !== 0) this.staleCount -= 1;
+    }
+  }
+}

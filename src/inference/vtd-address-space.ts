@@ -1,0 +1,188 @@
+import { U64_MAX, wrap64 } from '../base/address.ts';
+import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
+import type { VfioContainer } from './vfio-container.ts';
+
+/** Addresses of a range, inclusive. */
+export interface AddressRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** One UNMAP of a whole unmap: `size` bytes from `iova`. */
+export interface Chunk {
+  readonly iova: bigint;
+  readonly size: bigint;
+}
+
+/** The two ranges that VFIO registers around the interrupt range 0xfee00000..0xfeefffff. */
+export const LOW_NOTIFIER: AddressRange = { start: 0x0n, end: 0xfedf_ffffn };
+export const HIGH_NOTIFIER: AddressRange = { start: 0xfef0_0000n, end: U64_MAX };
+
+const PAGE = 0x1000n;
+
+function floorLog2(value: bigint): bigint {
+  return BigInt(value.toString(2).length - 1);
+}
+
+/**
+ * The mask of the largest naturally aligned power of two that starts at `start`, ends at or before
+ * `end` and fits in `bits` address bits: `dma_aligned_pow2_mask` (softmmu/dma-helpers.c in 7.2,
+ * system/dma-helpers.c later; the same in all). `start <= end`, both below 2^64.
+ */
+export function alignedPow2Mask(start: bigint, end: bigint, bits: number): bigint {
+  const cap = bits === 64 ? U64_MAX : (1n << BigInt(bits)) - 1n;
+  const span = wrap64(end - start);
+  const lowestBit = start & wrap64(-start);
+  const align = start === 0n ? cap : lowestBit - 1n < cap ? lowestBit - 1n : cap;
+  const room = span < cap ? span : cap;
+  if (align <= room) return align;
+  return span === U64_MAX ? U64_MAX : (1n << floorLog2(span + 1n)) - 1n;
+}
+
+/** What `vtd_address_space_unmap` sends for one notifier, and whether QEMU would have aborted. */
+export interface WholeUnmap {
+  readonly chunks: readonly Chunk[];
+  /** Bytes from the notifier's start to the clamped end, as `vtd_as_unmap_whole` prints them. */
+  readonly total: bigint;
+  /** The assertion of QEMU that the arguments violate, if any. */
+  readonly abort: string | null;
+}
+
+/**
+ * The chunk list of a whole unmap: `vtd_address_space_unmap` (hw/i386/intel_iommu.c, all versions)
+ * over a notifier of `range` with an address width of `awBits`.
+ */
+export function wholeUnmap(range: AddressRange, awBits: number): WholeUnmap {
+  const top = (1n << BigInt(awBits)) - 1n;
+  const end = range.end < top ? range.end : top;
+  const chunks: Chunk[] = [];
+  if (range.start > end) return { chunks, total: 0n, abort: 'start above the clamped end' };
+  let start = range.start;
+  let remain = wrap64(end - start + 1n);
+  while (remain >= PAGE) {
+    const size = wrap64(alignedPow2Mask(start, end, awBits) + 1n);
+    if (size === 0n) break;
+    chunks.push({ iova: start, size });
+    start = wrap64(start + size);
+    remain = wrap64(remain - size);
+  }
+  const total = chunks.reduce((sum, chunk) => sum + chunk.size, 0n);
+  return { chunks, total, abort: remain === 0n ? null : 'remainder below one page' };
+}
+
+/** How well it is known what a device maps. */
+export type Knowledge =
+  /** All of it. */
+  | 'whole'
+  /** The trace starts late: what it has shown since is right, and there may be more. */
+  | 'partial'
+  /** Lines are missing: some of it may be gone, or other than it seems. */
+  | 'doubtful';
+
+/**
+ * A part of the trace, from one point at which it was plain what a device maps to the next. A loss
+ * that shows late may lie anywhere between: then all of it is doubtful, afterwards too.
+ */
+export class Stretch {
+  /** Line at which it begins. */
+  readonly from: number;
+  knowledge: Knowledge;
+
+  constructor(from: number, knowledge: Knowledge) {
+    this.from = from;
+    this.knowledge = knowledge;
+  }
+}
+
+/**
+ * QEMU's `VTDAddressSpace`: one device (and PASID) behind the emulated IOMMU, with the notifiers
+ * that VFIO has registered on it and the shadow of its translations.
+ */
+export class VtdAddressSpace {
+  /** bus << 8 | devfn, or null while no line has named the device. */
+  bdf: number | null;
+  readonly pasid: number | null;
+  /** The domain of the last context entry or walk seen; null if none was. */
+  domain: number | null = null;
+  /** That is the domain of the current context entry. */
+  isDomainKnown = false;
+  /** Page of the page-table root in the context entry; -1 if unknown. */
+  rootPage = -1;
+  /** That, or that there is none, was learned since lines went missing, if any did. */
+  isRootKnown = false;
+  /** Newest first, as QEMU's list is walked. */
+  readonly notifiers: AddressRange[] = [];
+  /** Notifiers that were seen once; kept for reports when they are gone. */
+  lastNotifiers: readonly AddressRange[] = [];
+  readonly shadow = new IovaTree();
+  container: VfioContainer | null = null;
+  /** Address width where this device's lines tell it. */
+  awBits: number | null = null;
+  /** The current one. */
+  stretch: Stretch;
+  /** Stretches that were doubtful, with their lines in all, the first's first and the last's last. */
+  readonly doubtful = { stretches: 0, lines: 0, firstLine: 0, lastLine: 0 };
+
+  constructor(bdf: number | null, pasid: number | null = null, knowledge: Knowledge = 'whole') {
+    this.bdf = bdf;
+    this.pasid = pasid;
+    this.stretch = new Stretch(0, knowledge);
+  }
+
+  /** From `line` on it is plain what the device maps. */
+  settle(line: number): void {
+    this.#closeStretch(line);
+    this.stretch = new Stretch(line, 'whole');
+  }
+
+  /**
+   * Lines are missing at `line`, or, where `isBefore`, somewhere since the stretch began. False where
+   * that is no news: a loss that is known already may be what shows.
+   */
+  lose(line: number, isBefore: boolean): boolean {
+    if (this.stretch.knowledge === 'doubtful') return false;
+    if (isBefore) this.stretch.knowledge = 'doubtful';
+    else this.stretch = new Stretch(line, 'doubtful');
+    return true;
+  }
+
+  /** The session ends at `line`. */
+  finish(line: number): void {
+    this.#closeStretch(line);
+  }
+
+  #closeStretch(line: number): void {
+    const { from, knowledge } = this.stretch;
+    if (knowledge !== 'doubtful') return;
+    const { doubtful } = this;
+    if (doubtful.stretches === 0) doubtful.firstLine = from;
+    doubtful.stretches += 1;
+    doubtful.lines += line - from;
+    doubtful.lastLine = line;
+  }
+
+  /** The notifiers to emulate: those registered, else the two that VFIO always registers. */
+  get effectiveNotifiers(): readonly AddressRange[] {
+    if (this.notifiers.length > 0) return this.notifiers;
+    return [HIGH_NOTIFIER, LOW_NOTIFIER];
+  }
+
+  addNotifier(range: AddressRange): void {
+    this.notifiers.unshift(range);
+    this.lastNotifiers = [...this.notifiers];
+  }
+
+  removeNotifier(range: AddressRange): boolean {
+    const index = this.notifiers.findIndex(
+      (notifier) => notifier.start === range.start && notifier.end === range.end,
+    );
+    if (index >= 0) this.notifiers.splice(index, 1);
+    return index >= 0;
+  }
+}
+
+/** `bb:ss.f` of bus << 8 | devfn. */
+export function bdfText(bdf: number): string {
+  const hexByte = (value: number) => value.toString(16).padStart(2, '0');
+  return `${hexByte(bdf >>> 8)}:${hexByte((bdf >>> 3) & 0x1f)}.${(bdf & 7).toString(16)}`;
+}

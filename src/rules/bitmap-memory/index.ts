@@ -1,0 +1,36 @@
+import { ENOMEM } from '../../emulation/vfio/errno.ts';
+
+import { plural, type Rule, warningUnlessWhatIf } from '../rule.ts';
+
+const needs = { backend: true, bitmapSize: true } as const;
+/** Bitmaps from here on are worth a word: one is allocated, and cleared, for each such unmap. */
+const WORTH_NOTING_BYTES = 128 * 2 ** 20;
+
+/** VTD007: QEMU allocates a very large bitmap; the allocation can fail before the limit is checked. */
+export const bitmapMemory: Rule = {
+  id: 'VTD007',
+  slug: 'bitmap-memory',
+  title: 'An unmap allocates a very large dirty bitmap',
+  severity: warningUnlessWhatIf,
+  verdict: () => null,
+  needs: ['vfio_iommu_map_notify'],
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      if (unmap.replacedByDrain || unmap.trackedQuery !== 'bitmap') return;
+      const failed = unmap.observed && unmap.errno === ENOMEM;
+      if (!failed && unmap.bitmapBytes < WORTH_NOTING_BYTES) return;
+      // Another failure, such as a bitmap that was too big, says nothing of its memory.
+      const unsaid = unmap.tracked === true ? 'active' : 'what-if';
+      sink.unmap(unmap, mode === 'observed' && !failed ? unsaid : mode, needs);
+    },
+  }),
+  message({ mode, count, bitmapText, errno }) {
+    const verb = mode === 'what-if' ? 'would allocate' : 'allocates';
+    const failed = errno === ENOMEM ? ' Here the allocation failed (-12).' : '';
+    return (
+      `${plural(count, 'unmap')}: QEMU ${verb} a dirty bitmap of ${bitmapText} for the first. From 8.2 on it ` +
+      `does so before it checks the limit, so a host short of memory returns -12 in the place of -7.${failed}`
+    );
+  },
+  fix: () => 'aw-bits=39 on intel-iommu keeps every bitmap at 8 MiB or less.',
+};

@@ -1,0 +1,45 @@
+import { E2BIG } from '../../emulation/vfio/errno.ts';
+import { symptom } from '../../inference/unmap.ts';
+
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+const needs = { backend: true, bitmapSize: true, noDeviceLog: true, version: false } as const;
+
+/** VTD001: a legacy unmap whose dirty bitmap is larger than the container accepts. */
+export const bitmapTooBig: Rule = {
+  id: 'VTD001',
+  slug: 'bitmap-too-big',
+  title: 'The dirty bitmap of an unmap is larger than the container accepts',
+  severity: errorUnlessWhatIf,
+  verdict: () => 'fails',
+  needs: ['vfio_iommu_map_notify'],
+  symptoms: symptom.failure | symptom.tooBig,
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      const isKnown = unmap.tracked === true || unmap.isSeenFailing;
+      const fails = isKnown ? unmap.errno === E2BIG : unmap.e2big;
+      if (fails) sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, sizeText, iova, bitmapText, limitText, cause }) {
+    const what =
+      mode === 'observed'
+        ? 'failed with -7 (Argument list too long)'
+        : mode === 'active'
+          ? `${count === 1 ? 'fails' : 'fail'} with -7 (Argument list too long)`
+          : 'would fail with -7 (Argument list too long) if dirty tracking were on';
+    const whole =
+      cause === 'whole-unmap'
+        ? ' The range is a piece of the whole IOVA space; the size of the VM plays no part.'
+        : '';
+    return (
+      `${plural(count, 'unmap')} ${what}. The first covers ${sizeText} at ${iova} and needs a ` +
+      `dirty bitmap of ${bitmapText}; the container accepts ${limitText}. Nothing is unmapped, and ` +
+      `what the device wrote there is not migrated.${whole}`
+    );
+  },
+  fix: ({ cause }) =>
+    cause === 'whole-unmap'
+      ? 'Failing whole unmaps: fixed in QEMU 11.0 (commit cac33cb5533a), which leaves mappings behind instead (VTD005). Today: start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.'
+      : 'Today: start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.',
+};

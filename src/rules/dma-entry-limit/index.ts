@@ -1,0 +1,36 @@
+import { ENOSPC } from '../../emulation/vfio/errno.ts';
+
+import { Basis, entryLimitGround } from '../grounds.ts';
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+/** VTD008: host mappings reach the number that type1 accepts. */
+export const dmaEntryLimit: Rule = {
+  id: 'VTD008',
+  slug: 'dma-entry-limit',
+  title: 'Host mappings reach the number that the container accepts',
+  severity: (group) => (group.topic === 'near' ? 'warning' : errorUnlessWhatIf(group)),
+  verdict: ({ mode }) => (mode === 'observed' ? 'fails' : null),
+  needs: ['vfio_iommu_map_notify'],
+  start: (machine, sink) => ({
+    mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
+      if (errno !== ENOSPC) return;
+      const basis = new Basis().add(observed ? 'message' : entryLimitGround(machine));
+      const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
+      sink.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
+    },
+    entriesNearLimit(container, space, mark) {
+      const basis = new Basis().add(entryLimitGround(machine)).add('emulated');
+      const detail = `${container.host.size} of ${machine.parameters.entryLimit.value}`;
+      sink.add({ mode: 'what-if', mark, basis, space, container, topic: 'near', detail });
+    },
+  }),
+  message({ topic, count, iova, detail, mode }) {
+    if (topic === 'near') {
+      return `The container holds ${detail} mappings that the host accepts. At the limit every further MAP fails with -28 (No space left on device).`;
+    }
+    const verb = mode === 'observed' ? 'failed' : 'fails by the emulation';
+    return `${plural(count, 'MAP')} ${verb} with -28 (No space left on device), the first at iova ${iova}: the container has reached its limit of mappings.`;
+  },
+  fix: () =>
+    'Raise dma_entry_limit of vfio_iommu_type1 on the host, or let the guest map larger pages (65535 mappings of 4 KiB are only 256 MiB).',
+};

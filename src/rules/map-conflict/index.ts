@@ -1,0 +1,71 @@
+import { EEXIST, EINVAL, EPERM } from '../../emulation/vfio/errno.ts';
+import { symptom, type Unmap } from '../../inference/unmap.ts';
+
+import { Basis } from '../grounds.ts';
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+const needs = { backend: true, mappings: true } as const;
+
+/**
+ * True where an unmap fails because it cuts through a mapping: by the emulation, which QEMU's message
+ * may confirm. A kernel that refuses for a reason of its own is not meant.
+ */
+export function cutsThrough(unmap: Unmap): boolean {
+  if (unmap.container?.backend !== 'legacy') return false;
+  const wouldCut = unmap.trackedErrno === EINVAL || unmap.trackedErrno === EPERM;
+  const { judgedErrno } = unmap;
+  return wouldCut && (judgedErrno === EINVAL || judgedErrno === EPERM);
+}
+
+/** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */
+export const mapConflict: Rule = {
+  id: 'VTD009',
+  slug: 'map-conflict',
+  title: 'A MAP over a live range, or an UNMAP that cuts through one',
+  severity: errorUnlessWhatIf,
+  verdict: ({ mode, topic }) =>
+    mode === 'observed' || topic === 'unmap' || topic === 'abort' ? 'fails' : null,
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.failure,
+  start: (machine, sink) => ({
+    judge(unmap, mode) {
+      if (cutsThrough(unmap)) sink.unmap(unmap, mode, needs);
+    },
+    mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
+      if (errno !== EEXIST && errno !== EINVAL) return;
+      const basis = new Basis().add(observed ? 'message' : 'emulated');
+      // Whether it failed rests on what its device's container holds.
+      if (!observed && space === null) basis.add('deviceGuessed');
+      const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
+      const topic = errno === EEXIST ? 'map' : 'cropped';
+      // What was in the way may have gone with an UNMAP that is not in the trace.
+      if (!observed && !machine.hasWalks) basis.add('unmapsUnchecked');
+      const rests = observed ? {} : { backend: true, version: true };
+      sink.add({ mode, mark, basis, needs: rests, space, container, first, last, errno, topic });
+    },
+    aborted(space, first, last, mark) {
+      const basis = new Basis().add('emulated').add('traceEnds');
+      if (!machine.version.agree('crossingEvent')) basis.add('versionAssumed');
+      const { container } = space;
+      sink.add({ mode: 'active', mark, basis, space, container, first, last, topic: 'abort' });
+    },
+  }),
+  message({ topic, count, iova, sizeText, errno, mode }) {
+    const fails = count === 1 ? 'fails' : 'fail';
+    const verb = mode === 'observed' ? 'failed' : `${fails} by the emulation`;
+    if (topic === 'map') {
+      return `${plural(count, 'MAP')} ${verb} with -17 (File exists), the first of ${sizeText} at iova ${iova}: the host still holds a mapping there that QEMU believes gone. The device reaches the old memory.`;
+    }
+    if (topic === 'abort') {
+      return `QEMU stops with an assertion: the table entry of ${sizeText} at iova ${iova} crosses the interrupt range 0xfee00000, which QEMU up to 10.1 does not expect of an event. The trace ends with it.`;
+    }
+    if (topic === 'cropped') {
+      return `${plural(count, 'MAP')} ${verb}: the mapping at iova ${iova} crosses the interrupt range 0xfee00000, and QEMU refuses the parts.`;
+    }
+    return `${plural(count, 'unmap')} ${verb} with ${errno}: the first, ${sizeText} at iova ${iova}, cuts through a larger mapping, which type1 does not allow. The mapping stays.`;
+  },
+  fix: ({ topic }) =>
+    topic === 'abort'
+      ? 'Fixed in QEMU 10.2, which cuts the event in two. Today: no guest system that maps, or clears, entries of 1 GiB and more there.'
+      : 'Follows from mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it.',
+};

@@ -1,0 +1,38 @@
+import { symptom } from '../../inference/unmap.ts';
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+const needs = { backend: true, mappings: true, version: true } as const;
+
+/** VTD004: nothing asks for dirty bits under writable mappings. */
+export const noDirtyQuery: Rule = {
+  id: 'VTD004',
+  slug: 'no-dirty-query',
+  title: 'An unmap asks for no dirty bits',
+  severity: errorUnlessWhatIf,
+  verdict: () => 'loses-dirty-pages',
+  needs: ['vfio_iommu_map_notify'],
+  symptoms: symptom.noQuery,
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, cause, backend, atRiskText }) {
+    const why =
+      cause === 'region-del'
+        ? 'the memory listener removes a section without asking for its dirty bits'
+        : backend === 'vfio-user'
+          ? 'a vfio-user container tracks no dirty pages'
+          : 'the iommufd backend up to 10.2 does not ask for dirty bits when it unmaps';
+    const lost = mode === 'what-if' ? 'would be lost' : 'are lost';
+    return `${plural(count, 'unmap')}: ${why}. Writes since the last sync to ${atRiskText} ${lost}.`;
+  },
+  fix({ cause, backend }) {
+    if (cause === 'region-del') {
+      return 'Switches between pass-through and translation: fixed in QEMU 11.0 for the RAM of a device in pass-through, in no release for that of a translated one. Today: do not let the guest switch a device while migrating.';
+    }
+    return backend === 'vfio-user'
+      ? 'vfio-user tracks no dirty pages: no release does so yet. Today: do not migrate with this device attached.'
+      : 'Unmaps of iommufd without a dirty query: fixed in QEMU 11.0. Today: do not migrate with this device attached.';
+  },
+};

@@ -1,0 +1,26 @@
+import { Basis } from '../grounds.ts';
+import { plural, type Rule, warningUnlessWhatIf } from '../rule.ts';
+
+/** VTD011: shadow and host map disagree, for a reason that no other rule reports. */
+export const shadowDrift: Rule = {
+  id: 'VTD011',
+  slug: 'shadow-drift',
+  title: "QEMU's shadow and the host's mappings disagree",
+  severity: warningUnlessWhatIf,
+  verdict: () => null,
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  start: (_machine, sink) => ({
+    drift(space, first, last, mark, side) {
+      const basis = new Basis().add('emulated').add('deviceInferred').add('walkComplete');
+      const { container } = space;
+      sink.add({ mode: 'active', mark, basis, space, container, first, last, topic: side });
+    },
+  }),
+  message({ count, iova, topic }) {
+    return topic === 'host'
+      ? `${plural(count, 'mapping')} of the host that QEMU's shadow does not know, the first at iova ${iova}: mostly an entry that the guest had cleared and not yet invalidated when a dirty sync rebuilt the shadow, or one that iommufd left in place without a word. The device can still reach the memory behind it.`
+      : `${plural(count, 'mapping')} of QEMU's shadow that the host does not hold, the first at iova ${iova}: a dirty sync met an entry that the guest had set and not yet invalidated, so that no MAP follows, or QEMU dropped the MAP on its way. The device faults there.`;
+  },
+  fix: () =>
+    'Mostly mends itself at the next attach. If it does not, a report with the trace around the line is worth sending upstream.',
+};

@@ -1,0 +1,63 @@
+import { Basis } from '../grounds.ts';
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+const WHY = {
+  wrap: 'while dirty tracking is on, QEMU 11.x unmaps mapping by mapping and, by an overflow, misses everything from iova 0xfef00000 up',
+  unlisted:
+    'while dirty tracking is on, QEMU 11.x unmaps only what its own list holds, and these are not in it as the host has them',
+  'failed-unmap': 'the unmap that should have removed them failed',
+  'skipped-invalidation':
+    'the guest invalidated them when QEMU had already forgotten them, so that nothing was unmapped',
+} as const;
+
+/** VTD005: a host mapping outlives the unmap that should have removed it. */
+export const staleHostMapping: Rule = {
+  id: 'VTD005',
+  slug: 'stale-host-mapping',
+  title: 'Host mappings outlive the unmap that should have removed them',
+  severity: errorUnlessWhatIf,
+  verdict: () => 'leaves-mappings',
+  needs: ['vfio_iommu_map_notify', 'vtd_ce_not_present'],
+  start: (machine, sink) => ({
+    stale({ mark, space, container, count, first, last, guest, pages, why, happened }) {
+      const basis = new Basis().add('emulated');
+      basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
+      if (!machine.hasWalks) basis.add('unmapsUnchecked');
+      const isDrain = why === 'wrap' || why === 'unlisted';
+      if (isDrain) {
+        const { source } = machine.version.known;
+        if (source === 'option') basis.add('versionOption');
+        else if (!machine.version.agree('drain')) basis.add('versionAssumed');
+        else if (source === 'derived') basis.add('versionDerived');
+      }
+      sink.add({
+        mode: happened ? 'active' : 'what-if',
+        mark,
+        basis,
+        needs: { backend: why === 'failed-unmap' },
+        cause: isDrain ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
+        space,
+        container,
+        count,
+        first,
+        last,
+        risk: guest,
+        topic: why,
+        detail: String(pages),
+      });
+    },
+  }),
+  message({ mode, count, iova, sizeText, topic }) {
+    const verb = mode === 'what-if' ? 'would stay' : 'stay';
+    const why = WHY[topic as keyof typeof WHY];
+    return (
+      `${plural(count, 'host mapping')} ${verb} in the container although the device has left the ` +
+      `domain: ${why}. The first covers ${sizeText} at iova ${iova}. The device can still reach the ` +
+      `memory behind them, and mapping the same iova again fails with -17 (File exists).`
+    );
+  },
+  fix: ({ topic }) =>
+    topic === 'wrap'
+      ? 'Mappings left behind: no release fixes this yet, 11.x included. Today: do not migrate, and do not measure the dirty rate, while a guest may move the device to another domain.'
+      : 'Follows from the failure before it: see that finding.',
+};

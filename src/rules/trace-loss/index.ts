@@ -1,0 +1,22 @@
+import { Basis } from '../grounds.ts';
+import { plural, type Rule } from '../rule.ts';
+
+/** VTD014: something of the trace is lost, and what cannot be known for it. */
+export const traceLoss: Rule = {
+  id: 'VTD014',
+  slug: 'trace-loss',
+  title: 'Parts of the trace are lost',
+  severity: () => 'note',
+  verdict: () => 'inconclusive',
+  needs: [],
+  start: (_machine, sink) => ({
+    loss(kind, count, mark, detail) {
+      const basis = new Basis().add('message');
+      sink.add({ mode: null, mark, basis, count, topic: kind, detail });
+    },
+  }),
+  message: ({ topic, count, detail }) =>
+    `${plural(count, `${topic.replace('-', ' ')} item`)}: ${detail}. Mappings and tracking are uncertain from there on until the next whole unmap or replay.`,
+  fix: () =>
+    'Capture again with a larger buffer, to a file of its own (-D), and from the start of the VM.',
+};

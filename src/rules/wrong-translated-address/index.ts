@@ -1,0 +1,35 @@
+import { symptom } from '../../inference/unmap.ts';
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+const needs = { backend: true, address: true, mappings: true, ram: true, version: true } as const;
+
+/** VTD003: an unmap carries a non-zero address that is not its mapping's. */
+export const wrongTranslatedAddress: Rule = {
+  id: 'VTD003',
+  slug: 'wrong-translated-address',
+  title: "An unmap carries an address that is not its mapping's",
+  severity: errorUnlessWhatIf,
+  verdict: () => 'loses-dirty-pages',
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.wrongAddress,
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, cause, carried, expected, misplaced, iova, atRiskText }) {
+    const why =
+      cause === 'changed-translation'
+        ? 'the guest changed a translation in place, and QEMU sends the new address with the unmap of the old'
+        : 'QEMU uses a guest-physical address as ram_addr, which differs above the hole under 4 GiB, or an address left in the page table';
+    const lost = mode === 'what-if' ? 'would lose' : 'loses';
+    return (
+      `${plural(count, 'unmap')}: ${why}. The first, at iova ${iova}, carries ${carried ?? 'another address'} where ` +
+      `${expected === misplaced ? '' : `ram_addr ${expected}, which is `}guest address ${misplaced}, is mapped. Migration ${lost} the dirty bits of ${atRiskText}.`
+    );
+  },
+  fix: ({ cause }) =>
+    cause === 'changed-translation'
+      ? 'A translation changed in place: no release fixes this yet, 11.x included. Today: keep the device quiet, or unplug it, before migrating.'
+      : 'A guest address sent as ram_addr: no release fixes this yet, 11.x included. Today: keep guest RAM below the hole (less than 2.75 GiB on q35), or unplug the device before migrating.',
+};

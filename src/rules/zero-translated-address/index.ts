@@ -1,0 +1,39 @@
+import { symptom } from '../../inference/unmap.ts';
+import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+
+const needs = { backend: true, address: true, mappings: true, ram: true } as const;
+
+/** VTD002: an unmap that succeeds carries address 0 while writable mappings under it live elsewhere. */
+export const zeroTranslatedAddress: Rule = {
+  id: 'VTD002',
+  slug: 'zero-translated-address',
+  title: 'An unmap carries translated address 0, so that dirty bits go to the wrong pages',
+  severity: errorUnlessWhatIf,
+  verdict: () => 'loses-dirty-pages',
+  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  symptoms: symptom.harmfulZero,
+  start: (_machine, sink) => ({
+    judge(unmap, mode) {
+      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
+    },
+  }),
+  message({ mode, count, cause, iova, misplaced, atRiskText }) {
+    const from =
+      cause === 'whole-unmap'
+        ? 'QEMU unmaps a whole IOVA space in pieces that carry address 0'
+        : 'the guest had cleared the page-table entry, and QEMU sends what is left in it, 0';
+    const lost = mode === 'what-if' ? 'would lose' : 'loses';
+    const where =
+      misplaced === null
+        ? ''
+        : `; the first, at iova ${iova}, belongs to guest address ${misplaced}`;
+    return (
+      `${plural(count, 'unmap')}: ${from}. QEMU marks pages from ram_addr 0 on as dirty instead of ` +
+      `those that were mapped, and ${lost} the dirty bits of ${atRiskText}${where}.`
+    );
+  },
+  fix: ({ cause }) =>
+    cause === 'whole-unmap'
+      ? 'Address 0 in whole unmaps: fixed in QEMU 11.0, but not for RAM above 4 GiB (VTD003). Today: do not migrate while a guest may move the device to another domain.'
+      : 'Address 0 in unmaps of single pages: no release fixes this yet, 11.x included. Today: unplug the device, or shut its driver down, before migrating.',
+};

@@ -1,0 +1,233 @@
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { ForeignError } from '../../src/base/errors.ts';
+import { openSource } from '../../src/bytes/source.ts';
+import { recognise } from '../../src/decoding/index.ts';
+import { testFolder } from '../helpers/folder.ts';
+
+const MAP = 'vfio_iommu_map_notify iommu MAP @ 0x1000 - 0x1fff';
+const ISO = '2026-11-22T07:51:14.717309Z ';
+
+/** Several lines of a kind. */
+const many = (line: string, count = 12) => `${line}\n`.repeat(count);
+
+const formatOf = (head: string | Uint8Array, path = 'trace', compression = 'none') =>
+  recognise({ path, compression, head: Buffer.from(head as Uint8Array) }).name;
+
+/** What is said of a trace that is refused. */
+function refusal(head: string | Uint8Array, path = 'trace', compression = 'none'): ForeignError {
+  try {
+    formatOf(head, path, compression);
+  } catch (thrown) {
+    if (thrown instanceof ForeignError) return thrown;
+    throw thrown;
+  }
+  throw new Error('it is not refused');
+}
+
+describe('a trace is recognised', () => {
+  it.each([
+    ['qemu-log', 'without stamps', many(MAP)],
+    ['qemu-log', 'with threads', many(`1331@1795334254.166216:${MAP}`)],
+    ['qemu-log', 'with times', many(ISO + MAP)],
+    ['qemu-log', 'whose events are not needed', many(`${ISO}vtd_inv_qi_fetch `)],
+    ['qemu-log', 'with one event behind a long start of somebody else', many('booting', 500) + MAP],
+    ['qemu-log', 'with messages only', 'qemu-system-x86_64: warning: something\n'],
+    [
+      'qemu-log',
+      'of libvirt',
+      '2026-11-22 07:33:15.201+0000: starting up libvirt version: 11.3.0\n',
+    ],
+    ['qemu-log', 'behind NUL', '\0'.repeat(60_000) + many(MAP)],
+    ['qemu-log', 'behind a byte order mark', `\ufeff${many(MAP)}`],
+    [
+      'qemu-log',
+      'with the output of a guest that reads its own traces',
+      `# x\n${many(ISO + MAP, 40)}# tracer: nop\n bash-12 [000] 1.000000: tracing_mark_write: x\n12 34 foo bar=1\n`,
+    ],
+    ['qemu-log', 'of nothing', ''],
+    ['syslog', 'of a syslog', many(`Nov 22 07:35:47 host-a qemu-system-x86_64[7329]: ${MAP}`)],
+    ['json-lines', 'of events', many('{"event":"global_dirty_changed","args":{"mask":1}}')],
+    ['json-lines', 'of events that are not known', many('{"event":"qcow2_writev","args":{}}')],
+    ['json-lines', 'of lines', many(JSON.stringify({ message: MAP }))],
+    [
+      'json-array',
+      'of events',
+      `[${'{"event":"global_dirty_changed","args":{"mask":1}},'.repeat(5)}`,
+    ],
+    [
+      'json-array',
+      'of lines, the first of somebody else',
+      `[{"log":"hello"},${JSON.stringify({ log: MAP })}]`,
+    ],
+    ['json-array', 'without any', '[]'],
+  ])('as %s %s', (name, _, head) => {
+    expect(formatOf(head)).toBe(name);
+  });
+});
+
+describe('refused is', () => {
+  it.each([
+    ['a photograph', Buffer.from('ffd8ffe000104a46494600010100000100010000', 'hex'), 'binary data'],
+    ['a letter', 'Dear Sir or Madam,\nthis is no trace.\n', 'text without a trace event'],
+    [
+      'the log of a web server',
+      '127.0.0.1 - - [22/Nov/2026:07:35:47 +0000] "GET / HTTP/1.1" 200 45\n',
+      'text without',
+    ],
+    [
+      'a syslog without QEMU',
+      'Nov 22 07:35:46 host-a sshd[12]: Accepted publickey for root\n',
+      'text without',
+    ],
+    ['JSON of a logger', many('{"name":"my_app","msg":"hello"}'), 'JSON without a trace event'],
+    [
+      'JSON of many lines',
+      '{\n  "event": "global_dirty_changed",\n  "args": {}\n}\n',
+      'jq -c . trace | vtdscope -',
+    ],
+    ['an array of other things', '[{"name":"x","text":"y"}]', 'JSON without a trace event'],
+    [
+      'a binary trace',
+      Buffer.from('ffffffffffffffffb429a40acb77b1f20400000000000000', 'hex'),
+      "QEMU's simple backend",
+    ],
+    ['a trace.dat', `\x17\x08\x44tracing6\0${'\0'.repeat(50)}`, 'trace-cmd report trace | sed'],
+    ['a perf.data', `PERFILE2${'\0'.repeat(50)}`, 'perf.data'],
+    ['a stream of LTTng', Buffer.from(`c11ffcc1${'00'.repeat(40)}`, 'hex'), 'LTTng'],
+    [
+      'metadata of LTTng',
+      '/* CTF 1.8 */\n\ntypealias integer { size = 5; } := uint5_t;\n',
+      'metadata',
+    ],
+    [
+      'text of babeltrace',
+      many(
+        '[07:35:47.845526000] (+0.000000001) host-a qemu:vtd_page_walk_one: { cpu_id = 0 }, { domain = 0x2 }',
+      ),
+      'babeltrace',
+    ],
+    [
+      'text of perf script',
+      many(' qemu-system-x86  7329 [000]  1915.246562: sdt_qemu:vtd_page_walk_one: (55d5) arg1=2'),
+      'perf script',
+    ],
+    [
+      'text of ftrace',
+      `# tracer: nop\n#\n${many('           <...>-7329    [000] ...1.  1915.246562: tracing_mark_write: vtd_context_cache_reset ')}`,
+      'ftrace',
+    ],
+    [
+      'text of trace-cmd',
+      `cpus=2\n${many('           <...>-7329  [000]  1915.246562: print:                tracing_mark_write: vtd_context_cache_reset ')}`,
+      'trace-cmd',
+    ],
+    [
+      'text of simpletrace.py',
+      many('vtd_page_walk_one 0.123 pid=7329 domain=0x2'),
+      'simpletrace.py',
+    ],
+    ['text of bpftrace', many('1795332947 7329 vtd_page_walk_one domain=0x2'), 'bpftrace'],
+    ['text of SystemTap', many(`7329@1795332947845867137 ${MAP}`), 'SystemTap'],
+    [
+      'a list of trace events',
+      many('vtd_inv_qi_head(uint16_t head) "read head %d"'),
+      "list of QEMU's trace events",
+    ],
+    ['JSON of perf', '{"linux-perf-json-version":1,"headers":{}}', 'perf'],
+    ['JSON of bpftrace', many('{"type":"printf","data":"1 2 vtd_page_walk_one"}'), 'bpftrace'],
+    [
+      'JSON of Loki',
+      '{"status":"success","data":{"result":[{"stream":{},"values":[["1795332947845867000","x"]]}]}}',
+      'jq -r',
+    ],
+    [
+      'a log with its newest line first',
+      [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+        .map((second) => `2026-11-22T07:51:0${second}Z ${MAP}\n`)
+        .join(''),
+      'tac trace | vtdscope -',
+    ],
+  ])('%s, with what was found', (_, head, words) => {
+    const { message } = refusal(head);
+    expect(message).toMatch(/^trace: /);
+    expect(message).toContain(words);
+  });
+
+  it('but not a log whose threads race, or whose clock was set back once', () => {
+    const lines = [1, 3, 2, 5, 4, 7, 6, 9, 8, 0, 1, 2, 3].map(
+      (second) => `1@${second}.000001:${MAP}\n`,
+    );
+    expect(formatOf(lines.join(''))).toBe('qemu-log');
+  });
+});
+
+describe('the command that a refusal names', () => {
+  /** What the command prints that the message about a file names, instead of `vtdscope -`. */
+  async function outputFor(content: Uint8Array | string, name = 'the trace.log'): Promise<string> {
+    const folder = testFolder();
+    writeFileSync(join(folder, name), content);
+    const message = await openSource(join(folder, name))
+      .then((source) => {
+        recognise(source);
+        return '';
+      })
+      .catch((thrown: Error) => thrown.message);
+    const [, command = ''] = /try: (.*) \| vtdscope -$/.exec(message) ?? [];
+    return execFileSync('/bin/sh', ['-c', command], { cwd: folder }).toString();
+  }
+
+  const ftrace = [
+    '# tracer: nop',
+    '#',
+    '# entries-in-buffer/entries-written: 2/5   #P:2',
+    '           <...>-7329    [000] ...1.  1915.246562: tracing_mark_write: vtd_reset_exit ',
+    'CPU:0 [LOST 3 EVENTS]',
+    `           <...>-7329    [000] ...1.  1915.246563: tracing_mark_write: ${MAP}`,
+    `           <...>-7329    [000] ...1.  1915.246564: tracing_mark_write: ${MAP}`,
+    '',
+  ].join('\n');
+
+  it('takes the lines of QEMU out of those of the kernel, with what is said of lost ones', async () => {
+    const lines = [
+      '# entries-in-buffer/entries-written: 2/5   #P:2',
+      'vtd_reset_exit ',
+      'CPU:0 [LOST 3 EVENTS]',
+      MAP,
+      MAP,
+      '',
+    ];
+    expect(await outputFor(ftrace)).toBe(lines.join('\n'));
+    expect(await outputFor(gzipSync(ftrace), "it's.gz")).toBe(lines.join('\n'));
+  });
+
+  it('makes stamps of those of SystemTap', async () => {
+    expect(await outputFor(many(`7329@1795332947845867137 ${MAP}`, 2))).toBe(
+      many(`7329@1795332947.845867:${MAP}`, 2),
+    );
+  });
+
+  it('turns a log around', async () => {
+    const lines = Array.from({ length: 10 }, (_, second) => `1@${second}.000001:${MAP}\n`);
+    const backwards = [...lines].reverse().join('');
+    expect(await outputFor(gzipSync(backwards), 'back.gz')).toBe(lines.join(''));
+  });
+
+  it('unpacks', async () => {
+    const folder = testFolder();
+    writeFileSync(join(folder, 'a.log'), many(MAP));
+    const tar = execFileSync('tar', ['-cf', '-', 'a.log'], { cwd: folder });
+    expect(await outputFor(tar)).toBe(many(MAP));
+    expect(await outputFor(gzipSync(tar))).toBe(many(MAP));
+  });
+
+  it('is for a pipe where the trace comes from one', () => {
+    expect(refusal(ftrace, '-').message).toMatch(/; try: \.\.\. \| sed -n .* \| vtdscope -$/);
+    expect(refusal(ftrace, '-', 'gzip').message).toMatch(
+      /; try: \.\.\. \| gzip -dc \| sed -n .* \| vtdscope -$/,
+    );
+  });
+});

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { Machine } from '../../src/inference/machine.ts';
+import type { ModelObserver } from '../../src/inference/observer.ts';
+import { Unmap } from '../../src/inference/unmap.ts';
+import { Judge } from '../../src/rules/runner.ts';
+
+const observer: ModelObserver = {
+  unmap() {},
+  mapFailed() {},
+  stale() {},
+  entriesNearLimit() {},
+  drift() {},
+  aborted() {},
+  message() {},
+  loss() {},
+};
+const machine = new Machine(
+  {
+    qemu: null,
+    backend: null,
+    hostPageSize: null,
+    bitmapLimit: null,
+    awBits: null,
+    entryLimit: null,
+    ram: null,
+    tracking: 'from-trace',
+  },
+  observer,
+);
+
+/** An unmap for which rules VTD001, VTD002 and VTD004 have something to say. */
+function badUnmap(): Unmap {
+  const unmap = new Unmap();
+  unmap.e2big = true;
+  unmap.harmfulZero = true;
+  unmap.noQuery = true;
+  return unmap;
+}
+
+/** Which rules were heard of unmaps, where those in `broken` throw. */
+function heard(broken: readonly string[], unmaps: number) {
+  const said: string[] = [];
+  const judge = new Judge(machine, ({ id }) => ({
+    unmap() {
+      if (broken.includes(id)) throw new Error(`${id} is broken`);
+      said.push(id);
+    },
+    add() {},
+  }));
+  for (let count = 0; count < unmaps; count += 1) judge.unmap(badUnmap(), 'what-if');
+  return { said, failures: judge.failures };
+}
+
+describe('Judge', () => {
+  it('hands each unmap to all rules', () => {
+    expect(heard([], 2)).toEqual({
+      said: ['VTD001', 'VTD002', 'VTD004', 'VTD001', 'VTD002', 'VTD004'],
+      failures: [],
+    });
+  });
+
+  it('goes on with the others where rules throw, and leaves those out from then on', () => {
+    const { said, failures } = heard(['VTD001', 'VTD004'], 3);
+    expect(said).toEqual(['VTD002', 'VTD002', 'VTD002']);
+    expect(failures).toEqual([
+      'rule VTD001 (bitmap-too-big) failed: VTD001 is broken',
+      'rule VTD004 (no-dirty-query) failed: VTD004 is broken',
+    ]);
+  });
+});

@@ -1,0 +1,233 @@
+import { pageOf } from '../../../../src/base/address.ts';
+import { profileNamed } from '../../../../src/emulation/profile.ts';
+import type { Hazards, Verdict } from '../../../../src/result/types.ts';
+import { unionOfRanges } from '../../../../src/tools/simulator/addresses.ts';
+import { compareFindings, compareOtherFindings, compareSurvivors } from './compare-findings.ts';
+import type { Forgiven } from './forgiven.ts';
+import { type Judged, judgedUnmaps } from './judged.ts';
+import type { Observed } from './observe.ts';
+import type { Report } from './report.ts';
+import type { Sight } from './sight.ts';
+
+/** Compares totals, findings, verdict and exposure of a log of which everything can be known. */
+export function compareResult(sight: Sight, seen: Observed, report: Report): void {
+  compareReasons(sight, seen, report);
+  const judged = judgedUnmaps(sight);
+  // What is taken for RAM is judged as such.
+  const isKnown = (why: Forgiven | null) => why === null || why === 'rom-untold';
+  const known = judged.filter(({ unmap }) => isKnown(sight.blindness(unmap)));
+  const isBlind = (isTracked: boolean) =>
+    judged.some(
+      (one) =>
+        (one.isTracked === isTracked || sight.blindness(one.unmap) === 'version-late') &&
+        !known.includes(one),
+    );
+  compareCounts(sight, judged, seen, report);
+  if (!isBlind(true)) {
+    compareHazards(sight, judged, true, seen, report);
+    comparePastRam(sight.played.truth, seen, report);
+  }
+  if (!isBlind(false)) {
+    compareHazards(sight, judged, false, seen, report);
+    compareSurvivors(sight, seen, report);
+    compareExposed(sight, judged, seen, report);
+  }
+  if (!isBlind(true) && !sight.losesHosts) {
+    compareVerdict(sight, judged, seen, report);
+    if (!isBlind(false)) compareOtherFindings(sight, judged, seen, report);
+  }
+}
+
+function compareReasons(sight: Sight, seen: Observed, report: Report): void {
+  const reasons = (seen.session?.reasons ?? []).filter((reason) => {
+    const why = unknownBy(sight, reason);
+    if (why !== null) report.forgive(why);
+    return why === null;
+  });
+  report.equal('reasons', 'session', [], reasons);
+  report.equal(
+    'gaps',
+    'session',
+    [],
+    seen.gaps.map(({ what, line }) => `${what} at ${line}`),
+  );
+  const { options, truth } = sight.played;
+  const mayBeTorn = options.tornEnd && truth.ending.kind === 'finished';
+  const losses = seen.trace.losses.filter(
+    ({ kind, line }) => !(mayBeTorn && kind === 'torn' && line === truth.lines + 1),
+  );
+  report.equal('losses', 'session', [], losses);
+}
+
+/** What a reason for `inconclusive` rests on, where the log does not tell it. */
+function unknownBy(sight: Sight, reason: string): Forgiven | null {
+  if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
+  if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
+  if (restsOnCut(sight, reason)) return 'died';
+  if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
+  return null;
+}
+
+/** A reason that rests on the chunks of an unmap in which QEMU died before their device was named. */
+function restsOnCut({ cutShort }: Sight, reason: string): boolean {
+  if (cutShort.size === 0) return false;
+  if (reason.includes('uncertain mappings')) return true;
+  const [, from] = / maps is doubtful in .*, lines (\d+) to \d+\)$/.exec(reason) ?? [];
+  return from !== undefined && [...cutShort].some(({ line }) => (line ?? 0) <= Number(from));
+}
+
+/** Reasons that rest on what devices map, which nothing but notifications tells. */
+const NEEDS_NOTIFICATIONS =
+  /^no vfio_iommu_map_notify|^what .* maps is doubtful|^guest addresses of mappings are not/;
+
+/** No line of the log, but for a torn one at its end, is a notification. */
+function isSilent({ played: { log } }: Sight): boolean {
+  return !log.slice(0, log.lastIndexOf('\n') + 1).includes('vfio_iommu_map_notify');
+}
+
+function hazardsOf(judged: readonly Judged[]): Hazards {
+  const count = (is: (one: Judged) => boolean) => judged.filter(is).length;
+  const union = unionOfRanges(judged.flatMap(({ atRisk }) => atRisk));
+  return {
+    unmaps: judged.length,
+    e2big: count(({ errno }) => errno === -7),
+    zeroAddress: count(({ unmap }) => unmap.carriedAddress === 0n),
+    harmfulZeroAddress: count(({ hazard }) => hazard === 'VTD002'),
+    wrongAddress: count(({ hazard }) => hazard === 'VTD003'),
+    noQuery: count(({ hazard }) => hazard === 'VTD004'),
+    atRiskBytes: pageOf(union.reduce((sum, [, size]) => sum + size, 0n)) * 4096,
+  };
+}
+
+function compareCounts(
+  { played }: Sight,
+  judged: readonly Judged[],
+  seen: Observed,
+  report: Report,
+): void {
+  const { totals } = seen.trace;
+  const { groups, unmaps } = played.truth;
+  report.equal('totals.unmaps', 'all', judged.length, totals.unmaps);
+  const sent = new Set(unmaps.map(({ group }) => group));
+  const whole = groups.filter(({ kind }, index) => kind === 'whole-unmap' && sent.has(index));
+  report.equal('totals.wholeUnmaps', 'all', whole.length, totals.wholeUnmaps);
+  const walks = judged.filter(({ unmap }) =>
+    ['page-walk', 'changed-translation'].includes(unmap.cause),
+  );
+  report.equal('totals.walkUnmaps', 'all', walks.length, totals.walkUnmaps);
+}
+
+const lineOf = ({ line }: { readonly line: number }) => line;
+
+/** The totals and findings of the unmaps that were tracked, or of those that were not. */
+function compareHazards(
+  sight: Sight,
+  judged: readonly Judged[],
+  isTracked: boolean,
+  seen: Observed,
+  report: Report,
+): void {
+  const mine = judged.filter((one) => one.isTracked === isTracked);
+  const where = isTracked ? 'tracked' : 'what-if';
+  const { totals } = seen.trace;
+  const silent = new Set(
+    seen.unmaps.filter(({ isLeading, tracked }) => isLeading && tracked === null).map(lineOf),
+  );
+  const told = mine.filter(({ unmap }) => !silent.has(unmap.line ?? 0));
+  report.equal('totals', where, hazardsOf(told), isTracked ? totals.tracked : totals.untracked);
+  if (!isTracked) {
+    const untold = mine.filter(({ unmap }) => silent.has(unmap.line ?? 0));
+    report.equal('totals.unknownTracking', where, hazardsOf(untold), totals.unknownTracking);
+  }
+  for (const rule of ['VTD001', 'VTD002', 'VTD003', 'VTD004', 'VTD009', 'VTD010'] as const) {
+    const ofRule = judged.filter(({ hazard, isReal }) => hazard === rule && isReal === isTracked);
+    const findings = (seen.session?.findings ?? []).filter(
+      (finding) =>
+        finding.rule === rule &&
+        (finding.mode !== 'what-if') === isTracked &&
+        finding.worst !== null,
+    );
+    compareFindings(sight, rule, `${rule} ${where}`, ofRule, findings, report);
+  }
+}
+
+function comparePastRam(
+  { pastRam }: Sight['played']['truth'],
+  seen: Observed,
+  report: Report,
+): void {
+  const expected = [...new Set(pastRam.map(({ line }) => line))];
+  const found = seen.unmaps
+    .filter(({ marksPastRam, tracked, errno }) => marksPastRam && tracked === true && errno === 0)
+    .map(({ line }) => line);
+  report.equal('pastRam', 'all', expected, found);
+}
+
+/** The verdict that the truth deserves, for a log of which everything can be known. */
+export function verdictOf(sight: Sight, judged: readonly Judged[]): Verdict {
+  const { truth, options } = sight.played;
+  const tracked = judged.filter(({ isTracked }) => isTracked);
+  const isSeen = options.errorsInLog;
+  if (tracked.some(({ errno }) => errno !== 0)) return 'fails';
+  if (isSeen && truth.unmaps.some(({ errno }) => errno !== 0)) return 'fails';
+  const isMapSeen = isSeen || sight.showsMapResults;
+  if (isMapSeen && truth.failedMaps.some(({ reason }) => reason === -17 || reason === -28)) {
+    return 'fails';
+  }
+  if (tracked.some(({ hazard }) => hazard !== null) || truth.pastRam.length > 0) {
+    return 'loses-dirty-pages';
+  }
+  const isSkipSeen = sight.seesSkips;
+  const stale = truth.stale.filter(({ how }) => how !== 'skipped' || isSkipSeen);
+  return stale.length > 0 ? 'leaves-mappings' : 'clean';
+}
+
+/**
+ * QEMU aborted on an event that crossed the edge of a notifier, which is then the last line; and the
+ * version that does so is the one that the log shows.
+ */
+function diesCrossing({ played: { log, truth } }: Sight, { profiles }: Observed): boolean {
+  if (truth.ending.kind !== 'abort') return false;
+  const profile = profileNamed(profiles.at(-1)?.id ?? '');
+  const isLast = log.split('\n')[truth.ending.line - 1]?.includes('vtd_page_walk_one ');
+  return profile?.crossingEvent === 'abort' && isLast === true;
+}
+
+function compareVerdict(
+  sight: Sight,
+  judged: readonly Judged[],
+  seen: Observed,
+  report: Report,
+): void {
+  const { session } = seen;
+  if (session === null) return;
+  const verdict = diesCrossing(sight, seen) ? 'fails' : verdictOf(sight, judged);
+  const isUntold = session.reasons.some((reason) => unknownBy(sight, reason) !== null);
+  const isTorn = seen.trace.losses.some(({ kind }) => kind === 'torn');
+  const isCut = isUntold || isTorn;
+  const expected = isCut && verdict === 'clean' ? 'inconclusive' : verdict;
+  report.equal('verdict', 'session', expected, session.verdict);
+}
+
+function compareExposed(
+  { played }: Sight,
+  judged: readonly Judged[],
+  seen: Observed,
+  report: Report,
+): void {
+  if (seen.session === null) return;
+  const untracked = judged.filter(({ isTracked }) => !isTracked);
+  const { e2big, lostDirtyPages, staleMappings } = seen.session.exposed;
+  report.equal(
+    'exposed',
+    'session',
+    {
+      e2big: untracked.some(({ errno }) => errno === -7),
+      lostDirtyPages: untracked.some(({ errno, atRisk }) => errno !== -7 && atRisk.length > 0),
+      staleMappings: played.truth.groups.some(
+        ({ whatIfDrain }) => whatIfDrain !== null && whatIfDrain.survivors.length > 0,
+      ),
+    },
+    { e2big, lostDirtyPages, staleMappings },
+  );
+}

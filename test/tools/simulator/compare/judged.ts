@@ -1,0 +1,71 @@
+import type { GpaRange } from '../../../../src/tools/simulator/addresses.ts';
+import type {
+  SimulationOptions,
+  UnmapErrno,
+  UnmapTruth,
+} from '../../../../src/tools/simulator/index.ts';
+import { qemuProfile } from '../../../../src/tools/simulator/qemu-profile.ts';
+import { riskOf } from './compare-unmaps.ts';
+import { isUntoldRom, type Sight } from './sight.ts';
+
+/** Rules about single unmaps. */
+export type UnmapRule = 'VTD001' | 'VTD002' | 'VTD003' | 'VTD004' | 'VTD009' | 'VTD010' | 'VTD015';
+
+/** What an unmap does to dirty bits, for real or as what-if, with what it is called in the result. */
+export interface Judged {
+  readonly unmap: UnmapTruth;
+  readonly isTracked: boolean;
+  /** Tracked, or QEMU's own message tells of its failure: not what would be. */
+  readonly isReal: boolean;
+  readonly errno: UnmapErrno;
+  readonly atRisk: readonly GpaRange[];
+  readonly hazard: UnmapRule | null;
+}
+
+/** Every unmap that left a line. */
+export function judgedUnmaps(sight: Sight): readonly Judged[] {
+  const { played } = sight;
+  const { unmaps, groups } = played.truth;
+  let group: number | null = null;
+  return unmaps.flatMap((unmap) => {
+    const isFirstOfGroup = unmap.group !== group;
+    group = unmap.group;
+    if (unmap.line === null) return [];
+    const { errno, atRisk: known } = riskOf(unmap, groups, isFirstOfGroup);
+    const atRisk = isTakenForRam(played.options, unmap) ? [sectionOf(unmap)] : known;
+    const isDrainInstead = !unmap.tracked && unmap.whatIf === null;
+    const isUser = played.options.backend === 'vfio-user';
+    const drainQuery = isUser ? 'none' : 'bitmap';
+    const query = unmap.tracked ? unmap.query : (unmap.whatIf?.query ?? drainQuery);
+    const carried = isDrainInstead ? 1n : (unmap.carriedAddress ?? 1n);
+    const isAsked = query !== 'none';
+    const hazard = hazardOf(errno, isAsked, carried, atRisk.length > 0, played.options.backend);
+    const isReal = unmap.tracked || sight.isFailureTold(unmap);
+    return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
+  });
+}
+
+/** No line says that a section is a ROM. Up to 10.2 nothing asks for the dirty bits of a section. */
+function isTakenForRam(options: SimulationOptions, unmap: UnmapTruth): boolean {
+  return isUntoldRom(options, unmap) && !qemuProfile(options.qemu).regionDelCarriesAddress;
+}
+
+function sectionOf({ iova, size }: UnmapTruth): GpaRange {
+  return [iova, size];
+}
+
+function hazardOf(
+  errno: UnmapErrno,
+  isAsked: boolean,
+  carried: bigint,
+  isAtRisk: boolean,
+  backend: string,
+): Judged['hazard'] {
+  if (errno === -7) return 'VTD001';
+  if (errno === -12) return 'VTD015';
+  if (errno === -1 || (errno === -22 && backend === 'legacy')) return 'VTD009';
+  if (errno === -22) return 'VTD010';
+  if (!isAtRisk) return null;
+  if (!isAsked) return 'VTD004';
+  return carried === 0n ? 'VTD002' : 'VTD003';
+}

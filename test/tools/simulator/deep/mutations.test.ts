@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { mutated } from './mutate.ts';
+import { mutations } from './mutations.ts';
+
+const root = new URL('../../../../', import.meta.url);
+const sourceOf = (file: string) => readFileSync(new URL(file, root), 'utf8');
+const filesIn = (folder: string) =>
+  readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => folder + name);
+
+describe('the breaks of the model', () => {
+  it.each(mutations)('$what: stands in one place of $file, and changes it', (mutation) => {
+    const source = sourceOf(mutation.file);
+    expect(mutated(source, mutation)).not.toBe(source);
+  });
+
+  it('are many, and each is another', () => {
+    expect(mutations.length).toBeGreaterThanOrEqual(42);
+    expect(new Set(mutations.map(({ what }) => what)).size).toBe(mutations.length);
+    const edits = mutations.map(({ file, find, replace }) => `${file}\n${find}\n${replace}`);
+    expect(new Set(edits).size).toBe(mutations.length);
+  });
+
+  it('are spread over the model: nearly every part of it is broken', () => {
+    const broken = new Set(mutations.map(({ file }) => file));
+    const does = (name: string) => sourceOf(name).includes('return');
+    const parts = ['src/emulation/', 'src/inference/'].flatMap(filesIn).filter(does);
+    const spared = parts.filter((name) => !broken.has(name));
+    expect(spared.length / parts.length).toBeLessThan(0.2);
+    for (const folder of ['src/base/', 'src/rules/', 'src/findings/']) {
+      expect([...broken].filter((file) => file.startsWith(folder)).length).toBeGreaterThan(1);
+    }
+  });
+
+  it('say where they are not to be made', () => {
+    const [mutation] = mutations;
+    if (mutation === undefined) throw new Error('no breaks are listed');
+    expect(() => mutated('nothing of it', mutation)).toThrow('0 places');
+    expect(() => mutated(`${mutation.find} ${mutation.find}`, mutation)).toThrow('2 places');
+  });
+});

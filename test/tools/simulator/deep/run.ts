@@ -1,0 +1,115 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import pMap from 'p-map';
+import { forgiven } from '../compare/forgiven.ts';
+import { shrink } from '../compare/shrink.ts';
+import { caseAt, FIRST_SEED } from './corners.ts';
+import { killed } from './mutate.ts';
+import { mutations } from './mutations.ts';
+import { printCase } from './print-case.ts';
+import { compareSeeds } from './processes.ts';
+import { addSummary, type SeedsSummary } from './summary.ts';
+
+/**
+ * The deep verification: random guests are played forward and their logs analysed, and every answer
+ * is compared with what happened; then the model is broken on purpose, in one place at a time, and
+ * each break must be noticed. Exit status 1 where anything disagrees or a break goes unnoticed.
+ */
+
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
+/** Seeds that one process compares before it reports. */
+const SLICE = 100;
+const FEWEST_MUTATIONS = 42;
+/** Disagreements that are made small and printed. */
+const MOST_PRINTED = 5;
+
+interface Flags {
+  readonly seeds: readonly [from: number, to: number];
+  readonly mutations: number;
+  readonly jobs: number;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function seedsOf(text: string): readonly [number, number] {
+  const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(text) ?? [];
+  if (from === undefined || to === undefined) throw new InvalidArgumentError('expected FROM..TO');
+  return [Number(from), Number(to)];
+}
+
+function countOf(text: string): number {
+  if (text === 'all') return Number.MAX_SAFE_INTEGER;
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a number, or all');
+  return Number(text);
+}
+
+/** Compares all seeds, those on an edge before the first; true where nothing disagrees. */
+async function proveSeeds([first, to]: Flags['seeds'], jobs: number): Promise<boolean> {
+  const from = first === 1 ? FIRST_SEED : first;
+  const all: SeedsSummary = { runs: 0, checks: 0, setups: {}, forgiven: {}, bad: [] };
+  const slices: number[] = [];
+  for (let start = from; start <= to; start += SLICE) slices.push(start);
+  await pMap(
+    slices,
+    async (start) => {
+      const end = Math.min(to, start + SLICE - 1);
+      addSummary(
+        all,
+        await compareSeeds(root, { from: start, to: end, step: 1, stopsAtFirst: false }),
+      );
+      if (process.stderr.isTTY) process.stderr.write(`\r${all.runs} of ${to - from + 1} runs`);
+    },
+    { concurrency: jobs },
+  );
+  if (process.stderr.isTTY) process.stderr.write('\n');
+  say(`${all.runs} runs, ${all.checks} things compared, ${all.bad.length} runs disagree`);
+  for (const [setup, runs] of Object.entries(all.setups).sort()) say(`  ${setup}: ${runs} runs`);
+  say('What no log can tell, and was not asked for; how the result grades it:');
+  for (const [reason, { why, graded }] of Object.entries(forgiven)) {
+    say(`  ${all.forgiven[reason] ?? 0} times: ${why}\n    ${graded}`);
+  }
+  for (const { seed, kinds } of all.bad.slice(0, MOST_PRINTED)) {
+    const [kind = 'thrown'] = kinds;
+    say(`\nSeed ${seed} disagrees on ${kinds.join(', ')}; made small:\n`);
+    say(printCase(shrink(caseAt(seed), kind), `agrees on ${kind} (from seed ${seed})`));
+  }
+  return all.bad.length === 0;
+}
+
+/** Breaks the model in `count` places, spread over the list; true where each break is noticed. */
+async function proveMutations(count: number, jobs: number): Promise<boolean> {
+  const chosen = Math.min(count, mutations.length);
+  const some = Array.from(
+    { length: chosen },
+    (_, index) => mutations[Math.floor((index * mutations.length) / chosen)] ?? mutations[0],
+  ).filter((mutation) => mutation !== undefined);
+  const survivors: string[] = [];
+  await pMap(
+    some,
+    async (mutation) => {
+      const by = await killed(root, mutation);
+      if (by === null) survivors.push(mutation.what);
+      say(`  ${by === null ? 'SURVIVED' : `noticed by ${by}`}: ${mutation.what}`);
+    },
+    { concurrency: jobs },
+  );
+  say(`${some.length} breaks of the model, ${survivors.length} unnoticed`);
+  for (const what of survivors) say(`  SURVIVED: ${what}`);
+  const isEnough = mutations.length >= FEWEST_MUTATIONS;
+  if (!isEnough) say(`only ${mutations.length} breaks are listed, expected ${FEWEST_MUTATIONS}`);
+  return survivors.length === 0 && isEnough;
+}
+
+const program = new Command('verify:deep')
+  .option('--seeds <from..to>', 'seeds to compare', seedsOf, [1, 10_000] as const)
+  .option('--mutations <n>', 'breaks of the model to try, or all', countOf, Number.MAX_SAFE_INTEGER)
+  .option('--jobs <n>', 'processes side by side', countOf, availableParallelism())
+  .action(async (flags: Flags) => {
+    const agrees = await proveSeeds(flags.seeds, flags.jobs);
+    const isNoticed = flags.mutations === 0 || (await proveMutations(flags.mutations, flags.jobs));
+    if (!agrees || !isNoticed) process.exitCode = 1;
+  });
+await program.parseAsync();
