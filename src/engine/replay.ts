@@ -153,7 +153,7 @@ export class TraceReplay {
       index,
       this.#excerpts,
       this.#sink,
-      (kind, count, mark, detail) => this.#lose(kind, count, mark, detail),
+      ({ loss, count, mark, detail }) => this.#lose(loss, count, mark, detail),
       writer,
     );
     if (index < MOST_SESSIONS) this.#sessions.push(null);

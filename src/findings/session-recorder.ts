@@ -1,10 +1,10 @@
 import { hex, hexOfPages } from '../base/address.ts';
-import type { Place } from '../base/place.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { versionNumber } from '../emulation/profile.ts';
 import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/batch.ts';
-import type { EventName, LossKind } from '../events/catalogue.ts';
+import type { EventName } from '../events/catalogue.ts';
+import type { Loss, Operation } from '../inference/operation.ts';
 import { Session, type SessionOptions } from '../inference/reader.ts';
 import { DirtyTracking } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
@@ -24,7 +24,7 @@ import type {
   Via,
 } from '../result/types.ts';
 import { plural } from '../rules/rule.ts';
-import { Judge, modeOf } from '../rules/runner.ts';
+import { modeOf, RuleRunner } from '../rules/runner.ts';
 import { ActivityRecorder } from './activity.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
@@ -42,7 +42,7 @@ export interface RecordSink {
 }
 
 /** What the recorder tells the trace it belongs to. */
-export type LossListener = (kind: LossKind, count: number, mark: Place, detail: string) => void;
+export type LossListener = (loss: Pick<Loss, 'loss' | 'count' | 'mark' | 'detail'>) => void;
 
 /** Commands that make QEMU switch devices. */
 const OF_COMMANDS: readonly EventName[] = [
@@ -73,7 +73,8 @@ export class SessionRecorder {
   readonly #index: number;
   readonly #totals = new SessionTotals();
   readonly #findings: Findings;
-  readonly #judge: Judge;
+  readonly #rules: RuleRunner;
+  readonly #onLoss: LossListener;
   readonly #activity: ActivityRecorder;
   readonly #sink: RecordSink | null;
   readonly #writer: () => string | null;
@@ -93,24 +94,12 @@ export class SessionRecorder {
     this.#index = index;
     this.#writer = writer;
     this.#sink = sink;
-    this.session = new Session(options, {
-      unmap: (unmap) => this.#unmap(unmap),
-      mapFailed: (failure) => this.#judge.mapFailed(failure),
-      stale: (mappings) => this.#judge.stale(mappings),
-      entriesNearLimit: (container, space, mark) =>
-        this.#judge.entriesNearLimit(container, space, mark),
-      drift: (space, first, last, mark, side) => this.#judge.drift(space, first, last, mark, side),
-      aborted: (space, first, last, mark) => this.#judge.aborted(space, first, last, mark),
-      message: (topic, text, mark, tracked) => this.#judge.message(topic, text, mark, tracked),
-      loss: (kind, count, mark, detail) => {
-        onLoss(kind, count, mark, detail);
-        this.#judge.loss(kind, count, mark, detail);
-      },
-    });
+    this.#onLoss = onLoss;
+    this.session = new Session(options, (operation) => this.#operation(operation));
     const { machine } = this.session;
     this.#findings = new Findings(machine, excerpts, () => this.#now);
     this.#activity = new ActivityRecorder(machine);
-    this.#judge = new Judge(machine, (rule) => this.#findings.sink(rule));
+    this.#rules = new RuleRunner(machine, (rule) => this.#findings.sink(rule));
   }
 
   /** Byte offset of the end, once the session is over; before that, -1. */
@@ -130,7 +119,7 @@ export class SessionRecorder {
     this.session.vm ??= this.#writer();
     this.session.finish();
     this.#reportGaps();
-    this.#judge.finish();
+    this.#rules.finish();
     const { tracking } = this.session.machine;
     const wasOff = tracking.offUntilFirstLine && this.session.startsAtBoot;
     this.#totals.settleLeading(wasOff);
@@ -183,6 +172,16 @@ export class SessionRecorder {
     return this.#end >= 0 ? this.#end : (this.#cursor?.byteOffset ?? 0);
   }
 
+  #operation(operation: Operation): void {
+    if (operation.kind === 'unmap') {
+      this.#unmap(operation);
+      return;
+    }
+    if (operation.kind === 'loss') this.#onLoss(operation);
+    // Only unmaps have a mode that does not depend on the rule.
+    this.#rules.handle(operation, 'what-if');
+  }
+
   #unmap(unmap: Unmap): void {
     const { machine } = this.session;
     const isLeading =
@@ -192,7 +191,7 @@ export class SessionRecorder {
     this.#totals.count(unmap, isLeading);
     this.#activity.unmap(unmap);
     const mode = modeOf(unmap);
-    this.#judge.unmap(unmap, mode);
+    this.#rules.handle(unmap, mode);
     if (this.#sink !== null) {
       const isHazard =
         unmap.harmfulZero ||
@@ -208,7 +207,7 @@ export class SessionRecorder {
   #reportGaps(): void {
     const { machine } = this.session;
     for (const [what, { count, first }] of machine.gaps) {
-      machine.observer.loss('missing-events', count, first, what);
+      machine.report({ kind: 'loss', mark: first, loss: 'missing-events', count, detail: what });
     }
   }
 
@@ -223,7 +222,7 @@ export class SessionRecorder {
   /** Why the verdict cannot be `clean`; empty where it can. */
   #reasons(): readonly string[] {
     const { machine, startsAtBoot } = this.session;
-    const reasons: string[] = [...this.#judge.failures];
+    const reasons: string[] = [...this.#rules.failures];
     if (!machine.hasNotifications && machine.containers.length === 0) {
       reasons.push(
         'no VFIO activity in the trace: vfio_iommu_map_notify was not traced, or no device is assigned',

@@ -9,7 +9,7 @@ import { BatchCursor } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
 import { Attribution } from './attribution.ts';
 import { ContextEntries, EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
-import type { ModelObserver } from './observer.ts';
+import type { OperationSink } from './operation.ts';
 import { type ParameterOptions, Parameters } from './parameters.ts';
 import { StatusWrites } from './status-writes.ts';
 import { DirtyTracking } from './tracking.ts';
@@ -68,7 +68,8 @@ const OF_USE: readonly EventName[] = [
  */
 export class Machine {
   readonly options: ModelOptions;
-  readonly observer: ModelObserver;
+  /** Where operations are reported. */
+  readonly report: OperationSink;
   readonly tracking = new DirtyTracking();
   readonly attribution = new Attribution();
   readonly contextEntries = new ContextEntries();
@@ -120,9 +121,9 @@ export class Machine {
 
   readonly #context: { -readonly [Key in keyof UnmapContext]: UnmapContext[Key] };
 
-  constructor(options: ModelOptions, observer: ModelObserver) {
+  constructor(options: ModelOptions, report: OperationSink) {
     this.options = options;
-    this.observer = observer;
+    this.report = report;
     this.version = new QemuVersion(options.qemu);
     this.parameters = new Parameters(options);
     const { ram } = options;

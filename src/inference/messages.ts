@@ -146,8 +146,17 @@ export class FailureMessages {
     const { attribution } = this.#machine;
     const only = attribution.isOnlySure ? attribution.only : null;
     const space = this.#machine.deviceAt(pointer) ?? only;
-    const failure = { mark, space, container, first, last, errno, observed: true, tracked };
-    this.#machine.observer.mapFailed(failure);
+    this.#machine.report({
+      kind: 'failed-map',
+      mark,
+      space,
+      container,
+      first,
+      last,
+      errno,
+      observed: true,
+      tracked,
+    });
   }
 
   /** Any other message that a rule knows. */
@@ -169,7 +178,7 @@ export class FailureMessages {
     const { map } = this.#walks;
     if (topic === 'map-dropped') map.active = false;
     const tracked = this.#machine.trackedIn(unmap?.container ?? null);
-    this.#machine.observer.message(topic, text, placeOf(cursor), tracked);
+    this.#machine.report({ kind: 'message', mark: placeOf(cursor), topic, text, tracked });
   }
 
   #observe(unmap: Unmap, errno: number): void {
@@ -188,7 +197,8 @@ export class FailureMessages {
     if (this.#pending.hasFailed(first, last, errno)) return;
     const range = `0x${cursor.hex(at.unmap.iova).slice(2)}, ${cursor.hex(at.unmap.size)}`;
     const text = `unmap(${range}) = ${errno} (${cursor.text(at.unmap.text)})`;
-    this.#machine.observer.message('unmap-told-late', text, placeOf(cursor), true);
+    const mark = placeOf(cursor);
+    this.#machine.report({ kind: 'message', mark, topic: 'unmap-told-late', text, tracked: true });
   }
 
   /** The text alone proves the unmap, and that it failed. */

@@ -268,7 +268,7 @@ export class PageWalks {
     const { hasNotifications, writer } = this.#machine;
     if (writer.crossingEvent !== 'abort' || !hasNotifications) return;
     if (!this.#isDelivered(space, first, last)) return;
-    this.#machine.observer.aborted(space, first, last, crossing);
+    this.#machine.report({ kind: 'abort', mark: crossing, space, first, last });
   }
 
   /** The UNMAP notification of the walk event before it, if it is one. */
@@ -419,7 +419,8 @@ export class PageWalks {
   reportFailure(errno: number, observed: boolean): void {
     const { mark, space, isSure, container, first, last, tracked } = this.map;
     space?.shadow.markFailed(first, last);
-    this.#machine.observer.mapFailed({
+    this.#machine.report({
+      kind: 'failed-map',
       mark,
       space: isSure ? space : null,
       container: isSure || this.#machine.isOnlyContainerSure ? container : null,
@@ -501,6 +502,7 @@ export class PageWalks {
     if (container.backend !== 'legacy' || this.#warned.has(container)) return;
     if (container.host.size < this.#machine.parameters.entryLimit.value * 0.9) return;
     this.#warned.add(container);
-    this.#machine.observer.entriesNearLimit(container, map.space, map.mark);
+    const { space, mark } = map;
+    this.#machine.report({ kind: 'entry-limit', mark, space, container });
   }
 }

@@ -214,7 +214,7 @@ export class PendingUnmaps {
     }
     const marksPast = unmap.tracked === true && unmap.errno === 0 && unmap.pastRamPage >= 0;
     this.pastRamLine = marksPast ? unmap.line : 0;
-    this.#machine.observer.unmap(unmap);
+    this.#machine.report(unmap);
   }
 
   #remember({ first, last, errno }: Unmap): void {

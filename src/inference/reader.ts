@@ -6,7 +6,7 @@ import type { Operation, Scope } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
 import { bdfOf, Machine, type ModelOptions, placeOf } from './machine.ts';
 import { FailureMessages } from './messages.ts';
-import type { ModelObserver } from './observer.ts';
+import type { OperationSink } from './operation.ts';
 import { PageWalks } from './page-walks.ts';
 import { PendingUnmaps } from './pending-unmaps.ts';
 import { VfioListener } from './sections.ts';
@@ -130,9 +130,9 @@ export class Session {
   /** Something may be open that the next line ends. */
   #isOpen = false;
 
-  constructor(options: SessionOptions, observer: ModelObserver) {
+  constructor(options: SessionOptions, report: OperationSink) {
     this.#stampsTellVersion = options.stampsTellVersion;
-    this.machine = new Machine(options, observer);
+    this.machine = new Machine(options, report);
     this.#stale = new StaleMappings(this.machine);
     this.unmaps = new PendingUnmaps(this.machine, this.#stale);
     this.#walks = new PageWalks(this.machine, this.unmaps, this.#stale);
@@ -299,7 +299,8 @@ export class Session {
   }
 
   #unreadable(cursor: BatchCursor, what: string): void {
-    this.machine.observer.loss('unreadable', 1, placeOf(cursor), what);
+    const mark = placeOf(cursor);
+    this.machine.report({ kind: 'loss', mark, loss: 'unreadable', count: 1, detail: what });
   }
 
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
@@ -524,10 +525,11 @@ export class Session {
     on('migrate_fd_error', ended);
     on('message:unknown', (cursor) => this.#failures.seen(cursor));
     on('trace:loss', (cursor) => {
-      const kind = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
+      const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
       this.#distrust(cursor.line);
-      this.machine.observer.loss(kind, count, placeOf(cursor), cursor.text(at.loss.detail));
+      const detail = cursor.text(at.loss.detail);
+      this.machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });
     });
   }
 

@@ -88,6 +88,6 @@ export class ShadowDrift {
     const key = `${side} ${first}`;
     if (known.has(key) || known.size >= MOST_REMEMBERED) return;
     known.add(key);
-    this.#machine.observer.drift(space, first, last, mark, side);
+    this.#machine.report({ kind: 'drift', mark, space, first, last, side });
   }
 }

@@ -3,7 +3,7 @@ import type { Place } from '../base/place.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { type Machine, placeOf } from './machine.ts';
-import type { StaleReason } from './observer.ts';
+import type { StaleReason } from './operation.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
@@ -38,7 +38,15 @@ export class StaleMappings {
     const summary = summarise(container.host.collect(first, last), 0, mappingFlag.stale);
     container.markStale(first, last);
     if (summary.count === 0) return;
-    this.#machine.observer.stale({ mark, space, container, why, happened: true, ...summary });
+    this.#machine.report({
+      kind: 'stale-mappings',
+      mark,
+      space,
+      container,
+      why,
+      happened: true,
+      ...summary,
+    });
   }
 
   /** An unmap left something of `first .. last` in place that QEMU takes out of its shadow. */
@@ -121,7 +129,8 @@ export class StaleMappings {
     const { container } = space;
     const summary = summarise(nodes, from, 0);
     if (container === null || summary.count === 0) return;
-    this.#machine.observer.stale({
+    this.#machine.report({
+      kind: 'stale-mappings',
       mark,
       space,
       container,

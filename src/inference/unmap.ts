@@ -46,6 +46,7 @@ const FAILURES: readonly number[] = [0, EINVAL, EPERM, E2BIG];
  * Objects are reused by the session: whoever is handed one copies what it keeps.
  */
 export class Unmap {
+  readonly kind = 'unmap';
   line = 0;
   byteOffset = 0;
   seconds = 0;

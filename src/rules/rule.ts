@@ -3,7 +3,7 @@ import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary
 import type { EventName } from '../events/catalogue.ts';
 
 import type { Machine } from '../inference/machine.ts';
-import type { ModelObserver } from '../inference/observer.ts';
+import type { Operation, OperationOf } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
 import type { VtdAddressSpace } from '../inference/vtd-address-space.ts';
@@ -75,10 +75,14 @@ export interface GroupView {
   readonly machine: Machine;
 }
 
-/** What a rule keeps while a session is replayed. */
-export type RuleRun = Partial<ModelObserver> & {
-  /** An unmap, with the mode that a hazard of it would have. */
-  judge?(unmap: Unmap, mode: Mode): void;
+/**
+ * What a rule does with each kind of operation that concerns it, and what it keeps while a session is
+ * replayed. Unmaps come with the mode that a hazard of them would have.
+ */
+export type RuleRun = {
+  readonly [Kind in Exclude<Operation['kind'], 'unmap'>]?: (operation: OperationOf<Kind>) => void;
+} & {
+  unmap?(unmap: Unmap, mode: Mode): void;
   finish?(): void;
 };
 

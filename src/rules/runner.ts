@@ -1,7 +1,7 @@
 import { messageOf } from '../base/errors.ts';
 import type { Mode } from '../base/vocabulary.ts';
 import type { Machine } from '../inference/machine.ts';
-import type { ModelObserver } from '../inference/observer.ts';
+import type { Operation } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import { rules } from './index.ts';
 import type { HazardSink, Rule, RuleRun } from './rule.ts';
@@ -12,19 +12,21 @@ export function modeOf(unmap: Unmap): Mode {
   return unmap.tracked === true ? 'active' : 'what-if';
 }
 
-type Call = keyof RuleRun;
+type Handler = (operation: Operation, mode: Mode) => void;
 
-/** The rules that unmaps with the same symptoms concern, and what they judge them with. */
+/** The rules that operations of a kind concern, and what they handle them with. */
 interface Panel {
   readonly rules: readonly Rule[];
-  readonly judges: readonly ((unmap: Unmap, mode: Mode) => void)[];
+  readonly handlers: readonly Handler[];
 }
 
-/** Runs all rules over what a session reports. A rule that throws is out; the others go on. */
-export class Judge {
+/** Runs all rules over the operations of a session. A rule that throws is out; the others go on. */
+export class RuleRunner {
   readonly #runs = new Map<Rule, RuleRun>();
-  /** By the set of an unmap's symptoms: who judges it. Made where it is needed first. */
-  readonly #panels: Panel[] = [];
+  /** By the set of an unmap's symptoms. Made where it is needed first. */
+  readonly #unmapPanels: Panel[] = [];
+  /** By the kind of any other operation. */
+  readonly #panels = new Map<Operation['kind'], Panel>();
   /** Rules that threw, with what they said. */
   readonly failures: string[] = [];
 
@@ -34,17 +36,23 @@ export class Judge {
     }
   }
 
-  unmap(unmap: Unmap, mode: Mode): void {
-    for (let from = 0; from >= 0; ) from = this.#judgeFrom(from, unmap, mode);
+  /** Hands an operation to all rules that it concerns; `mode`: that of a hazard of an unmap. */
+  handle(operation: Operation, mode: Mode): void {
+    for (let from = 0; from >= 0; ) from = this.#handleFrom(from, operation, mode);
   }
 
-  /** The index of the rule to go on with where one threw, and is out; -1 where all have judged. */
-  #judgeFrom(from: number, unmap: Unmap, mode: Mode): number {
-    const panel = this.#panels[unmap.symptoms] ?? this.#newPanel(unmap.symptoms);
-    const { judges } = panel;
+  /** The session is over. */
+  finish(): void {
+    for (const [rule, run] of [...this.#runs]) this.#guard(rule, () => run.finish?.());
+  }
+
+  /** The index of the rule to go on with where one threw, and is out; -1 where all have had their turn. */
+  #handleFrom(from: number, operation: Operation, mode: Mode): number {
+    const panel = this.#panelOf(operation);
+    const { handlers } = panel;
     let index = from;
     try {
-      for (; index < judges.length; index += 1) judges[index]?.(unmap, mode);
+      for (; index < handlers.length; index += 1) handlers[index]?.(operation, mode);
       return -1;
     } catch (thrown) {
       this.#drop(panel.rules[index] as Rule, thrown);
@@ -52,36 +60,30 @@ export class Judge {
     }
   }
 
-  mapFailed(...args: Parameters<ModelObserver['mapFailed']>): void {
-    this.#tell('mapFailed', args);
-  }
-  stale(...args: Parameters<ModelObserver['stale']>): void {
-    this.#tell('stale', args);
-  }
-  entriesNearLimit(...args: Parameters<ModelObserver['entriesNearLimit']>): void {
-    this.#tell('entriesNearLimit', args);
-  }
-  drift(...args: Parameters<ModelObserver['drift']>): void {
-    this.#tell('drift', args);
-  }
-  aborted(...args: Parameters<ModelObserver['aborted']>): void {
-    this.#tell('aborted', args);
-  }
-  message(...args: Parameters<ModelObserver['message']>): void {
-    this.#tell('message', args);
-  }
-  loss(...args: Parameters<ModelObserver['loss']>): void {
-    this.#tell('loss', args);
-  }
-  finish(): void {
-    this.#tell('finish', []);
+  #panelOf(operation: Operation): Panel {
+    if (operation.kind === 'unmap') {
+      const { symptoms } = operation;
+      this.#unmapPanels[symptoms] ??= this.#newPanel('unmap', symptoms);
+      return this.#unmapPanels[symptoms];
+    }
+    const known = this.#panels.get(operation.kind);
+    if (known !== undefined) return known;
+    const panel = this.#newPanel(operation.kind, 0);
+    this.#panels.set(operation.kind, panel);
+    return panel;
   }
 
-  #tell(call: Call, args: readonly unknown[]): void {
-    for (const [rule, run] of [...this.#runs]) {
-      const method = run[call] as ((...all: readonly unknown[]) => void) | undefined;
-      if (method !== undefined) this.#guard(rule, () => method.apply(run, args as unknown[]));
-    }
+  #newPanel(kind: Operation['kind'], symptoms: number): Panel {
+    const concerned = [...this.#runs].filter(
+      ([{ symptoms: wanted }, run]) =>
+        run[kind] !== undefined &&
+        (kind !== 'unmap' || wanted === undefined || (wanted & symptoms) !== 0),
+    );
+    return {
+      rules: concerned.map(([rule]) => rule),
+      // The one place where the compiler does not see that a handler and its operations are of one kind.
+      handlers: concerned.flatMap(([, run]) => (run[kind]?.bind(run) as Handler | undefined) ?? []),
+    };
   }
 
   #guard(rule: Rule, act: () => void): void {
@@ -94,21 +96,8 @@ export class Judge {
 
   #drop(rule: Rule, thrown: unknown): void {
     this.#runs.delete(rule);
-    this.#panels.length = 0;
+    this.#unmapPanels.length = 0;
+    this.#panels.clear();
     this.failures.push(`rule ${rule.id} (${rule.slug}) failed: ${messageOf(thrown)}`);
-  }
-
-  #newPanel(symptoms: number): Panel {
-    const concerned = [...this.#runs].filter(
-      ([rule, run]) =>
-        run.judge !== undefined &&
-        (rule.symptoms === undefined || (rule.symptoms & symptoms) !== 0),
-    );
-    const panel = {
-      rules: concerned.map(([rule]) => rule),
-      judges: concerned.flatMap(([, run]) => run.judge?.bind(run) ?? []),
-    };
-    this.#panels[symptoms] = panel;
-    return panel;
   }
 }

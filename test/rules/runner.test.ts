@@ -1,19 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Machine } from '../../src/inference/machine.ts';
-import type { ModelObserver } from '../../src/inference/observer.ts';
 import { Unmap } from '../../src/inference/unmap.ts';
-import { Judge } from '../../src/rules/runner.ts';
+import { RuleRunner } from '../../src/rules/runner.ts';
 
-const observer: ModelObserver = {
-  unmap() {},
-  mapFailed() {},
-  stale() {},
-  entriesNearLimit() {},
-  drift() {},
-  aborted() {},
-  message() {},
-  loss() {},
-};
 const machine = new Machine(
   {
     qemu: null,
@@ -25,7 +14,7 @@ const machine = new Machine(
     ram: null,
     tracking: 'from-trace',
   },
-  observer,
+  () => {},
 );
 
 /** An unmap for which rules VTD001, VTD002 and VTD004 have something to say. */
@@ -40,18 +29,18 @@ function badUnmap(): Unmap {
 /** Which rules were heard of unmaps, where those in `broken` throw. */
 function heard(broken: readonly string[], unmaps: number) {
   const said: string[] = [];
-  const judge = new Judge(machine, ({ id }) => ({
+  const runner = new RuleRunner(machine, ({ id }) => ({
     unmap() {
       if (broken.includes(id)) throw new Error(`${id} is broken`);
       said.push(id);
     },
     add() {},
   }));
-  for (let count = 0; count < unmaps; count += 1) judge.unmap(badUnmap(), 'what-if');
-  return { said, failures: judge.failures };
+  for (let count = 0; count < unmaps; count += 1) runner.handle(badUnmap(), 'what-if');
+  return { said, failures: runner.failures };
 }
 
-describe('Judge', () => {
+describe('RuleRunner', () => {
   it('hands each unmap to all rules', () => {
     expect(heard([], 2)).toEqual({
       said: ['VTD001', 'VTD002', 'VTD004', 'VTD001', 'VTD002', 'VTD004'],

@@ -32,17 +32,17 @@ export const backendError: Rule = {
   needs: [],
   symptoms: symptom.failure,
   start: (_machine, sink) => ({
-    judge(unmap) {
+    unmap(unmap) {
       const hasOwnRule = unmap.errno === E2BIG || cutsThrough(unmap) || isQueryRefused(unmap);
       if (unmap.isSeenFailing && !hasOwnRule) sink.unmap(unmap, 'observed', needs);
     },
-    mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
+    'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {
       if (!observed || errno === -17 || errno === -28 || errno === EINVAL) return;
       const basis = new Basis().add('message');
       const mode = tracked === true ? 'observed' : 'what-if';
       sink.add({ mode, mark, basis, space, container, first, last, errno, topic: 'map' });
     },
-    message(topic, text, mark, tracked) {
+    message({ topic, text, mark, tracked }) {
       if (!TOPICS.has(topic)) return;
       const basis = new Basis().add('message');
       sink.add({

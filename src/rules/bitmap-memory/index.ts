@@ -15,7 +15,7 @@ export const bitmapMemory: Rule = {
   verdict: () => null,
   needs: ['vfio_iommu_map_notify'],
   start: (_machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       if (unmap.replacedByDrain || unmap.trackedQuery !== 'bitmap') return;
       const failed = unmap.observed && unmap.errno === ENOMEM;
       if (!failed && unmap.bitmapBytes < WORTH_NOTING_BYTES) return;

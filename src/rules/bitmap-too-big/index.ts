@@ -15,7 +15,7 @@ export const bitmapTooBig: Rule = {
   needs: ['vfio_iommu_map_notify'],
   symptoms: symptom.failure | symptom.tooBig,
   start: (_machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       const isKnown = unmap.tracked === true || unmap.isSeenFailing;
       const fails = isKnown ? unmap.errno === E2BIG : unmap.e2big;
       if (fails) sink.unmap(unmap, mode, needs);

@@ -12,13 +12,13 @@ export const dmaEntryLimit: Rule = {
   verdict: ({ mode }) => (mode === 'observed' ? 'fails' : null),
   needs: ['vfio_iommu_map_notify'],
   start: (machine, sink) => ({
-    mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
+    'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== ENOSPC) return;
       const basis = new Basis().add(observed ? 'message' : entryLimitGround(machine));
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
       sink.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
     },
-    entriesNearLimit(container, space, mark) {
+    'entry-limit'({ container, space, mark }) {
       const basis = new Basis().add(entryLimitGround(machine)).add('emulated');
       const detail = `${container.host.size} of ${machine.parameters.entryLimit.value}`;
       sink.add({ mode: 'what-if', mark, basis, space, container, topic: 'near', detail });

@@ -28,10 +28,10 @@ export const mapConflict: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   symptoms: symptom.failure,
   start: (machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       if (cutsThrough(unmap)) sink.unmap(unmap, mode, needs);
     },
-    mapFailed({ mark, space, container, first, last, errno, observed, tracked }) {
+    'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== EEXIST && errno !== EINVAL) return;
       const basis = new Basis().add(observed ? 'message' : 'emulated');
       // Whether it failed rests on what its device's container holds.
@@ -43,7 +43,7 @@ export const mapConflict: Rule = {
       const rests = observed ? {} : { backend: true, version: true };
       sink.add({ mode, mark, basis, needs: rests, space, container, first, last, errno, topic });
     },
-    aborted(space, first, last, mark) {
+    abort({ space, first, last, mark }) {
       const basis = new Basis().add('emulated').add('traceEnds');
       if (!machine.version.agree('crossingEvent')) basis.add('versionAssumed');
       const { container } = space;

@@ -25,7 +25,7 @@ export const markPastRam: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   symptoms: symptom.pastRam,
   start: (_machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
     },
   }),

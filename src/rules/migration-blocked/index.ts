@@ -20,7 +20,7 @@ export const migrationBlocked: Rule = {
   verdict: () => null,
   needs: [],
   start: (_machine, sink) => ({
-    message(topic, text, mark) {
+    message({ topic, text, mark }) {
       if (TOPICS[topic] === undefined) return;
       sink.add({ mode: null, mark, basis: new Basis().add('message'), topic, detail: text });
     },

@@ -13,7 +13,7 @@ export const noDirtyQuery: Rule = {
   needs: ['vfio_iommu_map_notify'],
   symptoms: symptom.noQuery,
   start: (_machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       sink.unmap(unmap, mode, needs);
     },
   }),

@@ -26,7 +26,7 @@ export const queryOverHole: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   symptoms: symptom.failure,
   start: (_machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       if (isQueryRefused(unmap)) sink.unmap(unmap, mode, needs);
     },
   }),

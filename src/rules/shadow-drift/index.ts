@@ -10,7 +10,7 @@ export const shadowDrift: Rule = {
   verdict: () => null,
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   start: (_machine, sink) => ({
-    drift(space, first, last, mark, side) {
+    drift({ space, first, last, mark, side }) {
       const basis = new Basis().add('emulated').add('deviceInferred').add('walkComplete');
       const { container } = space;
       sink.add({ mode: 'active', mark, basis, space, container, first, last, topic: side });

@@ -19,7 +19,7 @@ export const staleHostMapping: Rule = {
   verdict: () => 'leaves-mappings',
   needs: ['vfio_iommu_map_notify', 'vtd_ce_not_present'],
   start: (machine, sink) => ({
-    stale({ mark, space, container, count, first, last, guest, pages, why, happened }) {
+    'stale-mappings'({ mark, space, container, count, first, last, guest, pages, why, happened }) {
       const basis = new Basis().add('emulated');
       basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
       if (!machine.hasWalks) basis.add('unmapsUnchecked');

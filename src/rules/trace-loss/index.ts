@@ -10,9 +10,9 @@ export const traceLoss: Rule = {
   verdict: () => 'inconclusive',
   needs: [],
   start: (_machine, sink) => ({
-    loss(kind, count, mark, detail) {
+    loss({ loss, count, mark, detail }) {
       const basis = new Basis().add('message');
-      sink.add({ mode: null, mark, basis, count, topic: kind, detail });
+      sink.add({ mode: null, mark, basis, count, topic: loss, detail });
     },
   }),
   message: ({ topic, count, detail }) =>

@@ -32,7 +32,7 @@ export const unmapStorm: Rule = {
       sink.add({ mode: 'active', mark: window.first, basis, detail });
     };
     return {
-      judge(unmap) {
+      unmap(unmap) {
         if (unmap.tracked !== true || machine.tracking.window === null) return;
         if (machine.tracking.window !== window) {
           close();

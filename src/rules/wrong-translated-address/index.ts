@@ -13,7 +13,7 @@ export const wrongTranslatedAddress: Rule = {
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   symptoms: symptom.wrongAddress,
   start: (_machine, sink) => ({
-    judge(unmap, mode) {
+    unmap(unmap, mode) {
       if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
     },
   }),

@@ -6,7 +6,7 @@ import { TraceReplay } from '../../../../src/engine/replay.ts';
 import { BatchCursor, type EventBatch } from '../../../../src/events/batch.ts';
 import type { RecordSink } from '../../../../src/findings/session-recorder.ts';
 import type { ModelOptions } from '../../../../src/inference/machine.ts';
-import type { StaleReason } from '../../../../src/inference/observer.ts';
+import type { Operation, StaleReason } from '../../../../src/inference/operation.ts';
 import { Session } from '../../../../src/inference/reader.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../../../../src/inference/unmap.ts';
 import type { VfioContainer } from '../../../../src/inference/vfio-container.ts';
@@ -216,38 +216,8 @@ class ModelWatch {
   #waiting: { readonly container: VfioContainer; readonly stale: SeenStale }[] = [];
 
   constructor(model: ModelOptions) {
-    this.#session = new Session(
-      { ...model, stampsTellVersion: true },
-      {
-        unmap: (unmap) => this.#unmapped(unmap),
-        mapFailed: ({ mark, space, first, last, errno, observed }) => {
-          const bdf = space?.bdf ?? null;
-          this.mapFailures.push({
-            line: mark.line,
-            device: bdf === null ? null : bdfText(bdf),
-            iova: address(first),
-            size: address(last - first + 1),
-            errno,
-            observed,
-          });
-        },
-        stale: ({ happened, container, space, why, mark }) => {
-          if (happened) this.#added(container, space.bdf, why, mark.line);
-        },
-        entriesNearLimit: () => {},
-        drift: (space, first, last, mark, side) => {
-          this.drifts.push({
-            device: space.bdf === null ? null : bdfText(space.bdf),
-            iova: address(first),
-            size: address(last - first + 1),
-            side,
-            line: mark.line,
-          });
-        },
-        aborted: () => {},
-        message: () => {},
-        loss: () => {},
-      },
+    this.#session = new Session({ ...model, stampsTellVersion: true }, (operation) =>
+      this.#reported(operation),
     );
   }
 
@@ -267,6 +237,45 @@ class ModelWatch {
     this.#look(lines);
     for (const [what, { first }] of this.#session.machine.gaps) {
       this.gaps.push({ what, line: first.line });
+    }
+  }
+
+  #reported(operation: Operation): void {
+    switch (operation.kind) {
+      case 'unmap':
+        this.#unmapped(operation);
+        break;
+      case 'failed-map': {
+        const { mark, space, first, last, errno, observed } = operation;
+        const bdf = space?.bdf ?? null;
+        this.mapFailures.push({
+          line: mark.line,
+          device: bdf === null ? null : bdfText(bdf),
+          iova: address(first),
+          size: address(last - first + 1),
+          errno,
+          observed,
+        });
+        break;
+      }
+      case 'stale-mappings': {
+        const { happened, container, space, why, mark } = operation;
+        if (happened) this.#added(container, space.bdf, why, mark.line);
+        break;
+      }
+      case 'drift': {
+        const { space, first, last, mark, side } = operation;
+        this.drifts.push({
+          device: space.bdf === null ? null : bdfText(space.bdf),
+          iova: address(first),
+          size: address(last - first + 1),
+          side,
+          line: mark.line,
+        });
+        break;
+      }
+      default:
+        break;
     }
   }
 

@@ -1,0 +1,118 @@
+import type { Place } from '../base/place.ts';
+import type { LossKind } from '../events/catalogue.ts';
+import type { MessageTopic } from '../events/messages.ts';
+import type { DriftSide } from './shadow-drift.ts';
+import type { Unmap } from './unmap.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** A MAP that the host refused, or is emulated to have refused. */
+export interface FailedMap {
+  readonly kind: 'failed-map';
+  readonly mark: Place;
+  readonly space: VtdAddressSpace | null;
+  readonly container: VfioContainer | null;
+  /** Pages, inclusive. */
+  readonly first: number;
+  readonly last: number;
+  readonly errno: number;
+  /** The log holds QEMU's error text for it. */
+  readonly observed: boolean;
+  readonly tracked: boolean | null;
+}
+
+export type StaleReason =
+  /** The drain's search passed them by. */
+  | 'wrap'
+  /** The drain unmaps what is in the shadow, and they are not, or only as parts. */
+  | 'unlisted'
+  | 'failed-unmap'
+  | 'skipped-invalidation';
+
+/** Host mappings that an unmap should have removed, and did not. */
+export interface StaleMappingsLeft {
+  readonly kind: 'stale-mappings';
+  readonly mark: Place;
+  readonly space: VtdAddressSpace;
+  readonly container: VfioContainer;
+  /** How many became stale. */
+  readonly count: number;
+  /** The lowest of them, in pages. */
+  readonly first: number;
+  readonly last: number;
+  readonly gpa: number;
+  /** Pages of all of them. */
+  readonly pages: number;
+  /** Guest pages behind them, inclusive, as far as known. */
+  readonly guest: readonly (readonly [first: number, last: number])[];
+  readonly why: StaleReason;
+  /** False: what the emulation says would be left, had tracking been on. */
+  readonly happened: boolean;
+}
+
+/** Host mappings reached nine tenths of what the container accepts. */
+export interface EntryLimitNear {
+  readonly kind: 'entry-limit';
+  readonly mark: Place;
+  readonly space: VtdAddressSpace | null;
+  readonly container: VfioContainer;
+}
+
+/** Shadow and host map disagree, for no reason that has an operation of its own. */
+export interface Drift {
+  readonly kind: 'drift';
+  readonly mark: Place;
+  readonly space: VtdAddressSpace;
+  /** Pages, inclusive. */
+  readonly first: number;
+  readonly last: number;
+  readonly side: DriftSide;
+}
+
+/** QEMU has stopped with an assertion at an event that crosses the interrupt range. */
+export interface Abort {
+  readonly kind: 'abort';
+  readonly mark: Place;
+  readonly space: VtdAddressSpace;
+  /** Pages, inclusive. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/** A message of QEMU that a rule knows, and that is about no unmap or MAP. */
+export interface Message {
+  readonly kind: 'message';
+  readonly mark: Place;
+  readonly topic: MessageTopic;
+  readonly text: string;
+  readonly tracked: boolean | null;
+}
+
+/** Lines are lost. */
+export interface Loss {
+  readonly kind: 'loss';
+  readonly mark: Place;
+  readonly loss: LossKind;
+  readonly count: number;
+  readonly detail: string;
+}
+
+/** What happened, as one thing. */
+export type Operation =
+  | Unmap
+  | FailedMap
+  | StaleMappingsLeft
+  | EntryLimitNear
+  | Drift
+  | Abort
+  | Message
+  | Loss;
+
+/** The operation of a kind. */
+export type OperationOf<Kind extends Operation['kind']> = Extract<Operation, { kind: Kind }>;
+
+/**
+ * Where operations go, in the order of the trace. Records are reused: whoever is handed one copies
+ * what it keeps.
+ */
+export type OperationSink = (operation: Operation) => void;
