@@ -1,6 +1,7 @@
 /** What a program that uses vtdscope as a library imports. */
 export { TraceError, UsageError } from './base/errors.ts';
-export { type Profile, profileNamed, profiles } from './emulation/profile.ts';
+export { profileNamed, profiles } from './emulation/profiles/index.ts';
+export type { Profile } from './emulation/profiles/profile.ts';
 export { type PassedOver, type Progress, type RunOptions, run } from './engine/run.ts';
 export type { ModelOptions } from './inference/machine.ts';
 export { reports } from './reports/index.ts';

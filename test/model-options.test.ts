@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { modelFrom } from '../src/cli/model-options.ts';
-import { profileNamed } from '../src/emulation/profile.ts';
+import { profileNamed } from '../src/emulation/profiles/index.ts';
 import type { ModelOptions } from '../src/inference/machine.ts';
 import { type Analysis, analyze, analyzeLines } from './helpers/analyze.ts';
 import { capture, root } from './helpers/ground-truth.ts';

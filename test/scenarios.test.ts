@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { profileNamed } from '../src/emulation/profile.ts';
+import { profileNamed } from '../src/emulation/profiles/index.ts';
 import type { ModelOptions } from '../src/inference/machine.ts';
 import type { UnmapRecord } from '../src/result/types.ts';
 import { analyzeLines } from './helpers/analyze.ts';

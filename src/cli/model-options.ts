@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { backends } from '../base/vocabulary.ts';
-import { profileNamed } from '../emulation/profile.ts';
+import { profileNamed } from '../emulation/profiles/index.ts';
 import type { ModelOptions } from '../inference/machine.ts';
 
 /** The model options as commander hands them over. */

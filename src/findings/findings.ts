@@ -3,7 +3,7 @@ import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/a
 import { PageRangeSet } from '../base/page-range-set.ts';
 import { type Place, timeText } from '../base/place.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
-import type { Profile } from '../emulation/profile.ts';
+import type { Profile } from '../emulation/profiles/profile.ts';
 import type { Machine } from '../inference/machine.ts';
 import { DirtyTracking, type Window } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';

@@ -1,6 +1,6 @@
 import { hex, hexOfPages } from '../base/address.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
-import { versionNumber } from '../emulation/profile.ts';
+import { versionNumber } from '../emulation/profiles/profile.ts';
 import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import type { EventName } from '../events/catalogue.ts';
@@ -294,7 +294,8 @@ export class SessionRecorder {
     const { machine } = this.session;
     const { tracking } = machine;
     const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
-    if (machine.profile.drain === null || !mayTrack || !machine.hasNotifications) return [];
+    if (machine.profile.unmapInMigration === null || !mayTrack || !machine.hasNotifications)
+      return [];
     return OF_DRAIN.filter(
       (names) =>
         !names.some((name) => machine.has(name)) ||

@@ -1,10 +1,11 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
 import { type Place, timeText } from '../base/place.ts';
 import type { Backend } from '../base/vocabulary.ts';
-import type { Profile } from '../emulation/profile.ts';
+import type { Profile } from '../emulation/profiles/profile.ts';
 import { RamLayout } from '../emulation/ram-layout.ts';
 import type { UnmapContext } from '../emulation/vfio/container-backend.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { BatchCursor } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
 import { Attribution } from './attribution.ts';
@@ -15,7 +16,7 @@ import { StatusWrites } from './status-writes.ts';
 import { DirtyTracking } from './tracking.ts';
 import { QemuVersion, type Writer } from './version.ts';
 import { VfioContainer } from './vfio-container.ts';
-import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** What the user fixed; null: to be found in the trace. */
 export interface ModelOptions extends ParameterOptions {
@@ -310,12 +311,12 @@ export class Machine {
     return this.tracking.windows.length > 0 && !this.tracking.deviceTracking;
   }
 
-  /** Whether VT-d would drain instead of unmapping in chunks; null: the trace does not show it. */
-  get drainsNow(): boolean | null {
-    const { drain } = this.writer;
-    if (drain === null) return false;
+  /** Whether VT-d unmaps by node instead of in pieces now; null: the trace does not show it. */
+  get isInMigration(): boolean | null {
+    const { unmapInMigration } = this.writer;
+    if (unmapInMigration === null) return false;
     const { globalDirty, migrationRunning } = this.tracking;
-    const shown = drain.when === 'global-dirty' ? globalDirty : migrationRunning;
+    const shown = unmapInMigration.when === 'global-dirty' ? globalDirty : migrationRunning;
     if (shown !== null || this.options.tracking === 'from-trace') return shown;
     return this.options.tracking === 'on';
   }

@@ -3,6 +3,7 @@ import type { RangeScratch } from '../base/page-range-map.ts';
 import { type Place, timeText } from '../base/place.ts';
 import { EEXIST, EINVAL, ENOSPC } from '../emulation/vfio/errno.ts';
 import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
 import { type Machine, placeOf } from './machine.ts';
@@ -11,7 +12,7 @@ import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
-import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   walk: offsetsOf('vtd_page_walk_one'),
@@ -320,9 +321,11 @@ export class PageWalks {
     const { attribution, contextEntries, hasWalks, onlyTranslated } = this.#machine;
     if (hasWalks || onlyTranslated === null) return null;
     const { tracking, writer, version } = this.#machine;
-    const drains = (version.mayDrain || writer.drain !== null) && tracking.globalDirty !== false;
-    const mayBeDrained = drains && !contextEntries.isOnlyEver;
-    const mayBeOthers = mayBeDrained || last - first + 1 >= SMALLEST_CHUNK;
+    const mayBeByNode =
+      (version.mayUnmapInMigration || writer.unmapInMigration !== null) &&
+      tracking.globalDirty !== false;
+    const mayBeWhole = mayBeByNode && !contextEntries.isOnlyEver;
+    const mayBeOthers = mayBeWhole || last - first + 1 >= SMALLEST_CHUNK;
     return mayBeOthers && attribution.device !== onlyTranslated ? null : onlyTranslated;
   }
 

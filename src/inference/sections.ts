@@ -1,5 +1,7 @@
 import { pageOf } from '../base/address.ts';
+import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
 import { bdfOf, type Machine, placeOf } from './machine.ts';
@@ -8,13 +10,7 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import { NO_ENTRY } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import {
-  type AddressRange,
-  HIGH_NOTIFIER,
-  type Knowledge,
-  LOW_NOTIFIER,
-  type VtdAddressSpace,
-} from './vtd-address-space.ts';
+import type { Knowledge, VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   switch: offsetsOf('vtd_switch_address_space'),
@@ -502,7 +498,7 @@ export class VfioListener {
 
 /** True for a section of an IOMMU, be it that its registration is not in the trace. */
 function isOfIommu({ start, end }: AddressRange): boolean {
-  return [LOW_NOTIFIER, HIGH_NOTIFIER].some((known) => known.start === start && known.end === end);
+  return intelIommu.notifierRanges.some((known) => known.start === start && known.end === end);
 }
 
 function holdsNotifier({ notifiers }: VtdAddressSpace, { start, end }: AddressRange): boolean {

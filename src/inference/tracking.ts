@@ -1,5 +1,5 @@
 import type { Place } from '../base/place.ts';
-import type { Profile } from '../emulation/profile.ts';
+import type { Profile } from '../emulation/profiles/profile.ts';
 
 /** Bits of QEMU's flag word behind `global_dirty_changed`. */
 const DIRTY_BITS = [

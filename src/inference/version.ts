@@ -1,6 +1,8 @@
-import { type Profile, profileFor, VersionEvidence, versionNumber } from '../emulation/profile.ts';
+import { profileFor } from '../emulation/profiles/index.ts';
+import { type Profile, versionNumber } from '../emulation/profiles/profile.ts';
 import type { EventName } from '../events/catalogue.ts';
 import type { Known } from './parameters.ts';
+import { VersionEvidence } from './version-evidence.ts';
 
 const LATER = Number.POSITIVE_INFINITY;
 const [V8_0, V8_1, V8_2, V9_2, V10_0, V10_1, V10_2, V11_0] = [
@@ -85,7 +87,7 @@ export const lineMarks = {
 
 /** Fields in which versions must agree for their number not to matter. */
 const BEHAVIOUR: readonly (keyof Profile)[] = [
-  'drain',
+  'unmapInMigration',
   'replayClearsShadow',
   'legacyTracking',
   'iommufdQuery',
@@ -95,7 +97,7 @@ const BEHAVIOUR: readonly (keyof Profile)[] = [
 /** How the lines of a trace came about, as far as versions differ in it. */
 export type Writer = Pick<
   Profile,
-  'drain' | 'replayClearsShadow' | 'removesOneByteMore' | 'crossingEvent'
+  'unmapInMigration' | 'replayClearsShadow' | 'removesOneByteMore' | 'crossingEvent'
 >;
 
 /**
@@ -106,7 +108,7 @@ export class QemuVersion {
   readonly #option: Profile | null;
   readonly #evidence = new VersionEvidence();
   #named: string | null = null;
-  #drains: boolean | null = null;
+  #unmapsByNode: boolean | null = null;
   #profile: Profile;
   #writer: Writer;
 
@@ -129,21 +131,21 @@ export class QemuVersion {
     return this.#writer;
   }
 
-  /** Whether whole unmaps under tracking were seen to be drains; null: none was seen. */
-  get drainsSeen(): boolean | null {
-    return this.#drains;
+  /** Whether whole unmaps under tracking were seen to come by node, or in pieces; null: none was seen. */
+  get unmapInMigrationSeen(): boolean | null {
+    return this.#unmapsByNode;
   }
 
-  /** True where a version that drains may have written the trace, as far as its lines tell. */
-  get mayDrain(): boolean {
-    return this.#option === null && this.#drains === null && this.#evidence.allows(V11_0);
+  /** True where a version that unmaps by node under tracking may have written the trace, as far as its lines tell. */
+  get mayUnmapInMigration(): boolean {
+    return this.#option === null && this.#unmapsByNode === null && this.#evidence.allows(V11_0);
   }
 
-  /** True where the lines of the trace, or libvirt, say that only versions that drain wrote it. */
-  get mustDrain(): boolean {
+  /** True where the lines of the trace, or libvirt, say that only versions that unmap by node under tracking wrote it. */
+  get mustUnmapInMigration(): boolean {
     const { narrowed, profile } = this.#evidence;
-    if (this.#option !== null || !narrowed || profile.drain === null) return false;
-    return this.#evidence.agree('drain');
+    if (this.#option !== null || !narrowed || profile.unmapInMigration === null) return false;
+    return this.#evidence.agree('unmapInMigration');
   }
 
   learn(mark: VersionMark): void {
@@ -160,16 +162,16 @@ export class QemuVersion {
     this.learn({ from: number, to: number, reason: "libvirt's starting-up line" });
   }
 
-  /** A whole unmap under tracking was seen to be a drain, or to come in chunks. */
-  saw(drains: boolean): void {
-    this.#drains = drains;
+  /** A whole unmap under tracking was seen to come by node, or in pieces. */
+  sawUnmapInMigration(isByNode: boolean): void {
+    this.#unmapsByNode = isByNode;
     this.#choose();
   }
 
   /** True where every version that may have written the trace has the same `field`. */
   agree(field: keyof Profile): boolean {
     if (this.#option !== null || this.#named !== null) return true;
-    if (field === 'drain' && this.#drains !== null) return true;
+    if (field === 'unmapInMigration' && this.#unmapsByNode !== null) return true;
     return this.#evidence.narrowed && this.#evidence.agree(field);
   }
 
@@ -181,12 +183,13 @@ export class QemuVersion {
       return { value: this.#option.id, source: 'option', from };
     }
     const overruled =
-      this.#drains !== null && this.#drains !== (this.#evidence.profile.drain !== null);
+      this.#unmapsByNode !== null &&
+      this.#unmapsByNode !== (this.#evidence.profile.unmapInMigration !== null);
     if (overruled) {
       return {
         value: this.#profile.id,
         source: 'derived',
-        from: this.#drains
+        from: this.#unmapsByNode
           ? 'whole unmaps under tracking came one mapping at a time, as from 11.0 on'
           : 'whole unmaps under tracking came in chunks, as before 11.0',
       };
@@ -206,9 +209,9 @@ export class QemuVersion {
       return;
     }
     const { profile } = this.#evidence;
-    const drains = profile.drain !== null;
-    if (this.#drains === null || this.#drains === drains) this.#profile = profile;
-    else this.#profile = profileFor(this.#drains ? V11_0 : V10_2);
+    const unmapsByNode = profile.unmapInMigration !== null;
+    if (this.#unmapsByNode === null || this.#unmapsByNode === unmapsByNode) this.#profile = profile;
+    else this.#profile = profileFor(this.#unmapsByNode ? V11_0 : V10_2);
     this.#writer = this.#profile;
   }
 
@@ -218,10 +221,11 @@ export class QemuVersion {
     const shown = (field: keyof Writer) =>
       narrowed && this.#evidence.agree(field) ? profile : option;
     // A version with a patch looks like one without.
-    const untold = option.known === 'unmerged' ? option : shown('drain');
-    const drained = option.drain ?? profileFor(V11_0).drain;
+    const shownUnmap = option.known === 'unmerged' ? option : shown('unmapInMigration');
+    const own = option.unmapInMigration ?? profileFor(V11_0).unmapInMigration;
     return {
-      drain: this.#drains === null ? untold.drain : this.#drains ? drained : null,
+      unmapInMigration:
+        this.#unmapsByNode === null ? shownUnmap.unmapInMigration : this.#unmapsByNode ? own : null,
       replayClearsShadow: shown('replayClearsShadow').replayClearsShadow,
       removesOneByteMore: shown('removesOneByteMore').removesOneByteMore,
       crossingEvent: shown('crossingEvent').crossingEvent,

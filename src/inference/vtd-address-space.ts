@@ -1,74 +1,7 @@
-import { U64_MAX, wrap64 } from '../base/address.ts';
+import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
+import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { VfioContainer } from './vfio-container.ts';
-
-/** Addresses of a range, inclusive. */
-export interface AddressRange {
-  readonly start: bigint;
-  readonly end: bigint;
-}
-
-/** One UNMAP of a whole unmap: `size` bytes from `iova`. */
-export interface Chunk {
-  readonly iova: bigint;
-  readonly size: bigint;
-}
-
-/** The two ranges that VFIO registers around the interrupt range 0xfee00000..0xfeefffff. */
-export const LOW_NOTIFIER: AddressRange = { start: 0x0n, end: 0xfedf_ffffn };
-export const HIGH_NOTIFIER: AddressRange = { start: 0xfef0_0000n, end: U64_MAX };
-
-const PAGE = 0x1000n;
-
-function floorLog2(value: bigint): bigint {
-  return BigInt(value.toString(2).length - 1);
-}
-
-/**
- * The mask of the largest naturally aligned power of two that starts at `start`, ends at or before
- * `end` and fits in `bits` address bits: `dma_aligned_pow2_mask` (softmmu/dma-helpers.c in 7.2,
- * system/dma-helpers.c later; the same in all). `start <= end`, both below 2^64.
- */
-export function alignedPow2Mask(start: bigint, end: bigint, bits: number): bigint {
-  const cap = bits === 64 ? U64_MAX : (1n << BigInt(bits)) - 1n;
-  const span = wrap64(end - start);
-  const lowestBit = start & wrap64(-start);
-  const align = start === 0n ? cap : lowestBit - 1n < cap ? lowestBit - 1n : cap;
-  const room = span < cap ? span : cap;
-  if (align <= room) return align;
-  return span === U64_MAX ? U64_MAX : (1n << floorLog2(span + 1n)) - 1n;
-}
-
-/** What `vtd_address_space_unmap` sends for one notifier, and whether QEMU would have aborted. */
-export interface WholeUnmap {
-  readonly chunks: readonly Chunk[];
-  /** Bytes from the notifier's start to the clamped end, as `vtd_as_unmap_whole` prints them. */
-  readonly total: bigint;
-  /** The assertion of QEMU that the arguments violate, if any. */
-  readonly abort: string | null;
-}
-
-/**
- * The chunk list of a whole unmap: `vtd_address_space_unmap` (hw/i386/intel_iommu.c, all versions)
- * over a notifier of `range` with an address width of `awBits`.
- */
-export function wholeUnmap(range: AddressRange, awBits: number): WholeUnmap {
-  const top = (1n << BigInt(awBits)) - 1n;
-  const end = range.end < top ? range.end : top;
-  const chunks: Chunk[] = [];
-  if (range.start > end) return { chunks, total: 0n, abort: 'start above the clamped end' };
-  let start = range.start;
-  let remain = wrap64(end - start + 1n);
-  while (remain >= PAGE) {
-    const size = wrap64(alignedPow2Mask(start, end, awBits) + 1n);
-    if (size === 0n) break;
-    chunks.push({ iova: start, size });
-    start = wrap64(start + size);
-    remain = wrap64(remain - size);
-  }
-  const total = chunks.reduce((sum, chunk) => sum + chunk.size, 0n);
-  return { chunks, total, abort: remain === 0n ? null : 'remainder below one page' };
-}
 
 /** How well it is known what a device maps. */
 export type Knowledge =
@@ -164,7 +97,7 @@ export class VtdAddressSpace {
   /** The notifiers to emulate: those registered, else the two that VFIO always registers. */
   get effectiveNotifiers(): readonly AddressRange[] {
     if (this.notifiers.length > 0) return this.notifiers;
-    return [HIGH_NOTIFIER, LOW_NOTIFIER];
+    return intelIommu.notifierRanges;
   }
 
   addNotifier(range: AddressRange): void {

@@ -1,52 +1,49 @@
-import { addressOfPage, pageOf, wrap64 } from '../base/address.ts';
+import { pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
+import { intelIommu, LOW_NOTIFIER } from '../emulation/viommu/intel/index.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
-import {
-  ANY_NOTIFIER,
-  type Group,
-  isChunk,
-  isComplete,
-  isCut,
-  isLoneChunk,
-  isNodeOfNotifier,
-  type Owner,
-} from './chunk-groups.ts';
 import { bdfOf, type Machine, placeOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import { markOfUnmap, type PendingUnmaps } from './pending-unmaps.ts';
+import { isLonePiece, isPiece, type Owner, PieceGroup, PiecePredictions } from './piece-groups.ts';
 import type { StaleMappings } from './stale-mappings.ts';
-import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
+import type { Unmap } from './unmap.ts';
+import { isNodeOfNotifier, UnmapsInMigration } from './unmaps-in-migration.ts';
 import { lineMarks } from './version.ts';
-import type { AddressRange, VtdAddressSpace } from './vtd-address-space.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = offsetsOf('vtd_as_unmap_whole');
 
 /**
  * Whole unmaps: `vtd_address_space_unmap` of one device, notifier by notifier, and what QEMU 11.x
- * does in its place while dirty tracking is on, the drain.
+ * does in its place while dirty tracking is on.
  *
- * The chunks of a notifier come without a device; `vtd_as_unmap_whole` closes them and names it. A
- * drain has no closing line, and where it finds nothing it prints none at all. So the lines that
+ * The pieces of a notifier come without a device; `vtd_as_unmap_whole` closes them and names it. An
+ * unmap in migration has no closing line, and where it finds nothing it prints none at all. So the lines that
  * make QEMU unmap a whole space announce it here first, and when the command is over it shows
- * whether chunks came, a drain, or nothing.
+ * whether pieces came, an UNMAP for each mapping, or nothing.
  */
 export class WholeUnmaps {
   readonly #machine: Machine;
   readonly #pending: PendingUnmaps;
   readonly #stale: StaleMappings;
   readonly #walks: PageWalks;
-  /** The one whose chunks are coming in. */
-  #group: Group | null = null;
-  /** Those of one device whose chunks have come and are held: one for each of its notifiers. */
-  #unit: Group[] = [];
+  readonly #byNode: UnmapsInMigration;
+  /** The one whose pieces are coming in. */
+  #group: PieceGroup | null = null;
+  /** Those of one device whose pieces have come and are held: one for each of its notifiers. */
+  #unit: PieceGroup[] = [];
   /** Devices of which a whole unmap is due, in order. */
   #due: readonly VtdAddressSpace[] = [];
   #dueMark: Place = { line: 0, byteOffset: 0, time: null };
-  /** Devices whose chunks have come since. */
-  readonly #chunked = new Set<VtdAddressSpace>();
+  /** What the emulation says is sent. */
+  readonly #predictions = new PiecePredictions();
+  /** Devices whose pieces have come since. */
+  readonly #unmappedInPieces = new Set<VtdAddressSpace>();
   /** The device whose closing line was the newest line; 7.2 prints it ahead of a replay. */
   justClosed: VtdAddressSpace | null = null;
 
@@ -55,16 +52,17 @@ export class WholeUnmaps {
     this.#pending = pending;
     this.#stale = stale;
     this.#walks = walks;
+    this.#byNode = new UnmapsInMigration(machine, pending, stale);
   }
 
-  /** Chunks have come, and more of them, or their closing line, are to come. */
+  /** Pieces have come, and more of them, or their closing line, are to come. */
   get isOpen(): boolean {
     return this.#group !== null;
   }
 
   /** The lines so far say that QEMU now unmaps these devices' whole spaces, in this order. */
   announce(spaces: readonly VtdAddressSpace[], cursor: BatchCursor): void {
-    this.#chunked.clear();
+    this.#unmappedInPieces.clear();
     this.#due = spaces.filter((space) => space.notifiers.length > 0 || space.shadow.size > 0);
     this.#dueMark = placeOf(cursor);
   }
@@ -73,17 +71,17 @@ export class WholeUnmaps {
   take(cursor: BatchCursor, first: number, last: number): boolean {
     if (this.#continues(cursor, first, last)) return true;
     this.#endGroup(null);
-    if (this.#mustDrain) {
-      // First of all, as a mapping can be as large as the first chunk of a notifier.
+    if (this.#byNode.isDue) {
+      // First of all, as a mapping can be as large as the first piece of a notifier.
       this.release();
-      if (this.#drains(cursor, first, last)) return true;
+      if (this.#takesNode(cursor, first, last)) return true;
     }
     if (this.#starts(cursor, first, last)) return true;
     this.release();
-    return this.#drains(cursor, first, last);
+    return this.#takesNode(cursor, first, last);
   }
 
-  /** `vtd_as_unmap_whole`: the chunks before it are complete, and theirs is the device it names. */
+  /** `vtd_as_unmap_whole`: the pieces before it are complete, and theirs is the device it names. */
   close(cursor: BatchCursor): void {
     const { attribution } = this.#machine;
     const space = attribution.named(bdfOf(cursor, at));
@@ -94,7 +92,7 @@ export class WholeUnmaps {
     const group = this.#group;
     if (group !== null && this.#isSpliced(space)) {
       this.#machine.gap('parts of two whole unmaps are missing', cursor, null, false);
-      // A message may be about a chunk of the other one.
+      // A message may be about a piece of the other one.
       this.#pending.forgetPointers(group.from);
       this.release();
       this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
@@ -111,22 +109,22 @@ export class WholeUnmaps {
       }
     } else {
       this.#endGroup(null);
-      this.#closeWithoutChunks(cursor, space, firstPage, lastPage);
+      this.#closeWithoutPieces(cursor, space, firstPage, lastPage);
     }
     this.justClosed = space;
   }
 
   /**
-   * Another device's whole unmap was due than the closing line names: the first chunks may be that
+   * Another device's whole unmap was due than the closing line names: the first pieces may be that
    * one's, and the last ones this one's.
    */
   #isSpliced(space: VtdAddressSpace): boolean {
-    const next = this.#due.find((due) => !this.#chunked.has(due));
-    return next !== undefined && next !== space && !this.#chunked.has(space);
+    const next = this.#due.find((due) => !this.#unmappedInPieces.has(due));
+    return next !== undefined && next !== space && !this.#unmappedInPieces.has(space);
   }
 
   /**
-   * Whatever comes now, it is no part of the chunks that have come: reports them. `isCutShort`: the
+   * Whatever comes now, it is no part of the pieces that have come: reports them. `isCutShort`: the
    * trace ends, and those that are still missing were never printed.
    */
   release(isCutShort = false): void {
@@ -136,24 +134,23 @@ export class WholeUnmaps {
     this.#pending.release();
   }
 
-  /** The chunks of a notifier that have come are all. `named`: the device of the closing line, if one came. */
+  /** The pieces of a notifier that have come are all. `named`: the device of the closing line, if one came. */
   #endGroup(named: VtdAddressSpace | null): void {
     const group = this.#group;
     if (group === null) return;
     this.#group = null;
     this.#machine.wholeUnmaps += 1;
-    group.to = this.#pending.heldCount;
     group.isClosed = named !== null;
     this.#unit.push(group);
     if (named !== null) this.#resolve(group, named, true, true);
   }
 
-  /** All chunks of a device have come: finds the device of those that no line has closed. */
+  /** All pieces of a device have come: finds the device of those that no line has closed. */
   #endUnit(isCutShort: boolean): void {
     const unit = this.#unit;
     this.#unit = [];
-    // Where walks are traced, one that ends the trace is a chunk.
-    if (isLoneChunk(unit) && !(isCutShort && this.#machine.hasWalks)) {
+    // Where walks are traced, one that ends the trace is a piece.
+    if (isLonePiece(unit) && !(isCutShort && this.#machine.hasWalks)) {
       this.#giveUp();
       return;
     }
@@ -169,7 +166,7 @@ export class WholeUnmaps {
     if (space !== null && space !== undefined) this.#settle(space, unit, isCutShort);
   }
 
-  /** Takes the chunk that came alone for an UNMAP that nothing explains. */
+  /** Takes the piece that came alone for an UNMAP that nothing explains. */
   #giveUp(): void {
     const unmap = this.#pending.held(0);
     this.#machine.wholeUnmaps -= 1;
@@ -179,16 +176,21 @@ export class WholeUnmaps {
     this.#pending.decide(unmap);
   }
 
-  /** Judges and applies the chunks of a notifier, now that their device is known, or will not be. */
-  #resolve(group: Group, space: VtdAddressSpace | null, isSure: boolean, isNamed: boolean): void {
+  /** Judges and applies the pieces of a notifier, now that their device is known, or will not be. */
+  #resolve(
+    group: PieceGroup,
+    space: VtdAddressSpace | null,
+    isSure: boolean,
+    isNamed: boolean,
+  ): void {
     const { from, to, firstPage } = group;
     group.space = space;
     group.isResolved = true;
     for (let index = from; index < to; index += 1) this.#pending.held(index).isNamed = isNamed;
-    this.#judgeChunks(space, isSure, from, to);
-    if (space !== null) this.#chunked.add(space);
-    // Asked while the host still holds what the chunks take from it.
-    if (space !== null && this.#machine.profile.drain !== null) this.#replaceByDrain(space, group);
+    this.#judgePieces(space, isSure, from, to);
+    if (space !== null) this.#unmappedInPieces.add(space);
+    // Asked while the host still holds what the pieces take from it.
+    if (space !== null) this.#byNode.replacePieces(space, group);
     for (let index = from; index < to; index += 1) {
       this.#pending.decide(this.#pending.held(index));
     }
@@ -200,15 +202,15 @@ export class WholeUnmaps {
     this.#stale.mark(space, firstPage, last, mark, 'failed-unmap');
   }
 
-  /** The device of chunks that no line closes, or not all of them. */
-  #ownerOf(unit: readonly Group[]): Owner {
+  /** The device of pieces that no line closes, or not all of them. */
+  #ownerOf(unit: readonly PieceGroup[]): Owner {
     const { attribution } = this.#machine;
     const named = unit.find(({ isResolved }) => isResolved)?.space;
     if (named !== undefined && named !== null) return { space: named, isSure: true, isNamed: true };
     const told = this.#pending.ownerByMessage();
     if (told !== null) return { space: told, isSure: true, isNamed: false };
     const { device } = attribution;
-    const next = this.#due.find((space) => !this.#chunked.has(space));
+    const next = this.#due.find((space) => !this.#unmappedInPieces.has(space));
     const space = next ?? device ?? attribution.sole;
     if (space === null) return { space, isSure: false, isNamed: false };
     // The lines that make QEMU unmap it came just before.
@@ -222,13 +224,13 @@ export class WholeUnmaps {
   }
 
   /** Nothing is mapped any more where the unmaps of all its notifiers are complete and none failed. */
-  #settle(space: VtdAddressSpace, unit: readonly Group[], isCutShort: boolean): void {
+  #settle(space: VtdAddressSpace, unit: readonly PieceGroup[], isCutShort: boolean): void {
     const { awBits } = this.#machine.parameters;
     const groupOf = ({ start }: AddressRange) =>
-      unit.find((group) => group.space === space && addressOfPage(group.firstPage) === start);
+      unit.find((group) => group.space === space && group.firstPage === pageOf(start));
     const isEmptied = (notifier: AddressRange) => {
       const group = groupOf(notifier);
-      if (group === undefined || !isComplete(group, notifier.end, awBits)) return false;
+      if (group === undefined || !group.isComplete(notifier.end, awBits)) return false;
       return this.#pending.firstFailed(group.from, group.to) === null;
     };
     if (space.effectiveNotifiers.every(isEmptied)) {
@@ -241,7 +243,7 @@ export class WholeUnmaps {
     let isShort = false;
     for (const notifier of space.effectiveNotifiers) {
       const group = groupOf(notifier);
-      if (group === undefined ? !isOfAll : !isCut(group, notifier.end, awBits)) continue;
+      if (group === undefined ? !isOfAll : !group.isCut(notifier.end, awBits)) continue;
       isShort = true;
       this.#forget(space, group?.next ?? pageOf(notifier.start), pageOf(notifier.end));
     }
@@ -262,21 +264,20 @@ export class WholeUnmaps {
     if (due.length === 0) return;
     this.#due = [];
     for (const space of due) this.#finishOne(space, cursor);
-    this.#chunked.clear();
+    this.#unmappedInPieces.clear();
   }
 
-  // --- Chunks ------------------------------------------------------------------------------------
+  // --- Pieces ------------------------------------------------------------------------------------
 
   #continues(cursor: BatchCursor, first: number, last: number): boolean {
     const group = this.#group;
-    if (group === null || first !== group.next || !isChunk(first, last, group.end)) return false;
-    this.#hold(cursor, first, last);
-    group.next = last + 1;
+    if (group?.continuesWith(first, last) !== true) return false;
+    this.#hold(group, cursor, first, last);
     return true;
   }
 
   #starts(cursor: BatchCursor, first: number, last: number): boolean {
-    const chunksBefore = this.#pending.heldCount;
+    const piecesBefore = this.#pending.heldCount;
     const notifier = this.#notifierOf(first, last);
     if (notifier === null) return false;
     // A switch has one group per notifier, the highest first: one that is no lower belongs to the next.
@@ -284,44 +285,36 @@ export class WholeUnmaps {
     const from = this.#pending.heldCount;
     this.#machine.attribution.leaveWalk();
     this.#machine.reportHole(cursor);
-    if (from > 0 && from === chunksBefore) {
-      // The next notifier's chunks follow at once, so the list before them was complete.
-      const lastChunk = this.#pending.held(from - 1);
-      this.#machine.parameters.lastChunk(lastChunk.last + 1, lastChunk.line);
+    if (from > 0 && from === piecesBefore) {
+      // The next notifier's pieces follow at once, so the list before them was complete.
+      const lastPiece = this.#pending.held(from - 1);
+      this.#machine.parameters.lastChunk(lastPiece.last + 1, lastPiece.line);
     }
-    this.#group = {
-      firstPage: first,
-      end: notifier.end,
-      next: last + 1,
-      from,
-      to: from,
-      space: null,
-      isResolved: false,
-      isClosed: false,
-    };
-    this.#hold(cursor, first, last);
+    const group = new PieceGroup(notifier, this.#predictions.of(notifier), from);
+    this.#group = group;
+    this.#hold(group, cursor, first, last);
     return true;
   }
 
-  #hold(cursor: BatchCursor, first: number, last: number): void {
+  #hold(group: PieceGroup, cursor: BatchCursor, first: number, last: number): void {
     const unmap = this.#pending.hold(cursor, first, last);
     unmap.cause = 'whole-unmap';
     unmap.carried = 0;
+    group.to = this.#pending.heldCount;
   }
 
-  /** The notifier whose whole unmap can begin with this chunk. */
+  /** The notifier whose whole unmap can begin with this piece. */
   #notifierOf(first: number, last: number): AddressRange | null {
-    const start = addressOfPage(first);
-    const isIt = (known: AddressRange) => known.start === start && isChunk(first, last, known.end);
+    const isIt = (known: AddressRange) => isPiece(this.#predictions.of(known), 0, first, last);
     for (const { notifiers } of this.#machine.attribution.spaces) {
       const found = notifiers.find(isIt);
       if (found !== undefined) return found;
     }
     if (this.#machine.has('vfio_listener_region_add_iommu')) return null;
-    return ANY_NOTIFIER.find(isIt) ?? null;
+    return intelIommu.notifierRanges.find(isIt) ?? null;
   }
 
-  #judgeChunks(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
+  #judgePieces(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
     const { parameters, ram, version } = this.#machine;
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
@@ -345,11 +338,11 @@ export class WholeUnmaps {
       unmap.e2big ||= observedSize;
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
         // Either this QEMU is not what its lines say, or tracking had ended in a line that is lost.
-        if (version.mustDrain) {
+        if (version.mustUnmapInMigration) {
           const what = 'a change of dirty tracking, or a drain';
           this.#machine.gap(what, markOfUnmap(unmap), space, false);
         }
-        version.saw(false);
+        version.sawUnmapInMigration(false);
       }
     }
   }
@@ -374,7 +367,7 @@ export class WholeUnmaps {
    * A closing line without UNMAPs: 7.2's dirty sync, where only the shadow changes; a notifier of
    * another kind of device; or lines that are lost.
    */
-  #closeWithoutChunks(
+  #closeWithoutPieces(
     cursor: BatchCursor,
     space: VtdAddressSpace,
     firstPage: number,
@@ -388,29 +381,23 @@ export class WholeUnmaps {
     if (this.#machine.hasWalks || isDue) this.#machine.shadowRemove(space, firstPage, reach);
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
     space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
-    if (!this.#machine.hasNotifications) this.#chunked.add(space);
+    if (!this.#machine.hasNotifications) this.#unmappedInPieces.add(space);
     if (!writer.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (isDue) {
       this.#machine.gap('all chunks of a whole unmap are missing', cursor, space, false);
       this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
-      this.#chunked.add(space);
+      this.#unmappedInPieces.add(space);
       return;
     }
     // An emulated device's notifier covers the whole space.
-    if (firstPage === 0 && lastPage > pageOf(ANY_NOTIFIER[1].end)) return;
+    if (firstPage === 0 && lastPage > pageOf(LOW_NOTIFIER.end)) return;
     version.learn(lineMarks.wholeUnmapAtReplay);
   }
 
-  // --- The drain of 11.x ---------------------------------------------------------------------------
-
-  /** Tracking is on in a version that drains, and no chunks under tracking have said otherwise. */
-  get #mustDrain(): boolean {
-    const { tracking, version, writer } = this.#machine;
-    return writer.drain !== null && tracking.globalDirty === true && version.drainsSeen !== false;
-  }
+  // --- Unmap in migration ----------------------------------------------------------------------------
 
   /** An UNMAP of exactly one mapping, or of a notifier's part of it, of a device whose whole unmap is due. */
-  #drains(cursor: BatchCursor, first: number, last: number): boolean {
+  #takesNode(cursor: BatchCursor, first: number, last: number): boolean {
     const { attribution, hasWalks, tracking, version } = this.#machine;
     if (tracking.globalDirty === false) return false;
     // The next command may be another device's, and not traced.
@@ -418,24 +405,16 @@ export class WholeUnmaps {
     const index = this.#due.findIndex((space) => isNodeOfNotifier(space, first, last));
     const space = this.#due[index];
     if (space === undefined) return false;
-    version.saw(true);
+    version.sawUnmapInMigration(true);
     // Devices before it in the order had nothing to deliver.
     for (const done of this.#due.slice(0, index)) this.#finishOne(done, cursor);
     this.#due = this.#due.slice(index);
-    const unmap = this.#pending.open(cursor, first, last);
-    this.#pending.place(unmap, space, this.#isDrainSure(index));
-    unmap.cause = 'drain';
-    const nodes = space.shadow.overlapping(first, last);
-    const known = (nodes.flags(0) & mappingFlag.addressUnknown) === 0;
-    const zero = this.#machine.writer.drain?.address === 'zero';
-    unmap.carried = zero ? 0 : known ? nodes.value(0) : UNKNOWN_ADDRESS;
-    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
-    this.#machine.shadowRemove(space, first, last);
+    this.#byNode.take(cursor, space, this.#isNodeSure(index), first, last);
     return true;
   }
 
-  /** Whether the device at `index` of those due is the one that is being drained, and no other. */
-  #isDrainSure(index: number): boolean {
+  /** Whether the device at `index` of those due is the one whose mappings are unmapped, and no other. */
+  #isNodeSure(index: number): boolean {
     const { attribution, contextEntries, hasWalks } = this.#machine;
     if (this.#due[index] === attribution.device) {
       // Without walks, it may be a walk's of another device that has mapped the same.
@@ -446,82 +425,37 @@ export class WholeUnmaps {
 
   /** A whole unmap was due and its lines, if any, have come. */
   #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
-    if (this.#chunked.has(space)) return;
+    if (this.#unmappedInPieces.has(space)) return;
     if (!this.#machine.hasNotifications) {
-      // Nothing more can be told of it: what it left in the shadow, if anything, is open.
+      // No line can show what became of it: what it left in the shadow, if anything, is open.
       if (space.shadow.size > 0) space.lose(this.#dueMark.line, false);
       return;
     }
-    if (this.#machine.drainsNow === false) this.#learnDrain();
-    const drains = this.#machine.drainsNow;
-    if (drains === null) {
+    if (this.#machine.isInMigration === false) this.#learnUnmapInMigration();
+    const { isInMigration } = this.#machine;
+    if (isInMigration === null) {
       const hostSize = space.container?.host.size ?? 0;
       if (space.shadow.size === 0 && hostSize === 0) return;
       const what = 'what became of a whole unmap (global_dirty_changed tells)';
       this.#machine.gap(what, this.#dueMark, space, false);
       return;
     }
-    if (!drains) {
+    if (!isInMigration) {
       // A trace that ends here may just lack its end.
       if (cursor !== null) this.#machine.gap('a whole unmap is missing', cursor, space, false);
       return;
     }
-    for (const notifier of space.effectiveNotifiers) this.#drained(space, notifier);
+    this.#byNode.finish(space, this.#dueMark);
   }
 
   /**
    * Nothing came where a whole unmap was due under tracking, and yet notifications are traced and
-   * nothing is known to be lost: a version that drains found nothing to unmap, or passed it by.
+   * nothing is known to be lost: a version that unmaps by node found nothing to unmap, or passed it by.
    */
-  #learnDrain(): void {
+  #learnUnmapInMigration(): void {
     const { isIncomplete, tracking, version } = this.#machine;
-    if (!isIncomplete && tracking.globalDirty === true && version.mayDrain) version.saw(true);
-  }
-
-  /** What a drain leaves behind in the range of one notifier. */
-  #drained(space: VtdAddressSpace, notifier: AddressRange): void {
-    const first = pageOf(notifier.start);
-    const last = pageOf(notifier.end);
-    const reach = this.#reach(notifier);
-    const wraps = reach < first;
-    const isLeft = wraps ? space.shadow.spans(reach, first) : space.shadow.overlaps(first, last);
-    if (!isLeft) {
-      this.#stale.mark(space, first, last, this.#dueMark, wraps ? 'wrap' : 'unlisted');
-      return;
+    if (!isIncomplete && tracking.globalDirty === true && version.mayUnmapInMigration) {
+      version.sawUnmapInMigration(true);
     }
-    this.#machine.gap('UNMAPs of a drain are missing', this.#dueMark, space, false);
-    this.#machine.shadowRemove(space, first, last);
-    this.#machine.hostForget(this.#machine.containerOf(space), first, last);
-  }
-
-  /**
-   * The page at which the drain's search ends: that of start + end, modulo 2^64. For the upper
-   * notifier it is below its start, and only a mapping that holds both is found.
-   */
-  #reach({ start, end }: AddressRange): number {
-    const { profile, writer } = this.#machine;
-    const drain = profile.drain ?? writer.drain;
-    return pageOf(drain?.wraps === true ? wrap64(start + end) : end);
-  }
-
-  /**
-   * Under tracking version 11 would have drained instead of sending these chunks. What they would
-   * have done then is the drain's outcome; the first chunk of a group carries it.
-   */
-  #replaceByDrain(space: VtdAddressSpace, group: Group): void {
-    const { firstPage, end, from, to } = group;
-    const first = this.#pending.held(from);
-    if (first.tracked === true) return;
-    for (let index = from; index < to; index += 1) this.#pending.held(index).replaceByDrain();
-    const nodes = space.shadow.overlapping(firstPage, this.#pending.held(to - 1).last);
-    const reach = this.#reach({ start: addressOfPage(firstPage), end });
-    let found = nodes.count;
-    if (reach < firstPage) {
-      found = nodes.count > 0 && nodes.first(0) <= reach ? 1 : 0;
-      this.#stale.wouldBe(space, nodes, found, markOfUnmap(first));
-    }
-    const drained = { nodes, count: found, first: firstPage, last: pageOf(end) };
-    const carriesZero = this.#machine.profile.drain?.address === 'zero';
-    first.judgeDrain(drained, carriesZero, this.#machine.unmapContext(true), this.#machine.ram);
   }
 }

@@ -1,6 +1,7 @@
 import type { Evidence } from '../base/vocabulary.ts';
 import { evidences } from '../base/vocabulary.ts';
-import { type Profile, unmapAlike } from '../emulation/profile.ts';
+import { unmapAlike } from '../emulation/profiles/index.ts';
+import type { Profile } from '../emulation/profiles/profile.ts';
 import { mayBeRom } from '../emulation/ram-layout.ts';
 import type { Machine } from '../inference/machine.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../inference/unmap.ts';
@@ -276,9 +277,9 @@ export function basisOfSession(
   if (needs.tracking === true && restsOnHost && !machine.hasMessages) basis.add('resultsUntold');
   // 7.2 looks at the devices and not at the flag word.
   const isTrackingSure = needs.tracking !== true || machine.version.agree('legacyTracking');
-  const agree = machine.version.agree('drain');
+  const agree = machine.version.agree('unmapInMigration');
   const areChunksSure = needs.drain !== true || agree;
-  if (needs.drain === 'maybe' && !(agree && machine.profile.drain === null)) {
+  if (needs.drain === 'maybe' && !(agree && machine.profile.unmapInMigration === null)) {
     basis.add('pieceOfWhole');
   }
   if (!isSeen && !(isTrackingSure && areChunksSure)) basis.add('versionAssumed');

@@ -1,4 +1,5 @@
-import { HIGH_NOTIFIER, LOW_NOTIFIER, wholeUnmap } from '../../src/inference/vtd-address-space.ts';
+import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../src/emulation/viommu/intel/index.ts';
+import { vtdAddressSpaceUnmap } from '../../src/emulation/viommu/intel/unmap.ts';
 
 /** Logs of one device, made by hand: each call adds the lines that QEMU prints for what it says. */
 
@@ -213,8 +214,8 @@ export class GuestLog {
   }
 
   #pieces(notifier: typeof HIGH_NOTIFIER, after: (piece: Piece) => readonly string[]): void {
-    const { chunks, total } = wholeUnmap(notifier, this.#options.awBits);
-    for (const piece of chunks) {
+    const { pieces, total } = vtdAddressSpaceUnmap(notifier, this.#options.awBits);
+    for (const piece of pieces) {
       this.add(`vfio_iommu_map_notify iommu UNMAP @ ${range(piece.iova, piece.size)}`);
       this.add(...after(piece));
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { profileNamed } from '../../src/emulation/profile.ts';
+import { profileNamed } from '../../src/emulation/profiles/index.ts';
 import { analyzeLines } from '../helpers/analyze.ts';
 import { GuestLog, type LogOptions, QEMU } from '../helpers/guest-log.ts';
 

@@ -1,6 +1,6 @@
 import type { PageRangeMap, RangeScratch } from '../../base/page-range-map.ts';
 import type { DirtyQuery } from '../../base/vocabulary.ts';
-import type { Profile } from '../profile.ts';
+import type { Profile } from '../profiles/profile.ts';
 
 /** What of QEMU's state decides how an unmap asks for dirty bits. */
 export interface UnmapContext {

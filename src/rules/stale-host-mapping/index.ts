@@ -27,7 +27,7 @@ export const staleHostMapping: Rule = {
       if (isDrain) {
         const { source } = machine.version.known;
         if (source === 'option') basis.add('versionOption');
-        else if (!machine.version.agree('drain')) basis.add('versionAssumed');
+        else if (!machine.version.agree('unmapInMigration')) basis.add('versionAssumed');
         else if (source === 'derived') basis.add('versionDerived');
       }
       sink.add({

@@ -1,5 +1,5 @@
 import { humanSize } from '../../base/address.ts';
-import { unmapAlike } from '../../emulation/profile.ts';
+import { unmapAlike } from '../../emulation/profiles/index.ts';
 import type { Window } from '../../inference/tracking.ts';
 import { Basis } from '../grounds.ts';
 import { plural, type Rule, warningUnlessWhatIf } from '../rule.ts';

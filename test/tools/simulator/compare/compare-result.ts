@@ -1,5 +1,5 @@
 import { pageOf } from '../../../../src/base/address.ts';
-import { profileNamed } from '../../../../src/emulation/profile.ts';
+import { profileNamed } from '../../../../src/emulation/profiles/index.ts';
 import type { Hazards, Verdict } from '../../../../src/result/types.ts';
 import { unionOfRanges } from '../../../../src/tools/simulator/addresses.ts';
 import { compareFindings, compareOtherFindings, compareSurvivors } from './compare-findings.ts';

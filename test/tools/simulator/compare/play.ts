@@ -1,5 +1,5 @@
 import { pageOf } from '../../../../src/base/address.ts';
-import { profileNamed } from '../../../../src/emulation/profile.ts';
+import { profileNamed } from '../../../../src/emulation/profiles/index.ts';
 import type { ModelOptions } from '../../../../src/inference/machine.ts';
 import {
   type Act,

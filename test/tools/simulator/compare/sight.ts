@@ -1,4 +1,5 @@
-import { type Profile, profileNamed } from '../../../../src/emulation/profile.ts';
+import { profileNamed } from '../../../../src/emulation/profiles/index.ts';
+import type { Profile } from '../../../../src/emulation/profiles/profile.ts';
 import { dirtyBitmapBytes } from '../../../../src/tools/simulator/addresses.ts';
 import { eventSelection } from '../../../../src/tools/simulator/event-sets.ts';
 import type { SimulationOptions, UnmapTruth } from '../../../../src/tools/simulator/index.ts';
@@ -12,7 +13,7 @@ import type { Played } from './play.ts';
 
 /** The fields of a profile by which versions behave differently. */
 const BEHAVIOUR = [
-  'drain',
+  'unmapInMigration',
   'replayClearsShadow',
   'removesOneByteMore',
   'legacyTracking',

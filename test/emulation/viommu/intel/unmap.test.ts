@@ -4,10 +4,11 @@ import {
   DEFAULT_BITMAP_LIMIT,
   dirtyBitmapBytes,
   isBitmapTooBig,
-} from '../../src/emulation/vfio/dirty-bitmap.ts';
-import { alignedPow2Mask, wholeUnmap } from '../../src/inference/vtd-address-space.ts';
-import { u64, width } from '../helpers/arbitraries.ts';
-import { vectors } from '../helpers/vectors.ts';
+} from '../../../../src/emulation/vfio/dirty-bitmap.ts';
+import { dmaAlignedPow2Mask } from '../../../../src/emulation/viommu/intel/dma-aligned-pow2-mask.ts';
+import { vtdAddressSpaceUnmap } from '../../../../src/emulation/viommu/intel/unmap.ts';
+import { u64, width } from '../../../helpers/arbitraries.ts';
+import { vectors } from '../../../helpers/vectors.ts';
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 const MAX = 0xffff_ffff_ffff_ffffn;
@@ -22,27 +23,27 @@ function largestMask(start: bigint, end: bigint, bits: number): bigint {
   throw new Error('a single byte always fits');
 }
 
-describe('alignedPow2Mask', () => {
+describe('dmaAlignedPow2Mask', () => {
   it.each(vectors.masks)('$start .. $end in $bits bits: $mask', ({ start, end, bits, mask }) => {
-    expect(hex(alignedPow2Mask(BigInt(start), BigInt(end), bits))).toBe(mask);
+    expect(hex(dmaAlignedPow2Mask(BigInt(start), BigInt(end), bits))).toBe(mask);
   });
 
   it('is the largest aligned power of two that fits, over the full 64 bits', () => {
     fc.assert(
       fc.property(u64, u64, width, (a, b, bits) => {
         const [start, end] = a <= b ? [a, b] : [b, a];
-        expect(alignedPow2Mask(start, end, bits)).toBe(largestMask(start, end, bits));
+        expect(dmaAlignedPow2Mask(start, end, bits)).toBe(largestMask(start, end, bits));
       }),
       { numRuns: 5000 },
     );
   });
 });
 
-describe('wholeUnmap', () => {
+describe('vtdAddressSpaceUnmap', () => {
   it.each(vectors.chunks)('$id', ({ start, end, aw_bits, chunks, count, total, abort }) => {
-    const found = wholeUnmap({ start: BigInt(start), end: BigInt(end) }, aw_bits);
-    expect(found.chunks.map(({ iova, size }) => [hex(iova), hex(size)])).toEqual(chunks);
-    expect(found.chunks.length).toBe(count);
+    const found = vtdAddressSpaceUnmap({ start: BigInt(start), end: BigInt(end) }, aw_bits);
+    expect(found.pieces.map(({ iova, size }) => [hex(iova), hex(size)])).toEqual(chunks);
+    expect(found.pieces.length).toBe(count);
     if (total !== undefined) expect(hex(found.total)).toBe(total);
     expect(found.abort).toBe(abort?.replace('abort: ', '') ?? null);
   });
@@ -50,8 +51,8 @@ describe('wholeUnmap', () => {
   it.each(vectors.chunks.filter(({ e2big_4k }) => e2big_4k !== undefined))(
     '$id: the pieces whose bitmap is too big with pages of 4 KiB',
     ({ start, end, aw_bits, e2big_4k }) => {
-      const { chunks } = wholeUnmap({ start: BigInt(start), end: BigInt(end) }, aw_bits);
-      const tooBig = chunks.filter(({ size }) =>
+      const { pieces } = vtdAddressSpaceUnmap({ start: BigInt(start), end: BigInt(end) }, aw_bits);
+      const tooBig = pieces.filter(({ size }) =>
         isBitmapTooBig(Number(dirtyBitmapBytes(size, 4096)), DEFAULT_BITMAP_LIMIT),
       );
       expect(tooBig.map(({ iova, size }) => [hex(iova), hex(size)])).toEqual(e2big_4k);
@@ -65,13 +66,13 @@ describe('wholeUnmap', () => {
         const start = low & ~(PAGE - 1n);
         const end = high | (PAGE - 1n);
         const top = (1n << BigInt(awBits)) - 1n;
-        const { chunks, abort, total } = wholeUnmap({ start, end }, awBits);
+        const { pieces, abort, total } = vtdAddressSpaceUnmap({ start, end }, awBits);
         if (start > top) {
           expect(abort).not.toBeNull();
           return;
         }
         let next = start;
-        for (const { iova, size } of chunks) {
+        for (const { iova, size } of pieces) {
           expect(iova).toBe(next);
           expect(size & (size - 1n)).toBe(0n);
           expect(iova % size).toBe(0n);
@@ -85,7 +86,7 @@ describe('wholeUnmap', () => {
   });
 
   it('wraps at the end of the 64-bit space', () => {
-    const { chunks } = wholeUnmap({ start: MAX - 0x1fffn, end: MAX }, 64);
-    expect(chunks).toEqual([{ iova: MAX - 0x1fffn, size: 0x2000n }]);
+    const { pieces } = vtdAddressSpaceUnmap({ start: MAX - 0x1fffn, end: MAX }, 64);
+    expect(pieces).toEqual([{ iova: MAX - 0x1fffn, size: 0x2000n }]);
   });
 });

@@ -1,0 +1,34 @@
+/** UNMAPs that a vIOMMU sends to a notifier, in their order. Filled anew by whoever is handed it. */
+export class SentUnmaps {
+  #count = 0;
+  readonly #first: number[] = [];
+  readonly #last: number[] = [];
+  readonly #carried: number[] = [];
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Pages of the UNMAP at `index`, inclusive. */
+  first(index: number): number {
+    return this.#first[index] as number;
+  }
+  last(index: number): number {
+    return this.#last[index] as number;
+  }
+  /** The page that its `translated_addr` holds. */
+  carried(index: number): number {
+    return this.#carried[index] as number;
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  add(first: number, last: number, carried: number): void {
+    this.#first[this.#count] = first;
+    this.#last[this.#count] = last;
+    this.#carried[this.#count] = carried;
+    this.#count += 1;
+  }
+}

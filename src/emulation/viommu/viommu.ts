@@ -1,0 +1,33 @@
+import type { Profile } from '../profiles/profile.ts';
+import type { IovaTree } from './intel/iova-tree.ts';
+import type { SentUnmaps } from './sent.ts';
+
+/** Addresses of a range, inclusive. */
+export interface AddressRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** What of QEMU's state decides how a whole space is unmapped. */
+export interface WholeUnmapState {
+  readonly profile: Pick<Profile, 'unmapInMigration'>;
+  /** What `unmapInMigration.when` asks for is so. */
+  readonly isInMigration: boolean;
+  /** Address width of the vIOMMU. */
+  readonly awBits: number;
+}
+
+/** An emulated IOMMU, as far as VFIO's notifiers see it. */
+export interface Viommu {
+  /** QEMU's name of the device. */
+  readonly name: string;
+  /** The ranges for which VFIO registers notifiers, in the order in which QEMU visits them. */
+  readonly notifierRanges: readonly AddressRange[];
+  /** Puts into `sent` what the notifier of `range` is sent when a device's whole space is unmapped. */
+  unmapWholeSpace(
+    range: AddressRange,
+    shadow: IovaTree,
+    state: WholeUnmapState,
+    sent: SentUnmaps,
+  ): void;
+}

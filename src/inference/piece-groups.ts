@@ -1,0 +1,112 @@
+import { pageOf } from '../base/address.ts';
+import { intelIommu } from '../emulation/viommu/intel/index.ts';
+import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
+import { SentUnmaps } from '../emulation/viommu/sent.ts';
+import type { AddressRange } from '../emulation/viommu/viommu.ts';
+import { isEndOfSpace, type Known } from './parameters.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+/** Widest address that pieces are predicted for; the clamp to the real width only cuts the list off. */
+const WIDEST = 57;
+
+/** The pieces that a whole unmap of each notifier sends, by the emulation. */
+export class PiecePredictions {
+  readonly #known = new WeakMap<AddressRange, SentUnmaps>();
+  /** Pieces do not depend on what is mapped. */
+  readonly #nothing = new IovaTree();
+
+  of(notifier: AddressRange): SentUnmaps {
+    const known = this.#known.get(notifier);
+    if (known !== undefined) return known;
+    const pieces = new SentUnmaps();
+    intelIommu.unmapWholeSpace(
+      notifier,
+      this.#nothing,
+      { profile: { unmapInMigration: null }, isInMigration: false, awBits: WIDEST },
+      pieces,
+    );
+    this.#known.set(notifier, pieces);
+    return pieces;
+  }
+}
+
+/** True where piece number `index` of a prediction is the UNMAP of `first .. last`. */
+export function isPiece(
+  predicted: SentUnmaps,
+  index: number,
+  first: number,
+  last: number,
+): boolean {
+  return (
+    index < predicted.count && predicted.first(index) === first && predicted.last(index) === last
+  );
+}
+
+/** A whole unmap of one notifier, as far as its pieces have come. */
+export class PieceGroup {
+  readonly notifier: AddressRange;
+  readonly #predicted: SentUnmaps;
+  /** Its pieces among the held unmaps: from this index to the one before `to`. */
+  readonly from: number;
+  to: number;
+  /** The device, once it is known or given up. */
+  space: VtdAddressSpace | null = null;
+  isResolved = false;
+  /** By its closing line. */
+  isClosed = false;
+
+  constructor(notifier: AddressRange, predicted: SentUnmaps, from: number) {
+    this.notifier = notifier;
+    this.#predicted = predicted;
+    this.from = from;
+    this.to = from;
+  }
+
+  get firstPage(): number {
+    return pageOf(this.notifier.start);
+  }
+
+  /** Page that the next piece begins with. */
+  get next(): number {
+    const count = this.to - this.from;
+    return count === 0 ? this.firstPage : this.#predicted.last(count - 1) + 1;
+  }
+
+  /** True where the UNMAP of `first .. last` is the next of its pieces. */
+  continuesWith(first: number, last: number): boolean {
+    return isPiece(this.#predicted, this.to - this.from, first, last);
+  }
+
+  /** Whether the pieces go up to `end` of the notifier, or of the address space. */
+  isComplete(end: bigint, { value, source }: Known<number | null>): boolean {
+    const { next } = this;
+    if (next === pageOf(end) + 1) return true;
+    return value !== null && source !== 'assumed' && next === 2 ** (value - 12);
+  }
+
+  /** Whether the pieces end where no whole unmap does, as far as that is known. */
+  isCut(end: bigint, awBits: Known<number | null>): boolean {
+    if (this.isClosed || this.isComplete(end, awBits)) return false;
+    return awBits.source !== 'assumed' || !isEndOfSpace(this.next);
+  }
+}
+
+/** Whose a whole unmap is. */
+export interface Owner {
+  readonly space: VtdAddressSpace | null;
+  /** Beyond doubt. */
+  readonly isSure: boolean;
+  /** By name, in the lines of the unmap. */
+  readonly isNamed: boolean;
+}
+
+/**
+ * An UNMAP alone that looks like the first piece of a whole unmap, and that no line closes. It can as
+ * well be what a notifier gets of an entry that crosses the interrupt range, whose walk is not in the
+ * trace.
+ */
+export function isLonePiece(unit: readonly PieceGroup[]): boolean {
+  const [group] = unit;
+  if (unit.length !== 1 || group === undefined) return false;
+  return !group.isResolved && group.to - group.from === 1;
+}
