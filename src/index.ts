@@ -2,7 +2,8 @@
 export { TraceError, UsageError } from './base/errors.ts';
 export { profileNamed, profiles } from './emulation/profiles/index.ts';
 export type { Profile } from './emulation/profiles/profile.ts';
-export { type PassedOver, type Progress, type RunOptions, run } from './engine/run.ts';
+export type { Progress } from './engine/progress.ts';
+export { type PassedOver, type RunOptions, run } from './engine/run.ts';
 export type { ModelOptions } from './inference/machine.ts';
 export { reports } from './reports/index.ts';
 export type { Report, ReportOptions } from './reports/report.ts';

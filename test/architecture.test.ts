@@ -1,14 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from './helpers/ground-truth.ts';
 
-/** Imports and dynamic imports of a file, as written. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(root, file), 'utf8');
-  const found = text.matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g);
-  return [...found].map(([, name]) => name as string);
+interface Import {
+  readonly name: string;
+  /** Nothing is loaded for it. */
+  readonly isType: boolean;
 }
+
+/** Imports, re-exports and dynamic imports of a text, as written. */
+function importsIn(text: string): readonly Import[] {
+  const found = text.matchAll(
+    /(?:(import|export)\s+(type\s)?[^'"();]*?from\s*|import\s*\(?\s*)['"]([^'"]+)['"]/g,
+  );
+  return [...found].map(([, , type, name = '']) => ({ name, isType: type !== undefined }));
+}
+
+const readImports = (file: string) => importsIn(readFileSync(join(root, file), 'utf8'));
+const importsOf = (file: string) => readImports(file).map(({ name }) => name);
 
 const files = ['src', 'workers'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -25,12 +35,17 @@ function roomOf(file: string): string {
 interface Edge {
   readonly from: string;
   readonly to: string;
+  readonly isType: boolean;
 }
 
 const edges: readonly Edge[] = files.flatMap((from) =>
-  importsOf(from)
-    .filter((name) => name.startsWith('.'))
-    .map((name) => ({ from, to: relative(root, join(root, dirname(from), name)) })),
+  readImports(from)
+    .filter(({ name }) => name.startsWith('.'))
+    .map(({ name, isType }) => ({
+      from,
+      to: relative(root, join(root, dirname(from), name)),
+      isType,
+    })),
 );
 
 /** Whom a room may import, beside itself. Data runs down this list, imports run up it. */
@@ -48,26 +63,37 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   result: ['base'],
   // What a report explains, it takes from the rules' pages; of the emulation it knows nothing.
   reports: ['base', 'result', 'rules'],
-  engine: [
-    'base',
-    'boots',
-    'bytes',
-    'decoding',
-    'events',
-    'findings',
-    'inference',
-    'result',
-    'workers',
-  ],
+  engine: ['base', 'boots', 'bytes', 'decoding', 'events', 'findings', 'inference', 'result'],
   // What decodes loads no emulation: a thread is up sooner, and smaller.
   workers: ['engine'],
   // The simulator is written from the specification alone, so that it can be compared with the emulation.
   tools: [],
-  cli: ['base', 'cli', 'emulation', 'engine', 'inference', 'reports', 'result', 'rules', 'tools'],
+  cli: ['base', 'bytes', 'emulation', 'engine', 'inference', 'reports', 'result', 'rules', 'tools'],
   index: ['base', 'emulation', 'engine', 'inference', 'reports', 'result', 'tools'],
 };
 
 describe('imports', () => {
+  it('are read as they are written', () => {
+    const text = `
+import { a } from './a.ts';
+import type { B } from './b.ts';
+import {
+  c,
+  type D,
+} from "./c.ts";
+export type * from './e.ts';
+export { f } from './f.ts';
+const g = await import('./g.ts');
+import './h.ts';
+`;
+    expect(importsIn(text)).toEqual(
+      ['a', 'b', 'c', 'e', 'f', 'g', 'h'].map((name) => ({
+        name: `./${name}.ts`,
+        isType: name === 'b' || name === 'e',
+      })),
+    );
+  });
+
   it('are found at all', () => {
     expect(edges.length).toBeGreaterThan(200);
     expect(new Set(files.map(roomOf))).toEqual(new Set(Object.keys(allowed)));
@@ -100,31 +126,87 @@ describe('imports', () => {
   });
 });
 
+/** All that a file loads, itself included; what is only a type is not loaded. */
+function loadedBy(file: string): ReadonlySet<string> {
+  const loaded = new Set<string>();
+  const load = (name: string) => {
+    if (loaded.has(name)) return;
+    loaded.add(name);
+    for (const { from, to, isType } of edges) if (from === name && !isType) load(to);
+  };
+  load(file);
+  return loaded;
+}
+
+describe('threads', () => {
+  it('that decode load no emulation, no inference and no pool', () => {
+    const rooms = new Set([...loadedBy('workers/decode.ts')].map(roomOf));
+    expect([...rooms].sort()).toEqual(['base', 'bytes', 'decoding', 'engine', 'events', 'workers']);
+    expect(loadedBy('workers/decode.ts')).not.toContain('src/engine/pool.ts');
+  });
+
+  it('that analyse load neither the pool nor the reports', () => {
+    const loaded = loadedBy('workers/analyze.ts');
+    expect(loaded).toContain('src/engine/replay.ts');
+    expect(loaded).not.toContain('src/engine/pool.ts');
+    expect([...loaded].filter((file) => roomOf(file) === 'reports')).toEqual([]);
+  });
+});
+
+describe('the top of src', () => {
+  it('holds the program and the library, and nothing loose', () => {
+    const loose = readdirSync(join(root, 'src')).filter((name) => name.endsWith('.ts'));
+    expect(loose.sort()).toEqual(['cli.ts', 'index.ts']);
+  });
+});
+
 describe('who touches what', () => {
   const users = (pattern: RegExp) =>
     files.filter((file) => pattern.test(readFileSync(join(root, file), 'utf8'))).sort();
-  const importers = (name: string) => files.filter((file) => importsOf(file).includes(name)).sort();
+  const importers = (...names: readonly string[]) =>
+    files.filter((file) => importsOf(file).some((name) => names.includes(name))).sort();
 
-  it('only the pool knows of threads, and what hands batches over to them', () => {
+  it('only bytes opens files, but for what the package itself brings along', () => {
+    const found = importers('node:fs', 'node:fs/promises', 'tinyglobby');
+    expect(found.filter((file) => roomOf(file) !== 'bytes')).toEqual([
+      // Its style and script.
+      'src/reports/html/assets.ts',
+      // Its package.json, for the version.
+      'src/result/result.ts',
+    ]);
+  });
+
+  it('only one file of bytes decompresses', () => {
+    expect(importers('node:zlib')).toEqual(['src/bytes/source.ts']);
+  });
+
+  it('only the engine knows of threads: the pool, and what hands batches over to it', () => {
     expect(importers('piscina')).toEqual(['src/engine/hand-over.ts', 'src/engine/pool.ts']);
     expect(importers('node:worker_threads')).toEqual([]);
+    expect(importers('p-map').filter((file) => roomOf(file) !== 'engine')).toEqual([]);
   });
 
-  it('only the progress bars draw', () => {
-    expect(importers('cli-progress')).toEqual(['src/engine/progress.ts']);
-  });
-
-  it('only the command line parses arguments, sets the exit status and writes to the terminal', () => {
-    expect(importers('commander').every((file) => file.startsWith('src/cli/'))).toBe(true);
+  it('only the command line knows the terminal, its arguments and the exit status', () => {
+    for (const name of ['cli-progress', 'commander']) {
+      expect(importers(name).length).toBeGreaterThan(0);
+      expect(importers(name).filter((file) => roomOf(file) !== 'cli')).toEqual([]);
+    }
     expect(users(/process\.exit|exitCode/)).toEqual(['src/cli/main.ts']);
-    expect(users(/process\.(stdout|stderr)/).every((file) => file.startsWith('src/cli'))).toBe(
-      true,
-    );
+    expect(users(/process\.(stdout|stderr)/).filter((file) => roomOf(file) !== 'cli')).toEqual([]);
     expect(users(/console\./)).toEqual([]);
   });
 
-  it('traces are opened in one place, and read in ranges in another', () => {
-    expect(users(/createGunzip/)).toEqual(['src/bytes/source.ts']);
+  it('what is emulated, inferred and judged knows nothing of the system it runs on', () => {
+    const pure = new Set(
+      Object.keys(allowed).filter(
+        (room) => !['bytes', 'cli', 'engine', 'reports', 'result', 'workers'].includes(room),
+      ),
+    );
+    const found = files.flatMap((file) =>
+      pure.has(roomOf(file)) ? importsOf(file).filter((name) => /^node:/.test(name)) : [],
+    );
+    // A finding's fingerprint.
+    expect(found).toEqual(['node:crypto']);
   });
 
   it('only the JSON reader uses stream-json', () => {
@@ -132,9 +214,28 @@ describe('who touches what', () => {
     expect(found.every((file) => file.startsWith('src/decoding/records/json/'))).toBe(true);
     expect(found.length).toBeGreaterThan(0);
   });
+});
 
-  it('modules stay small enough to read', () => {
-    const long = files.filter((file) => readFileSync(join(root, file), 'utf8').length > 24_000);
-    expect(long).toEqual([]);
+describe('modules', () => {
+  it('name a subject: how long they are does not matter', () => {
+    expect(files.filter((file) => !/^[a-z0-9-]+(?:\.\d+)?\.ts$/.test(basename(file)))).toEqual([]);
+    const vague = /(?:^|[-/])(?:utils?|helpers?|misc|common|manager|more|part-?\d)(?:[-.]|$)/;
+    expect(files.filter((file) => vague.test(file.slice(file.indexOf('/'))))).toEqual([]);
+  });
+
+  /** Contracts may name each other's types; what is loaded goes one way. */
+  it('do not load each other in circles', () => {
+    expect(files.filter((file) => isInCircle(file))).toEqual([]);
+  });
+
+  it('keep no state of their own: two traces in one process do not meet', () => {
+    const stateful = /^(?:export )?let /m;
+    expect(files.filter((file) => stateful.test(readFileSync(join(root, file), 'utf8')))).toEqual(
+      [],
+    );
   });
 });
+
+function isInCircle(file: string): boolean {
+  return edges.some(({ from, to, isType }) => from === file && !isType && loadedBy(to).has(file));
+}

@@ -1,3 +1,3 @@
-import { type AnalyzeTask, analyzeTask } from '../src/engine/pool.ts';
+import { analyzeTrace, type TraceTask } from '../src/engine/trace.ts';
 
-export default (task: AnalyzeTask) => analyzeTask(task);
+export default (task: TraceTask) => analyzeTrace(task);

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
-import { ProgressBar } from '../engine/progress.ts';
+import { isThere } from '../bytes/inputs.ts';
 import { type PassedOver, run } from '../engine/run.ts';
 import type { ReportOptions } from '../reports/report.ts';
 import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
@@ -16,6 +15,7 @@ import {
   reportNamed,
   reportNames,
 } from './outputs.ts';
+import { ProgressBar } from './progress-bar.ts';
 import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -136,7 +136,7 @@ function tellPassedOver(files: readonly PassedOver[], terminal: Terminal): void 
 
 /** A misspelt command looks like the name of a trace that is not there. */
 function commandMeant([first = '']: readonly string[], { commands }: Terminal): string | null {
-  if (!/^[a-z]+$/.test(first) || existsSync(first)) return null;
+  if (!/^[a-z]+$/.test(first) || isThere(first)) return null;
   const near = nearest(first, commands);
   return near === null ? null : `${first}: no such file; did you mean 'vtdscope ${near}'?`;
 }

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
-import { NewFile } from '../engine/tables.ts';
+import { NewFile } from '../bytes/new-file.ts';
 import type { EventSet, Simulation, SimulationOptions } from '../tools/simulator/index.ts';
 import { QEMU_VERSIONS, type QemuVersion } from '../tools/simulator/qemu-profile.ts';
 import { count } from './model-options.ts';

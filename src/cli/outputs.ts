@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.ts';
-import { isWrittenInPlace, NewFile } from '../engine/tables.ts';
+import { isWrittenInPlace, NewFile } from '../bytes/new-file.ts';
 import { reports } from '../reports/index.ts';
 import type { Report, ReportOptions } from '../reports/report.ts';
 import type { Result } from '../result/types.ts';

@@ -1,13 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { ForeignError, placedMessageOf, TraceError, UsageError } from '../base/errors.ts';
-import { openSource } from '../bytes/source.ts';
-import { recognise } from '../decoding/index.ts';
 import type { EventBatch } from '../events/batch.ts';
-import type { Trace } from '../result/types.ts';
-import { type AnalyzeOptions, analyzeSource } from './analyze.ts';
 import type { DecodeTask } from './decode.ts';
-import { type PartPaths, type TableParts, TableWriter } from './tables.ts';
+import { failedOutcome, type TraceOutcome } from './outcome.ts';
+import type { TraceTask } from './trace.ts';
 
 /**
  * Memory of a thread's heap at most. A trace that needs more, against all expectation, is one
@@ -33,46 +29,16 @@ const IDLE_MILLISECONDS = 2000;
  */
 const WORKER_FLAGS: readonly string[] = ['--no-experimental-require-module'];
 
-/** A whole trace to analyse in a thread. */
-export interface AnalyzeTask {
-  readonly path: string;
-  readonly model: AnalyzeOptions['model'];
-  readonly parts: PartPaths;
-  readonly maxDecompressedBytes: number | null;
-}
-
-/** What became of it. Failures that are expected cross threads as data, since errors do not. */
-export type AnalyzeOutcome =
-  | { readonly ok: true; readonly trace: Trace; readonly tables: TableParts }
-  | { readonly ok: false; readonly error: string; readonly failure: Failure };
-
-/** Whose fault it is. */
-export type Failure =
-  | { readonly of: 'input' }
-  /** No trace that is read; `kind`: what it is, where it may hold one all the same. */
-  | { readonly of: 'foreign-input'; readonly kind: string | null }
-  /** A table cannot be written: nothing that comes after it can be, either. */
-  | { readonly of: 'output' }
-  | { readonly of: 'program' };
-
-/** The outcome of a trace that could not be analysed for what was thrown. */
-export function failedOutcome(thrown: unknown): AnalyzeOutcome {
-  const failed = (error: string, failure: Failure) => ({ ok: false, error, failure }) as const;
-  if (thrown instanceof ForeignError) {
-    return failed(thrown.message, { of: 'foreign-input', kind: thrown.kind });
-  }
-  if (thrown instanceof TraceError) return failed(thrown.message, { of: 'input' });
-  if (thrown instanceof UsageError) return failed(thrown.message, { of: 'output' });
-  return failed(`internal error: ${placedMessageOf(thrown)}`, { of: 'program' });
-}
-
 /** Threads for decoding ranges of one large trace, and for analysing many small ones. */
 export class Pool {
+  /** How many there are at most. */
+  readonly threads: number;
   readonly #pool: Piscina;
   readonly #decoder: string;
   readonly #analyzer: string;
 
   constructor(threads: number) {
+    this.threads = threads;
     const fromSource = import.meta.url.endsWith('.ts');
     const worker = (name: string) =>
       fileURLToPath(new URL(`../../workers/${name}.${fromSource ? 'ts' : 'js'}`, import.meta.url));
@@ -100,12 +66,12 @@ export class Pool {
 
   /** Analyses a whole trace in a thread; a thread that dies is an outcome too. */
   async analyze(
-    task: AnalyzeTask,
+    task: TraceTask,
     // A task that can be aborted has a thread to itself, and takes no other down when that dies.
     signal: AbortSignal = new AbortController().signal,
-  ): Promise<AnalyzeOutcome> {
+  ): Promise<TraceOutcome> {
     try {
-      return (await this.#pool.run(task, { filename: this.#analyzer, signal })) as AnalyzeOutcome;
+      return (await this.#pool.run(task, { filename: this.#analyzer, signal })) as TraceOutcome;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       return failedOutcome(thrown);
@@ -115,31 +81,5 @@ export class Pool {
   /** Stops all threads, whatever they are doing. */
   async close(): Promise<void> {
     await this.#pool.destroy();
-  }
-}
-
-/** Analyses a trace in this thread and turns what can be expected to go wrong into data. */
-export async function analyzeTask(
-  task: AnalyzeTask,
-  onProgress?: (bytes: number) => void,
-  signal?: AbortSignal,
-): Promise<AnalyzeOutcome> {
-  let tables: TableWriter | null = null;
-  try {
-    const { maxDecompressedBytes, model, parts, path } = task;
-    const source = await openSource(path, { maxDecompressedBytes });
-    const format = recognise(source);
-    tables = new TableWriter(parts);
-    const progress = (bytes: number) => {
-      signal?.throwIfAborted();
-      onProgress?.(bytes);
-    };
-    const options = { model, sink: tables.sink, onProgress: progress };
-    const trace = await analyzeSource(source, format, options);
-    return { ok: true, trace, tables: tables.finish() };
-  } catch (thrown) {
-    tables?.discard();
-    if (signal?.aborted === true) throw thrown;
-    return failedOutcome(thrown);
   }
 }

@@ -1,54 +1,58 @@
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import { humanSize } from '../base/address.ts';
-import type { Progress } from './run.ts';
+import type { Input } from '../bytes/inputs.ts';
 
-/** Milliseconds between two drawings. */
-const EVERY = 100;
+/** How far a run is. */
+export interface Progress {
+  readonly bytes: number;
+  /** Null while some input has no size. */
+  readonly totalBytes: number | null;
+  readonly traces: number;
+  readonly totalTraces: number;
+}
 
-/** Shows how far a run is, on a terminal's stderr; silent elsewhere. */
-export class ProgressBar {
-  #bars: MultiBar | null;
-  #bar: SingleBar | null = null;
-  readonly #started = Date.now();
+/** Adds up how far the inputs of a run are, each by its number. */
+export class RunProgress {
+  readonly #read = new Map<number, number>();
+  readonly #totalBytes: number | null;
+  readonly #totalTraces: number;
+  readonly #onProgress: ((progress: Progress) => void) | undefined;
+  #bytes = 0;
+  #traces = 0;
 
-  constructor(stream: NodeJS.WriteStream, isWanted: boolean) {
-    this.#bars =
-      isWanted && stream.isTTY === true
-        ? new MultiBar(
-            {
-              stream,
-              format: '{bar} {percentage}% {done} of {all} {rate}/s {left} {traces}',
-              clearOnComplete: true,
-              hideCursor: true,
-              fps: 1000 / EVERY,
-              barsize: 24,
-            },
-            Presets.shades_classic,
-          )
-        : null;
+  constructor(inputs: readonly Input[], onProgress?: (progress: Progress) => void) {
+    this.#totalBytes = sumOf(inputs.map(({ bytes }) => bytes));
+    this.#totalTraces = inputs.length;
+    this.#onProgress = onProgress;
   }
 
-  update({ bytes, totalBytes, traces, totalTraces }: Progress): void {
-    if (this.#bars === null) return;
-    const seconds = Math.max(0.001, (Date.now() - this.#started) / 1000);
-    const rate = bytes / seconds;
-    const total = totalBytes ?? bytes;
-    const left =
-      totalBytes === null || rate === 0 ? '' : `${Math.ceil((total - bytes) / rate)} s left`;
-    const fields = {
-      done: humanSize(bytes),
-      all: totalBytes === null ? '?' : humanSize(total),
-      rate: humanSize(Math.round(rate)),
-      left,
-      traces: totalTraces > 1 ? `${traces}/${totalTraces} files` : '',
-    };
-    this.#bar ??= this.#bars.create(Math.max(1, total), 0, fields);
-    this.#bar.setTotal(Math.max(1, total));
-    this.#bar.update(Math.min(bytes, total), fields);
+  /** So many bytes of an input have been read. */
+  read(index: number, bytes: number): void {
+    this.#bytes += bytes - (this.#read.get(index) ?? 0);
+    this.#read.set(index, bytes);
+    this.#tell();
   }
 
-  stop(): void {
-    this.#bars?.stop();
-    this.#bars = null;
+  /** An input has been dealt with; `bytes`: its size, or null where it has none. */
+  done(index: number, bytes: number | null): void {
+    this.#traces += 1;
+    if (bytes === null) this.#tell();
+    else this.read(index, bytes);
   }
+
+  #tell(): void {
+    this.#onProgress?.({
+      bytes: this.#bytes,
+      totalBytes: this.#totalBytes,
+      traces: this.#traces,
+      totalTraces: this.#totalTraces,
+    });
+  }
+}
+
+function sumOf(sizes: readonly (number | null)[]): number | null {
+  let sum = 0;
+  for (const size of sizes) {
+    if (size === null) return null;
+    sum += size;
+  }
+  return sum;
 }

@@ -1,49 +1,19 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import pMap, { pMapIterable } from 'p-map';
+import { availableParallelism } from 'node:os';
+import pMap from 'p-map';
 import { UsageError } from '../base/errors.ts';
-import type { LineBlock } from '../bytes/lines.ts';
-import { rangesOf, TAIL_BYTES } from '../bytes/ranges.ts';
-import { type Slot, Slots } from '../bytes/slots.ts';
-import { type OpenSource, openSource } from '../bytes/source.ts';
-import type { LineFormat, TraceFormat } from '../decoding/format.ts';
-import { recognise } from '../decoding/index.ts';
-import type { EventBatch } from '../events/batch.ts';
+import { findInputs, type Input, type Inputs } from '../bytes/inputs.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
-import type { Result, Trace } from '../result/types.ts';
-import { type AnalyzeOptions, batchesOf, blocksOf, finishTrace, replayOf } from './analyze.ts';
-import type { DecodeTask } from './decode.ts';
-import { type BadInput, findInputs, type Input, type Inputs, joined } from './inputs.ts';
-import { type AnalyzeOutcome, analyzeTask, failedOutcome, Pool, TASKS_PER_THREAD } from './pool.ts';
-import {
-  isWrittenInPlace,
-  joinParts,
-  NewFile,
-  type PartPaths,
-  type TableParts,
-  TableWriter,
-  whyNot,
-} from './tables.ts';
+import type { Result } from '../result/types.ts';
+import type { TraceOutcome } from './outcome.ts';
+import { directoriesWithoutTraces, type PlannedTrace, planOf } from './plan.ts';
+import { Pool } from './pool.ts';
+import { type Progress, RunProgress } from './progress.ts';
+import { type TableShare, Tables } from './tables.ts';
+import { decodeInThreads } from './threaded.ts';
+import { analyzeTrace, type MachineOptions, type TraceTask } from './trace.ts';
 
-/** Bytes of one range of a large trace: small enough that few in flight stay small together. */
-const RANGE_BYTES = 2 * 1024 * 1024;
-/** Bytes of the first one, for which the replay has to wait. */
-const FIRST_RANGE_BYTES = 128 * 1024;
-/** From here on a trace is decoded by several threads; below, starting them takes longer. */
-const LARGE_BYTES = 16 * 1024 * 1024;
-/** Decoded ranges that may wait for the replay, per thread. */
-const AHEAD = 5;
-/**
- * Ranges that the replay holds: one at work, and those before it that it may still quote, which are
- * more while they are small.
- */
-const REPLAYED = 5;
-
-/** A model that is told nothing. */
-const FROM_TRACE: AnalyzeOptions['model'] = {
+/** A machine of which nothing is told. */
+const FROM_TRACE: MachineOptions = {
   qemu: null,
   backend: null,
   hostPageSize: null,
@@ -59,7 +29,7 @@ export interface RunOptions {
   /** Files, directories, globs, `@list`, `-`. */
   readonly inputs: readonly string[];
   /** What the model is told; what it is not told, it finds in the trace. */
-  readonly model?: Partial<AnalyzeOptions['model']>;
+  readonly model?: Partial<MachineOptions>;
   /** Threads; default: as many as the machine runs at once. */
   readonly jobs?: number;
   /** Files for the tables of unmaps and of mappings. */
@@ -84,28 +54,7 @@ export interface PassedOver {
   readonly kind: string;
 }
 
-/** How far a run is. */
-export interface Progress {
-  readonly bytes: number;
-  /** Null while some input has no size. */
-  readonly totalBytes: number | null;
-  readonly traces: number;
-  readonly totalTraces: number;
-}
-
-/** A batch, and what to call when nobody looks at its memory any more. */
-interface Decoded {
-  readonly batch: EventBatch;
-  readonly release: () => void;
-}
-
-/** An input that has been dealt with. */
-interface Done {
-  /** Null for a file in a directory that is no trace. */
-  readonly trace: Trace | null;
-  readonly tables: TableParts | null;
-}
-const NO_TRACE: Done = { trace: null, tables: null };
+const NO_TRACE: TableShare = { trace: null, tables: null };
 
 /**
  * Analyses traces and returns their results in the order of the inputs, whatever the number of
@@ -114,219 +63,131 @@ const NO_TRACE: Done = { trace: null, tables: null };
  * @throws UsageError where an output cannot be written, or a list of inputs not be read.
  */
 export async function run(options: RunOptions): Promise<Result> {
-  return new Run(options).result();
+  const { mappings = null, signal, unmaps = null } = options;
+  const tables = new Tables({ unmaps, mappings });
+  const jobs = Math.max(1, options.jobs ?? availableParallelism());
+  const threads = new Threads(jobs);
+  try {
+    return await unlessAborted(new Run(options, tables, threads).result(), signal);
+  } finally {
+    await threads.close();
+    tables.discard();
+  }
+}
+
+/** The threads of a run, started when they are first needed. */
+class Threads {
+  readonly jobs: number;
+  #analyzers: Pool | null = null;
+  #decoders: Pool | null = null;
+
+  constructor(jobs: number) {
+    this.jobs = jobs;
+  }
+
+  /** Those that decode: the replay has one for itself, and needs it more. */
+  get decoders(): Pool {
+    this.#decoders ??= new Pool(Math.max(1, this.jobs - 1));
+    return this.#decoders;
+  }
+
+  get analyzers(): Pool {
+    this.#analyzers ??= new Pool(this.jobs);
+    return this.#analyzers;
+  }
+
+  async close(): Promise<void> {
+    await this.#analyzers?.close();
+    await this.#decoders?.close();
+  }
 }
 
 class Run {
   readonly #options: RunOptions;
-  readonly #model: AnalyzeOptions['model'];
-  readonly #jobs: number;
-  #analyzers: Pool | null = null;
-  #decoders: Pool | null = null;
-  readonly #tables: Record<'unmaps' | 'mappings', NewFile | null> = {
-    unmaps: null,
-    mappings: null,
-  };
-  readonly #partFolder: string;
-  readonly #read = new Map<number, number>();
+  readonly #model: MachineOptions;
+  readonly #tables: Tables;
+  readonly #threads: Threads;
   readonly #passedOver: PassedOver[] = [];
-  #traces = 0;
-  #totalTraces = 0;
-  #totalBytes: number | null = 0;
 
-  constructor(options: RunOptions) {
+  constructor(options: RunOptions, tables: Tables, threads: Threads) {
     this.#options = options;
     this.#model = { ...FROM_TRACE, ...options.model };
-    this.#jobs = Math.max(1, options.jobs ?? availableParallelism());
-    const { unmaps, mappings } = options;
-    // Opened first: a file that cannot be written is to be known before the work, not after.
-    try {
-      if (unmaps !== undefined && unmaps !== null) this.#tables.unmaps = new NewFile(unmaps);
-      if (mappings !== undefined && mappings !== null)
-        this.#tables.mappings = new NewFile(mappings);
-      const table = this.#tables.unmaps ?? this.#tables.mappings;
-      this.#partFolder = table === null ? '' : folderBeside(table.path);
-    } catch (thrown) {
-      this.#discardTables();
-      throw thrown;
-    }
+    this.#tables = tables;
+    this.#threads = threads;
   }
 
   async result(): Promise<Result> {
-    try {
-      return await unlessAborted(this.#result(), this.#options.signal);
-    } finally {
-      await this.#analyzers?.close();
-      await this.#decoders?.close();
-      this.#discardTables();
-      if (this.#partFolder !== '') rmSync(this.#partFolder, { recursive: true, force: true });
-    }
-  }
-
-  async #result(): Promise<Result> {
-    const { unmaps, mappings, outputs = [] } = this.#options;
-    const tables = [unmaps, mappings].filter((path) => path !== null && path !== undefined);
-    const inputs = await findInputs(this.#options.inputs, [...outputs, ...tables]);
-    const { traces, bad } = inputs;
-    this.#totalTraces = traces.length;
-    this.#totalBytes = sumOf(traces.map(({ bytes }) => bytes));
-    const done = await this.#all(traces);
+    const { inputs: words, mappings, outputs = [], unmaps } = this.#options;
+    const written = [...outputs, unmaps, mappings].flatMap((path) => path ?? []);
+    const inputs = await findInputs(words, written);
+    const shares = await this.#analyzeAll(inputs);
     this.#tellPassedOver();
-    await this.#joinTables(done);
-    const failed = [...bad, ...withoutTraces(inputs, done)];
+    await this.#tables.join(shares);
+    const isTrace = new Set(inputs.traces.filter((_, index) => shares[index]?.trace !== null));
+    const failed = [
+      ...inputs.bad,
+      ...directoriesWithoutTraces(inputs, (input) => isTrace.has(input)),
+    ];
     return resultOf([
-      ...done.flatMap(({ trace }) => trace ?? []),
+      ...shares.flatMap(({ trace }) => trace ?? []),
       ...failed.map(({ path, error }) => failedTrace(path, `${path}: ${error}`)),
     ]);
   }
 
-  #tellPassedOver(): void {
-    if (this.#passedOver.length === 0) return;
-    // Threads meet them in any order.
-    this.#passedOver.sort((a, b) => (a.path < b.path ? -1 : 1));
-    this.#options.onPassedOver?.(this.#passedOver);
-  }
-
-  async #all(inputs: readonly Input[]): Promise<readonly Done[]> {
-    const [only] = inputs;
-    if (inputs.length === 1 && only !== undefined) return [await this.#oneLarge(only, 0)];
-    const isLarge = (input: Input) => input.bytes === null || input.bytes >= LARGE_BYTES * 4;
-    const results: Done[] = inputs.map(() => NO_TRACE);
-    const numbered = inputs.map((input, index) => ({ input, index }));
-    // Large ones one after the other, each over the threads that decode; small ones side by side beside them.
+  /** What each input comes to, in their order. */
+  async #analyzeAll({ traces }: Inputs): Promise<readonly TableShare[]> {
+    const progress = new RunProgress(traces, this.#options.onProgress);
+    const shares: TableShare[] = traces.map(() => NO_TRACE);
+    const analyze = async (
+      { input, index }: PlannedTrace,
+      way: (task: TraceTask, onProgress: (bytes: number) => void) => Promise<TraceOutcome>,
+    ) => {
+      this.#options.signal?.throwIfAborted();
+      const outcome = await way(this.#taskOf(input, index), (bytes) => progress.read(index, bytes));
+      progress.done(index, input.bytes);
+      shares[index] = this.#shareOf(input, outcome);
+    };
+    const plan = planOf(traces);
     const large = async () => {
-      for (const { input, index } of numbered.filter(({ input }) => isLarge(input))) {
-        results[index] = await this.#oneLarge(input, index);
+      for (const trace of plan.large) {
+        await analyze(trace, (task, onProgress) => this.#analyzeLarge(task, onProgress));
       }
     };
     const small = pMap(
-      numbered.filter(({ input }) => !isLarge(input)),
-      async ({ input, index }) => {
-        results[index] = await this.#oneSmall(input, index);
-      },
-      { concurrency: this.#jobs },
+      plan.small,
+      (trace) => analyze(trace, (task, onProgress) => this.#analyzeSmall(task, onProgress)),
+      { concurrency: this.#threads.jobs },
     );
     await Promise.all([large(), small]);
-    return results;
+    return shares;
   }
 
-  /** One task for a thread, or this one where there is only one. */
-  async #oneSmall(input: Input, index: number): Promise<Done> {
-    this.#options.signal?.throwIfAborted();
-    const task = {
-      path: input.path,
-      model: this.#model,
-      parts: this.#partsOf(index),
-      maxDecompressedBytes: this.#options.maxDecompressedBytes ?? null,
-    };
-    const outcome =
-      this.#jobs > 1
-        ? await this.#analyzerThreads.analyze(task, this.#options.signal)
-        : await this.#guarded(() =>
-            analyzeTask(task, (bytes) => this.#progress(index, bytes), this.#options.signal),
-          );
-    return this.#done(input, index, outcome);
+  #taskOf({ path }: Input, index: number): TraceTask {
+    const { maxDecompressedBytes = null } = this.#options;
+    return { path, model: this.#model, parts: this.#tables.partsOf(index), maxDecompressedBytes };
   }
 
-  /** One trace replayed here, decoded by the threads where that pays. */
-  async #oneLarge(input: Input, index: number): Promise<Done> {
-    const outcome = await this.#guarded(() => this.#replay(input, index));
-    return this.#done(input, index, outcome);
+  /** Replayed here, decoded by the threads where there is more than one. */
+  async #analyzeLarge(task: TraceTask, onProgress: (bytes: number) => void): Promise<TraceOutcome> {
+    const { rangeBytes = null, signal, stdin } = this.#options;
+    const isAlone = this.#threads.jobs === 1 && rangeBytes === null;
+    return analyzeTrace(task, {
+      stdin,
+      signal,
+      onProgress,
+      ...(!isAlone && { decode: decodeInThreads(() => this.#threads.decoders, rangeBytes) }),
+    });
   }
 
-  async #guarded(act: () => Promise<AnalyzeOutcome>): Promise<AnalyzeOutcome> {
-    try {
-      return await act();
-    } catch (thrown) {
-      if (this.#options.signal?.aborted === true) throw thrown;
-      return failedOutcome(thrown);
-    }
+  /** In a thread, or in this one where there is only one. */
+  async #analyzeSmall(task: TraceTask, onProgress: (bytes: number) => void): Promise<TraceOutcome> {
+    const { signal } = this.#options;
+    return this.#threads.jobs === 1
+      ? analyzeTrace(task, { signal, onProgress })
+      : this.#threads.analyzers.analyze(task, signal);
   }
 
-  async #replay(input: Input, index: number): Promise<AnalyzeOutcome> {
-    const { stdin, maxDecompressedBytes = null } = this.#options;
-    let tables: TableWriter | null = null;
-    try {
-      const source = await openSource(input.path, {
-        maxDecompressedBytes,
-        ...(stdin !== undefined && { stdin }),
-      });
-      const format = recognise(source);
-      tables = new TableWriter(this.#partsOf(index));
-      const replay = replayOf(format, { model: this.#model, sink: tables.sink });
-      for await (const { batch, release } of this.#batches(source, format)) {
-        // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
-        await nextTurn();
-        this.#options.signal?.throwIfAborted();
-        replay.consume(batch, release);
-        this.#progress(index, source.rangeSize === null ? source.readBytes() : batch.byteOffset);
-      }
-      return { ok: true, trace: finishTrace(replay, source, format), tables: tables.finish() };
-    } catch (thrown) {
-      tables?.discard();
-      throw thrown;
-    }
-  }
-
-  /** The batches of a trace in order, decoded side by side where it is large enough. */
-  #batches(source: OpenSource, format: TraceFormat): AsyncIterable<Decoded> {
-    const rangeBytes = this.#options.rangeBytes ?? RANGE_BYTES;
-    const isForced = this.#options.rangeBytes !== undefined;
-    if (format.kind !== 'lines' || (this.#jobs === 1 && !isForced))
-      return inThisThread(source, format);
-    const { path, rangeSize } = source;
-    if (rangeSize !== null) {
-      if (rangeSize < LARGE_BYTES && !isForced) return inThisThread(source, format);
-      const ranges = rangesOf(rangeSize, rangeBytes, FIRST_RANGE_BYTES);
-      return this.#inThreads(ranges, (range, slot) => ({ format: format.name, slot, path, range }));
-    }
-    const isSmall = source.inputBytes !== null && source.inputBytes < LARGE_BYTES / 8;
-    if (isSmall) return inThisThread(source, format);
-    return this.#inThreads(blocksOf(source), (block, slot) => taskOf(format, block, slot));
-  }
-
-  /** Decodes parts of a trace in threads; a bounded number is under way or waiting. */
-  async *#inThreads<Part>(
-    parts: Iterable<Part> | AsyncIterable<Part>,
-    taskOf: (part: Part, slot: Slot | null) => DecodeTask,
-  ): AsyncGenerator<Decoded> {
-    const ahead = this.#decoding * AHEAD;
-    const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES);
-    const decode = async (part: Part) => {
-      const slot = slots.take();
-      const task = taskOf(part, slot);
-      return { slot, batches: await this.#decoderThreads.decode(task) };
-    };
-    const limits = { concurrency: this.#decoding * TASKS_PER_THREAD, backpressure: ahead };
-    for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
-      let left = batches.length;
-      const release = () => {
-        left -= 1;
-        if (left === 0 && slot !== null) slots.give(slot);
-      };
-      if (batches.length === 0 && slot !== null) slots.give(slot);
-      for (const batch of batches) yield { batch, release };
-    }
-  }
-
-  /** Threads that decode: the replay has one for itself, and needs it more. */
-  get #decoding(): number {
-    return Math.max(1, this.#jobs - 1);
-  }
-
-  get #decoderThreads(): Pool {
-    this.#decoders ??= new Pool(this.#decoding);
-    return this.#decoders;
-  }
-
-  get #analyzerThreads(): Pool {
-    this.#analyzers ??= new Pool(this.#jobs);
-    return this.#analyzers;
-  }
-
-  #done({ path, bytes, isFound }: Input, index: number, outcome: AnalyzeOutcome): Done {
-    this.#traces += 1;
-    this.#progress(index, bytes ?? 0);
+  #shareOf({ path, isFound }: Input, outcome: TraceOutcome): TableShare {
     if (outcome.ok) return outcome;
     const { error, failure } = outcome;
     if (failure.of === 'output') throw new UsageError(error);
@@ -337,61 +198,12 @@ class Run {
     return { trace: failedTrace(path, error), tables: null };
   }
 
-  #partsOf(index: number): PartPaths {
-    const { unmaps, mappings } = this.#tables;
-    const part = (kind: string) => join(this.#partFolder, `${kind}-${index}`);
-    return {
-      unmaps: unmaps === null ? null : part('unmaps'),
-      mappings: mappings === null ? null : part('mappings'),
-    };
+  #tellPassedOver(): void {
+    if (this.#passedOver.length === 0) return;
+    // Threads meet them in any order.
+    this.#passedOver.sort((a, b) => (a.path < b.path ? -1 : 1));
+    this.#options.onPassedOver?.(this.#passedOver);
   }
-
-  async #joinTables(done: readonly Done[]): Promise<void> {
-    const isBatch = done.filter(({ trace }) => trace !== null).length > 1;
-    for (const key of ['unmaps', 'mappings'] as const) {
-      const table = this.#tables[key];
-      if (table === null) continue;
-      const parts = done.flatMap(({ trace, tables }) => {
-        const part = tables?.[key] ?? null;
-        if (part === null) return [];
-        const leading = key === 'unmaps' ? (tables?.leading ?? []) : [];
-        return [{ part, leading, trace: isBatch ? (trace?.path ?? null) : null }];
-      });
-      await joinParts(table, parts);
-      table.finish();
-    }
-  }
-
-  #discardTables(): void {
-    this.#tables.unmaps?.discard();
-    this.#tables.mappings?.discard();
-  }
-
-  #progress(index: number, bytes: number): void {
-    const { onProgress } = this.#options;
-    if (onProgress === undefined) return;
-    if (bytes > 0) this.#read.set(index, bytes);
-    let sum = 0;
-    for (const read of this.#read.values()) sum += read;
-    onProgress({
-      bytes: sum,
-      totalBytes: this.#totalBytes,
-      traces: this.#traces,
-      totalTraces: this.#totalTraces,
-    });
-  }
-}
-
-/** Directories in which nothing was found that is a trace. */
-function withoutTraces({ traces, bad, directories }: Inputs, done: readonly Done[]): BadInput[] {
-  const shown = new Set(traces.filter((_, index) => done[index]?.trace !== null));
-  const isIn = (directory: string, path: string) =>
-    path === directory || path.startsWith(joined(directory, ''));
-  return [...directories].flatMap(([directory, inputs]) => {
-    const isKnown =
-      inputs.some((input) => shown.has(input)) || bad.some(({ path }) => isIn(directory, path));
-    return isKnown ? [] : [{ path: directory, error: 'a directory without traces' }];
-  });
 }
 
 /**
@@ -414,37 +226,4 @@ async function unlessAborted<Value>(
   } finally {
     settled.abort();
   }
-}
-
-/** A new folder beside a table, so that its parts can be as large as it. */
-function folderBeside(table: string): string {
-  const beside = isWrittenInPlace(table) ? tmpdir() : dirname(table);
-  try {
-    return mkdtempSync(join(beside, `.vtdscope-${randomUUID().slice(0, 8)}-`));
-  } catch (thrown) {
-    throw new UsageError(`${table}: cannot be written: ${whyNot(table, thrown)}`);
-  }
-}
-
-async function* inThisThread(source: OpenSource, format: TraceFormat): AsyncGenerator<Decoded> {
-  const release = () => {};
-  for await (const batch of batchesOf(source, format)) yield { batch, release };
-}
-
-/** A block that was read here and is decoded elsewhere: its bytes go through the slot. */
-function taskOf({ name }: LineFormat, block: LineBlock, slot: Slot | null): DecodeTask {
-  const { bytes } = block;
-  if (slot === null || bytes.length > slot.source.length) return { format: name, slot, block };
-  slot.source.set(bytes);
-  const shared = { ...block, bytes: slot.source.subarray(0, bytes.length) };
-  return { format: name, slot, block: shared };
-}
-
-function sumOf(sizes: readonly (number | null)[]): number | null {
-  let sum = 0;
-  for (const size of sizes) {
-    if (size === null) return null;
-    sum += size;
-  }
-  return sum;
 }

@@ -142,6 +142,11 @@ function fileOf({ dev, ino }: Stats): string {
   return `${dev}:${ino}`;
 }
 
+/** Whether there is something of this name. */
+export function isThere(path: string): boolean {
+  return statOf(path) !== null;
+}
+
 function statOf(path: string) {
   try {
     return statSync(path, { throwIfNoEntry: false, bigint: true }) ?? null;
@@ -161,8 +166,13 @@ function addDirectory(directory: string, found: Found): void {
   for (const name of names) found.addFound(joined(directory, name), directory);
 }
 
+/** Whether a path, named like what was found there, is the directory or in it. */
+export function isBelow(directory: string, path: string): boolean {
+  return path === directory || path.startsWith(joined(directory, ''));
+}
+
 /** The path of what is in a directory; with no name, what all these begin with. */
-export function joined(directory: string, name: string): string {
+function joined(directory: string, name: string): string {
   return directory.endsWith('/') ? `${directory}${name}` : `${directory}/${name}`;
 }
 

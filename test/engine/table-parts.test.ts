@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { joinParts, NewFile } from '../../src/engine/tables.ts';
+import { NewFile } from '../../src/bytes/new-file.ts';
+import { joinParts } from '../../src/engine/table-parts.ts';
 import { testFolder } from '../helpers/folder.ts';
 
 it('a table holds its lines whole, however long', async () => {

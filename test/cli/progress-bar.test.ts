@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ProgressBar } from '../../src/engine/progress.ts';
+import { ProgressBar } from '../../src/cli/progress-bar.ts';
 
 /** A bar on such a stream, half-way through a batch, and what it has drawn so far. */
 function bar(isTTY: boolean, isWanted: boolean): () => string {

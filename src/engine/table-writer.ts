@@ -1,0 +1,114 @@
+import { hexOfPages } from '../base/address.ts';
+import { timeText } from '../base/place.ts';
+import { NewFile } from '../bytes/new-file.ts';
+import type { RecordSink } from '../findings/session-recorder.ts';
+import type { Unmap } from '../inference/unmap.ts';
+import { bdfText } from '../inference/vtd-address-space.ts';
+import type { MappingRecord, Mode } from '../result/types.ts';
+
+/** Bytes of a table in which unmaps wait to hear whether tracking had been off. */
+export interface LeadingBytes {
+  /** Their session; those of others may stand between them. */
+  readonly session: number;
+  readonly from: number;
+  to: number;
+  wasOff: boolean;
+}
+
+/** The tables of one trace, written while it is replayed. Plain data, so that it can cross threads. */
+export interface TableParts {
+  readonly unmaps: string | null;
+  readonly mappings: string | null;
+  readonly leading: readonly LeadingBytes[];
+}
+
+/** Where the parts of one trace go. */
+export interface PartPaths {
+  readonly unmaps: string | null;
+  readonly mappings: string | null;
+}
+
+/** Writes the tables of one trace: unmaps in the order of the trace, mappings at the end. */
+export class TableWriter implements RecordSink {
+  readonly #unmaps: NewFile | null;
+  readonly #mappings: NewFile | null;
+  readonly #leading = new Map<number, LeadingBytes>();
+
+  constructor(paths: PartPaths) {
+    this.#unmaps = paths.unmaps === null ? null : new NewFile(paths.unmaps);
+    this.#mappings = paths.mappings === null ? null : new NewFile(paths.mappings);
+  }
+
+  /** What the replay is to tell of; null: nothing. */
+  get sink(): RecordSink | null {
+    return this.#unmaps === null && this.#mappings === null ? null : this;
+  }
+
+  get takesMappings(): boolean {
+    return this.#mappings !== null;
+  }
+
+  unmap(unmap: Unmap, session: number, mode: Mode | null, isLeading: boolean): void {
+    const file = this.#unmaps;
+    if (file === null) return;
+    const from = file.bytes;
+    file.write(unmapLine(unmap, session, mode));
+    if (!isLeading) return;
+    const stretch = this.#leading.get(session);
+    if (stretch === undefined)
+      this.#leading.set(session, { session, from, to: file.bytes, wasOff: false });
+    else stretch.to = file.bytes;
+  }
+
+  settleLeading(session: number, wasOff: boolean): void {
+    const stretch = this.#leading.get(session);
+    if (stretch !== undefined) stretch.wasOff = wasOff;
+  }
+
+  mapping(record: MappingRecord): void {
+    this.#mappings?.write(`${JSON.stringify(record)}\n`);
+  }
+
+  finish(): TableParts {
+    this.#unmaps?.finish();
+    this.#mappings?.finish();
+    return {
+      unmaps: this.#unmaps?.path ?? null,
+      mappings: this.#mappings?.path ?? null,
+      leading: [...this.#leading.values()].filter(({ wasOff }) => wasOff),
+    };
+  }
+
+  discard(): void {
+    this.#unmaps?.discard();
+    this.#mappings?.discard();
+  }
+}
+
+/** How a line says what is not known yet, and what it may turn out to be. */
+export const TRACKING_UNKNOWN = '"tracked":null,"query":null';
+export const TRACKING_OFF = '"tracked":false,"query":"none"';
+
+/** One line of the table of unmaps, written by hand: a trace may have millions. */
+function unmapLine(unmap: Unmap, session: number, mode: Mode | null): string {
+  const time = timeText(unmap.seconds, unmap.nanoseconds);
+  const bdf = unmap.device;
+  const container = unmap.isContainerSure ? unmap.container : null;
+  let risk = '';
+  for (let index = 0; index < unmap.riskCount; index += 1) {
+    const first = unmap.riskFirst(index);
+    const pages = unmap.riskLast(index) - first + 1;
+    risk += `${index === 0 ? '' : ','}["${hexOfPages(first)}","${hexOfPages(pages)}"]`;
+  }
+  return (
+    `{"line":${unmap.line},"time":${time === null ? 'null' : `"${time}"`},"session":${session},` +
+    `"device":${bdf === null ? 'null' : `"${bdfText(bdf)}"`},` +
+    `"container":${container === null ? 'null' : `"${container.id}"`},"domain":${unmap.domain},` +
+    `"cause":"${unmap.cause}","iova":"${hexOfPages(unmap.first)}",` +
+    `"size":"${hexOfPages(unmap.last - unmap.first + 1)}","tracked":${unmap.tracked},` +
+    `"query":${unmap.query === null ? 'null' : `"${unmap.query}"`},` +
+    `"carriedAddress":${unmap.carried < 0 ? 'null' : `"${hexOfPages(unmap.carried)}"`},` +
+    `"bitmapBytes":"0x${unmap.bitmapBytes.toString(16)}","errno":${unmap.errno},` +
+    `"mode":${mode === null ? 'null' : `"${mode}"`},"atRisk":[${risk}]}\n`
+  );
+}

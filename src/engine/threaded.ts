@@ -1,0 +1,77 @@
+import { pMapIterable } from 'p-map';
+import type { LineBlock } from '../bytes/lines.ts';
+import { rangesOf, TAIL_BYTES } from '../bytes/ranges.ts';
+import { type Slot, Slots } from '../bytes/slots.ts';
+import type { LineFormat } from '../decoding/format.ts';
+import type { DecodeTask } from './decode.ts';
+import { blocksOf, type Decode, type Decoded, decodeHere } from './local.ts';
+import { type Pool, TASKS_PER_THREAD } from './pool.ts';
+
+/** Bytes of one range of a large trace: small enough that few in flight stay small together. */
+const RANGE_BYTES = 2 * 1024 * 1024;
+/** Bytes of the first one, for which the replay has to wait. */
+const FIRST_RANGE_BYTES = 128 * 1024;
+/** From here on a trace is decoded by several threads; below, starting them takes longer. */
+export const LARGE_BYTES = 16 * 1024 * 1024;
+/** Decoded ranges that may wait for the replay, per thread. */
+const AHEAD = 5;
+/**
+ * Ranges that the replay holds: one at work, and those before it that it may still quote, which are
+ * more while they are small.
+ */
+const REPLAYED = 5;
+
+/**
+ * Decodes parts of a trace side by side in threads, where it is large enough for that: ranges of a
+ * plain file, which each thread reads by itself, or blocks of lines that are read here.
+ *
+ * `pool`: its threads; called where there is something for them. `rangeBytes`: for tests; also small traces are cut then.
+ */
+export function decodeInThreads(pool: () => Pool, rangeBytes: number | null): Decode {
+  const isLarge = (bytes: number, least: number) => rangeBytes !== null || bytes >= least;
+  return (source, format) => {
+    if (format.kind !== 'lines') return decodeHere(source, format);
+    const { inputBytes, path, rangeSize } = source;
+    if (rangeSize !== null) {
+      if (!isLarge(rangeSize, LARGE_BYTES)) return decodeHere(source, format);
+      const ranges = rangesOf(rangeSize, rangeBytes ?? RANGE_BYTES, FIRST_RANGE_BYTES);
+      const { name } = format;
+      return sideBySide(ranges, (range, slot) => ({ format: name, slot, path, range }), pool());
+    }
+    if (inputBytes !== null && inputBytes < LARGE_BYTES / 8) return decodeHere(source, format);
+    return sideBySide(blocksOf(source), (block, slot) => blockTask(format, block, slot), pool());
+  };
+}
+
+/** Decodes parts in threads; a bounded number is under way or waiting. */
+async function* sideBySide<Part>(
+  parts: Iterable<Part> | AsyncIterable<Part>,
+  taskOf: (part: Part, slot: Slot | null) => DecodeTask,
+  pool: Pool,
+): AsyncGenerator<Decoded> {
+  const ahead = pool.threads * AHEAD;
+  const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES);
+  const decode = async (part: Part) => {
+    const slot = slots.take();
+    return { slot, batches: await pool.decode(taskOf(part, slot)) };
+  };
+  const limits = { concurrency: pool.threads * TASKS_PER_THREAD, backpressure: ahead };
+  for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
+    let left = batches.length;
+    const release = () => {
+      left -= 1;
+      if (left === 0 && slot !== null) slots.give(slot);
+    };
+    if (batches.length === 0 && slot !== null) slots.give(slot);
+    for (const batch of batches) yield { batch, release };
+  }
+}
+
+/** A block that was read here and is decoded elsewhere: its bytes go through the slot. */
+function blockTask({ name }: LineFormat, block: LineBlock, slot: Slot | null): DecodeTask {
+  const { bytes } = block;
+  if (slot === null || bytes.length > slot.source.length) return { format: name, slot, block };
+  slot.source.set(bytes);
+  const shared = { ...block, bytes: slot.source.subarray(0, bytes.length) };
+  return { format: name, slot, block: shared };
+}

@@ -1,0 +1,82 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type OpenSource, openSource } from '../bytes/source.ts';
+import type { TraceFormat } from '../decoding/format.ts';
+import { recognise } from '../decoding/index.ts';
+import type { RecordSink } from '../findings/session-recorder.ts';
+import type { SessionOptions } from '../inference/reader.ts';
+import type { Trace } from '../result/types.ts';
+import { type Decode, decodeHere } from './local.ts';
+import { failedOutcome, type TraceOutcome } from './outcome.ts';
+import { TraceReplay } from './replay.ts';
+import { type PartPaths, TableWriter } from './table-writer.ts';
+
+/** What the user tells of the machine; null: the trace tells. */
+export type MachineOptions = Omit<SessionOptions, 'stampsTellVersion'>;
+
+/** A whole trace to analyse. Plain data, so that it can cross threads. */
+export interface TraceTask {
+  readonly path: string;
+  readonly model: MachineOptions;
+  readonly parts: PartPaths;
+  readonly maxDecompressedBytes: number | null;
+}
+
+/** What is around an analysis; none of it crosses threads. */
+export interface TraceSurroundings {
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
+  /** Default: in this thread. */
+  readonly decode?: Decode;
+  readonly signal?: AbortSignal | undefined;
+  /** Called now and then with the bytes of the input read so far. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/**
+ * The way of every trace: opens it, recognises its format, replays its batches in order, writes its
+ * parts of the tables. What can be expected to go wrong is an outcome.
+ *
+ * @throws The signal's reason where it is aborted, and nothing else.
+ */
+export async function analyzeTrace(
+  task: TraceTask,
+  surroundings: TraceSurroundings = {},
+): Promise<TraceOutcome> {
+  const { decode = decodeHere, onProgress, signal, stdin } = surroundings;
+  const { maxDecompressedBytes, model, parts, path } = task;
+  let tables: TableWriter | null = null;
+  try {
+    const source = await openSource(path, {
+      maxDecompressedBytes,
+      ...(stdin !== undefined && { stdin }),
+    });
+    const format = recognise(source);
+    tables = new TableWriter(parts);
+    const replay = replayOf(format, model, tables.sink);
+    for await (const { batch, release } of decode(source, format)) {
+      // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
+      await nextTurn();
+      signal?.throwIfAborted();
+      replay.consume(batch, release);
+      onProgress?.(source.rangeSize === null ? source.readBytes() : batch.byteOffset);
+    }
+    return { ok: true, trace: resultOf(replay, source, format), tables: tables.finish() };
+  } catch (thrown) {
+    tables?.discard();
+    signal?.throwIfAborted();
+    return failedOutcome(thrown);
+  }
+}
+
+function replayOf(
+  format: TraceFormat,
+  model: MachineOptions,
+  sink: RecordSink | null,
+): TraceReplay {
+  return new TraceReplay({ ...model, stampsTellVersion: format.name === 'qemu-log' }, sink);
+}
+
+function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {
+  const { path, compression, losses } = source;
+  const description = { path, compression, format: format.name, clock: 'wall' } as const;
+  return replay.finish(description, losses);
+}
