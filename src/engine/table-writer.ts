@@ -1,7 +1,7 @@
 import { hexOfPages } from '../base/address.ts';
-import { timeText } from '../base/place.ts';
 import { NewFile } from '../bytes/new-file.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
+import { ground } from '../inference/claim.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import { bdfText } from '../inference/vtd-address-space.ts';
 import type { MappingRecord, Mode } from '../result/types.ts';
@@ -91,24 +91,25 @@ export const TRACKING_OFF = '"tracked":false,"query":"none"';
 
 /** One line of the table of unmaps, written by hand: a trace may have millions. */
 function unmapLine(unmap: Unmap, session: number, mode: Mode | null): string {
-  const time = timeText(unmap.seconds, unmap.nanoseconds);
+  const { time } = unmap.place;
+  const { asTraced, underTracking } = unmap;
   const bdf = unmap.device;
-  const container = unmap.isContainerSure ? unmap.container : null;
+  const container = unmap.container.has(ground.sure) ? unmap.container.value : null;
   let risk = '';
-  for (let index = 0; index < unmap.riskCount; index += 1) {
-    const first = unmap.riskFirst(index);
-    const pages = unmap.riskLast(index) - first + 1;
+  for (let index = 0; index < underTracking.riskCount; index += 1) {
+    const first = underTracking.riskFirst(index);
+    const pages = underTracking.riskLast(index) - first + 1;
     risk += `${index === 0 ? '' : ','}["${hexOfPages(first)}","${hexOfPages(pages)}"]`;
   }
   return (
-    `{"line":${unmap.line},"time":${time === null ? 'null' : `"${time}"`},"session":${session},` +
+    `{"line":${unmap.place.line},"time":${time === null ? 'null' : `"${time}"`},"session":${session},` +
     `"device":${bdf === null ? 'null' : `"${bdfText(bdf)}"`},` +
     `"container":${container === null ? 'null' : `"${container.id}"`},"domain":${unmap.domain},` +
     `"cause":"${unmap.cause}","iova":"${hexOfPages(unmap.first)}",` +
     `"size":"${hexOfPages(unmap.last - unmap.first + 1)}","tracked":${unmap.tracked},` +
-    `"query":${unmap.query === null ? 'null' : `"${unmap.query}"`},` +
+    `"query":${asTraced.query === null ? 'null' : `"${asTraced.query}"`},` +
     `"carriedAddress":${unmap.carried < 0 ? 'null' : `"${hexOfPages(unmap.carried)}"`},` +
-    `"bitmapBytes":"0x${unmap.bitmapBytes.toString(16)}","errno":${unmap.errno},` +
+    `"bitmapBytes":"0x${unmap.bitmapBytes.toString(16)}","errno":${asTraced.errno},` +
     `"mode":${mode === null ? 'null' : `"${mode}"`},"atRisk":[${risk}]}\n`
   );
 }

@@ -40,7 +40,7 @@ export class ActivityRecorder {
     const step = this.#current;
     if (step === null) return;
     step.unmaps += 1;
-    if (unmap.tracked === true && unmap.errno !== 0) step.failures += 1;
+    if (unmap.tracked === true && unmap.asTraced.errno !== 0) step.failures += 1;
     if (this.#machine.hostNow > step.hostMappings) step.hostMappings = this.#machine.hostNow;
     if (unmap.cause !== 'whole-unmap') return;
     step.pieces += 1;
@@ -94,7 +94,7 @@ export class ActivityRecorder {
   #piece(unmap: Unmap): void {
     // Iova and size of a piece follow from its first page and the width, so the first page will do.
     const known = this.#pieces.get(unmap.first);
-    const failed = unmap.tracked === true && unmap.errno !== 0 ? 1 : 0;
+    const failed = unmap.tracked === true && unmap.asTraced.errno !== 0 ? 1 : 0;
     if (known !== undefined) {
       known.count += 1;
       known.failed += failed;

@@ -4,11 +4,16 @@ import { PageRangeSet } from '../base/page-range-set.ts';
 import { type Place, timeText } from '../base/place.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
+import { ground } from '../inference/claim.ts';
 import type { Machine } from '../inference/machine.ts';
 import { DirtyTracking, type Window } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
-import { bdfText, type Stretch, type VtdAddressSpace } from '../inference/vtd-address-space.ts';
+import {
+  bdfText,
+  type KnowledgeInterval,
+  type VtdAddressSpace,
+} from '../inference/vtd-address-space.ts';
 import type { Finding, Hex } from '../result/types.ts';
 import {
   Basis,
@@ -44,10 +49,10 @@ class Group implements GroupView {
   readonly basis = new Basis();
   /** Guest pages at risk. */
   readonly risk = new PageRangeSet();
-  /** The same of unmaps in the current stretch of the trace, for rules that do not rest on mappings. */
+  /** The same of unmaps in the current interval, for rules that do not rest on mappings. */
   #openRisk: PageRangeSet | null = null;
   /** The part of the trace in which the newest hazard lies. */
-  #stretch: Stretch | null = null;
+  #interval: KnowledgeInterval | null = null;
   #isDoubtful = false;
   /** Tracking was on in this window. */
   readonly trackingWindow: Window | null;
@@ -149,22 +154,22 @@ class Group implements GroupView {
 
   /** Some of the mappings that it is about were doubtful, be it that this showed only later. */
   get isDoubtful(): boolean {
-    return this.#isDoubtful || this.#stretch?.knowledge === 'doubtful';
+    return this.#isDoubtful || this.#interval?.knowledge === 'doubtful';
   }
 
-  /** A hazard in this stretch of the trace joins. */
-  enter(stretch: Stretch | null): void {
-    if (stretch === this.#stretch) return;
-    this.closeStretch();
-    this.#stretch = stretch;
+  /** A hazard in this interval of the trace joins. */
+  enter(interval: KnowledgeInterval | null): void {
+    if (interval === this.#interval) return;
+    this.closeInterval();
+    this.#interval = interval;
   }
 
   /**
-   * The stretch is over, and what it was is known for good. What only mappings tell, and not the
+   * The interval is over, and what it was is known for good. What only mappings tell, and not the
    * hazard itself, is given up where they were doubtful.
    */
-  closeStretch(): void {
-    const wasDoubtful = this.#stretch?.knowledge === 'doubtful';
+  closeInterval(): void {
+    const wasDoubtful = this.#interval?.knowledge === 'doubtful';
     this.#isDoubtful ||= wasDoubtful;
     if (this.#openRisk !== null && !wasDoubtful) this.risk.addAll(this.#openRisk);
     this.#openRisk = null;
@@ -172,24 +177,25 @@ class Group implements GroupView {
 
   /** Adds the guest pages that an unmap puts at risk. */
   addRisk(unmap: Unmap): void {
-    if (unmap.riskCount === 0) return;
+    const outcome = unmap.underTracking;
+    if (outcome.riskCount === 0) return;
     let risk = this.risk;
     if (this.needs.mappings !== true) {
-      if (unmap.knowledge === 'doubtful') return;
+      if (unmap.mappings.value === 'doubtful') return;
       this.#openRisk ??= new PageRangeSet();
       risk = this.#openRisk;
     }
-    for (let index = 0; index < unmap.riskCount; index += 1) {
-      risk.add(unmap.riskFirst(index), unmap.riskLast(index));
+    for (let index = 0; index < outcome.riskCount; index += 1) {
+      risk.add(outcome.riskFirst(index), outcome.riskLast(index));
     }
   }
 
   /** Remembers where the newest is; called for every unmap. */
-  setLast(unmap: Unmap): void {
-    this.#lastLine = unmap.line;
-    this.#lastOffset = unmap.byteOffset;
-    this.#lastSeconds = unmap.seconds;
-    this.#lastNanoseconds = unmap.nanoseconds;
+  setLast({ place }: Unmap): void {
+    this.#lastLine = place.line;
+    this.#lastOffset = place.byteOffset;
+    this.#lastSeconds = place.seconds;
+    this.#lastNanoseconds = place.nanoseconds;
   }
 
   get lastMark(): Place {
@@ -230,8 +236,8 @@ export class Findings {
     return {
       unmap: (unmap, mode, needs) => {
         const window = this.#windowOf(mode);
-        const owner = unmap.isSpaceSure ? unmap.space : null;
-        const container = unmap.isContainerSure ? unmap.container : null;
+        const owner = unmap.space.has(ground.sure) ? unmap.space.value : null;
+        const container = unmap.container.has(ground.sure) ? unmap.container.value : null;
         if (recent === null || !recent.takes(mode, unmap.cause, owner, container, window)) {
           recent = this.#group(rule, mode, unmap.cause, 'unmap', owner, container, window);
         }
@@ -292,32 +298,34 @@ export class Findings {
     }
     if (group.count === 1) this.#describeFirst(group, unmap);
     group.setLast(unmap);
-    if (unmap.pastRamPage > group.pastRamPage) group.pastRamPage = unmap.pastRamPage;
+    const { pastRamPage } = unmap.underTracking;
+    if (pastRamPage > group.pastRamPage) group.pastRamPage = pastRamPage;
     const pages = unmap.last - unmap.first + 1;
     if (pages > group.worstPages) {
       group.worstPages = pages;
       group.worst = {
-        place: placeOf(unmap),
+        place: unmap.place.mark,
         iova: hexPages(unmap.first),
         size: hex(addressOfPage(pages)) as Hex,
         bitmapBytes: hex(unmap.bitmapBytes) as Hex,
       };
     }
-    group.enter(unmap.stretch);
+    group.enter(unmap.mappings.interval);
     group.addRisk(unmap);
   }
 
   #describeFirst(group: Group, unmap: Unmap): void {
-    group.first = placeOf(unmap);
+    group.first = unmap.place.mark;
     group.firstPage = unmap.first;
     group.lastPage = unmap.last;
     group.domain = unmap.domain;
     group.carried = unmap.carried < 0 ? null : hexPages(unmap.carried);
-    group.expected = unmap.expected < 0 ? null : hexPages(unmap.expected);
-    group.misplaced = unmap.misplaced < 0 ? null : hexPages(unmap.misplaced);
-    group.bitmapBytes = hex(unmap.observedBitmapBytes || unmap.bitmapBytes) as Hex;
+    const { expected, misplaced } = unmap.underTracking;
+    group.expected = expected < 0 ? null : hexPages(expected);
+    group.misplaced = misplaced < 0 ? null : hexPages(misplaced);
+    group.bitmapBytes = hex(unmap.message.bitmapBytes || unmap.bitmapBytes) as Hex;
     group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
-    group.errno = unmap.judgedErrno;
+    group.errno = unmap.errno;
     this.#quote(group);
   }
 
@@ -337,7 +345,7 @@ export class Findings {
     group.last = hazard.mark;
     group.basis.addAll(hazard.basis);
     group.needs = hazard.needs ?? {};
-    group.enter(space === null ? null : space.stretch);
+    group.enter(space === null ? null : space.interval);
     for (const [first, last] of hazard.risk ?? []) group.risk.add(first, last);
   }
 
@@ -358,7 +366,7 @@ export class Findings {
       drain: group.mode === 'what-if' && isWholeUnmap(group.cause),
     };
     group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen, group.profile));
-    group.closeStretch();
+    group.closeInterval();
     if (group.isDoubtful && !isSeen && restsOnMappings(group)) group.basis.add('mappingsDoubtful');
     if (group.mode === 'active' && group.trackingWindow?.isDoubted === true) {
       group.basis.add('trackingDoubted');
@@ -415,12 +423,4 @@ function idOf(group: Group): string {
   const { rule, device, mode, cause, topic, window } = group;
   const text = [rule.id, device, mode, cause, topic, window].join('|');
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
-}
-
-function placeOf(unmap: Unmap): Place {
-  return {
-    line: unmap.line,
-    byteOffset: unmap.byteOffset,
-    time: timeText(unmap.seconds, unmap.nanoseconds),
-  };
 }

@@ -1,6 +1,7 @@
 import { hex, hexOfPages } from '../base/address.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { versionNumber } from '../emulation/profiles/profile.ts';
+import { E2BIG } from '../emulation/vfio/errno.ts';
 import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import type { EventName } from '../events/catalogue.ts';
@@ -193,14 +194,10 @@ export class SessionRecorder {
     const mode = modeOf(unmap);
     this.#rules.handle(unmap, mode);
     if (this.#sink !== null) {
-      const isHazard =
-        unmap.harmfulZero ||
-        unmap.wrongAddress ||
-        unmap.noQuery ||
-        unmap.e2big ||
-        unmap.pastRamPage >= 0;
-      const fails = unmap.judgedErrno !== 0;
-      this.#sink.unmap(unmap, this.#index, isHazard || fails ? mode : null, isLeading);
+      const { harmfulZero, noQuery, pastRamPage, wrongAddress } = unmap.underTracking;
+      const losesBits = harmfulZero || wrongAddress || noQuery || pastRamPage >= 0;
+      const fails = unmap.errno !== 0 || unmap.underTracking.errno === E2BIG;
+      this.#sink.unmap(unmap, this.#index, losesBits || fails ? mode : null, isLeading);
     }
   }
 

@@ -20,16 +20,17 @@ export class HazardCounts {
   readonly atRisk = new PageRangeSet();
 
   count(unmap: Unmap, e2big: boolean): void {
+    const outcome = unmap.underTracking;
     this.unmaps += 1;
     if (e2big) this.e2big += 1;
-    if (unmap.carriesZero) this.zeroAddress += 1;
-    if (unmap.harmfulZero) this.harmfulZeroAddress += 1;
-    if (unmap.wrongAddress) this.wrongAddress += 1;
-    if (unmap.noQuery) this.noQuery += 1;
+    if (unmap.carried === 0) this.zeroAddress += 1;
+    if (outcome.harmfulZero) this.harmfulZeroAddress += 1;
+    if (outcome.wrongAddress) this.wrongAddress += 1;
+    if (outcome.noQuery) this.noQuery += 1;
     if (unmap.isUncertain) this.uncertain += 1;
-    if (!e2big && unmap.trackedErrno !== 0 && unmap.riskCount > 0) this.failures += 1;
-    for (let index = 0; index < unmap.riskCount; index += 1) {
-      this.atRisk.add(unmap.riskFirst(index), unmap.riskLast(index));
+    if (!e2big && outcome.errno !== 0 && outcome.riskCount > 0) this.failures += 1;
+    for (let index = 0; index < outcome.riskCount; index += 1) {
+      this.atRisk.add(outcome.riskFirst(index), outcome.riskLast(index));
     }
   }
 
@@ -85,14 +86,15 @@ export class SessionTotals {
     this.unmaps += 1;
     if (unmap.cause === 'page-walk' || unmap.cause === 'changed-translation') this.walkUnmaps += 1;
     if (unmap.device === null) this.withoutDevice += 1;
-    if (unmap.observed && unmap.errno !== 0) {
+    const { errno } = unmap.asTraced;
+    if (unmap.isSeenFailing) {
       this.failures += 1;
-      if (unmap.errno === E2BIG) this.observedE2big += 1;
+      if (errno === E2BIG) this.observedE2big += 1;
     }
-    if (unmap.tracked === true) {
-      this.tracked.count(unmap, unmap.errno === E2BIG);
-    } else if (unmap.tracked === false) this.untracked.count(unmap, unmap.e2big);
-    else (isLeading ? this.leading : this.unknown).count(unmap, unmap.e2big);
+    const wouldBeTooBig = unmap.underTracking.errno === E2BIG;
+    if (unmap.tracked === true) this.tracked.count(unmap, errno === E2BIG);
+    else if (unmap.tracked === false) this.untracked.count(unmap, wouldBeTooBig);
+    else (isLeading ? this.leading : this.unknown).count(unmap, wouldBeTooBig);
   }
 
   /** Tracking had been off, or cannot be known, before the first line of the flag word. */

@@ -73,7 +73,7 @@ export class BackendLines {
   /** `iommufd_backend_unmap_dma` and `..._non_exist`. */
   unmapped(cursor: BatchCursor): void {
     const ioas = cursor.u32(at.unmap.ioas);
-    const container = this.#pending.single?.container ?? this.#containerOf(ioas);
+    const container = this.#pending.single?.container.value ?? this.#containerOf(ioas);
     if (container === null || container === undefined) return;
     container.ioas = ioas;
     this.#is(container, 'iommufd', cursor);

@@ -3,7 +3,6 @@ import { type Place, timeText } from '../base/place.ts';
 import type { Backend } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import { RamLayout } from '../emulation/ram-layout.ts';
-import type { UnmapContext } from '../emulation/vfio/container-backend.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { BatchCursor } from '../events/batch.ts';
@@ -120,8 +119,6 @@ export class Machine {
   shadowNow = 0;
   shadowPeak = 0;
 
-  readonly #context: { -readonly [Key in keyof UnmapContext]: UnmapContext[Key] };
-
   constructor(options: ModelOptions, report: OperationSink) {
     this.options = options;
     this.report = report;
@@ -131,13 +128,6 @@ export class Machine {
     this.attribution.onLostWalk = () => this.loseAll(this.line);
     this.attribution.onWholeWalk = (space, line) => this.#walkedWhole(space, line);
     this.ram = ram === null ? new RamLayout() : RamLayout.fromOptions(ram.total, ram.below);
-    this.#context = {
-      profile: this.version.profile,
-      hasEntry: true,
-      deviceTracking: false,
-      hostPageSize: this.parameters.hostPageSize.value,
-      bitmapLimit: this.parameters.bitmapLimit.value,
-    };
   }
 
   get profile(): Profile {
@@ -254,7 +244,7 @@ export class Machine {
   }
 
   #lose(space: VtdAddressSpace, line: number, isBefore: boolean): void {
-    const { from } = space.stretch;
+    const { from } = space.interval;
     if (space.lose(line, isBefore)) this.#countLoss(isBefore ? from : line);
   }
 
@@ -270,8 +260,8 @@ export class Machine {
     const isReplay = this.attribution.operation === 'replay';
     // Before 8.1 a replay leaves in the shadow what is in no table.
     if (isReplay && !this.writer.replayClearsShadow) return;
-    if (space.stretch.knowledge === 'doubtful') this.#reconcile(space);
-    space.settle(line);
+    if (space.interval.knowledge === 'doubtful') this.#reconcile(space);
+    space.becomeKnown(line);
   }
 
   /** Takes out of the host map what a lost UNMAP must have, and puts in what a lost MAP must have. */
@@ -330,17 +320,6 @@ export class Machine {
     const bdf = attribution.isUndoubted ? contextEntries.only : null;
     if (bdf === null) return null;
     return attribution.mayBeVfios(attribution.known(bdf)) ? attribution.named(bdf) : null;
-  }
-
-  /** What decides how an unmap asks for dirty bits; reused by the next call. */
-  unmapContext(hasEntry: boolean): UnmapContext {
-    const context = this.#context;
-    context.profile = this.version.profile;
-    context.hasEntry = hasEntry;
-    context.deviceTracking = this.tracking.deviceTracking;
-    context.hostPageSize = this.parameters.hostPageSize.value;
-    context.bitmapLimit = this.parameters.bitmapLimit.value;
-    return context;
   }
 
   /** The container of a device; made where no line has shown one. */

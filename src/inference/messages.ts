@@ -46,14 +46,14 @@ export class FailureMessages {
     const { map } = this.#walks;
     switch (eventNames[cursor.kind]) {
       case 'message:bitmap-too-big': {
-        if (unmap === null || unmap.observed) return false;
+        if (unmap === null || unmap.message.isSeen) return false;
         const pageSize = this.#machine.parameters.hostPageSize.value;
         const bytes = dirtyBitmapBytesOfPages(unmap.last - unmap.first + 1, pageSize);
         return bytes === Number(cursor.u64(at.tooBig.bytes));
       }
       case 'message:dma-unmap-failed':
         // Once told is told: the same message again is about another machine's.
-        return unmap?.pointer === '' && unmap.first === cursor.page(at.unmap.iova);
+        return unmap?.message.pointer === '' && unmap.first === cursor.page(at.unmap.iova);
       case 'message:dma-map-failed':
         return map.active && map.first === cursor.page(at.map.iova);
       case 'message:other':
@@ -70,17 +70,17 @@ export class FailureMessages {
     this.#tooBigBytes = bytes;
     const unmap = this.#pending.newest;
     const { parameters } = this.#machine;
-    if (unmap === null || unmap.observed) return;
+    if (unmap === null || unmap.message.isSeen) return;
     const pages = unmap.last - unmap.first + 1;
     if (!parameters.canNeed(pages, bytes)) {
       const what = 'the UNMAP of a bitmap that is too big is missing';
-      this.#machine.gap(what, cursor, unmap.space, false);
+      this.#machine.gap(what, cursor, unmap.space.value, false);
       return;
     }
     const size = addressOfPage(pages);
     parameters.pageSizeOfBitmap(size, BigInt(bytes), 'Size of bitmap too big', cursor.line);
     parameters.refused(bytes, cursor.line);
-    unmap.observedBitmapBytes = bytes;
+    unmap.message.bitmapBytes = bytes;
     this.#observe(unmap, E2BIG);
   }
 
@@ -114,7 +114,7 @@ export class FailureMessages {
     const pointer = cursor.hex(at.unmap.container);
     if (isOfNewest) {
       this.#observe(unmap, errno);
-      unmap.pointer = pointer;
+      unmap.message.pointer = pointer;
     } else if (last >= first && !this.#recent.includes(`${first}-${last}`)) {
       this.#failureAlone(cursor, first, last, errno);
     }
@@ -177,12 +177,12 @@ export class FailureMessages {
     }
     const { map } = this.#walks;
     if (topic === 'map-dropped') map.active = false;
-    const tracked = this.#machine.trackedIn(unmap?.container ?? null);
+    const tracked = this.#machine.trackedIn(unmap?.container.value ?? null);
     this.#machine.report({ kind: 'message', mark: placeOf(cursor), topic, text, tracked });
   }
 
   #observe(unmap: Unmap, errno: number): void {
-    if (unmap.observed && unmap.errno === errno) return;
+    if (unmap.message.isSeen && unmap.asTraced.errno === errno) return;
     this.#pending.observe(unmap, errno);
     this.#recent.push(`${unmap.first}-${unmap.last}`);
     if (this.#recent.length > REMEMBERED) this.#recent.shift();
@@ -203,7 +203,7 @@ export class FailureMessages {
 
   /** The text alone proves the unmap, and that it failed. */
   #failureAlone(cursor: BatchCursor, first: number, last: number, errno: number): void {
-    this.#pending.settle();
+    this.#pending.commitSingle();
     const { attribution, hasNotifications } = this.#machine;
     const owner = this.#machine.deviceAt(cursor.hex(at.unmap.container));
     const space = owner ?? attribution.only;
@@ -215,10 +215,10 @@ export class FailureMessages {
     this.#pending.place(unmap, space, owner !== null || attribution.isOnlySure);
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : space.shadow.overlapping(first, last);
-    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
-    unmap.observedBitmapBytes = this.#tooBigBytes;
+    this.#pending.evaluate(unmap, nodes);
+    unmap.message.bitmapBytes = this.#tooBigBytes;
     this.#observe(unmap, errno);
-    unmap.query = errno === E2BIG ? 'bitmap' : null;
+    unmap.asTraced.query = errno === E2BIG ? 'bitmap' : null;
     this.#pending.report(unmap);
   }
 

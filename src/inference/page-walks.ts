@@ -6,6 +6,7 @@ import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts'
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
+import { ground } from './claim.ts';
 import { type Machine, placeOf } from './machine.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { StaleMappings } from './stale-mappings.ts';
@@ -47,8 +48,8 @@ function crossesHole(first: number, last: number): boolean {
   return meets && (first < HOLE.first || last > HOLE.last);
 }
 
-/** Pages of the smallest chunk that a whole unmap of VFIO's notifiers has: 1 MiB at 0xfef00000. */
-const SMALLEST_CHUNK = 0x100;
+/** Pages of the smallest piece that a whole unmap of VFIO's notifiers has: 1 MiB at 0xfef00000. */
+const SMALLEST_PIECE = 0x100;
 
 /** A walk event that waits for its notification. */
 class WalkEvent {
@@ -172,7 +173,7 @@ export class PageWalks {
 
   /**
    * An UNMAP, and now a MAP of the same range and address, with nothing between: the walk met a
-   * changed translation, and the UNMAP carried the new address. Asked before the UNMAP settles.
+   * changed translation, and the UNMAP carried the new address. Asked before the UNMAP is committed.
    */
   recogniseChange(cursor: BatchCursor): void {
     const unmap = this.#pending.single;
@@ -209,7 +210,7 @@ export class PageWalks {
       walk.nodes = machine.shadowRemove(space, walk.first, walk.last);
       // QEMU prints the line only where its own shadow had something.
       walk.isSurprise = walk.nodes.count === 0;
-      if (walk.isSurprise && space.stretch.knowledge !== 'partial') {
+      if (walk.isSurprise && space.interval.knowledge !== 'partial') {
         machine.gap('an UNMAP of what was never seen mapped', cursor, space, true);
       }
       return;
@@ -284,7 +285,7 @@ export class PageWalks {
     unmap.cause = 'page-walk';
     unmap.carried = walk.gpa;
     const unseen = walk.space === null || walk.isSurprise ? 1 : 0;
-    unmap.judge(walk.nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
+    this.#pending.evaluate(unmap, walk.nodes, unseen);
     return true;
   }
 
@@ -295,26 +296,25 @@ export class PageWalks {
 
   /** The same of one that is pending already. */
   leaveUnexplained(unmap: Unmap, place: BatchCursor | Place): void {
-    const { e2big, first, last, observed, tracked } = unmap;
+    const { first, last, tracked } = unmap;
     const walked = this.#walkedUnseen(first, last);
     const space = walked ?? this.#ownerOfUnexplained(place, 'an UNMAP without its walk');
     const isSure = walked !== null || this.#isUnexplainedSure;
     this.#pending.place(unmap, space, isSure);
-    unmap.isOnlyTranslated = walked !== null;
+    if (walked !== null) unmap.space.grounds |= ground.onlyTranslated;
     unmap.cause = 'unknown';
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
     // QEMU unmaps only what it has mapped, be it for a device that nobody thinks of.
     const unseen = nodes === null || nodes.count === 0 || !isSure ? 1 : 0;
-    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram, unseen);
+    this.#pending.evaluate(unmap, nodes, unseen);
     // What QEMU has said of it by now holds.
-    if (observed) unmap.tracked = tracked;
-    unmap.e2big ||= e2big;
+    if (unmap.message.isSeen) unmap.tracked = tracked;
   }
 
   /**
    * The device of an UNMAP in a trace without walks, where it can be a walk's of one device only:
-   * it is no chunk, and no mapping that QEMU 11.x drains, of another device that has just lost its
+   * it is no piece, and no mapping that QEMU 11.x unmaps by node, of another device that has just lost its
    * context entry.
    */
   #walkedUnseen(first: number, last: number): VtdAddressSpace | null {
@@ -325,7 +325,7 @@ export class PageWalks {
       (version.mayUnmapInMigration || writer.unmapInMigration !== null) &&
       tracking.globalDirty !== false;
     const mayBeWhole = mayBeByNode && !contextEntries.isOnlyEver;
-    const mayBeOthers = mayBeWhole || last - first + 1 >= SMALLEST_CHUNK;
+    const mayBeOthers = mayBeWhole || last - first + 1 >= SMALLEST_PIECE;
     return mayBeOthers && attribution.device !== onlyTranslated ? null : onlyTranslated;
   }
 
@@ -376,7 +376,7 @@ export class PageWalks {
   }
 
   /** No message came for the newest MAP: it did what the emulation says. */
-  settle(): void {
+  commitPendingMap(): void {
     const { map } = this;
     if (!map.active) return;
     map.active = false;
@@ -446,7 +446,7 @@ export class PageWalks {
       space.container?.useAgain(first, last, gpa);
       return;
     }
-    if (space.stretch.knowledge !== 'partial') {
+    if (space.interval.knowledge !== 'partial') {
       this.#machine.gap('a mapping that was never seen made', cursor, space, true);
     }
     const flags = READ_WRITE | mappingFlag.unknown;

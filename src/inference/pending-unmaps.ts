@@ -1,12 +1,24 @@
-import { type Place, timeText } from '../base/place.ts';
+import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
+import { Outcome } from '../emulation/outcome.ts';
+import { unmapOutcome, type World } from '../emulation/scenario.ts';
+import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { E2BIG, EINVAL, ENOMEM, EPERM } from '../emulation/vfio/errno.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { BatchCursor } from '../events/batch.ts';
+import { ground } from './claim.ts';
 import type { Machine } from './machine.ts';
+import { Scenarios } from './scenarios.ts';
 import type { StaleMappings } from './stale-mappings.ts';
-import { NO_ENTRY, Unmap } from './unmap.ts';
-
+import { Unmap } from './unmap.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** Mappings of which the trace does not hold all: they are counted, and nothing is said of them. */
+const NOT_JUDGED = mappingFlag.unknown | mappingFlag.addressUnknown;
+/** The host's mappings of a container that nothing tells. */
+const NOTHING = new PageRangeMap();
 
 /** Failed unmaps remembered. */
 const REMEMBERED = 256;
@@ -15,12 +27,17 @@ const REMEMBERED = 256;
  * Unmaps between their line and their report.
  *
  * What an unmap did shows only in the lines after it: QEMU's message that it failed follows its
- * notification. So the newest one is kept open until another line comes, and the chunks of a whole
+ * notification. So the newest one is kept open until another line comes, and the pieces of a whole
  * unmap until their switch is over, because a failure of one proves that tracking was on for all.
  */
 export class PendingUnmaps {
   readonly #machine: Machine;
   readonly #stale: StaleMappings;
+  readonly #scenarios: Scenarios;
+  readonly #sent = new SentUnmaps();
+  readonly #world: Mutable<World>;
+  /** What became of an unmap while nothing was tracked. */
+  readonly #untracked = new Outcome();
   readonly #single = new Unmap();
   #singleOpen = false;
   readonly #held: Unmap[] = [];
@@ -37,6 +54,8 @@ export class PendingUnmaps {
   constructor(machine: Machine, stale: StaleMappings) {
     this.#machine = machine;
     this.#stale = stale;
+    this.#scenarios = new Scenarios(machine);
+    this.#world = { mapped: null, host: NOTHING, ram: machine.ram, notJudged: NOT_JUDGED };
   }
 
   /** The unmap that stands alone and is still open, if any. */
@@ -44,7 +63,7 @@ export class PendingUnmaps {
     return this.#singleOpen ? this.#single : null;
   }
 
-  /** Chunks of whole unmaps that are held back. */
+  /** Pieces of whole unmaps that are held back. */
   get heldCount(): number {
     return this.#heldCount;
   }
@@ -57,15 +76,15 @@ export class PendingUnmaps {
   firstFailed(from: number, to: number): Unmap | null {
     for (let index = from; index < to; index += 1) {
       const unmap = this.held(index);
-      if (unmap.errno !== 0) return unmap;
+      if (unmap.asTraced.errno !== 0) return unmap;
     }
     return null;
   }
 
-  /** The device whose container QEMU's messages about the chunks point to. */
+  /** The device whose container QEMU's messages about the pieces point to. */
   ownerByMessage(): VtdAddressSpace | null {
     for (let index = 0; index < this.#heldCount; index += 1) {
-      const owner = this.#machine.deviceAt(this.held(index).pointer);
+      const owner = this.#machine.deviceAt(this.held(index).message.pointer);
       if (owner !== null) return owner;
     }
     return null;
@@ -73,7 +92,8 @@ export class PendingUnmaps {
 
   /** QEMU's messages about the held ones from `from` on may be about others. */
   forgetPointers(from: number): void {
-    for (let index = from; index < this.#heldCount; index += 1) this.held(index).pointer = '';
+    for (let index = from; index < this.#heldCount; index += 1)
+      this.held(index).message.pointer = '';
   }
 
   /** The unmap that a message right now is about. */
@@ -89,7 +109,7 @@ export class PendingUnmaps {
     return this.#single;
   }
 
-  /** Adds a chunk of a whole unmap, of the cursor's line. */
+  /** Adds a piece of a whole unmap, of the cursor's line. */
   hold(cursor: BatchCursor, first: number, last: number): Unmap {
     const index = this.#heldCount;
     const unmap = this.#held[index] ?? new Unmap();
@@ -102,30 +122,79 @@ export class PendingUnmaps {
   /** Says whose unmap it is, and whether that is beyond doubt. */
   place(unmap: Unmap, space: VtdAddressSpace | null, isSure: boolean): void {
     const machine = this.#machine;
-    unmap.space = space;
-    unmap.isSpaceSure = isSure && space !== null;
-    unmap.container = space === null ? machine.onlyContainer : machine.containerOf(space);
-    unmap.isContainerSure = unmap.isSpaceSure || machine.isOnlyContainerSure;
+    const isSpaceSure = isSure && space !== null;
+    const container = space === null ? machine.onlyContainer : machine.containerOf(space);
+    const isContainerSure = isSpaceSure || machine.isOnlyContainerSure;
+    const interval = space === null ? null : space.interval;
+    unmap.space.set(space, isSpaceSure ? ground.sure : 0);
+    unmap.container.set(container, isContainerSure ? ground.sure : 0);
     // Asked now: when the unmap is reported, a whole unmap may have made certain what it was not.
-    unmap.stretch = space === null ? null : space.stretch;
-    unmap.knowledge = unmap.stretch === null ? 'doubtful' : unmap.stretch.knowledge;
+    unmap.mappings.interval = interval;
+    unmap.mappings.value = interval === null ? 'doubtful' : interval.knowledge;
     if (space !== null) unmap.domain = space.domain;
-    unmap.tracked = machine.trackedIn(unmap.container);
+    unmap.tracked = machine.trackedIn(container);
+  }
+
+  /**
+   * Finds out what would become of an unmap while dirty pages are tracked, over `mapped`, the shadow's
+   * nodes or the sections of RAM under it. `unseen`: mappings that the unmap is known to take, of
+   * which the trace shows nothing.
+   */
+  evaluate(unmap: Unmap, mapped: RangeScratch | null, unseen = 0): void {
+    const outcome = unmap.underTracking;
+    const pages = unmap.last - unmap.first + 1;
+    const pageSize = this.#machine.parameters.hostPageSize.value;
+    unmap.bitmapBytes = dirtyBitmapBytesOfPages(pages, pageSize);
+    this.#sent.clear();
+    this.#sent.add(unmap.first, unmap.last, unmap.carried);
+    this.#outcome(unmap, this.#sent, mapped, true, outcome);
+    unmap.mappings.unknown = unseen + outcome.notJudged;
+    // What the trace does not hold may be at risk, too.
+    if (unmap.mappings.unknown === 0 || outcome.errno !== 0) return;
+    if (outcome.query === 'none') outcome.noQuery = true;
+    else if (unmap.carried === 0) outcome.harmfulZero = true;
+  }
+
+  /**
+   * The same of what QEMU would have sent under tracking in the place of `unmap` and those after it.
+   * Of what that marks nothing is told, nor of mappings that are not known.
+   */
+  evaluateInstead(unmap: Unmap, sent: SentUnmaps, mapped: RangeScratch): void {
+    const outcome = unmap.underTracking;
+    const { query } = outcome;
+    this.#outcome(unmap, sent, mapped, true, outcome);
+    outcome.forgetMarks();
+    outcome.query = query;
+    unmap.mappings.unknown = outcome.notJudged;
+  }
+
+  #outcome(
+    unmap: Unmap,
+    sent: SentUnmaps,
+    mapped: RangeScratch | null,
+    tracked: boolean,
+    outcome: Outcome,
+  ): void {
+    const container = unmap.container.value;
+    this.#world.mapped = mapped;
+    this.#world.host = container === null ? NOTHING : container.host;
+    unmapOutcome(sent, this.#scenarios.of(container, tracked), this.#world, outcome);
   }
 
   /** No message can follow any more for the unmap that stands alone. */
-  settle(): void {
+  commitSingle(): void {
     if (!this.#singleOpen) return;
     this.#singleOpen = false;
     const unmap = this.#single;
     this.decide(unmap);
-    if (unmap.cause === 'drain' && unmap.errno !== 0 && unmap.space !== null) {
-      this.#stale.mark(unmap.space, unmap.first, unmap.last, markOfUnmap(unmap), 'failed-unmap');
+    const { value: space } = unmap.space;
+    if (unmap.cause === 'drain' && unmap.asTraced.errno !== 0 && space !== null) {
+      this.#stale.mark(space, unmap.first, unmap.last, unmap.place.mark, 'failed-unmap');
     }
     this.report(unmap);
   }
 
-  /** The switch is over: reports the chunks that were held, in order. */
+  /** The switch is over: reports the pieces that were held, in order. */
   release(): void {
     const count = this.#heldCount;
     this.#heldCount = 0;
@@ -135,65 +204,73 @@ export class PendingUnmaps {
       const unmap = this.held(index);
       if (proven && unmap.tracked === null) {
         unmap.tracked = true;
-        unmap.query = unmap.trackedQuery;
+        unmap.asTraced.query = unmap.underTracking.query;
       }
       this.report(unmap);
     }
   }
 
   /** QEMU's message points to a container: the device's, or one that tells the device. */
-  #learnPointer(unmap: Unmap): void {
-    const { pointer, container, space } = unmap;
-    const told = this.#machine.deviceAt(pointer);
-    if (told === null) {
-      if (unmap.isSpaceSure && container !== null) container.pointer = pointer;
+  #learnPointer({ container, mappings, message, space }: Unmap): void {
+    const { pointer } = message;
+    const owner = this.#machine.deviceAt(pointer);
+    if (owner === null) {
+      if (space.has(ground.sure) && container.value !== null) container.value.pointer = pointer;
       return;
     }
-    unmap.isSpaceSure = true;
-    unmap.isContainerSure = true;
-    if (told === space) return;
-    unmap.space = told;
-    unmap.container = told.container;
-    unmap.knowledge = 'doubtful';
+    if (owner !== space.value) {
+      container.value = owner.container;
+      mappings.value = 'doubtful';
+    }
+    space.set(owner, space.grounds | ground.sure);
+    container.set(container.value, container.grounds | ground.sure);
   }
 
   /** Decides what QEMU's unmap returned, and does to the host map what it did. */
   decide(unmap: Unmap): void {
-    if (unmap.pointer !== '') this.#learnPointer(unmap);
-    unmap.query = unmap.tracked === null ? null : unmap.tracked ? unmap.trackedQuery : 'none';
-    if (!unmap.observed) {
-      unmap.errno = unmap.tracked === true ? unmap.trackedErrno : this.#plainResult(unmap);
-    }
-    if (unmap.isSeenFailing) unmap.failed();
+    if (unmap.message.pointer !== '') this.#learnPointer(unmap);
+    const { asTraced, first, last, tracked, underTracking } = unmap;
+    asTraced.query = tracked === null ? null : tracked ? underTracking.query : 'none';
+    if (!unmap.message.isSeen) asTraced.errno = this.#emulatedErrno(unmap);
+    if (unmap.isSeenFailing) underTracking.markNothing();
+    const { errno } = asTraced;
     // A query that was to follow the unmap does not where that failed.
-    if (unmap.query === 'after' && unmap.errno === EINVAL) unmap.query = 'none';
-    if (unmap.container !== null) {
-      // The bitmap of a query that follows the unmap could not be allocated: the unmap itself was done.
-      const isDone = unmap.query === 'after' && unmap.errno === ENOMEM;
-      const { container, first, last, errno } = unmap;
-      this.#machine.hostUnmap(container, first, last, isDone ? 0 : errno);
-      if (errno !== 0) {
-        container.host.setFlags(first, last, 0, mappingFlag.kept | mappingFlag.failed);
-      }
-      // iommufd takes no part of a mapping, and calls that a success.
-      if (unmap.space !== null && (errno !== 0 || container.backend === 'iommufd')) {
-        this.#stale.survived(container, first, last);
-      }
+    if (asTraced.query === 'after' && errno === EINVAL) asTraced.query = 'none';
+    const container = unmap.container.value;
+    if (container === null) return;
+    // The bitmap of a query that follows the unmap could not be allocated: the unmap itself was done.
+    const isDone = asTraced.query === 'after' && errno === ENOMEM;
+    this.#machine.hostUnmap(container, first, last, isDone ? 0 : errno);
+    if (errno !== 0) {
+      container.host.setFlags(first, last, 0, mappingFlag.kept | mappingFlag.failed);
     }
+    // iommufd takes no part of a mapping, and calls that a success.
+    if (unmap.space.value !== null && (errno !== 0 || container.backend === 'iommufd')) {
+      this.#stale.survived(container, first, last);
+    }
+  }
+
+  /** What an unmap returned of which no message tells. */
+  #emulatedErrno(unmap: Unmap): number {
+    if (unmap.tracked === true) return unmap.underTracking.errno;
+    this.#sent.clear();
+    this.#sent.add(unmap.first, unmap.last, unmap.carried);
+    this.#outcome(unmap, this.#sent, null, false, this.#untracked);
+    return this.#untracked.errno;
   }
 
   /** QEMU's message says what the unmap returned. */
   observe(unmap: Unmap, errno: number): void {
-    unmap.observed = true;
-    unmap.errno = errno;
+    unmap.message.isSeen = true;
+    unmap.asTraced.errno = errno;
     // Only the paths with a bitmap return these, so tracking was on.
     if (errno === E2BIG || errno === ENOMEM || errno === EPERM) {
       unmap.tracked = true;
       if (unmap !== this.#single) this.#heldProven = true;
     }
     if (errno === E2BIG) {
-      unmap.e2big = true;
-      unmap.container?.setBackend('legacy', 'derived', 'only a legacy container refuses a bitmap');
+      const why = 'only a legacy container refuses a bitmap';
+      unmap.container.value?.setBackend('legacy', 'derived', why);
     }
   }
 
@@ -203,44 +280,23 @@ export class PendingUnmaps {
   }
 
   report(unmap: Unmap): void {
-    if (unmap.errno !== 0) this.#remember(unmap);
+    const { asTraced, place, tracked, underTracking } = unmap;
+    if (asTraced.errno !== 0) this.#remember(unmap);
     const { window } = this.#machine.tracking;
-    if (unmap.tracked === true && window !== null) window.unmaps += 1;
+    if (tracked === true && window !== null) window.unmaps += 1;
     if (unmap.isUncertain) {
       const { uncertain } = this;
-      if (uncertain.unmaps === 0) uncertain.firstLine = unmap.line;
+      if (uncertain.unmaps === 0) uncertain.firstLine = place.line;
       uncertain.unmaps += 1;
-      uncertain.lastLine = unmap.line;
+      uncertain.lastLine = place.line;
     }
-    const marksPast = unmap.tracked === true && unmap.errno === 0 && unmap.pastRamPage >= 0;
-    this.pastRamLine = marksPast ? unmap.line : 0;
+    const marksPast = tracked === true && asTraced.errno === 0 && underTracking.pastRamPage >= 0;
+    this.pastRamLine = marksPast ? place.line : 0;
     this.#machine.report(unmap);
   }
 
-  #remember({ first, last, errno }: Unmap): void {
-    this.#failed.push(`${first}-${last}-${errno}`);
+  #remember({ asTraced, first, last }: Unmap): void {
+    this.#failed.push(`${first}-${last}-${asTraced.errno}`);
     if (this.#failed.length > REMEMBERED) this.#failed.shift();
   }
-
-  #plainResult(unmap: Unmap): number {
-    const { container } = unmap;
-    if (container === null) return 0;
-    const context = this.#machine.unmapContext(unmap.carried !== NO_ENTRY);
-    return container.behaviour.unmapResult(
-      container.host,
-      unmap.first,
-      unmap.last,
-      'none',
-      context,
-    );
-  }
-}
-
-/** Where an unmap stands in the trace. */
-export function markOfUnmap(unmap: Unmap): Place {
-  return {
-    line: unmap.line,
-    byteOffset: unmap.byteOffset,
-    time: timeText(unmap.seconds, unmap.nanoseconds),
-  };
 }

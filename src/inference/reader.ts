@@ -186,8 +186,8 @@ export class Session {
   finish(): void {
     const isCutShort = this.#walks.isOpen || this.#whole.isOpen;
     const endsInUnmap = this.unmaps.single !== null || this.#whole.isOpen;
-    this.unmaps.settle();
-    this.#walks.settle();
+    this.unmaps.commitSingle();
+    this.#walks.commitPendingMap();
     this.#walks.finish();
     this.#whole.release(true);
     this.#whole.finish(null);
@@ -215,8 +215,8 @@ export class Session {
   }
 
   #closeUnmaps(cursor: BatchCursor): void {
-    this.unmaps.settle();
-    this.#walks.settle();
+    this.unmaps.commitSingle();
+    this.#walks.commitPendingMap();
     this.#whole.release();
     this.#whole.finish(cursor);
   }
@@ -249,8 +249,8 @@ export class Session {
     on('vtd_page_walk_skip_read', (cursor) => this.#walks.unusable(cursor));
     on('vtd_page_walk_skip_reserve', (cursor) => this.#walks.unusable(cursor));
     on('vtd_as_unmap_whole', (cursor) => {
-      this.unmaps.settle();
-      this.#walks.settle();
+      this.unmaps.commitSingle();
+      this.#walks.commitPendingMap();
       this.#walks.end(cursor);
       this.#whole.close(cursor);
     });
@@ -291,8 +291,8 @@ export class Session {
       this.#walks.mapped(cursor, first, last);
       return;
     }
-    this.unmaps.settle();
-    this.#walks.settle();
+    this.unmaps.commitSingle();
+    this.#walks.commitPendingMap();
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
     this.#walks.unexplainedUnmap(cursor, first, last);
@@ -419,7 +419,7 @@ export class Session {
     this.machine.commanded(cursor);
     this.machine.attribution.begin(operation, space, scope);
     this.machine.reportHole(cursor);
-    this.#drift.settle();
+    this.#drift.replayEnded();
     this.#listener.forget();
   }
 

@@ -1,13 +1,14 @@
 import { pageOf } from '../base/address.ts';
+import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
+import { ground } from './claim.ts';
 import { bdfOf, type Machine, placeOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
-import { NO_ENTRY } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { Knowledge, VtdAddressSpace } from './vtd-address-space.ts';
@@ -128,7 +129,7 @@ export class VfioListener {
     this.#space = space;
     this.#container = space?.container ?? null;
     const isTold = this.#machine.has('vfio_listener_region_add_iommu');
-    if (space !== null && on && !isTold) space.settle(cursor.line);
+    if (space !== null && on && !isTold) space.becomeKnown(cursor.line);
   }
 
   /** Only a command, or a reset, makes QEMU take a device out of translation; before, it unmaps all of it. */
@@ -206,7 +207,7 @@ export class VfioListener {
     this.#machine.attribution.enrol();
     if (space.notifiers.length === 0) {
       this.#machine.attribution.register(space);
-      space.settle(cursor.line);
+      space.becomeKnown(cursor.line);
     } else if (holdsNotifier(space, range)) {
       // Its removal is missing, or this is another device in the same slot of another bus.
       this.#machine.gap('the removal of a notifier is missing', cursor, space, true);
@@ -323,7 +324,7 @@ export class VfioListener {
     this.#pending.place(unmap, space, isSure);
     unmap.carried = NO_ENTRY;
     const nodes = space.shadow.overlapping(first, last);
-    unmap.judge(nodes, this.#machine.unmapContext(false), this.#machine.ram);
+    this.#pending.evaluate(unmap, nodes);
     space.removeNotifier(range);
     if (space.notifiers.length === 0) this.#machine.attribution.unregister(space);
   }
@@ -335,16 +336,15 @@ export class VfioListener {
     const { container, isSure } = this.#ownerOfSection(first, last, 'delete');
     const owner = container === null ? null : this.#machine.attribution.onlyIn(container);
     this.#pending.place(unmap, owner, isSure);
-    unmap.container = container;
-    unmap.isContainerSure = isSure;
+    unmap.container.set(container, isSure ? ground.sure : 0);
     if (container !== null) this.#noteRemoved(container, first);
-    if (owner === null && isSure) unmap.knowledge = this.#knowledgeOfSections;
+    if (owner === null && isSure) unmap.mappings.value = this.#knowledgeOfSections;
     unmap.tracked = this.#machine.trackedIn(container);
     unmap.domain = null;
     const nodes = container === null ? null : container.host.collect(first, last);
     // Only the lines of iommufd and vfio-user tell a ROM.
-    unmap.isPermissionTaken =
-      container === null || container.backend === 'legacy' || !this.#tellsPermissions;
+    const isTraced = container !== null && container.backend !== 'legacy' && this.#tellsPermissions;
+    if (!isTraced) unmap.mappings.grounds |= ground.permissionTaken;
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
     const isRam =
       nodes === null || nodes.count === 0
@@ -354,7 +354,7 @@ export class VfioListener {
     unmap.carried = wouldCarry ? first : NO_ENTRY;
     // A section is there to be removed, whether or not the trace has seen it come.
     const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
-    unmap.judge(nodes, this.#machine.unmapContext(wouldCarry), this.#machine.ram, unseen);
+    this.#pending.evaluate(unmap, nodes, unseen);
     if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
   }
 

@@ -33,13 +33,13 @@ export class ShadowDrift {
 
   /** A device's tables are being replayed: what it maps is complete when the next command begins. */
   replaying(space: VtdAddressSpace, mark: Place): void {
-    if (this.#replayed !== null && this.#replayed !== space) this.settle();
+    if (this.#replayed !== null && this.#replayed !== space) this.replayEnded();
     this.#replayed = space;
     this.#mark = mark;
   }
 
   /** Another command begins: a replay before it is over. */
-  settle(): void {
+  replayEnded(): void {
     const space = this.#replayed;
     if (space === null) return;
     this.#replayed = null;
@@ -75,7 +75,7 @@ export class ShadowDrift {
   /** Both sides are known, and nothing that is missing from the trace can be the reason. */
   #isSure(space: VtdAddressSpace): boolean {
     const { attribution, hasNotifications, hasWalks, isIncomplete } = this.#machine;
-    if (isIncomplete || !hasWalks || !hasNotifications || space.stretch.knowledge !== 'whole')
+    if (isIncomplete || !hasWalks || !hasNotifications || space.interval.knowledge !== 'whole')
       return false;
     // Without notifiers the device is not translated, and what the shadow holds is not in use.
     if (space.container === null || space.notifiers.length === 0) return false;

@@ -7,7 +7,7 @@ import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import type { Machine } from './machine.ts';
-import { markOfUnmap, type PendingUnmaps } from './pending-unmaps.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { PieceGroup } from './piece-groups.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS } from './unmap.ts';
@@ -53,7 +53,7 @@ export class UnmapsInMigration {
     const known = (nodes.flags(0) & mappingFlag.addressUnknown) === 0;
     const zero = this.#machine.writer.unmapInMigration?.carries === 'zero';
     unmap.carried = zero ? 0 : known ? nodes.value(0) : UNKNOWN_ADDRESS;
-    unmap.judge(nodes, this.#machine.unmapContext(true), this.#machine.ram);
+    this.#pending.evaluate(unmap, nodes);
     this.#machine.shadowRemove(space, first, last);
   }
 
@@ -87,17 +87,14 @@ export class UnmapsInMigration {
     const { firstPage, from, notifier, to } = group;
     const unmap = this.#pending.held(from);
     if (unmap.tracked === true) return;
-    for (let index = from; index < to; index += 1) this.#pending.held(index).replaceByDrain();
+    for (let index = from; index < to; index += 1) this.#pending.held(index).replaceByNodes();
     // Of pieces that are not in the trace nothing is told.
     const { last } = this.#pending.held(to - 1);
     const sent = this.#predict(space, notifier);
-    let count = 0;
-    while (count < sent.count && sent.first(count) <= last) count += 1;
+    sent.cutBehind(last);
     const nodes = space.shadow.overlapping(firstPage, last);
-    this.#stale.wouldBe(space, nodes, count, markOfUnmap(unmap));
-    const found = { nodes, count, first: firstPage, last: pageOf(notifier.end) };
-    const carriesZero = this.#machine.profile.unmapInMigration.carries === 'zero';
-    unmap.judgeDrain(found, carriesZero, this.#machine.unmapContext(true), this.#machine.ram);
+    this.#stale.wouldBe(space, nodes, sent.count, unmap.place.mark);
+    this.#pending.evaluateInstead(unmap, sent, nodes);
   }
 
   /** That of the version that is emulated, or of the one that wrote the trace. */

@@ -4,7 +4,7 @@ import type { ContainerBackend } from '../emulation/vfio/container-backend.ts';
 import { iommufdBackend } from '../emulation/vfio/iommufd.ts';
 import { legacyBackend } from '../emulation/vfio/legacy.ts';
 import { vfioUserBackend } from '../emulation/vfio/vfio-user.ts';
-import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { isSameAccess, mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 
 const backends: Readonly<Record<Backend, ContainerBackend>> = {
   legacy: legacyBackend,
@@ -96,15 +96,6 @@ export class VfioContainer {
     if (this.#found.value !== gpa || (this.#found.flags & mappingFlag.stale) === 0) return;
     this.host.setFlags(first, last, mappingFlag.stale, 0);
     this.staleCount -= 1;
-  }
-
-  /** The last page of `first .. last` that the device may write, or -1. */
-  highestWritable(first: number, last: number): number {
-    const held = this.host.collect(first, last);
-    for (let index = held.count - 1; index >= 0; index -= 1) {
-      if ((held.flags(index) & permission.write) !== 0) return Math.min(held.last(index), last);
-    }
-    return -1;
   }
 
   /** True where one host mapping covers exactly this range. */

@@ -16,7 +16,7 @@ export type Knowledge =
  * A part of the trace, from one point at which it was plain what a device maps to the next. A loss
  * that shows late may lie anywhere between: then all of it is doubtful, afterwards too.
  */
-export class Stretch {
+export class KnowledgeInterval {
   /** Line at which it begins. */
   readonly from: number;
   knowledge: Knowledge;
@@ -52,20 +52,20 @@ export class VtdAddressSpace {
   /** Address width where this device's lines tell it. */
   awBits: number | null = null;
   /** The current one. */
-  stretch: Stretch;
+  interval: KnowledgeInterval;
   /** Stretches that were doubtful, with their lines in all, the first's first and the last's last. */
   readonly doubtful = { stretches: 0, lines: 0, firstLine: 0, lastLine: 0 };
 
   constructor(bdf: number | null, pasid: number | null = null, knowledge: Knowledge = 'whole') {
     this.bdf = bdf;
     this.pasid = pasid;
-    this.stretch = new Stretch(0, knowledge);
+    this.interval = new KnowledgeInterval(0, knowledge);
   }
 
   /** From `line` on it is plain what the device maps. */
-  settle(line: number): void {
-    this.#closeStretch(line);
-    this.stretch = new Stretch(line, 'whole');
+  becomeKnown(line: number): void {
+    this.#closeInterval(line);
+    this.interval = new KnowledgeInterval(line, 'whole');
   }
 
   /**
@@ -73,19 +73,19 @@ export class VtdAddressSpace {
    * that is no news: a loss that is known already may be what shows.
    */
   lose(line: number, isBefore: boolean): boolean {
-    if (this.stretch.knowledge === 'doubtful') return false;
-    if (isBefore) this.stretch.knowledge = 'doubtful';
-    else this.stretch = new Stretch(line, 'doubtful');
+    if (this.interval.knowledge === 'doubtful') return false;
+    if (isBefore) this.interval.knowledge = 'doubtful';
+    else this.interval = new KnowledgeInterval(line, 'doubtful');
     return true;
   }
 
   /** The session ends at `line`. */
   finish(line: number): void {
-    this.#closeStretch(line);
+    this.#closeInterval(line);
   }
 
-  #closeStretch(line: number): void {
-    const { from, knowledge } = this.stretch;
+  #closeInterval(line: number): void {
+    const { from, knowledge } = this.interval;
     if (knowledge !== 'doubtful') return;
     const { doubtful } = this;
     if (doubtful.stretches === 0) doubtful.firstLine = from;

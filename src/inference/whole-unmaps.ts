@@ -6,9 +6,10 @@ import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/batch.ts';
 import { offsetsOf } from '../events/catalogue.ts';
+import { ground } from './claim.ts';
 import { bdfOf, type Machine, placeOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
-import { markOfUnmap, type PendingUnmaps } from './pending-unmaps.ts';
+import type { PendingUnmaps } from './pending-unmaps.ts';
 import { isLonePiece, isPiece, type Owner, PieceGroup, PiecePredictions } from './piece-groups.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import type { Unmap } from './unmap.ts';
@@ -159,11 +160,11 @@ export class WholeUnmaps {
       const owner = this.#ownerOf(unit);
       for (const group of open) this.#resolve(group, owner.space, owner.isSure, owner.isNamed);
       if (!owner.isSure && owner.space !== this.#machine.attribution.only) {
-        this.#machine.loseAll(this.#pending.held(0).line);
+        this.#machine.loseAll(this.#pending.held(0).place.line);
       }
     }
     const [space] = unit.map((group) => group.space);
-    if (space !== null && space !== undefined) this.#settle(space, unit, isCutShort);
+    if (space !== null && space !== undefined) this.#checkEmptied(space, unit, isCutShort);
   }
 
   /** Takes the piece that came alone for an UNMAP that nothing explains. */
@@ -171,12 +172,12 @@ export class WholeUnmaps {
     const unmap = this.#pending.held(0);
     this.#machine.wholeUnmaps -= 1;
     // If it was one, lines of others are missing.
-    if (!this.#machine.hasWalks) this.#machine.loseAll(unmap.line);
-    this.#walks.leaveUnexplained(unmap, markOfUnmap(unmap));
+    if (!this.#machine.hasWalks) this.#machine.loseAll(unmap.place.line);
+    this.#walks.leaveUnexplained(unmap, unmap.place.mark);
     this.#pending.decide(unmap);
   }
 
-  /** Judges and applies the pieces of a notifier, now that their device is known, or will not be. */
+  /** Evaluates and applies the pieces of a notifier, now that their device is known, or will not be. */
   #resolve(
     group: PieceGroup,
     space: VtdAddressSpace | null,
@@ -186,8 +187,12 @@ export class WholeUnmaps {
     const { from, to, firstPage } = group;
     group.space = space;
     group.isResolved = true;
-    for (let index = from; index < to; index += 1) this.#pending.held(index).isNamed = isNamed;
-    this.#judgePieces(space, isSure, from, to);
+    this.#evaluatePieces(space, isSure, from, to);
+    if (isNamed) {
+      for (let index = from; index < to; index += 1) {
+        this.#pending.held(index).space.grounds |= ground.named;
+      }
+    }
     if (space !== null) this.#unmappedInPieces.add(space);
     // Asked while the host still holds what the pieces take from it.
     if (space !== null) this.#byNode.replacePieces(space, group);
@@ -198,7 +203,7 @@ export class WholeUnmaps {
     const { last } = this.#pending.held(to - 1);
     const extra = this.#machine.writer.removesOneByteMore ? 1 : 0;
     this.#machine.shadowRemove(space, firstPage, last + extra);
-    const mark = markOfUnmap(this.#pending.firstFailed(from, to) ?? this.#pending.held(to - 1));
+    const mark = (this.#pending.firstFailed(from, to) ?? this.#pending.held(to - 1)).place.mark;
     this.#stale.mark(space, firstPage, last, mark, 'failed-unmap');
   }
 
@@ -224,7 +229,7 @@ export class WholeUnmaps {
   }
 
   /** Nothing is mapped any more where the unmaps of all its notifiers are complete and none failed. */
-  #settle(space: VtdAddressSpace, unit: readonly PieceGroup[], isCutShort: boolean): void {
+  #checkEmptied(space: VtdAddressSpace, unit: readonly PieceGroup[], isCutShort: boolean): void {
     const { awBits } = this.#machine.parameters;
     const groupOf = ({ start }: AddressRange) =>
       unit.find((group) => group.space === space && group.firstPage === pageOf(start));
@@ -234,7 +239,7 @@ export class WholeUnmaps {
       return this.#pending.firstFailed(group.from, group.to) === null;
     };
     if (space.effectiveNotifiers.every(isEmptied)) {
-      space.settle(this.#pending.held(this.#pending.heldCount - 1).line);
+      space.becomeKnown(this.#pending.held(this.#pending.heldCount - 1).place.line);
       return;
     }
     if (isCutShort) return;
@@ -248,7 +253,7 @@ export class WholeUnmaps {
       this.#forget(space, group?.next ?? pageOf(notifier.start), pageOf(notifier.end));
     }
     if (!isShort) return;
-    const mark = markOfUnmap(this.#pending.held(0));
+    const mark = this.#pending.held(0).place.mark;
     this.#machine.gap('chunks of a whole unmap are missing', mark, space, false);
   }
 
@@ -288,7 +293,7 @@ export class WholeUnmaps {
     if (from > 0 && from === piecesBefore) {
       // The next notifier's pieces follow at once, so the list before them was complete.
       const lastPiece = this.#pending.held(from - 1);
-      this.#machine.parameters.lastChunk(lastPiece.last + 1, lastPiece.line);
+      this.#machine.parameters.lastChunk(lastPiece.last + 1, lastPiece.place.line);
     }
     const group = new PieceGroup(notifier, this.#predictions.of(notifier), from);
     this.#group = group;
@@ -314,33 +319,33 @@ export class WholeUnmaps {
     return intelIommu.notifierRanges.find(isIt) ?? null;
   }
 
-  #judgePieces(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
-    const { parameters, ram, version } = this.#machine;
+  #evaluatePieces(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
+    const { parameters, version } = this.#machine;
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
       const { tracked } = unmap;
       this.#pending.place(unmap, space, isSure);
-      if (unmap.observed) unmap.tracked = tracked;
+      if (unmap.message.isSeen) unmap.tracked = tracked;
       const bytes = dirtyBitmapBytesOfPages(
         unmap.last - unmap.first + 1,
         parameters.hostPageSize.value,
       );
       // Its messages have come by now: one that should have failed and did not teaches the limit.
       const isNews =
-        unmap.tracked === true && !unmap.observed && this.#machine.wouldRefuse(unmap.container);
+        unmap.tracked === true &&
+        !unmap.message.isSeen &&
+        this.#machine.wouldRefuse(unmap.container.value);
       if (isNews && bytes > parameters.bitmapLimit.value) {
-        parameters.passed(bytes, unmap.line, this.#machine.hasMessages);
+        parameters.passed(bytes, unmap.place.line, this.#machine.hasMessages);
         this.#checkMessage(unmap, bytes);
       }
-      const observedSize = unmap.e2big;
       const nodes = space === null ? null : space.shadow.overlapping(unmap.first, unmap.last);
-      unmap.judge(nodes, this.#machine.unmapContext(true), ram);
-      unmap.e2big ||= observedSize;
+      this.#pending.evaluate(unmap, nodes);
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
         // Either this QEMU is not what its lines say, or tracking had ended in a line that is lost.
         if (version.mustUnmapInMigration) {
           const what = 'a change of dirty tracking, or a drain';
-          this.#machine.gap(what, markOfUnmap(unmap), space, false);
+          this.#machine.gap(what, unmap.place.mark, space, false);
         }
         version.sawUnmapInMigration(false);
       }
@@ -352,7 +357,7 @@ export class WholeUnmaps {
     const { hasMessages, parameters, tracking } = this.#machine;
     if (!hasMessages || bytes <= parameters.bitmapLimit.value) return;
     const what = 'a message about a bitmap that is too big, or a change of dirty tracking';
-    this.#machine.remember(what, markOfUnmap(unmap));
+    this.#machine.remember(what, unmap.place.mark);
     tracking.doubtCurrent();
   }
 

@@ -3,6 +3,7 @@ import { evidences } from '../base/vocabulary.ts';
 import { unmapAlike } from '../emulation/profiles/index.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import { mayBeRom } from '../emulation/ram-layout.ts';
+import { ground } from '../inference/claim.ts';
 import type { Machine } from '../inference/machine.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
@@ -219,27 +220,24 @@ export interface Dependencies {
  */
 export function signatureOf(unmap: Unmap, machine: Machine): number {
   return (
-    (unmap.observed ? 1 : 0) |
-    ((unmap.knowledge === 'whole' ? 0 : 1) << 1) |
-    ((unmap.unknownMappings > 0 ? 1 : 0) << 2) |
-    ((unmap.device === null ? 1 : 0) << 3) |
-    ((unmap.carried === UNKNOWN_ADDRESS ? 1 : 0) << 4) |
-    ((machine.tracking.mask === null ? 1 : 0) << 5) |
-    ((machine.tracking.globalDirty === true ? 1 : 0) << 6) |
-    ((unmap.isPermissionTaken ? 1 : 0) << 7) |
-    ((unmap.isPermissionTaken && mayBeRom(unmap.first, unmap.last) ? 1 : 0) << 13) |
-    ((unmap.isNamed ? 1 : 0) << 8) |
-    ((unmap.knowledge === 'doubtful' ? 1 : 0) << 9) |
-    ((unmap.isSpaceSure ? 1 : 0) << 10) |
-    ((unmap.isContainerSure ? 1 : 0) << 11) |
-    ((unmap.isOnlyTranslated ? 1 : 0) << 12)
+    (unmap.message.isSeen ? 1 : 0) |
+    ((unmap.mappings.unknown > 0 ? 1 : 0) << 1) |
+    ((unmap.device === null ? 1 : 0) << 2) |
+    ((unmap.carried === UNKNOWN_ADDRESS ? 1 : 0) << 3) |
+    ((machine.tracking.mask === null ? 1 : 0) << 4) |
+    ((machine.tracking.globalDirty === true ? 1 : 0) << 5) |
+    ((mayBeRom(unmap.first, unmap.last) ? 1 : 0) << 6) |
+    ((unmap.mappings.value === 'whole' ? 0 : unmap.mappings.value === 'partial' ? 1 : 2) << 7) |
+    (unmap.space.grounds << 9) |
+    (unmap.container.grounds << 13) |
+    (unmap.mappings.grounds << 17)
   );
 }
 
 /** The grounds that one unmap gives a verdict which depends on `needs`. */
 export function basisOfUnmap(unmap: Unmap, machine: Machine, needs: Dependencies): Basis {
   const basis = new Basis();
-  if (unmap.observed && unmap.errno !== 0) basis.add('message');
+  if (unmap.isSeenFailing) basis.add('message');
   if (unmap.tracked === true) addTracking(basis, unmap, machine);
   if (needs.address === true) addAddress(basis, unmap);
   addDevice(basis, unmap, needs);
@@ -292,7 +290,7 @@ function addTracking(basis: Basis, unmap: Unmap, machine: Machine): void {
     if (!unmap.isSeenFailing) basis.add('trackingOption');
   } else if (machine.tracking.mask !== null) basis.add('trackingFlag');
   else if (machine.tracking.globalDirty === true) basis.add('trackingMigration');
-  else if (!unmap.observed) basis.add('trackingProved');
+  else if (!unmap.message.isSeen) basis.add('trackingProved');
 }
 
 function addBackend(basis: Basis, container: VfioContainer | null): void {
@@ -325,25 +323,25 @@ function addAddress(basis: Basis, unmap: Unmap): void {
 
 function addDevice(basis: Basis, unmap: Unmap, needs: Dependencies): void {
   if (unmap.device !== null) {
-    if (unmap.isNamed) basis.add('deviceNamed');
-    else if (unmap.isOnlyTranslated) basis.add('deviceTranslated');
+    if (unmap.space.has(ground.named)) basis.add('deviceNamed');
+    else if (unmap.space.has(ground.onlyTranslated)) basis.add('deviceTranslated');
     else basis.add(needs.mappings === true ? 'deviceInferred' : 'deviceBeside');
   } else if (needs.mappings !== true || areMappingsSure(unmap)) basis.add('deviceUntold');
   else basis.add('deviceGuessed');
 }
 
 /** Whose the mappings are is beyond doubt: sections of RAM are the container's, all others the device's. */
-function areMappingsSure({ cause, isContainerSure, isSpaceSure }: Unmap): boolean {
-  return isSpaceSure || (cause === 'region-del' && isContainerSure);
+function areMappingsSure({ cause, container, space }: Unmap): boolean {
+  return space.has(ground.sure) || (cause === 'region-del' && container.has(ground.sure));
 }
 
 function addMappings(basis: Basis, unmap: Unmap, needs: Dependencies): void {
-  if (unmap.knowledge === 'doubtful') basis.add('mappingsDoubtful');
-  if (unmap.knowledge === 'partial') {
+  if (unmap.mappings.value === 'doubtful') basis.add('mappingsDoubtful');
+  if (unmap.mappings.value === 'partial') {
     basis.add(needs.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
   }
-  if (unmap.unknownMappings > 0) basis.add('mappingsUnknown');
-  if (unmap.isPermissionTaken)
+  if (unmap.mappings.unknown > 0) basis.add('mappingsUnknown');
+  if (unmap.mappings.has(ground.permissionTaken))
     basis.add(mayBeRom(unmap.first, unmap.last) ? 'romWritable' : 'sectionWritable');
 }
 

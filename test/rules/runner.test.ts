@@ -17,12 +17,12 @@ const machine = new Machine(
   () => {},
 );
 
-/** An unmap for which rules VTD001, VTD002 and VTD004 have something to say. */
+/** An unmap for which rules VTD002, VTD004 and VTD006 have something to say. */
 function badUnmap(): Unmap {
   const unmap = new Unmap();
-  unmap.e2big = true;
-  unmap.harmfulZero = true;
-  unmap.noQuery = true;
+  unmap.underTracking.pastRamPage = 1;
+  unmap.underTracking.harmfulZero = true;
+  unmap.underTracking.noQuery = true;
   return unmap;
 }
 
@@ -43,16 +43,16 @@ function heard(broken: readonly string[], unmaps: number) {
 describe('RuleRunner', () => {
   it('hands each unmap to all rules', () => {
     expect(heard([], 2)).toEqual({
-      said: ['VTD001', 'VTD002', 'VTD004', 'VTD001', 'VTD002', 'VTD004'],
+      said: ['VTD002', 'VTD004', 'VTD006', 'VTD002', 'VTD004', 'VTD006'],
       failures: [],
     });
   });
 
   it('goes on with the others where rules throw, and leaves those out from then on', () => {
-    const { said, failures } = heard(['VTD001', 'VTD004'], 3);
-    expect(said).toEqual(['VTD002', 'VTD002', 'VTD002']);
+    const { said, failures } = heard(['VTD002', 'VTD004'], 3);
+    expect(said).toEqual(['VTD006', 'VTD006', 'VTD006']);
     expect(failures).toEqual([
-      'rule VTD001 (bitmap-too-big) failed: VTD001 is broken',
+      'rule VTD002 (zero-translated-address) failed: VTD002 is broken',
       'rule VTD004 (no-dirty-query) failed: VTD004 is broken',
     ]);
   });

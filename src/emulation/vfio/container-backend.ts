@@ -1,31 +1,26 @@
 import type { PageRangeMap, RangeScratch } from '../../base/page-range-map.ts';
 import type { DirtyQuery } from '../../base/vocabulary.ts';
-import type { Profile } from '../profiles/profile.ts';
+import type { Scenario } from '../scenario.ts';
 
-/** What of QEMU's state decides how an unmap asks for dirty bits. */
-export interface UnmapContext {
-  readonly profile: Profile;
-  /** The unmap came with an IOTLB entry, i.e. as a notification and not from region_del. */
-  readonly hasEntry: boolean;
-  /** Every device of the container logs its own DMA (`vfio_device_dirty_tracking_start`). */
-  readonly deviceTracking: boolean;
-  readonly hostPageSize: number;
-  readonly bitmapLimit: number;
-}
+/** In the place of the page that an unmap carries: it comes without an IOTLB entry. */
+export const NO_ENTRY = -1;
 
 /** What a kind of container does; the state it works on is the container's. */
 export interface ContainerBackend {
-  /** How dirty bits are asked for while tracking is on. */
-  query(context: UnmapContext): DirtyQuery;
+  /**
+   * How an unmap asks for dirty bits while tracking is on. `hasEntry`: it comes with an IOTLB entry,
+   * that is, as a notification and not from `vfio_listener_region_del`.
+   */
+  query(scenario: Scenario, hasEntry: boolean): DirtyQuery;
   /** What QEMU's unmap returns: 0 or a negative errno. */
   unmapResult(
     host: PageRangeMap,
     first: number,
     last: number,
     query: DirtyQuery,
-    context: UnmapContext,
+    scenario: Scenario,
   ): number;
-  /** Takes out of the host map what an unmap with that result removes. */
+  /** Takes out of the host map what an unmap with that result removes; null: nothing. */
   applyUnmap(host: PageRangeMap, first: number, last: number, result: number): RangeScratch | null;
   /** What a MAP returns: 0, -17 over a live mapping, -28 at the limit of entries. */
   mapResult(host: PageRangeMap, first: number, last: number, entryLimit: number): number;

@@ -25,6 +25,11 @@ export class SentUnmaps {
     this.#count = 0;
   }
 
+  /** Takes out those that begin behind page `last`. */
+  cutBehind(last: number): void {
+    while (this.#count > 0 && this.first(this.#count - 1) > last) this.#count -= 1;
+  }
+
   add(first: number, last: number, carried: number): void {
     this.#first[this.#count] = first;
     this.#last[this.#count] = last;

@@ -33,7 +33,8 @@ export const backendError: Rule = {
   symptoms: symptom.failure,
   start: (_machine, sink) => ({
     unmap(unmap) {
-      const hasOwnRule = unmap.errno === E2BIG || cutsThrough(unmap) || isQueryRefused(unmap);
+      const hasOwnRule =
+        unmap.asTraced.errno === E2BIG || cutsThrough(unmap) || isQueryRefused(unmap);
       if (unmap.isSeenFailing && !hasOwnRule) sink.unmap(unmap, 'observed', needs);
     },
     'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {

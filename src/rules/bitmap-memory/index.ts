@@ -16,8 +16,8 @@ export const bitmapMemory: Rule = {
   needs: ['vfio_iommu_map_notify'],
   start: (_machine, sink) => ({
     unmap(unmap, mode) {
-      if (unmap.replacedByDrain || unmap.trackedQuery !== 'bitmap') return;
-      const failed = unmap.observed && unmap.errno === ENOMEM;
+      if (unmap.isReplacedByNodes || unmap.underTracking.query !== 'bitmap') return;
+      const failed = unmap.message.isSeen && unmap.asTraced.errno === ENOMEM;
       if (!failed && unmap.bitmapBytes < WORTH_NOTING_BYTES) return;
       // Another failure, such as a bitmap that was too big, says nothing of its memory.
       const unsaid = unmap.tracked === true ? 'active' : 'what-if';

@@ -17,8 +17,8 @@ export const bitmapTooBig: Rule = {
   start: (_machine, sink) => ({
     unmap(unmap, mode) {
       const isKnown = unmap.tracked === true || unmap.isSeenFailing;
-      const fails = isKnown ? unmap.errno === E2BIG : unmap.e2big;
-      if (fails) sink.unmap(unmap, mode, needs);
+      const { errno } = isKnown ? unmap.asTraced : unmap.underTracking;
+      if (errno === E2BIG) sink.unmap(unmap, mode, needs);
     },
   }),
   message({ mode, count, sizeText, iova, bitmapText, limitText, cause }) {

@@ -11,10 +11,10 @@ const needs = { backend: true, mappings: true } as const;
  * may confirm. A kernel that refuses for a reason of its own is not meant.
  */
 export function cutsThrough(unmap: Unmap): boolean {
-  if (unmap.container?.backend !== 'legacy') return false;
-  const wouldCut = unmap.trackedErrno === EINVAL || unmap.trackedErrno === EPERM;
-  const { judgedErrno } = unmap;
-  return wouldCut && (judgedErrno === EINVAL || judgedErrno === EPERM);
+  if (unmap.container.value?.backend !== 'legacy') return false;
+  const { errno, underTracking } = unmap;
+  const wouldCut = underTracking.errno === EINVAL || underTracking.errno === EPERM;
+  return wouldCut && (errno === EINVAL || errno === EPERM);
 }
 
 /** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */

@@ -13,7 +13,7 @@ const needs = {
 
 /** True where the kernel refuses to tell the dirty bits of what is unmapped. */
 export function isQueryRefused(unmap: Unmap): boolean {
-  return unmap.trackedQuery === 'before' && unmap.judgedErrno === EINVAL;
+  return unmap.underTracking.query === 'before' && unmap.errno === EINVAL;
 }
 
 /** VTD010: iommufd's dirty query covers a hole. */

@@ -42,7 +42,7 @@ export const unmapStorm: Rule = {
           bytes = 0;
         }
         unmaps += 1;
-        if (unmap.query === 'bitmap') bytes += unmap.bitmapBytes;
+        if (unmap.asTraced.query === 'bitmap') bytes += unmap.bitmapBytes;
       },
       finish: close,
     };

@@ -171,33 +171,34 @@ class Recorder implements RecordSink {
 }
 
 function seen(unmap: Unmap, mode: Mode | null, isLeading: boolean): SeenUnmap {
-  const risk = Array.from({ length: unmap.riskCount }, (_, index): GpaRange => {
-    const first = unmap.riskFirst(index);
-    return [address(first), address(unmap.riskLast(index) - first + 1)];
+  const { asTraced, underTracking } = unmap;
+  const risk = Array.from({ length: underTracking.riskCount }, (_, index): GpaRange => {
+    const first = underTracking.riskFirst(index);
+    return [address(first), address(underTracking.riskLast(index) - first + 1)];
   });
-  const bdf = unmap.space?.bdf ?? null;
+  const bdf = unmap.space.value?.bdf ?? null;
   const told = unmap.device;
   return {
-    line: unmap.line,
+    line: unmap.place.line,
     device: bdf === null ? null : bdfText(bdf),
     toldDevice: told === null ? null : bdfText(told),
-    container: unmap.container?.id ?? null,
+    container: unmap.container.value?.id ?? null,
     cause: unmap.cause,
     iova: address(unmap.first),
     size: address(unmap.last - unmap.first + 1),
     tracked: unmap.tracked,
-    query: unmap.query,
+    query: asTraced.query,
     carried: unmap.carried < 0 ? null : address(unmap.carried),
     isAddressUnknown: unmap.carried === UNKNOWN_ADDRESS,
     bitmapBytes: BigInt(unmap.bitmapBytes),
-    errno: unmap.errno,
-    observed: unmap.observed,
+    errno: asTraced.errno,
+    observed: unmap.message.isSeen,
     mode,
     atRisk: unionOfRanges(risk),
-    trackedErrno: unmap.trackedErrno,
-    trackedQuery: unmap.trackedQuery,
-    isUncertain: unmap.knowledge !== 'whole' || unmap.unknownMappings > 0,
-    marksPastRam: unmap.pastRamPage >= 0,
+    trackedErrno: underTracking.errno,
+    trackedQuery: underTracking.query,
+    isUncertain: unmap.isUncertain,
+    marksPastRam: underTracking.pastRamPage >= 0,
     isLeading,
   };
 }
@@ -300,13 +301,13 @@ class ModelWatch {
   }
 
   #unmapped(unmap: Unmap): void {
-    this.#look(unmap.line);
+    this.#look(unmap.place.line);
     this.#waiting = this.#waiting.filter(({ container, stale }) => {
       const isThis =
-        container === unmap.container &&
+        container === unmap.container.value &&
         stale.iova <= address(unmap.last) &&
         stale.iova + stale.size > address(unmap.first);
-      if (isThis) stale.gone = unmap.line;
+      if (isThis) stale.gone = unmap.place.line;
       return !isThis;
     });
   }

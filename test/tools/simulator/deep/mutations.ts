@@ -131,79 +131,79 @@ export const mutations: readonly Mutation[] = [
     replace: 'read: 1, write: 3 }',
   },
   {
-    what: 'mappings that are right by luck are at risk, too',
-    file: 'src/inference/unmap.ts',
-    find: 'gpa + (last - first)) === markedAt',
-    replace: 'gpa + (last - first)) === -1',
+    what: 'mappings that are marked correctly are at risk, too',
+    file: 'src/emulation/scenario.ts',
+    find: 'ramPageOf(gpa, lastGpa) === markedAt',
+    replace: 'ramPageOf(gpa, lastGpa) === -1',
   },
   {
     what: 'the place of a mapping inside its unmap plays no part',
-    file: 'src/inference/unmap.ts',
-    find: 'this.carried + (first - this.first)',
-    replace: 'this.carried',
+    file: 'src/emulation/scenario.ts',
+    find: 'carried + (start - first)',
+    replace: 'carried',
   },
   {
     what: 'pages that another mapping’s bits happen to mark are not at risk',
-    file: 'src/inference/unmap.ts',
-    find: 'this.#risk(gpa, gpa + (last - first));',
-    replace: `const spot = ram.ramPage(gpa) - this.carried;
-      const isMarked = marks && spot >= 0 && spot + last - first <= this.last - this.first;
-      if (!isMarked) this.#risk(gpa, gpa + (last - first));`,
+    file: 'src/emulation/scenario.ts',
+    find: 'outcome.addAtRisk(gpa, lastGpa, ram.ramPage(gpa), query, errno, carried);',
+    replace: `const spot = ram.ramPage(gpa) - carried;
+    const isMarked = marks && spot >= 0 && spot + end - start <= last - first;
+    if (!isMarked) outcome.addAtRisk(gpa, lastGpa, ram.ramPage(gpa), query, errno, carried);`,
   },
   {
     what: 'of a mapping that reaches into an unmap only the part in it is at risk',
-    file: 'src/inference/unmap.ts',
-    find: 'this.#risk(gpa, gpa + (last - first));',
+    file: 'src/emulation/scenario.ts',
+    find: 'outcome.addAtRisk(gpa, lastGpa,',
     replace:
-      'this.#risk(gpa + Math.max(0, this.first - first), gpa + Math.min(last, this.last) - first);',
+      'outcome.addAtRisk(gpa + Math.max(0, first - start), gpa + Math.min(end, last) - start,',
   },
   {
     what: 'an unmap that fails marks pages all the same',
-    file: 'src/inference/unmap.ts',
-    find: "this.trackedErrno === 0 && this.trackedQuery !== 'none' &&",
-    replace: "this.trackedQuery !== 'none' &&",
+    file: 'src/emulation/scenario.ts',
+    find: "errno === 0 && query !== 'none' &&",
+    replace: "query !== 'none' &&",
   },
   {
     what: 'the first page past the end of RAM is in it',
-    file: 'src/inference/unmap.ts',
-    find: 'if (marked >= ramPages)',
-    replace: 'if (marked > ramPages)',
+    file: 'src/emulation/scenario.ts',
+    find: 'marked >= totalPages ?',
+    replace: 'marked > totalPages ?',
   },
   {
-    what: 'a drain puts each mapping’s bits in the right place',
-    file: 'src/inference/unmap.ts',
-    find: 'this.#risk(gpa, lastGpa);',
-    replace: 'if (ram.ramPage(gpa) === gpa) this.#risk(gpa, lastGpa);',
+    what: 'unmaps in migration put each mapping’s bits in the right place',
+    file: 'src/inference/pending-unmaps.ts',
+    find: 'outcome.forgetMarks();',
+    replace: 'if (outcome.errno === 0) outcome.clear();',
   },
   {
-    what: 'unmaps of a drain never fail',
-    file: 'src/inference/unmap.ts',
-    find: 'if (rank > FAILURES',
-    replace: 'if (rank < FAILURES',
+    what: 'of several unmaps the best result counts',
+    file: 'src/emulation/outcome.ts',
+    find: 'FAILURES.indexOf(errno) > FAILURES',
+    replace: 'FAILURES.indexOf(errno) < FAILURES',
   },
 
   // --- Containers ------------------------------------------------------------------------------------
   {
     what: 'a bitmap unmap that the kernel refuses returns its errno',
     file: 'src/emulation/vfio/legacy.ts',
-    find: '? EPERM : 0',
-    replace: '? EINVAL : 0',
+    find: '? 0 : EPERM',
+    replace: '? 0 : result',
   },
   {
     what: 'an unmap may cut through a mapping',
-    file: 'src/emulation/vfio/legacy.ts',
+    file: 'src/emulation/vfio/host/type1.ts',
     find: '? EINVAL : 0',
     replace: '? 0 : 0',
   },
   {
     what: 'a MAP over a live mapping succeeds',
-    file: 'src/emulation/vfio/legacy.ts',
+    file: 'src/emulation/vfio/host/type1.ts',
     find: 'return EEXIST;',
     replace: 'return 0;',
   },
   {
     what: 'the container takes one mapping more than its limit',
-    file: 'src/emulation/vfio/legacy.ts',
+    file: 'src/emulation/vfio/host/type1.ts',
     find: 'host.size >= entryLimit',
     replace: 'host.size > entryLimit',
   },
@@ -234,12 +234,12 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'ENOENT of iommufd is a failure',
     file: 'src/emulation/vfio/iommufd.ts',
-    find: "query === 'before' && !host.covers",
-    replace: '!host.covers',
+    find: "query === 'before' ?",
+    replace: "query !== 'after' ?",
   },
   {
     what: 'iommufd unmaps what its range cuts through',
-    file: 'src/emulation/vfio/iommufd.ts',
+    file: 'src/emulation/vfio/host/iommufd.ts',
     find: 'if (held.first(0) < first) return null;',
     replace: '',
   },
@@ -380,7 +380,7 @@ export const mutations: readonly Mutation[] = [
     replace: '',
   },
 
-  // --- Whole unmaps and drains -----------------------------------------------------------------------
+  // --- Whole unmaps -----------------------------------------------------------------------
   {
     what: 'a walk that has come to its end goes on',
     file: 'src/inference/walk-progress.ts',
@@ -418,13 +418,13 @@ export const mutations: readonly Mutation[] = [
     replace: 'start, end, awBits) / 2n + 1n)',
   },
   {
-    what: 'what a failed chunk leaves is called what a drain left',
+    what: 'what a failed piece leaves is called what an unmap in migration left',
     file: 'src/inference/whole-unmaps.ts',
     find: "mark, 'failed-unmap'",
     replace: "mark, 'wrap'",
   },
   {
-    what: 'a drain carries address 0',
+    what: 'an unmap in migration carries address 0',
     file: 'src/inference/unmaps-in-migration.ts',
     find: 'known ? nodes.value(0) : UNKNOWN_ADDRESS',
     replace: 'known ? 0 : UNKNOWN_ADDRESS',
@@ -514,7 +514,7 @@ export const mutations: readonly Mutation[] = [
     replace: 'this.#machine.shadowRemove',
   },
   {
-    what: 'a drain takes another device’s UNMAPs where walks are not traced',
+    what: 'an unmap in migration takes another device’s UNMAPs where walks are not traced',
     file: 'src/inference/whole-unmaps.ts',
     find: 'if (!hasWalks && attribution.only === null && !attribution.isCommandSure) return false;',
     replace: '',
@@ -522,13 +522,13 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'a query that was to follow a failed unmap is made',
     file: 'src/inference/pending-unmaps.ts',
-    find: "if (unmap.query === 'after' && unmap.errno === EINVAL) unmap.query = 'none';",
+    find: "if (asTraced.query === 'after' && errno === EINVAL) asTraced.query = 'none';",
     replace: '',
   },
   {
     what: 'a window counts untracked unmaps',
     file: 'src/inference/pending-unmaps.ts',
-    find: 'if (unmap.tracked === true && window !== null)',
+    find: 'if (tracked === true && window !== null)',
     replace: 'if (window !== null)',
   },
 
@@ -554,7 +554,7 @@ export const mutations: readonly Mutation[] = [
 
   // --- What stays behind -----------------------------------------------------------------------------
   {
-    what: 'what a drain would find is counted among what it would leave',
+    what: 'what an unmap in migration would find is counted among what it would leave',
     file: 'src/inference/stale-mappings.ts',
     find: 'summarise(nodes, from, 0)',
     replace: 'summarise(nodes, 0, 0)',
@@ -628,6 +628,24 @@ export const mutations: readonly Mutation[] = [
     replace: ': versionNumber(11, 0);',
   },
   {
+    what: 'devices never log their own DMA',
+    file: 'src/inference/scenarios.ts',
+    find: 'scenario.deviceTracking = tracking.deviceTracking;',
+    replace: '',
+  },
+  {
+    what: 'no claim is beyond doubt',
+    file: 'src/inference/claim.ts',
+    find: 'this.grounds = grounds;',
+    replace: 'this.grounds = 0;',
+  },
+  {
+    what: 'all UNMAPs carry address 0',
+    file: 'src/emulation/viommu/sent.ts',
+    find: 'this.#carried[this.#count] = carried;',
+    replace: 'this.#carried[this.#count] = Math.min(0, carried);',
+  },
+  {
     what: 'UTC stamps mean 11.0',
     file: 'src/inference/version.ts',
     find: 'isoStamp: { from: V10_2',
@@ -662,23 +680,23 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'bitmaps that would be too big are not told',
     file: 'src/rules/bitmap-too-big/index.ts',
-    find: ': unmap.e2big;',
-    replace: ': false;',
+    find: 'isKnown ? unmap.asTraced : unmap.underTracking',
+    replace: 'unmap.asTraced',
   },
   {
     what: 'iommufd’s refused queries are conflicts of maps',
     file: 'src/rules/map-conflict/index.ts',
-    find: "if (unmap.container?.backend !== 'legacy') return false;",
+    find: "if (unmap.container.value?.backend !== 'legacy') return false;",
     replace: '',
   },
   {
     what: 'harmless addresses are called wrong',
     file: 'src/inference/unmap.ts',
-    find: '(this.harmfulZero ? symptom.harmfulZero : 0)',
-    replace: '(this.carriesZero ? symptom.harmfulZero : 0)',
+    find: '(harmfulZero ? symptom.harmfulZero : 0)',
+    replace: '(this.carried === 0 ? symptom.harmfulZero : 0)',
   },
   {
-    what: 'wrong addresses of drains are not told',
+    what: 'wrong addresses of unmaps in migration are not told',
     file: 'src/rules/wrong-translated-address/index.ts',
     find: 'if (unmap.succeedsTracked) sink',
     replace: "if (unmap.succeedsTracked && unmap.cause !== 'drain') sink",
@@ -686,13 +704,13 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'unmaps of nothing are told for asking nothing',
     file: 'src/inference/unmap.ts',
-    find: '(this.noQuery ? symptom.noQuery : 0)',
-    replace: "(this.trackedQuery === 'none' ? symptom.noQuery : 0)",
+    find: '(noQuery ? symptom.noQuery : 0)',
+    replace: "(this.underTracking.query === 'none' ? symptom.noQuery : 0)",
   },
   {
     what: 'every -22 is a refused query',
     file: 'src/rules/query-over-hole/index.ts',
-    find: "unmap.trackedQuery === 'before' &&",
+    find: "unmap.underTracking.query === 'before' &&",
     replace: '',
   },
   {

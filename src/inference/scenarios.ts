@@ -1,0 +1,51 @@
+import type { Profile } from '../emulation/profiles/profile.ts';
+import type { Limits, Scenario } from '../emulation/scenario.ts';
+import type { ContainerBackend } from '../emulation/vfio/container-backend.ts';
+import type { Machine } from './machine.ts';
+import type { VfioContainer } from './vfio-container.ts';
+
+/** In the place of a container that nothing tells: nothing is asked, and nothing fails. */
+const unknownBackend: ContainerBackend = {
+  query: () => 'none',
+  unmapResult: () => 0,
+  applyUnmap: () => null,
+  mapResult: () => 0,
+};
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** The scenarios in which a session's unmaps are evaluated, as far as the trace and the user tell. */
+export class Scenarios {
+  readonly #machine: Machine;
+  readonly #limits: Mutable<Limits> = { bitmapBytes: 0, entries: 0 };
+  readonly #scenario: Mutable<Scenario>;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    this.#scenario = {
+      profile: machine.profile,
+      tracked: false,
+      backend: unknownBackend,
+      limits: this.#limits,
+      awBits: 0,
+      pageSize: 0,
+      deviceTracking: false,
+    };
+  }
+
+  /** The machine that is emulated, with dirty pages tracked or not. Reused by the next call. */
+  of(container: VfioContainer | null, tracked: boolean): Scenario {
+    const { parameters, tracking } = this.#machine;
+    const profile: Profile = this.#machine.profile;
+    const scenario = this.#scenario;
+    scenario.profile = profile;
+    scenario.tracked = tracked;
+    scenario.backend = container === null ? unknownBackend : container.behaviour;
+    this.#limits.bitmapBytes = parameters.bitmapLimit.value;
+    this.#limits.entries = parameters.entryLimit.value;
+    scenario.awBits = parameters.awBits.value ?? profile.defaultAwBits;
+    scenario.pageSize = parameters.hostPageSize.value;
+    scenario.deviceTracking = tracking.deviceTracking;
+    return scenario;
+  }
+}
