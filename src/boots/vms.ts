@@ -1,5 +1,6 @@
-import { type BatchCursor, type EventBatch, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
-import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue.ts';
+import { type EventBatch, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
+import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import { bdfOf, placeOf } from '../inference/machine.ts';
 import type { Session } from '../inference/reader.ts';
 

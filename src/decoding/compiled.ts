@@ -1,13 +1,11 @@
+import type { ArgumentType, EventDeclaration, Shape } from '../events/catalogue/declaration.ts';
 import {
-  type ArgumentType,
   catalogue,
-  type EventDeclaration,
   type EventName,
   eventNames,
   kindOfName,
-  type Shape,
   wordsOf,
-} from '../events/catalogue.ts';
+} from '../events/catalogue/index.ts';
 import { BETRAYS, isInLineStart } from './stamps.ts';
 
 /*

@@ -1,7 +1,9 @@
-import { type BatchWriter, LAST_THREAD } from '../events/batch.ts';
-import { kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
-import { type MessagePlace, writeMessage } from '../events/messages.ts';
+import { LAST_THREAD } from '../events/batch.ts';
+import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import { lossKinds } from '../events/catalogue/notes.ts';
+import type { BatchWriter } from '../events/writer.ts';
 import { EventScanner, outcome } from './event-scanner.ts';
+import { type MessagePlace, writeMessage } from './messages.ts';
 import { ISO_STAMP, THREAD_STAMP } from './stamps.ts';
 
 const LF = Buffer.from('\n');

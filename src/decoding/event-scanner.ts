@@ -1,5 +1,5 @@
-import type { BatchWriter } from '../events/batch.ts';
-import { type EventKind, eventNames } from '../events/catalogue.ts';
+import { type EventKind, eventNames } from '../events/catalogue/index.ts';
+import type { BatchWriter } from '../events/writer.ts';
 import {
   buildEventReaders,
   buildNameGuesser,

@@ -1,4 +1,5 @@
-import type { BatchWriter, EventBatch } from '../events/batch.ts';
+import type { EventBatch } from '../events/batch.ts';
+import type { BatchWriter } from '../events/writer.ts';
 
 /**
  * A kind of trace. Every format ends at the same thing, event batches; none knows another.

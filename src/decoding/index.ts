@@ -1,6 +1,7 @@
 import { pipeline } from '../base/commands.ts';
 import { ForeignError } from '../base/errors.ts';
-import { BatchCursor, BatchWriter } from '../events/batch.ts';
+import { BatchCursor } from '../events/cursor.ts';
+import { BatchWriter } from '../events/writer.ts';
 import { qemuLog } from './carriers/qemu-log/index.ts';
 import { syslog } from './carriers/syslog/index.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';

@@ -3,7 +3,8 @@ import { type ByteRange, readRange } from '../bytes/ranges.ts';
 import type { Slot } from '../bytes/slots.ts';
 import type { LineDecoder, LineFormat } from '../decoding/format.ts';
 import { lineFormatNamed } from '../decoding/index.ts';
-import { BatchWriter, type EventBatch } from '../events/batch.ts';
+import type { EventBatch } from '../events/batch.ts';
+import { BatchWriter } from '../events/writer.ts';
 
 /** Decodes blocks of lines into batches; one per thread and format, for its tables' sake. */
 export class BlockDecoder {

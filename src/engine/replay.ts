@@ -1,8 +1,9 @@
 import { NO_TIME, type Place, timeText } from '../base/place.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { Vms } from '../boots/vms.ts';
-import { BatchCursor, type EventBatch, isSetBack } from '../events/batch.ts';
-import type { LossKind } from '../events/catalogue.ts';
+import { type EventBatch, isSetBack } from '../events/batch.ts';
+import type { LossKind } from '../events/catalogue/notes.ts';
+import { BatchCursor } from '../events/cursor.ts';
 import { Excerpts } from '../findings/excerpts.ts';
 import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
 import type { SessionOptions } from '../inference/reader.ts';

@@ -1,6 +1,6 @@
 import { addressOfPage, hex, hexOfPages } from '../base/address.ts';
 import { timeText } from '../base/place.ts';
-import type { BatchCursor } from '../events/batch.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from '../inference/machine.ts';
 
 import type { Unmap } from '../inference/unmap.ts';

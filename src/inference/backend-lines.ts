@@ -1,7 +1,7 @@
 import type { Backend } from '../base/vocabulary.ts';
 import { permission } from '../emulation/viommu/intel/iova-tree.ts';
-import type { BatchCursor } from '../events/batch.ts';
-import { eventNames, offsetsOf } from '../events/catalogue.ts';
+import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';

@@ -1,9 +1,9 @@
 import { addressOfPage, hexOfPages } from '../base/address.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { E2BIG, EINVAL, EPERM } from '../emulation/vfio/errno.ts';
-import type { BatchCursor } from '../events/batch.ts';
-import { eventNames, offsetsOf } from '../events/catalogue.ts';
-import { type MessageTopic, messageEra, messageTopics } from '../events/messages.ts';
+import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
+import { type MessageTopic, messageEra, messageTopics } from '../events/catalogue/notes.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import { type Machine, placeOf } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';

@@ -1,6 +1,5 @@
 import type { Place } from '../base/place.ts';
-import type { LossKind } from '../events/catalogue.ts';
-import type { MessageTopic } from '../events/messages.ts';
+import type { LossKind, MessageTopic } from '../events/catalogue/notes.ts';
 import type { DriftSide } from './shadow-drift.ts';
 import type { Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';

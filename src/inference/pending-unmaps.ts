@@ -5,7 +5,7 @@ import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { E2BIG, EINVAL, ENOMEM, EPERM } from '../emulation/vfio/errno.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
-import type { BatchCursor } from '../events/batch.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
 import type { Machine } from './machine.ts';
 import { Scenarios } from './scenarios.ts';

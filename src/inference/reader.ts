@@ -1,7 +1,9 @@
 import { NO_TIME, type Place } from '../base/place.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
-import { type BatchCursor, NO_THREAD } from '../events/batch.ts';
-import { type EventName, eventNames, kindOf, lossKinds, offsetsOf } from '../events/catalogue.ts';
+import { NO_THREAD } from '../events/batch.ts';
+import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import { lossKinds } from '../events/catalogue/notes.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import type { Operation, Scope } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
 import { bdfOf, Machine, type ModelOptions, placeOf } from './machine.ts';

@@ -1,7 +1,7 @@
 import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import type { Place } from '../base/place.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
-import type { BatchCursor } from '../events/batch.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import { type Machine, placeOf } from './machine.ts';
 import type { StaleReason } from './operation.ts';
 import type { VfioContainer } from './vfio-container.ts';

@@ -1,5 +1,5 @@
 import { PAGE_BYTES } from '../base/address.ts';
-import { type EventName, kindOf } from '../events/catalogue.ts';
+import { type EventName, kindOf } from '../events/catalogue/index.ts';
 
 /** Lines of descriptors. That of `cc_domain` is treated as global, and has that line as well. */
 const DESCRIPTORS: readonly EventName[] = [

@@ -1,5 +1,5 @@
-import type { BatchCursor } from '../events/batch.ts';
-import { type EventName, eventNames, offsetsOf } from '../events/catalogue.ts';
+import { type EventName, eventNames, offsetsOf } from '../events/catalogue/index.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 
 const at = {
   switch: offsetsOf('vtd_switch_address_space'),

@@ -4,7 +4,7 @@ import type { Cause, DirtyQuery } from '../base/vocabulary.ts';
 import { Outcome } from '../emulation/outcome.ts';
 import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
-import type { BatchCursor } from '../events/batch.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import { ground, ReusedClaim } from './claim.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { Knowledge, KnowledgeInterval, VtdAddressSpace } from './vtd-address-space.ts';

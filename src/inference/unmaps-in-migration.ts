@@ -5,7 +5,7 @@ import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { UnmapInMigration } from '../emulation/viommu/intel/unmap-in-migration.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
-import type { BatchCursor } from '../events/batch.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from './machine.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { PieceGroup } from './piece-groups.ts';

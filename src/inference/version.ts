@@ -1,6 +1,6 @@
 import { profileFor } from '../emulation/profiles/index.ts';
 import { type Profile, versionNumber } from '../emulation/profiles/profile.ts';
-import type { EventName } from '../events/catalogue.ts';
+import type { EventName } from '../events/catalogue/index.ts';
 import type { Known } from './parameters.ts';
 import { VersionEvidence } from './version-evidence.ts';
 

@@ -1,6 +1,6 @@
 import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
-import type { EventName } from '../events/catalogue.ts';
+import type { EventName } from '../events/catalogue/index.ts';
 
 import type { Machine } from '../inference/machine.ts';
 import type { Operation, OperationOf } from '../inference/operation.ts';

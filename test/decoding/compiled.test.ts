@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type ArgumentType,
-  catalogue,
-  type EventDeclaration,
-  eventNames,
-  type Shape,
-} from '../../src/events/catalogue.ts';
+import type {
+  ArgumentType,
+  EventDeclaration,
+  Shape,
+} from '../../src/events/catalogue/declaration.ts';
+import { catalogue, eventNames } from '../../src/events/catalogue/index.ts';
 import { u64 } from '../helpers/arbitraries.ts';
 import { decode } from '../helpers/decoded.ts';
 

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_TIME } from '../../src/base/place.ts';
-import { BatchWriter, NO_SOURCE, NO_THREAD } from '../../src/events/batch.ts';
-import { kindOf } from '../../src/events/catalogue.ts';
+import { NO_SOURCE, NO_THREAD } from '../../src/events/batch.ts';
+import { kindOf } from '../../src/events/catalogue/index.ts';
+import { BatchWriter } from '../../src/events/writer.ts';
 import { analyzeLines } from '../helpers/analyze.ts';
 
 const KIND = kindOf('vtd_inv_desc_iotlb_global');

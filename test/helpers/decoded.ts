@@ -1,17 +1,9 @@
 import { formats } from '../../src/decoding/index.ts';
-import {
-  BatchCursor,
-  BatchWriter,
-  type EventBatch,
-  NO_SOURCE,
-  NO_THREAD,
-} from '../../src/events/batch.ts';
-import {
-  catalogue,
-  type EventDeclaration,
-  eventNames,
-  offsetsOf,
-} from '../../src/events/catalogue.ts';
+import { type EventBatch, NO_SOURCE, NO_THREAD } from '../../src/events/batch.ts';
+import type { EventDeclaration } from '../../src/events/catalogue/declaration.ts';
+import { catalogue, eventNames, offsetsOf } from '../../src/events/catalogue/index.ts';
+import { BatchCursor } from '../../src/events/cursor.ts';
+import { BatchWriter } from '../../src/events/writer.ts';
 
 /** A record of a batch with everything spelt out. */
 export interface DecodedEvent {

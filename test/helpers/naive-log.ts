@@ -1,9 +1,5 @@
-import {
-  type ArgumentType,
-  catalogue,
-  type EventDeclaration,
-  kindOfName,
-} from '../../src/events/catalogue.ts';
+import type { ArgumentType, EventDeclaration } from '../../src/events/catalogue/declaration.ts';
+import { catalogue, kindOfName } from '../../src/events/catalogue/index.ts';
 
 /*
  * QEMU's log read the simple way: a regular expression for each shape of an event, and a string for

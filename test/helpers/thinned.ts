@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { kindOfName } from '../../src/events/catalogue.ts';
+import { kindOfName } from '../../src/events/catalogue/index.ts';
 import type { Finding, UnmapRecord } from '../../src/result/types.ts';
 import { type Analysis, analyzeLines } from './analyze.ts';
 import { root } from './ground-truth.ts';

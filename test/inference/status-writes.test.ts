@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { kindOf } from '../../src/events/catalogue.ts';
+import { kindOf } from '../../src/events/catalogue/index.ts';
 import { StatusWrites } from '../../src/inference/status-writes.ts';
 
 const BASE = 0x11d_5000;

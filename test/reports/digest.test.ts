@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { catalogue } from '../../src/events/catalogue.ts';
+import { catalogue } from '../../src/events/catalogue/index.ts';
 import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
 import { adviceOf, compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
 import { bytesIn, lowest, union } from '../../src/reports/guest-ranges.ts';

@@ -1,5 +1,5 @@
 import { E2BIG, EINVAL } from '../../emulation/vfio/errno.ts';
-import type { MessageTopic } from '../../events/messages.ts';
+import type { MessageTopic } from '../../events/catalogue/notes.ts';
 import { symptom } from '../../inference/unmap.ts';
 
 import { Basis } from '../grounds.ts';

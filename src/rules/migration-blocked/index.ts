@@ -1,4 +1,4 @@
-import type { MessageTopic } from '../../events/messages.ts';
+import type { MessageTopic } from '../../events/catalogue/notes.ts';
 import { Basis } from '../grounds.ts';
 import type { Rule } from '../rule.ts';
 

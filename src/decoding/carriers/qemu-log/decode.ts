@@ -1,15 +1,11 @@
 import { NO_TIME } from '../../../base/place.ts';
-import { type BatchWriter, LAST_THREAD, NO_THREAD } from '../../../events/batch.ts';
-import {
-  kindOf,
-  kindOfName,
-  type LossKind,
-  lossKinds,
-  offsetsOf,
-} from '../../../events/catalogue.ts';
-import { type MessagePlace, writeMessage } from '../../../events/messages.ts';
+import { LAST_THREAD, NO_THREAD } from '../../../events/batch.ts';
+import { kindOf, kindOfName, offsetsOf } from '../../../events/catalogue/index.ts';
+import { type LossKind, lossKinds } from '../../../events/catalogue/notes.ts';
+import type { BatchWriter } from '../../../events/writer.ts';
 import { EventScanner, type Outcome, outcome } from '../../event-scanner.ts';
 import type { LineDecoder } from '../../format.ts';
+import { type MessagePlace, writeMessage } from '../../messages.ts';
 import { ISO_STAMP, LINE_START, THREAD_STAMP } from '../../stamps.ts';
 
 /*

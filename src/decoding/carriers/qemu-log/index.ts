@@ -1,4 +1,4 @@
-import { BatchWriter } from '../../../events/batch.ts';
+import { BatchWriter } from '../../../events/writer.ts';
 import type { LineFormat } from '../../format.ts';
 import { ISO_STAMP, THREAD_STAMP } from '../../stamps.ts';
 import { QemuLogDecoder } from './decode.ts';

@@ -1,5 +1,6 @@
 import { NO_TIME } from '../../../base/place.ts';
-import { BatchWriter, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import { NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
 

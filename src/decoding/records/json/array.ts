@@ -1,7 +1,8 @@
 import chain from 'stream-chain';
 import { parser } from 'stream-json/parser.js';
 import { streamArray } from 'stream-json/streamers/stream-array.js';
-import { BatchWriter, type EventBatch } from '../../../events/batch.ts';
+import type { EventBatch } from '../../../events/batch.ts';
+import { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamDecoder, StreamFormat } from '../../format.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';

@@ -1,20 +1,22 @@
 import { NO_TIME } from '../../../base/place.ts';
-import { BatchWriter, LAST_THREAD, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import { LAST_THREAD, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import type {
+  ArgumentType,
+  EventDeclaration,
+  Shape,
+} from '../../../events/catalogue/declaration.ts';
 import {
-  type ArgumentType,
   catalogue,
-  type EventDeclaration,
   type EventName,
   eventNames,
   kindOf,
   kindOfName,
-  type LossKind,
-  lossKinds,
   offsetsOf,
-  type Shape,
-} from '../../../events/catalogue.ts';
-import { writeMessage } from '../../../events/messages.ts';
+} from '../../../events/catalogue/index.ts';
+import { type LossKind, lossKinds } from '../../../events/catalogue/notes.ts';
+import { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
+import { writeMessage } from '../../messages.ts';
 import { envelopeOf } from './envelope.ts';
 
 /*

@@ -1,4 +1,4 @@
-import type { BatchWriter } from '../../../events/batch.ts';
+import type { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
 import { holdsLine, isEvent, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';

@@ -1,35 +1,6 @@
-import type { BatchWriter } from './batch.ts';
-import { kindOf, offsetsOf } from './catalogue.ts';
-
-/**
- * The texts by which QEMU itself reports failures, on stderr or inside `migrate_error`.
- *
- * Facts from QEMU 7.2, 10.0, 10.2 and 11.1; the numbers in them are lower-case hexadecimal with
- * `0x`, errnos decimal.
- */
-export const messageTopics = [
-  /** The kernel refused an unmap; QEMU's own "= -1" or "= -22" follows. */
-  'unmap-ioctl',
-  'bitmap-allocation',
-  'dirty-query',
-  'tracking-start',
-  'tracking-stop',
-  'map-dropped',
-  'wrong-address-space',
-  'blocker-viommu',
-  'blocker-tracking',
-  'blocker-memory',
-  'migration-failed',
-  /** A failed unmap that only the end of a migration tells of. */
-  'unmap-told-late',
-  'backend',
-  /** Only QEMU 11.x prints this warning. */
-  'dmabuf-fallback',
-] as const;
-export type MessageTopic = (typeof messageTopics)[number];
-
-/** Where the version of QEMU shows in the name of a failing function: 0 unknown, 1 7.2, 2 10.0 and later. */
-export const messageEra = { unknown: 0, old: 1, current: 2 } as const;
+import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import { type MessageTopic, messageEra, messageTopics } from '../events/catalogue/notes.ts';
+import type { BatchWriter } from '../events/writer.ts';
 
 const PATTERNS: readonly (readonly [MessageTopic, RegExp])[] = [
   ['unmap-ioctl', /\bVFIO_UNMAP_DMA (?:with DIRTY_BITMAP|failed)\b/],
