@@ -178,6 +178,9 @@ export class SessionRecorder {
       this.#unmap(operation);
       return;
     }
+    if (operation.kind === 'whole-unmap') {
+      for (let index = 0; index < operation.count; index += 1) this.#unmap(operation.piece(index));
+    }
     if (operation.kind === 'loss') this.#onLoss(operation);
     // Only unmaps have a mode that does not depend on the rule.
     this.#rules.handle(operation, 'what-if');

@@ -96,9 +96,17 @@ export interface Loss {
   readonly detail: string;
 }
 
-/** What happened, as one thing. */
+/** The whole unmap of a device: the pieces of all its notifiers, in their order. */
+export interface WholeUnmap {
+  readonly kind: 'whole-unmap';
+  readonly count: number;
+  piece(index: number): Unmap;
+}
+
+/** What happened, as one thing. An unmap that is no piece of a whole one is one by itself. */
 export type Operation =
   | Unmap
+  | WholeUnmap
   | FailedMap
   | StaleMappingsLeft
   | EntryLimitNear

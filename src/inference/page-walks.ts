@@ -1,8 +1,11 @@
-import { pageOf, UNSET_PAGE } from '../base/address.ts';
+import { UNSET_PAGE } from '../base/address.ts';
 import type { RangeScratch } from '../base/page-range-map.ts';
 import { type Place, timeText } from '../base/place.ts';
+import { concernsNotifier } from '../emulation/memory.ts';
 import { EEXIST, EINVAL, ENOSPC } from '../emulation/vfio/errno.ts';
+import { mapNotifyResult } from '../emulation/vfio/listener.ts';
 import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { crossesInterruptRange, vtdPageWalkOne } from '../emulation/viommu/intel/page-walk.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
@@ -26,26 +29,9 @@ const at = {
 const READ_WRITE = permission.read | permission.write;
 const UNKNOWN_MAPPING = READ_WRITE | mappingFlag.unknown | mappingFlag.addressUnknown;
 
-function overlap({ start, end }: AddressRange, first: number, last: number): boolean {
-  return first <= pageOf(end) && last >= pageOf(start);
-}
-
 /** True for 2^n - 1. */
 function isMask(high: number, low: number): boolean {
   return high === 0 ? (low & (low + 1)) === 0 : low === 0xffff_ffff && (high & (high + 1)) === 0;
-}
-
-function isPowerOfTwo(pages: number): boolean {
-  return Number.isInteger(Math.log2(pages));
-}
-
-/** Pages of the interrupt range, 0xfee00000 .. 0xfeefffff, which no notifier covers. */
-const HOLE = { first: 0xf_ee00, last: 0xf_eeff } as const;
-
-/** True where a range holds some of the interrupt range, and reaches beyond it. */
-function crossesHole(first: number, last: number): boolean {
-  const meets = first <= HOLE.last && last >= HOLE.first;
-  return meets && (first < HOLE.first || last > HOLE.last);
 }
 
 /** Pages of the smallest piece that a whole unmap of VFIO's notifiers has: 1 MiB at 0xfef00000. */
@@ -200,23 +186,24 @@ export class PageWalks {
     walk.delivered = 0;
     walk.nodes = null;
     walk.isSurprise = false;
-    walk.crossing = crossesHole(walk.first, walk.last) ? placeOf(cursor) : null;
+    walk.crossing = crossesInterruptRange(walk.first, walk.last) ? placeOf(cursor) : null;
     if (space === null) {
       // Of one of several: from here on none of them is as it is thought to be.
       machine.loseAll(cursor.line);
       return;
     }
+    const step = vtdPageWalkOne(space.shadow, walk.first, walk.last, walk.gpa, walk.permissions);
     if (walk.permissions === 0) {
       walk.nodes = machine.shadowRemove(space, walk.first, walk.last);
       // QEMU prints the line only where its own shadow had something.
-      walk.isSurprise = walk.nodes.count === 0;
+      walk.isSurprise = step === 'skip-unmap';
       if (walk.isSurprise && space.interval.knowledge !== 'partial') {
         machine.gap('an UNMAP of what was never seen mapped', cursor, space, true);
       }
       return;
     }
-    if (space.shadow.overlaps(walk.first, walk.last)) {
-      // QEMU would have unmapped the old translation first.
+    if (step !== 'map') {
+      // QEMU would have said that it has it, or unmapped the old translation first.
       const what = 'a MAP over a translation that was never seen unmapped';
       machine.gap(what, cursor, space, true);
       machine.shadowRemove(space, walk.first, walk.last);
@@ -366,13 +353,12 @@ export class PageWalks {
     map.tracked = this.#machine.trackedIn(container);
     map.isRefused = false;
     map.at(cursor);
-    // A part whose size is no power of two is refused by QEMU itself, before the host sees it.
-    const isCropped = isWalked && (first !== walk.first || last !== walk.last);
     const entryLimit = this.#machine.parameters.entryLimit.value;
-    map.predicted =
-      isCropped && !isPowerOfTwo(last - first + 1)
-        ? EINVAL
-        : container.behaviour.mapResult(container.host, first, last, entryLimit);
+    const { behaviour, host } = container;
+    const isCropped = isWalked && (first !== walk.first || last !== walk.last);
+    map.predicted = isCropped
+      ? mapNotifyResult(behaviour, host, first, last, entryLimit)
+      : behaviour.mapResult(host, first, last, entryLimit);
   }
 
   /** No message came for the newest MAP: it did what the emulation says. */
@@ -495,9 +481,10 @@ export class PageWalks {
   /** Whether some notifier that gets the events of this walk lies in their range. */
   #isDelivered(space: VtdAddressSpace, first: number, last: number): boolean {
     if (this.#machine.attribution.operation === 'replay') {
-      return this.replayedNotifier !== null && overlap(this.replayedNotifier, first, last);
+      return this.replayedNotifier !== null && concernsNotifier(this.replayedNotifier, first, last);
     }
-    for (const notifier of space.notifiers) if (overlap(notifier, first, last)) return true;
+    for (const notifier of space.notifiers)
+      if (concernsNotifier(notifier, first, last)) return true;
     return false;
   }
 

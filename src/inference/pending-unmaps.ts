@@ -8,6 +8,7 @@ import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
 import type { Machine } from './machine.ts';
+import type { WholeUnmap } from './operation.ts';
 import { Scenarios } from './scenarios.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { Unmap } from './unmap.ts';
@@ -43,6 +44,12 @@ export class PendingUnmaps {
   readonly #held: Unmap[] = [];
   #heldCount = 0;
   #heldProven = false;
+  /** What is reported of the held ones: reused. */
+  readonly #whole: Mutable<WholeUnmap> = {
+    kind: 'whole-unmap',
+    count: 0,
+    piece: (index) => this.held(index),
+  };
   /** The newest that failed: a migration tells only at its end what made it fail. */
   readonly #failed: string[] = [];
 
@@ -194,9 +201,10 @@ export class PendingUnmaps {
     this.report(unmap);
   }
 
-  /** The switch is over: reports the pieces that were held, in order. */
+  /** The switch is over: reports the pieces that were held, in order, as one whole unmap. */
   release(): void {
     const count = this.#heldCount;
+    if (count === 0) return;
     this.#heldCount = 0;
     const proven = this.#heldProven;
     this.#heldProven = false;
@@ -206,7 +214,14 @@ export class PendingUnmaps {
         unmap.tracked = true;
         unmap.asTraced.query = unmap.underTracking.query;
       }
-      this.report(unmap);
+      this.#note(unmap);
+    }
+    const first = this.held(0);
+    // One that was held alone, and turned out to be something else.
+    if (first.cause !== 'whole-unmap') this.#machine.report(first);
+    else {
+      this.#whole.count = count;
+      this.#machine.report(this.#whole);
     }
   }
 
@@ -280,6 +295,12 @@ export class PendingUnmaps {
   }
 
   report(unmap: Unmap): void {
+    this.#note(unmap);
+    this.#machine.report(unmap);
+  }
+
+  /** Remembers what is asked of unmaps later. */
+  #note(unmap: Unmap): void {
     const { asTraced, place, tracked, underTracking } = unmap;
     if (asTraced.errno !== 0) this.#remember(unmap);
     const { window } = this.#machine.tracking;
@@ -292,7 +313,6 @@ export class PendingUnmaps {
     }
     const marksPast = tracked === true && asTraced.errno === 0 && underTracking.pastRamPage >= 0;
     this.pastRamLine = marksPast ? place.line : 0;
-    this.#machine.report(unmap);
   }
 
   #remember({ asTraced, first, last }: Unmap): void {

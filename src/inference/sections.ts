@@ -1,5 +1,6 @@
 import { pageOf } from '../base/address.ts';
 import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
+import { regionDelCarries } from '../emulation/vfio/listener.ts';
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
@@ -350,8 +351,7 @@ export class VfioListener {
       nodes === null || nodes.count === 0
         ? !this.#machine.ram.isOutside(first)
         : (nodes.flags(0) & permission.write) !== 0;
-    const wouldCarry = this.#machine.profile.regionDelEntry && mayBeRam && isRam;
-    unmap.carried = wouldCarry ? first : NO_ENTRY;
+    unmap.carried = regionDelCarries(this.#machine.profile, mayBeRam && isRam, first);
     // A section is there to be removed, whether or not the trace has seen it come.
     const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
     this.#pending.evaluate(unmap, nodes, unseen);

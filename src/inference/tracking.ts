@@ -1,5 +1,10 @@
 import type { Place } from '../base/place.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
+import {
+  migrationHasStartedLog,
+  migrationIsRunning,
+  migrationIsSetupOrActive,
+} from '../emulation/vfio/dirty-tracking.ts';
 
 /** Bits of QEMU's flag word behind `global_dirty_changed`. */
 const DIRTY_BITS = [
@@ -8,30 +13,7 @@ const DIRTY_BITS = [
   [4, 'dirty-limit'],
 ] as const;
 
-/** Migration states in which 7.2's unmap path looks at the devices (`migration_is_setup_or_active`). */
-const SETUP_OR_ACTIVE: ReadonlySet<string> = new Set([
-  'setup',
-  'active',
-  'postcopy-active',
-  'postcopy-paused',
-  'postcopy-recover',
-  'postcopy-recover-setup',
-  'postcopy-device',
-  'pre-switchover',
-  'device',
-  'wait-unplug',
-  'colo',
-]);
-/** The same with a migration that is being cancelled and without COLO (`migration_is_running`). */
-const RUNNING: ReadonlySet<string> = new Set(
-  [...SETUP_OR_ACTIVE, 'cancelling'].filter((state) => state !== 'colo'),
-);
-/** States that a migration reaches only after its dirty log was started. */
-const AFTER_START: ReadonlySet<string> = new Set(
-  [...RUNNING].filter((state) => state !== 'setup' && state !== 'wait-unplug'),
-);
-
-/** A stretch of the trace with dirty tracking on. */
+/** A part of the trace with dirty tracking on. */
 export interface Window {
   readonly first: Place;
   last: Place | null;
@@ -120,7 +102,7 @@ export class DirtyTracking {
     this.migrationState = state;
     if (this.mask !== null) return;
     // Without the flag word, the migration's own state is the best there is.
-    if (AFTER_START.has(state)) {
+    if (migrationHasStartedLog(state)) {
       if (this.#current === null) this.#open(mark, 1, false);
     } else if (state === 'failed' || state === 'cancelled') this.#close(mark);
   }
@@ -140,7 +122,7 @@ export class DirtyTracking {
 
   /** `migration_is_running`, by the states seen; null before the first. */
   get migrationRunning(): boolean | null {
-    return this.migrationState === '' ? null : RUNNING.has(this.migrationState);
+    return this.migrationState === '' ? null : migrationIsRunning(this.migrationState);
   }
 
   /**
@@ -150,7 +132,7 @@ export class DirtyTracking {
   get globalDirty(): boolean | null {
     if (this.mask !== null) return this.mask !== 0;
     if (this.migrationState === '') return null;
-    return AFTER_START.has(this.migrationState) ? true : null;
+    return migrationHasStartedLog(this.migrationState) ? true : null;
   }
 
   /** Whether an unmap of a container that can track asks for dirty bits now. */
@@ -161,7 +143,7 @@ export class DirtyTracking {
       if (this.mask === null) return null;
       return (this.mask & 1) === 0 ? false : null;
     }
-    if (!SETUP_OR_ACTIVE.has(this.migrationState)) return false;
+    if (!migrationIsSetupOrActive(this.migrationState)) return false;
     if (this.#anySaveSetup) return this.#running && this.#saving.size > 0;
     if (this.migrationState === 'setup') return false;
     return this.mask === null ? null : (this.mask & 1) !== 0;

@@ -244,6 +244,11 @@ class ModelWatch {
 
   #reported(operation: Operation): void {
     switch (operation.kind) {
+      case 'whole-unmap':
+        for (let index = 0; index < operation.count; index += 1) {
+          this.#unmapped(operation.piece(index));
+        }
+        break;
       case 'unmap':
         this.#unmapped(operation);
         break;

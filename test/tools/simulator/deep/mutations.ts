@@ -277,9 +277,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     what: 'region_del carries an address in every version',
-    file: 'src/inference/sections.ts',
-    find: 'this.#machine.profile.regionDelEntry && ',
-    replace: '',
+    file: 'src/emulation/vfio/listener.ts',
+    find: 'regionDelEntry && isWritableRam',
+    replace: 'isWritableRam',
   },
 
   // --- Tracking --------------------------------------------------------------------------------------
@@ -288,6 +288,12 @@ export const mutations: readonly Mutation[] = [
     file: 'src/inference/tracking.ts',
     find: 'if (this.mask !== null) return this.mask !== 0;',
     replace: 'if (this.mask !== null) return (this.mask & 1) !== 0;',
+  },
+  {
+    what: 'a migration that is being cancelled no longer runs',
+    file: 'src/emulation/vfio/dirty-tracking.ts',
+    find: "state === 'cancelling' ||",
+    replace: '',
   },
   {
     what: 'tracking ends with the migration, not with the flag word',
@@ -363,15 +369,15 @@ export const mutations: readonly Mutation[] = [
   },
   {
     what: 'parts of a mapping around the interrupt range can be mapped',
-    file: 'src/inference/page-walks.ts',
-    find: 'isCropped && !isPowerOfTwo',
-    replace: 'isCropped && isPowerOfTwo',
+    file: 'src/emulation/vfio/listener.ts',
+    find: 'if (!isPowerOfTwo',
+    replace: 'if (isPowerOfTwo',
   },
   {
     what: 'an event at the upper edge of the interrupt range does not cross it',
-    file: 'src/inference/page-walks.ts',
-    find: '(first < HOLE.first || last > HOLE.last)',
-    replace: 'first < HOLE.first && last < HOLE.last',
+    file: 'src/emulation/viommu/intel/page-walk.ts',
+    find: '(first < INTERRUPT_RANGE.first || last > INTERRUPT_RANGE.last)',
+    replace: 'first < INTERRUPT_RANGE.first && last < INTERRUPT_RANGE.last',
   },
   {
     what: 'nothing is stale behind an invalidation that QEMU skips',
