@@ -109,7 +109,7 @@ import './h.ts';
 
   it('never join two carriers, or two kinds of records', () => {
     const folderOf = (file: string) =>
-      /^src\/decoding\/(?:carriers|records)\/([^/]+)\//.exec(file)?.[1];
+      /^src\/decoding\/(?:carriers|records)\/([^/.]+)/.exec(file)?.[1];
     const wrong = edges.filter(({ from, to }) => {
       const [one, other] = [folderOf(from), folderOf(to)];
       return one !== undefined && other !== undefined && one !== other;

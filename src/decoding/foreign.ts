@@ -104,20 +104,20 @@ const FOREIGN: readonly Foreign[] = [
   {
     what: 'the text of perf script',
     advice: recordAgain,
-    isIt: hasLines(/^ *\S.* \[\d+\] +\d+\.\d+: +sdt_qemu:\w+: /),
+    isIt: hasLines(/^ *\S.{0,64} \[\d{1,9}\] +\d{1,20}\.\d{1,9}: +sdt_qemu:\w+: /),
   },
   {
     what: "the text of the kernel's ftrace",
     advice: through(FROM_KERNEL),
     isIt: either(
       beginsWith(/^# tracer: /),
-      hasLines(/^ *\S.*-\d+ .*\[\d+\] .*: tracing_mark_write: /),
+      hasLines(/^ *\S.{0,32}-\d{1,9} .{0,64}\[\d{1,9}\] .{0,64}: tracing_mark_write: /),
     ),
   },
   {
     what: 'the text of trace-cmd',
     advice: through(FROM_KERNEL),
-    isIt: hasLines(/^ *\S.*-\d+ .*\[\d+\] .*: print: +\S/),
+    isIt: hasLines(/^ *\S.{0,32}-\d{1,9} .{0,64}\[\d{1,9}\] .{0,64}: print: +\S/),
   },
   {
     what: 'the text of simpletrace.py',

@@ -9,11 +9,20 @@ import type { BatchWriter } from '../events/writer.ts';
  */
 export type TraceFormat = LineFormat | StreamFormat;
 
-interface FormatBase {
+/** What a trace's times count from, where it has times. */
+export type FormatClock = 'wall' | 'monotonic' | 'boot';
+
+export interface FormatBase {
   /** As reports and `--format` of the input name it. */
   readonly name: string;
   /** What a person calls it. */
   readonly title: string;
+  readonly clock: FormatClock;
+  /**
+   * True where stamps before events are QEMU's own, so that their form, or that they are missing,
+   * shows the version: from 10.2 on events have the stamp of messages.
+   */
+  readonly stampsTellVersion: boolean;
   /** True where `head`, the first 64 KiB or all of a shorter trace, is of this kind. Never throws. */
   recognises(head: Uint8Array): boolean;
 }
@@ -27,7 +36,7 @@ export interface LineFormat extends FormatBase {
 export interface LineDecoder {
   /**
    * Decodes a block of whole lines and returns how many there were. Only the last line of a trace
-   * may lack its LF; it is then not believed, as it may be the front of a longer line.
+   * may lack its LF.
    */
   decode(block: Uint8Array, writer: BatchWriter): number;
 }

@@ -2,8 +2,10 @@ import { pipeline } from '../base/commands.ts';
 import { ForeignError } from '../base/errors.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { BatchWriter } from '../events/writer.ts';
-import { qemuLog } from './carriers/qemu-log/index.ts';
-import { syslog } from './carriers/syslog/index.ts';
+import type { Carrier } from './carrier.ts';
+import { plain } from './carriers/plain.ts';
+import { syslog } from './carriers/syslog.ts';
+import { CompiledKernel } from './compiled/index.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';
 import type { LineFormat, TraceFormat } from './format.ts';
 import { jsonArray } from './records/json/array.ts';
@@ -11,8 +13,30 @@ import { jsonLines } from './records/json/lines.ts';
 
 const LF = 0x0a;
 
+/** Lines behind a carrier, as a format. */
+function carried(carrier: Carrier): LineFormat {
+  const { name, title, clock, stampsTellVersion } = carrier;
+  return {
+    kind: 'lines',
+    name,
+    title,
+    clock,
+    stampsTellVersion,
+    recognises: (head) => carrier.recognises(head),
+    decoder() {
+      const kernel = new CompiledKernel();
+      return { decode: (block, writer) => kernel.decode(block, carrier, writer) };
+    },
+  };
+}
+
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
-export const formats: readonly TraceFormat[] = [jsonArray, jsonLines, syslog, qemuLog];
+export const formats: readonly TraceFormat[] = [
+  jsonArray,
+  jsonLines,
+  carried(syslog),
+  carried(plain),
+];
 
 /** A text that is mostly control bytes is no text. */
 function isBinary(head: Uint8Array): boolean {
@@ -39,7 +63,7 @@ export interface Opened {
  */
 export function recognise({ path, compression, head }: Opened): TraceFormat {
   // An empty trace is one of any kind; that it shows nothing is for the result to say.
-  if (head.length === 0) return qemuLog;
+  if (head.length === 0) return lineFormatNamed(plain.name);
   const gzips = compression.split('+').filter((layer) => layer === 'gzip').length;
   const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
   const foreign = foreignTrace(path, gzips, buffer);

@@ -72,11 +72,11 @@ function replayOf(
   model: MachineOptions,
   sink: RecordSink | null,
 ): TraceReplay {
-  return new TraceReplay({ ...model, stampsTellVersion: format.name === 'qemu-log' }, sink);
+  return new TraceReplay({ ...model, stampsTellVersion: format.stampsTellVersion }, sink);
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {
   const { path, compression, losses } = source;
-  const description = { path, compression, format: format.name, clock: 'wall' } as const;
+  const description = { path, compression, format: format.name, clock: format.clock };
   return replay.finish(description, losses);
 }

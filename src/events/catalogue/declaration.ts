@@ -36,6 +36,9 @@ export interface Shape {
 /** Events of one subject, by name. */
 export type Declarations = Readonly<Record<string, EventDeclaration>>;
 
+/** How the names of a subject's events begin, in QEMU's whole list and not only in the catalogue. */
+export type Families = readonly string[];
+
 // Arguments that several events have in common.
 export const bdf = { bus: 'u32', slot: 'u32', fn: 'u32' } as const;
 export const range = { start: 'u64', end: 'u64' } as const;

@@ -1,15 +1,23 @@
 import type { ArgumentType } from './declaration.ts';
-import { intelIommu } from './intel-iommu.ts';
-import { iommufd } from './iommufd.ts';
-import { migration } from './migration.ts';
+import { intelIommu, intelIommuFamilies } from './intel-iommu.ts';
+import { iommufd, iommufdFamilies } from './iommufd.ts';
+import { migration, migrationFamilies } from './migration.ts';
 import { notes } from './notes.ts';
-import { vfio } from './vfio.ts';
+import { vfio, vfioFamilies } from './vfio.ts';
 
 /**
  * All events, one declaration each, by subject. The order fixes the numbers that batches carry
  * within one run, nothing else.
  */
 export const catalogue = { ...intelIommu, ...vfio, ...iommufd, ...migration, ...notes } as const;
+
+/** How the names of trace events begin that this program knows the subject of, without the underscore. */
+export const eventFamilies: readonly string[] = [
+  ...intelIommuFamilies,
+  ...vfioFamilies,
+  ...iommufdFamilies,
+  ...migrationFamilies,
+];
 
 export type EventName = keyof typeof catalogue;
 /** An event's number in batches of this process and its workers. */

@@ -1,4 +1,4 @@
-import { bdf, type Declarations, range } from './declaration.ts';
+import { bdf, type Declarations, type Families, range } from './declaration.ts';
 
 /** Events of the emulated VT-d. */
 export const intelIommu = {
@@ -139,3 +139,5 @@ export const intelIommu = {
   vtd_reset_exit: { args: {}, shapes: [{ text: '', versions: '10.0+' }] },
   vtd_pasid_cache_reset: { args: {}, shapes: [{ text: '', versions: '10.2+' }] },
 } as const satisfies Declarations;
+
+export const intelIommuFamilies: Families = ['vtd'];

@@ -1,4 +1,4 @@
-import { type Declarations, deviceName } from './declaration.ts';
+import { type Declarations, deviceName, type Families } from './declaration.ts';
 
 /** Events of the iommufd backend. */
 export const iommufd = {
@@ -101,3 +101,5 @@ export const iommufd = {
     ],
   },
 } as const satisfies Declarations;
+
+export const iommufdFamilies: Families = ['iommufd'];

@@ -1,4 +1,4 @@
-import type { Declarations } from './declaration.ts';
+import type { Declarations, Families } from './declaration.ts';
 
 /** Events of migration and dirty tracking. */
 export const migration = {
@@ -18,3 +18,10 @@ export const migration = {
     shapes: [{ text: "mr '{_:s}' listener '{listener:s}' synced (global={_:d})" }],
   },
 } as const satisfies Declarations;
+
+export const migrationFamilies: Families = [
+  'global_dirty',
+  'migrate',
+  'memory_region',
+  'dirtyrate',
+];

@@ -1,4 +1,4 @@
-import { type Declarations, deviceName, range } from './declaration.ts';
+import { type Declarations, deviceName, type Families, range } from './declaration.ts';
 
 /** Events of VFIO: what reached the host, by its containers or a vfio-user server. */
 export const vfio = {
@@ -138,3 +138,5 @@ export const vfio = {
     ],
   },
 } as const satisfies Declarations;
+
+export const vfioFamilies: Families = ['vfio'];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { syslog as format } from '../../../src/decoding/carriers/syslog/index.ts';
+import { syslog as format } from '../../../src/decoding/carriers/syslog.ts';
 import { decode } from '../../helpers/decoded.ts';
 
 const syslog = (text: string) => decode('syslog', text);

@@ -3,6 +3,7 @@ import { parser } from 'stream-json/parser.js';
 import { streamArray } from 'stream-json/streamers/stream-array.js';
 import type { EventBatch } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
+import { CompiledReader } from '../../compiled/line-reader.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamDecoder, StreamFormat } from '../../format.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';
@@ -23,7 +24,7 @@ class JsonArrayDecoder implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #writer = new BatchWriter();
   readonly #places = new ElementPlaces();
-  readonly #embedded = new EmbeddedLine();
+  readonly #embedded = new EmbeddedLine(new CompiledReader());
   readonly #elements: JsonValue[] = [];
   readonly #pipeline;
   #hasBegun = false;
@@ -167,6 +168,8 @@ export const jsonArray: StreamFormat = {
   kind: 'stream',
   name: 'json-array',
   title: 'events as one JSON array',
+  clock: 'wall',
+  stampsTellVersion: false,
   recognises(head) {
     const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
     const start = buffer.toString('utf8', 0, 1024);

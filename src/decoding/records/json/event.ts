@@ -15,8 +15,12 @@ import {
 } from '../../../events/catalogue/index.ts';
 import { type LossKind, lossKinds } from '../../../events/catalogue/notes.ts';
 import { BatchWriter } from '../../../events/writer.ts';
+import { CompiledReader } from '../../compiled/line-reader.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
+import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { writeMessage } from '../../messages.ts';
+import { ISO_TIME } from '../../patterns.ts';
+import { journalRemark } from '../../remarks/journal.ts';
 import { envelopeOf } from './envelope.ts';
 
 /*
@@ -66,6 +70,8 @@ const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
+/** What envelopes' lines say beside QEMU's. */
+const REMARKS = [journalRemark];
 const OPS: readonly string[] = ['UNMAP', 'MAP'];
 
 /** An argument that is missing or no number of its type. */
@@ -105,7 +111,7 @@ export function isEvent(value: JsonValue | undefined): boolean {
 export function holdsLine(value: JsonValue | undefined): boolean {
   if (!isObject(value)) return false;
   const writer = new BatchWriter();
-  writeEvent(value, 0, writer, new EmbeddedLine());
+  writeEvent(value, 0, writer, new EmbeddedLine(new CompiledReader()));
   return writer.finish(new Uint8Array(0), 0, 0).events > 0;
 }
 
@@ -160,7 +166,7 @@ function writeEnvelope(
   if (envelope === undefined) return false;
   if (envelope.source !== '') writer.source = writer.sourceOf(envelope.source);
   const place = { byteOffset, ...timeOf(envelope.time), thread: NO_THREAD };
-  return embedded.write(envelope.line, writer, place);
+  return embedded.write(envelope.line, writer, place, REMARKS);
 }
 
 /** Writes that something at this place could not be read. */
@@ -301,16 +307,10 @@ function threadOf(value: JsonValue | undefined): number {
   return typeof number === 'number' && number >= 0 && number <= LAST_THREAD ? number : NO_THREAD;
 }
 
-interface Time {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
-const NO: Time = { seconds: 0, nanoseconds: NO_TIME };
-
 /** Integer digits by magnitude (ns, us, ms or s), a decimal in seconds, or ISO 8601. */
 function timeOf(value: JsonValue | undefined): Time {
   const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text !== 'string') return NO;
+  if (typeof text !== 'string') return NO_TIME_AT_ALL;
   const [, whole, fraction = ''] = /^(\d{1,20})(?:\.(\d{1,9})\d*)?$/.exec(text) ?? [];
   if (whole === undefined) return isoTime(text);
   let nanoseconds: bigint;
@@ -323,18 +323,16 @@ function timeOf(value: JsonValue | undefined): Time {
   return split(nanoseconds);
 }
 
+/** Without a zone it is in UTC. */
+const ISO = new RegExp(`^${ISO_TIME}?$`);
+
 function isoTime(text: string): Time {
-  const [, toSeconds, fraction = '', zone = 'Z'] =
-    /^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?$/.exec(text) ??
-    [];
-  if (toSeconds === undefined) return NO;
-  const seconds = Date.parse(`${toSeconds.replace(' ', 'T')}${zone}`) / 1000;
-  if (!Number.isFinite(seconds) || seconds < 0) return NO;
-  return split(BigInt(seconds) * 1_000_000_000n + BigInt((fraction || '0').padEnd(9, '0')));
+  const [, toSeconds, fraction = '', zone = 'Z'] = ISO.exec(text) ?? [];
+  return toSeconds === undefined ? NO_TIME_AT_ALL : timeOfIso(toSeconds, fraction, zone);
 }
 
 function split(nanoseconds: bigint): Time {
   const seconds = nanoseconds / 1_000_000_000n;
-  if (seconds > 0xffff_ffffn) return NO;
+  if (seconds > BigInt(LAST_SECOND)) return NO_TIME_AT_ALL;
   return { seconds: Number(seconds), nanoseconds: Number(nanoseconds % 1_000_000_000n) };
 }

@@ -1,4 +1,5 @@
 import type { BatchWriter } from '../../../events/writer.ts';
+import { CompiledReader } from '../../compiled/line-reader.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
 import { holdsLine, isEvent, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
@@ -38,7 +39,7 @@ function parsed(record: string): JsonValue | undefined {
 }
 
 class JsonLinesDecoder implements LineDecoder {
-  readonly #embedded = new EmbeddedLine();
+  readonly #embedded = new EmbeddedLine(new CompiledReader());
 
   decode(block: Uint8Array, writer: BatchWriter): number {
     let line = 0;
@@ -74,6 +75,8 @@ export const jsonLines: LineFormat = {
   kind: 'lines',
   name: 'json-lines',
   title: 'JSON, one event or one line of a log per object',
+  clock: 'wall',
+  stampsTellVersion: false,
   recognises(head) {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('utf8');
     const records = text

@@ -1,5 +1,5 @@
 import { LineBlocks } from '../../../../src/bytes/lines.ts';
-import { qemuLog } from '../../../../src/decoding/carriers/qemu-log/index.ts';
+import { lineFormatNamed } from '../../../../src/decoding/index.ts';
 import { mappingFlag } from '../../../../src/emulation/viommu/intel/iova-tree.ts';
 import { BlockDecoder } from '../../../../src/engine/decode.ts';
 import { TraceReplay } from '../../../../src/engine/replay.ts';
@@ -138,7 +138,7 @@ export function observe(log: string, model: ModelOptions): Observed {
 function batchesOf(log: string): EventBatch[] {
   const bytes = Buffer.from(log, 'latin1');
   const blocks = new LineBlocks();
-  const decoder = new BlockDecoder(qemuLog, bytes.length);
+  const decoder = new BlockDecoder(lineFormatNamed('qemu-log'), bytes.length);
   const batches = blocks.push(bytes).map((block) => decoder.decode(block));
   const last = blocks.end();
   if (last !== null) batches.push(decoder.decode(last));

@@ -1,17 +1,4 @@
-/** `thread@seconds.micro:`, as QEMU to 10.1 prints it before an event with `-msg timestamp=on`. */
-export const THREAD_STAMP = /\d{1,10}@\d{1,11}\.\d{6}:/;
-/** `YYYY-MM-DDThh:mm:ss.fZ `: messages in all versions, events from 10.2 on. */
-export const ISO_STAMP = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z /;
-/** libvirt's lines that begin and end a boot; always in UTC. */
-const BOOT = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000: (?:starting up|shutting down)/;
-
-/**
- * How a stamped line begins. Where this stands inside a line, two writers met there: a line that
- * lost its end, and another one.
- */
-export const LINE_START = new RegExp(
-  `(?:${THREAD_STAMP.source}|${ISO_STAMP.source})(?=[a-z])|${BOOT.source}`,
-);
+import { LINE_START } from '../patterns.ts';
 
 /** Bytes of such a beginning before and behind the byte that betrays it: `@`, `Z` or `+`. */
 const BEFORE = 30;

@@ -1,12 +1,12 @@
-import type { ArgumentType, EventDeclaration, Shape } from '../events/catalogue/declaration.ts';
+import type { ArgumentType, EventDeclaration, Shape } from '../../events/catalogue/declaration.ts';
 import {
   catalogue,
   type EventName,
   eventNames,
   kindOfName,
   wordsOf,
-} from '../events/catalogue/index.ts';
-import { BETRAYS, isInLineStart } from './stamps.ts';
+} from '../../events/catalogue/index.ts';
+import { BETRAYS, isInLineStart } from './line-starts.ts';
 
 /*
  * The catalogue's shapes, turned into code.

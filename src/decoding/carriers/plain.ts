@@ -1,0 +1,53 @@
+import type { Carrier } from '../carrier.ts';
+import { FAMILY, LONGEST_NAME, STAMP } from '../patterns.ts';
+import { ftraceRemark } from '../remarks/ftrace.ts';
+import { journalRemark } from '../remarks/journal.ts';
+import { libvirtRemark } from '../remarks/libvirt.ts';
+import { hasTraceEvent } from '../sample.ts';
+
+/*
+ * QEMU's `log` trace backend, alone or among what else a process prints: stderr, a libvirt log, a
+ * file of `-D`. Nothing stands before a line but QEMU's stamp:
+ *
+ *   vtd_reset_exit                                                   any version, no time stamps
+ *   1331@1795334254.166216:vtd_reset_exit                            to 10.1 with -msg timestamp=on
+ *   2026-11-22T07:51:14.717309Z vtd_reset_exit                       from 10.2 on
+ *   2026-11-22T07:51:14Z qemu-system-x86_64: message                 messages, in all versions
+ *   2026-11-22 07:33:15.201+0000: starting up libvirt version: ...   libvirt
+ */
+
+/** A line as most are in a log that holds nothing else; other texts have such lines, too. */
+const EVENT_LINE = new RegExp(
+  String.raw`^(?:${STAMP}[a-z][a-z0-9]*_[a-z0-9_]+(?: |\r?$)|[a-z][a-z0-9]*_[a-z0-9_]+ (?![=:(]))`,
+);
+/** What shows that it is worth while to look for an event. */
+const NAMED_LIKE_EVENT = new RegExp(
+  String.raw`${FAMILY}[a-z0-9_]{1,${LONGEST_NAME}}(?: |\r?$)`,
+  'm',
+);
+const QEMU_LINE =
+  /starting up libvirt version:|^(?:\S+Z )?(?:[\w.-]+ )?(?:\S*\/)?(?:qemu-[\w-]+|qemu|kvm): /m;
+/** Lines that are counted. */
+const SAMPLE = 200;
+
+/** Lines as QEMU prints them: `-D` files, stderr, libvirt's logs. */
+export const plain: Carrier = {
+  name: 'qemu-log',
+  title: "text of QEMU's log backend",
+  clock: 'wall',
+  stampsTellVersion: true,
+  embeds: false,
+  remarks: [libvirtRemark, journalRemark, ftraceRemark],
+  recognises(head) {
+    const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
+    if (QEMU_LINE.test(text) || isMostlyEvents(text)) return true;
+    return NAMED_LIKE_EVENT.test(text) && hasTraceEvent(plain, head);
+  },
+  frame: () => false,
+};
+
+function isMostlyEvents(text: string): boolean {
+  const lines = text.split('\n', SAMPLE).filter((line) => line.trim() !== '');
+  const events = lines.filter((line) => EVENT_LINE.test(line));
+  return events.length > 0 && events.length * 2 >= lines.length;
+}

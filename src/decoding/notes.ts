@@ -1,0 +1,59 @@
+import { type EventName, kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import { type LossKind, lossKinds } from '../events/catalogue/notes.ts';
+import type { BatchWriter } from '../events/writer.ts';
+
+/** Where and when a line stands, for `BatchWriter.commit`. */
+export interface LinePlace {
+  readonly byteOffset: number;
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  readonly thread: number;
+}
+
+/** Characters of a lost line that are kept. */
+const DETAIL_LENGTH = 120;
+
+const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
+
+export function writeU64(writer: BatchWriter, at: number, value: bigint): void {
+  writer.words[at] = Number((value >> 32n) & 0xffff_ffffn);
+  writer.words[at + 1] = Number(value & 0xffff_ffffn);
+}
+
+/**
+ * Writes that something is lost at this place. `detail`: of what, as the characters of its bytes.
+ * `count`: how many lines or events, as far as that is known.
+ */
+export function writeLoss(
+  writer: BatchWriter,
+  place: LinePlace,
+  kind: LossKind,
+  detail: string,
+  count = 1,
+): void {
+  const base = writer.begin(loss.kind);
+  writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
+  writeU64(writer, base + loss.at.count, BigInt(count));
+  writer.addLatin1(base + loss.at.detail, detail.slice(0, DETAIL_LENGTH));
+  writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
+}
+
+/** Notes whose one argument is a text, and where in the record it lies. */
+const TEXT_AT = {
+  'session:start': offsetsOf('session:start').qemu,
+  'session:argument': offsetsOf('session:argument').text,
+  'session:name': offsetsOf('session:name').name,
+  'session:end': offsetsOf('session:end').text,
+} as const satisfies Partial<Record<EventName, number>>;
+
+/** Writes a note of one text, given as the characters of its bytes. */
+export function writeText(
+  writer: BatchWriter,
+  place: LinePlace,
+  note: keyof typeof TEXT_AT,
+  text: string,
+): void {
+  const base = writer.begin(kindOf(note));
+  writer.addLatin1(base + TEXT_AT[note], text);
+  writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
+}

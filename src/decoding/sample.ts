@@ -1,0 +1,34 @@
+import { BatchWriter } from '../events/writer.ts';
+import { type Carrier, Frame } from './carrier.ts';
+import { CompiledKernel } from './compiled/index.ts';
+
+const LF = Buffer.from('\n');
+/** Lines that are looked at for a carrier's header. */
+const LINES = 200;
+
+/** True where an event that the replay needs can be read in the head of a trace, whatever is around it. */
+export function hasTraceEvent(carrier: Carrier, head: Uint8Array): boolean {
+  return decoded(carrier, Buffer.concat([head, LF])).traceEvents > 0;
+}
+
+/**
+ * True where one of the first lines of a trace is as the carrier writes them, and its head holds an
+ * event, a message or a loss.
+ */
+export function hasFramedNote(carrier: Carrier, head: Uint8Array): boolean {
+  const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
+  const frame = new Frame();
+  for (let at = 0, line = 0; line < LINES && at < bytes.length; line += 1) {
+    const lf = bytes.indexOf(LF, at);
+    const end = lf < 0 ? bytes.length : lf;
+    if (carrier.frame(bytes, at, end, frame)) return decoded(carrier, bytes).events > 0;
+    at = end + 1;
+  }
+  return false;
+}
+
+function decoded(carrier: Carrier, block: Uint8Array) {
+  const writer = new BatchWriter();
+  const lines = new CompiledKernel().decode(block, carrier, writer);
+  return writer.finish(block, 0, lines);
+}
