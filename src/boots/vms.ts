@@ -1,7 +1,7 @@
 import { type EventBatch, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
-import { bdfOf, placeOf } from '../inference/machine.ts';
+import { bdfOf, placeOf } from '../inference/line.ts';
 import type { Session } from '../inference/reader.ts';
 
 /**
@@ -327,8 +327,10 @@ class Stream {
   #lose(cursor: BatchCursor): void {
     if (this.#unplaced.has(cursor.thread)) return;
     this.#unplaced.add(cursor.thread);
-    const what = `the lines of thread ${cursor.thread} can be of any of ${this.#vms.length} VMs`;
-    for (const { session } of this.#vms) session.loseLines(placeOf(cursor), what);
+    const numbers = [cursor.thread, this.#vms.length];
+    for (const { session } of this.#vms) {
+      session.loseLines('thread-of-some-vm', placeOf(cursor), numbers);
+    }
   }
 }
 
@@ -398,8 +400,7 @@ export class Vms {
       return;
     }
     first.apply(cursor);
-    const what = 'what the trace lost may be of this VM';
-    for (const { session } of others) session.loseLines(placeOf(cursor), what);
+    for (const { session } of others) session.loseLines('loss-of-some-vm', placeOf(cursor));
   }
 
   #stream(source: number): Stream {

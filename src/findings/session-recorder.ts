@@ -119,7 +119,6 @@ export class SessionRecorder {
     this.#end = now;
     this.session.vm ??= this.#writer();
     this.session.finish();
-    this.#reportGaps();
     this.#rules.finish();
     const { tracking } = this.session.machine;
     const wasOff = tracking.offUntilFirstLine && this.session.startsAtBoot;
@@ -204,13 +203,6 @@ export class SessionRecorder {
     }
   }
 
-  #reportGaps(): void {
-    const { machine } = this.session;
-    for (const [what, { count, first }] of machine.gaps) {
-      machine.report({ kind: 'loss', mark: first, loss: 'missing-events', count, detail: what });
-    }
-  }
-
   // --- Verdict -------------------------------------------------------------------------------------
 
   #verdict(judged: readonly JudgedFinding[], reasons: readonly string[]): Verdict {
@@ -258,7 +250,7 @@ export class SessionRecorder {
         `QEMU 11.x leaves mappings behind without a line that says so: enable ${untraced.join(', ')}`,
       );
     }
-    for (const [what, { count, first }] of machine.gaps) {
+    for (const [what, { count, first }] of machine.losses.gaps) {
       reasons.push(`lines are missing: ${what} (${count}, first at line ${first.line})`);
     }
     if (!startsAtBoot && machine.hasNotifications) {
@@ -298,7 +290,7 @@ export class SessionRecorder {
       return [];
     return OF_DRAIN.filter(
       (names) =>
-        !names.some((name) => machine.has(name)) ||
+        !names.some((name) => machine.isTraced(name)) ||
         (names === OF_COMMANDS && machine.switchUnexplained !== null),
     ).map(([name]) => name as string);
   }

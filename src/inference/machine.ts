@@ -1,16 +1,19 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
-import { type Place, timeText } from '../base/place.ts';
+import type { Place } from '../base/place.ts';
 import type { Backend } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import { RamLayout } from '../emulation/ram-layout.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
-import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
-import { BatchCursor } from '../events/cursor.ts';
+import { type EventName, kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import type { BatchCursor } from '../events/cursor.ts';
 import { Attribution } from './attribution.ts';
 import { ContextEntries, EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
+import { bdfOf } from './line.ts';
+import { LostLines } from './lost-lines.ts';
 import type { OperationSink } from './operation.ts';
 import { type ParameterOptions, Parameters } from './parameters.ts';
+import { SeenEvents } from './seen-events.ts';
 import { StatusWrites } from './status-writes.ts';
 import { DirtyTracking } from './tracking.ts';
 import { QemuVersion, type Writer } from './version.ts';
@@ -25,20 +28,6 @@ export interface ModelOptions extends ParameterOptions {
   readonly ram: { readonly total: number; readonly below: number } | null;
   readonly tracking: 'from-trace' | 'on' | 'off';
 }
-
-/** Something that only lost lines explain. */
-export interface Gap {
-  count: number;
-  readonly first: Place;
-  /** Line of the last. */
-  last: number;
-}
-
-/** Places at which lines are missing up to which the rest of the trace is still believed. */
-const MOST_LOSSES = 3;
-
-const WALK = kindOf('vtd_page_walk_one');
-const NOTIFY = kindOf('vfio_iommu_map_notify');
 
 const CC_DEVICE = kindOf('vtd_inv_desc_cc_device');
 const CC_GLOBAL = kindOf('vtd_inv_desc_cc_global');
@@ -78,22 +67,10 @@ export class Machine {
   readonly parameters: Parameters;
   readonly ram: RamLayout;
   readonly containers: VfioContainer[] = [];
-  /** How often each event was seen, by its number. */
-  readonly seen = new Float64Array(eventNames.length);
-  /** Inconsistencies that only lost lines explain. */
-  readonly gaps = new Map<string, Gap>();
-  /** QEMU's own messages are in this trace, so that a failure would show. */
-  hasMessages = false;
-  /** Something of the trace is known to be lost. */
-  hasLosses = false;
+  readonly seen = new SeenEvents();
+  readonly losses: LostLines;
   /** Line of the unmap in the middle of which the trace ends, after it set bits past the end of RAM; or 0. */
   diedAtLine = 0;
-  /** Places at which lines are missing, those that one loss explains counted once. */
-  lossCount = 0;
-  /** Lines were missing before any device was translated: what is known of the machine may be wrong. */
-  #lostEarly = false;
-  /** A device of VFIO shows whose attach is missing: what was another's may have been its. */
-  missedAttach = false;
   /** Line at which the host first got tables of the guest's to walk itself; or 0. */
   nestedAtLine = 0;
   /** Line that is being replayed. */
@@ -125,7 +102,8 @@ export class Machine {
     this.version = new QemuVersion(options.qemu);
     this.parameters = new Parameters(options);
     const { ram } = options;
-    this.attribution.onLostWalk = () => this.loseAll(this.line);
+    this.losses = new LostLines(report, this.seen, this.attribution, this.tracking);
+    this.attribution.onLostWalk = () => this.losses.doubtAll(this.line);
     this.attribution.onWholeWalk = (space, line) => this.#walkedWhole(space, line);
     this.ram = ram === null ? new RamLayout() : RamLayout.fromOptions(ram.total, ram.below);
   }
@@ -139,28 +117,31 @@ export class Machine {
     return this.version.writer;
   }
 
-  has(name: EventName): boolean {
-    return (this.seen[kindOf(name)] as number) > 0;
+  isTraced(name: EventName): boolean {
+    return this.seen.isTraced(name);
   }
 
-  /** Page walks are in the trace, so that mappings have guest addresses. */
   get hasWalks(): boolean {
-    return (this.seen[WALK] as number) > 0;
+    return this.seen.hasWalks;
   }
 
-  /** Notifications are in the trace, so that a missing one is a lost one. */
   get hasNotifications(): boolean {
-    return (this.seen[NOTIFY] as number) > 0;
+    return this.seen.hasNotifications;
+  }
+
+  get hasMessages(): boolean {
+    return this.seen.hasMessages;
   }
 
   /** The listener's lines are in the trace, and nothing that makes QEMU notify VFIO. */
   get hadNothingToNotify(): boolean {
     const isTold =
-      this.has('vfio_listener_region_add_ram') || this.has('vfio_listener_region_add_iommu');
+      this.isTraced('vfio_listener_region_add_ram') ||
+      this.isTraced('vfio_listener_region_add_iommu');
     if (!isTold || this.wasNotificationDue || this.wasUnmappedWhole) return false;
     // Once the guest uses its IOMMU, only the switches tell that no device is translated.
-    const isUsed = OF_USE.some((name) => this.has(name));
-    return !isUsed || (this.has('vtd_switch_address_space') && !this.#wasTranslated);
+    const isUsed = OF_USE.some((name) => this.isTraced(name));
+    return !isUsed || (this.isTraced('vtd_switch_address_space') && !this.#wasTranslated);
   }
 
   /** A device that may be VFIO's was switched to translation. */
@@ -189,70 +170,6 @@ export class Machine {
     const isAsTraced = options.tracking === 'from-trace' && options.qemu === null;
     if (!isAsTraced || tracking.deviceTracking || container === null) return false;
     return container.backend === 'legacy' && container.backendSource !== 'option';
-  }
-
-  /** Lines are known to be missing from the trace. */
-  get isIncomplete(): boolean {
-    return this.hasLosses || this.gaps.size > 0;
-  }
-
-  /** So much is missing, or so early, that nothing is believed any more but what a line says by itself. */
-  get isRiddled(): boolean {
-    return this.#lostEarly || this.missedAttach || this.lossCount > MOST_LOSSES;
-  }
-
-  /**
-   * Remembers something that only lost lines explain, of `space` or of any device. `isBefore`: they
-   * may have been missing for some time; else they are missing right here.
-   */
-  gap(
-    what: string,
-    place: BatchCursor | Place,
-    space: VtdAddressSpace | null,
-    isBefore: boolean,
-  ): void {
-    this.remember(what, place);
-    if (space === null) this.loseAll(place.line, isBefore);
-    else this.#lose(space, place.line, isBefore);
-  }
-
-  /** Remembers a gap that says nothing about what devices map. */
-  remember(what: string, place: BatchCursor | Place): void {
-    const known = this.gaps.get(what);
-    if (known === undefined) {
-      const first = place instanceof BatchCursor ? placeOf(place) : place;
-      this.gaps.set(what, { count: 1, first, last: place.line });
-    } else {
-      known.count += 1;
-      known.last = place.line;
-    }
-  }
-
-  /** Lines of a page walk are missing, if the lines so far show it. */
-  reportHole(cursor: BatchCursor): void {
-    if (!this.attribution.hasHole) return;
-    this.gap('lines of a page walk are missing', cursor, this.attribution.takeHole(), false);
-  }
-
-  /** Lines are missing that may have been of any device. */
-  loseAll(line: number, isBefore = false): void {
-    const { spaces } = this.attribution;
-    if (spaces.length === 0) this.#countLoss(line);
-    let isNews = false;
-    for (const space of spaces) isNews = space.lose(line, isBefore) || isNews;
-    if (isNews) this.#countLoss(line);
-  }
-
-  #lose(space: VtdAddressSpace, line: number, isBefore: boolean): void {
-    const { from } = space.interval;
-    if (space.lose(line, isBefore)) this.#countLoss(isBefore ? from : line);
-  }
-
-  #countLoss(from: number): void {
-    this.lossCount += 1;
-    this.#lostEarly ||= !this.hasWalks && !this.hasNotifications;
-    this.attribution.doubt();
-    this.tracking.doubt(from);
   }
 
   /** All tables of a device were walked: the shadow is what the lines showed. */
@@ -355,6 +272,7 @@ export class Machine {
   /** The session is over. */
   finish(): void {
     for (const space of this.attribution.spaces) space.finish(this.line);
+    this.losses.finish();
   }
 
   /** The only container is the only one there is, and not just the only one so far. */
@@ -421,21 +339,4 @@ export class Machine {
     this.hostNow += by;
     if (this.hostNow > this.hostPeak) this.hostPeak = this.hostNow;
   }
-}
-
-/** Where the cursor stands. */
-export function placeOf(cursor: BatchCursor): Place {
-  return {
-    line: cursor.line,
-    byteOffset: cursor.byteOffset,
-    time: timeText(cursor.seconds, cursor.nanoseconds),
-  };
-}
-
-/** bus << 8 | devfn of an event that prints bus, slot and function. */
-export function bdfOf(
-  cursor: BatchCursor,
-  at: { readonly bus: number; readonly slot: number; readonly fn: number },
-): number {
-  return (cursor.u32(at.bus) << 8) | (cursor.u32(at.slot) << 3) | cursor.u32(at.fn);
 }

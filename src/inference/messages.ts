@@ -4,7 +4,8 @@ import { E2BIG, EINVAL, EPERM } from '../emulation/vfio/errno.ts';
 import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
 import { type MessageTopic, messageEra, messageTopics } from '../events/catalogue/notes.ts';
 import type { BatchCursor } from '../events/cursor.ts';
-import { type Machine, placeOf } from './machine.ts';
+import { placeOf } from './line.ts';
+import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
@@ -73,8 +74,7 @@ export class FailureMessages {
     if (unmap === null || unmap.message.isSeen) return;
     const pages = unmap.last - unmap.first + 1;
     if (!parameters.canNeed(pages, bytes)) {
-      const what = 'the UNMAP of a bitmap that is too big is missing';
-      this.#machine.gap(what, cursor, unmap.space.value, false);
+      this.#machine.losses.report('unmap-of-too-big', cursor, unmap.space.value);
       return;
     }
     const size = addressOfPage(pages);
@@ -89,7 +89,7 @@ export class FailureMessages {
    * ends a migration, as QEMU prints its messages elsewhere than its events.
    */
   seen(cursor: BatchCursor): void {
-    this.#machine.hasMessages ||= cursor.byteOffset !== this.#migrationErrorAt;
+    if (cursor.byteOffset !== this.#migrationErrorAt) this.#machine.seen.sawMessage();
   }
 
   /** `migrate_error`: what made the migration fail, long after it happened. */
@@ -208,7 +208,7 @@ export class FailureMessages {
     const owner = this.#machine.deviceAt(cursor.hex(at.unmap.container));
     const space = owner ?? attribution.only;
     if (hasNotifications) {
-      this.#machine.gap('the UNMAP of a failure is missing', cursor, space, false);
+      this.#machine.losses.report('unmap-of-failure', cursor, space);
     }
     const unmap = this.#alone;
     unmap.start(cursor, first, last);

@@ -10,7 +10,9 @@ import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
-import { type Machine, placeOf } from './machine.ts';
+import { placeOf } from './line.ts';
+import type { LossId } from './losses.ts';
+import type { Machine } from './machine.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
@@ -127,7 +129,7 @@ export class PageWalks {
     const end = cursor.page(at.level.end);
     const [base, level] = [cursor.page(at.level.base), cursor.u32(at.level.level)];
     const isRoot = attribution.level(base, level, start, end, cursor.line);
-    this.#machine.reportHole(cursor);
+    this.#machine.losses.reportHole(cursor);
     if (isRoot && attribution.operation !== 'replay') {
       this.#stale.walked(attribution.walking, start, end - 1, cursor);
     }
@@ -189,7 +191,7 @@ export class PageWalks {
     walk.crossing = crossesInterruptRange(walk.first, walk.last) ? placeOf(cursor) : null;
     if (space === null) {
       // Of one of several: from here on none of them is as it is thought to be.
-      machine.loseAll(cursor.line);
+      machine.losses.doubtAll(cursor.line);
       return;
     }
     const step = vtdPageWalkOne(space.shadow, walk.first, walk.last, walk.gpa, walk.permissions);
@@ -198,14 +200,13 @@ export class PageWalks {
       // QEMU prints the line only where its own shadow had something.
       walk.isSurprise = step === 'skip-unmap';
       if (walk.isSurprise && space.interval.knowledge !== 'partial') {
-        machine.gap('an UNMAP of what was never seen mapped', cursor, space, true);
+        machine.losses.report('unmap-of-unseen', cursor, space);
       }
       return;
     }
     if (step !== 'map') {
       // QEMU would have said that it has it, or unmapped the old translation first.
-      const what = 'a MAP over a translation that was never seen unmapped';
-      machine.gap(what, cursor, space, true);
+      machine.losses.report('map-over-translation', cursor, space);
       machine.shadowRemove(space, walk.first, walk.last);
     }
     machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
@@ -220,7 +221,7 @@ export class PageWalks {
   ): VtdAddressSpace | null {
     const { attribution } = this.#machine;
     const space = attribution.walker(domain, first, last);
-    if (attribution.hasHole) this.#machine.reportHole(cursor);
+    if (attribution.hasHole) this.#machine.losses.reportHole(cursor);
     return space;
   }
 
@@ -238,7 +239,7 @@ export class PageWalks {
     if (!this.#isDelivered(walk.space, walk.first, walk.last)) return;
     this.#machine.wasNotificationDue = true;
     if (!this.#machine.hasNotifications) return;
-    this.#machine.gap('the notification of a walk is missing', cursor, walk.space, false);
+    this.#machine.losses.report('notification-of-walk', cursor, walk.space);
     const container = this.#machine.containerOf(walk.space);
     if (walk.permissions === 0) this.#machine.hostForget(container, walk.first, walk.last);
     else {
@@ -285,7 +286,7 @@ export class PageWalks {
   leaveUnexplained(unmap: Unmap, place: BatchCursor | Place): void {
     const { first, last, tracked } = unmap;
     const walked = this.#walkedUnseen(first, last);
-    const space = walked ?? this.#ownerOfUnexplained(place, 'an UNMAP without its walk');
+    const space = walked ?? this.#ownerOfUnexplained(place, 'unmap-without-walk');
     const isSure = walked !== null || this.#isUnexplainedSure;
     this.#pending.place(unmap, space, isSure);
     if (walked !== null) unmap.space.grounds |= ground.onlyTranslated;
@@ -316,11 +317,11 @@ export class PageWalks {
     return mayBeOthers && attribution.device !== onlyTranslated ? null : onlyTranslated;
   }
 
-  /** The likeliest device of a notification that nothing explains; `what` is missing if walks are traced. */
-  #ownerOfUnexplained(place: BatchCursor | Place, what: string): VtdAddressSpace | null {
+  /** The likeliest device of a notification that nothing explains; `loss`: what that is where walks are traced. */
+  #ownerOfUnexplained(place: BatchCursor | Place, loss: LossId): VtdAddressSpace | null {
     const { attribution, hasWalks } = this.#machine;
     const space = attribution.device ?? attribution.sole;
-    if (hasWalks) this.#machine.gap(what, place, attribution.only, false);
+    if (hasWalks) this.#machine.losses.report(loss, place, attribution.only);
     return space;
   }
 
@@ -382,8 +383,7 @@ export class PageWalks {
     if (predicted === ENOSPC) {
       this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
     } else if (predicted !== 0) {
-      const what = 'a MAP over what should still be mapped was accepted';
-      this.#machine.gap(what, map.mark, map.space, true);
+      this.#machine.losses.report('map-accepted', map.mark, map.space);
       this.#machine.hostForget(container, map.first, map.last);
     }
     this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
@@ -433,7 +433,7 @@ export class PageWalks {
       return;
     }
     if (space.interval.knowledge !== 'partial') {
-      this.#machine.gap('a mapping that was never seen made', cursor, space, true);
+      this.#machine.losses.report('skipped-map-of-unseen', cursor, space);
     }
     const flags = READ_WRITE | mappingFlag.unknown;
     this.#machine.shadowRemove(space, first, last);
@@ -455,8 +455,7 @@ export class PageWalks {
     if (space === null || space.container === null) return;
     const { container, shadow } = space;
     if (shadow.overlaps(first, last)) {
-      const what = 'a mapping that is gone was never seen unmapped';
-      this.#machine.gap(what, cursor, space, true);
+      this.#machine.losses.report('skipped-unmap-of-mapped', cursor, space);
       this.#machine.shadowRemove(space, first, last);
       this.#machine.hostForget(container, first, last);
       return;
@@ -470,7 +469,7 @@ export class PageWalks {
   #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
     const { attribution, hasWalks, onlyTranslated } = this.#machine;
     const walked = hasWalks ? null : onlyTranslated;
-    const space = walked ?? this.#ownerOfUnexplained(cursor, 'a MAP without its walk');
+    const space = walked ?? this.#ownerOfUnexplained(cursor, 'map-without-walk');
     if (walked === null && !this.#isUnexplainedSure) attribution.guessMap(cursor.line);
     if (space === null) return null;
     this.#machine.shadowRemove(space, first, last);

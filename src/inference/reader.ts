@@ -6,7 +6,9 @@ import { lossKinds } from '../events/catalogue/notes.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Operation, Scope } from './attribution.ts';
 import { BackendLines } from './backend-lines.ts';
-import { bdfOf, Machine, type ModelOptions, placeOf } from './machine.ts';
+import { bdfOf, placeOf } from './line.ts';
+import type { LossId } from './losses.ts';
+import { Machine, type ModelOptions } from './machine.ts';
 import { FailureMessages } from './messages.ts';
 import type { OperationSink } from './operation.ts';
 import { PageWalks } from './page-walks.ts';
@@ -157,8 +159,7 @@ export class Session {
   /** Takes the event that the cursor stands on. */
   apply(cursor: BatchCursor): void {
     const { kind } = cursor;
-    const { seen } = this.machine;
-    seen[kind] = (seen[kind] as number) + 1;
+    this.machine.seen.count(kind);
     if (!this.#start.isSettled) this.#begin(cursor);
     this.machine.line = cursor.line;
     this.#lastOffset = cursor.byteOffset;
@@ -179,9 +180,8 @@ export class Session {
   }
 
   /** Lines are missing that may have been of this machine. */
-  loseLines(mark: Place, what: string): void {
-    this.machine.remember(what, mark);
-    this.#distrust(mark.line);
+  loseLines(id: LossId, mark: Place, numbers: readonly number[] = []): void {
+    this.machine.losses.report(id, mark, null, numbers);
   }
 
   /** The trace, or this boot, is over. */
@@ -271,7 +271,7 @@ export class Session {
 
   #walked(cursor: BatchCursor): void {
     if (!this.#walks.isSound(cursor)) {
-      this.#unreadable(cursor, 'vtd_page_walk_one with an impossible range');
+      this.machine.losses.report('impossible-walk', cursor);
       return;
     }
     this.#walks.recogniseChange(cursor);
@@ -285,7 +285,7 @@ export class Session {
     const isWhole =
       (cursor.low(at.notify.start) & 0xfff) === 0 && (cursor.low(at.notify.end) & 0xfff) === 0xfff;
     if (last < first || !isWhole) {
-      this.#unreadable(cursor, 'vfio_iommu_map_notify with an impossible range');
+      this.machine.losses.report('impossible-notification', cursor);
       return;
     }
     if (cursor.u32(at.notify.op) === OP_MAP) {
@@ -298,11 +298,6 @@ export class Session {
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
     this.#walks.unexplainedUnmap(cursor, first, last);
-  }
-
-  #unreadable(cursor: BatchCursor, what: string): void {
-    const mark = placeOf(cursor);
-    this.machine.report({ kind: 'loss', mark, loss: 'unreadable', count: 1, detail: what });
   }
 
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
@@ -327,7 +322,7 @@ export class Session {
     attribution.enrol();
     this.#listener.checkRegistered(space, cursor);
     attribution.replay(space);
-    this.machine.reportHole(cursor);
+    this.machine.losses.reportHole(cursor);
   }
 
   #routeCommands(on: On): void {
@@ -343,7 +338,7 @@ export class Session {
     on('vtd_inv_desc_cc_devices', (cursor) => {
       attribution.beginDevices();
       this.machine.commanded(cursor);
-      this.machine.reportHole(cursor);
+      this.machine.losses.reportHole(cursor);
       this.#listener.forget();
     });
     on('vtd_inv_desc_wait_sw', (cursor) => {
@@ -351,7 +346,7 @@ export class Session {
       attribution.waits();
       const [page, low] = [cursor.page(at.waitSw.addr), cursor.low(at.waitSw.addr)];
       if (!this.machine.statusWrites.wrote(page, low)) return;
-      this.machine.gap('invalidations are missing between status writes', cursor, null, false);
+      this.machine.losses.report('invalidations', cursor);
     });
     on('vtd_inv_desc_cc_device', (cursor) => {
       this.#command(cursor, 'device', this.#commandedDevice(bdfOf(cursor, at.ccDevice)));
@@ -382,7 +377,7 @@ export class Session {
       const bdf = (cursor.u32(at.absent.bus) << 8) | cursor.u32(at.absent.devfn);
       this.machine.contextEntries.absent(bdf);
       const unmapped = attribution.absent(bdf);
-      this.machine.reportHole(cursor);
+      this.machine.losses.reportHole(cursor);
       if (unmapped !== null) this.#whole.announce([unmapped], cursor);
     });
     on('vtd_iotlb_cc_update', (cursor) => {
@@ -408,7 +403,7 @@ export class Session {
   /** An IOTLB invalidation; the walks that follow tell more of it, where they are traced. */
   #invalidated(cursor: BatchCursor, operation: 'all-walks' | 'domain', scope?: Scope): void {
     this.#command(cursor, operation, null, scope);
-    if (this.machine.has('vtd_page_walk_level')) return;
+    if (this.machine.isTraced('vtd_page_walk_level')) return;
     this.#stale.walked(null, 0, Number.MAX_SAFE_INTEGER, cursor);
   }
 
@@ -420,7 +415,7 @@ export class Session {
   ): void {
     this.machine.commanded(cursor);
     this.machine.attribution.begin(operation, space, scope);
-    this.machine.reportHole(cursor);
+    this.machine.losses.reportHole(cursor);
     this.#drift.replayEnded();
     this.#listener.forget();
   }
@@ -430,7 +425,7 @@ export class Session {
     const { attribution } = this.machine;
     const known = attribution.likely(bdf);
     if (known !== undefined) return known;
-    const isTold = this.machine.has('vfio_listener_region_add_iommu');
+    const isTold = this.machine.isTraced('vfio_listener_region_add_iommu');
     return isTold || attribution.spaces.length > 1 ? null : attribution.named(bdf);
   }
 
@@ -476,8 +471,7 @@ export class Session {
       const mask = cursor.u32(at.mask.mask);
       const mark = placeOf(cursor);
       if (tracking.missesChange(mask, this.startsAtBoot)) {
-        this.machine.remember('a change of dirty tracking is missing', mark);
-        tracking.doubtCurrent();
+        this.machine.losses.report('tracking-change', mark);
       }
       tracking.setMask(mask, mark);
     });
@@ -529,7 +523,7 @@ export class Session {
     on('trace:loss', (cursor) => {
       const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
-      this.#distrust(cursor.line);
+      this.machine.losses.toldByTrace(cursor.line);
       const detail = cursor.text(at.loss.detail);
       this.machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });
     });
@@ -558,12 +552,6 @@ export class Session {
         switched(cursor);
       });
     }
-  }
-
-  /** What devices map is not sure any more. */
-  #distrust(line: number): void {
-    this.machine.hasLosses = true;
-    this.machine.loseAll(line);
   }
 
   #learnStamp(cursor: BatchCursor): void {

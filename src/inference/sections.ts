@@ -7,7 +7,8 @@ import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
-import { bdfOf, type Machine, placeOf } from './machine.ts';
+import { bdfOf, placeOf } from './line.ts';
+import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import { lineMarks } from './version.ts';
@@ -129,7 +130,7 @@ export class VfioListener {
     const space = changed ? (this.#machine.attribution.known(bdf) ?? null) : null;
     this.#space = space;
     this.#container = space?.container ?? null;
-    const isTold = this.#machine.has('vfio_listener_region_add_iommu');
+    const isTold = this.#machine.isTraced('vfio_listener_region_add_iommu');
     if (space !== null && on && !isTold) space.becomeKnown(cursor.line);
   }
 
@@ -137,9 +138,9 @@ export class VfioListener {
   #checkLeft(bdf: number, cursor: BatchCursor): void {
     const { attribution } = this.#machine;
     const space = attribution.known(bdf);
-    const areTraced = SWITCHING.every((name) => this.#machine.has(name));
+    const areTraced = SWITCHING.every((name) => this.#machine.isTraced(name));
     if (space === undefined || !areTraced || attribution.switches(bdf)) return;
-    this.#machine.gap('what switched a device is missing', cursor, space, false);
+    this.#machine.losses.report('cause-of-switch', cursor, space);
   }
 
   /** Only a command makes QEMU switch a device to translation; its line may be missing. */
@@ -174,7 +175,7 @@ export class VfioListener {
     const { attribution } = this.#machine;
     if (this.#unattached === null || attribution.startsUncertain) return;
     this.#unattached = null;
-    this.#machine.gap('the attach of a device is missing', cursor, null, true);
+    this.#machine.losses.report('attach', cursor);
     attribution.forgetRoster();
   }
 
@@ -185,8 +186,7 @@ export class VfioListener {
     const isTraced = containers.some(({ hostNames }) => hostNames.size > 0);
     const isLeft = containers.some((known) => attribution.inContainer(known).length === 0);
     if (!isTraced || isLeft) return;
-    this.#machine.gap('the attach of a device is missing', cursor, null, true);
-    this.#machine.missedAttach = true;
+    this.#machine.losses.report('attach-of-registered', cursor);
     attribution.forgetRoster();
   }
 
@@ -211,7 +211,7 @@ export class VfioListener {
       space.becomeKnown(cursor.line);
     } else if (holdsNotifier(space, range)) {
       // Its removal is missing, or this is another device in the same slot of another bus.
-      this.#machine.gap('the removal of a notifier is missing', cursor, space, true);
+      this.#machine.losses.report('notifier-removal', cursor, space);
       this.#machine.attribution.forgetRoster();
       space.removeNotifier(range);
     }
@@ -224,8 +224,9 @@ export class VfioListener {
 
   /** A device whose tables are replayed has a notifier. */
   checkRegistered(space: VtdAddressSpace, cursor: BatchCursor): void {
-    if (space.notifiers.length > 0 || !this.#machine.has('vfio_listener_region_add_iommu')) return;
-    this.#machine.gap('the registration of a notifier is missing', cursor, space, false);
+    if (space.notifiers.length > 0 || !this.#machine.isTraced('vfio_listener_region_add_iommu'))
+      return;
+    this.#machine.losses.report('notifier-registration', cursor, space);
     this.#machine.attribution.register(space);
   }
 
@@ -241,7 +242,7 @@ export class VfioListener {
     if (from.notifiers.length === 0) attribution.unregister(from);
     if (to.notifiers.length === 0) attribution.register(to);
     to.addNotifier(range);
-    this.#machine.gap('the switch of a device is missing', cursor, from, false);
+    this.#machine.losses.report('switch-before-registration', cursor, from);
   }
 
   /**
@@ -259,7 +260,7 @@ export class VfioListener {
       sections.push([found.first(index), found.last(index)]);
     }
     if (sections.length === 0) return;
-    this.#machine.gap('the removal of a section of RAM is missing', cursor, space, true);
+    this.#machine.losses.report('section-removal', cursor, space);
     for (const [first, last] of sections) this.#machine.hostForget(container, first, last);
   }
 
@@ -278,11 +279,10 @@ export class VfioListener {
     if (this.#attaching?.backendSource === 'trace' && this.#attaching.backend === 'legacy') {
       // Had the switch that names its device been traced, it would have come.
       this.#attaching = null;
-      this.#machine.gap('the switch of a device is missing', cursor, null, true);
+      this.#machine.losses.report('switch-before-sections', cursor);
     }
     if (this.#isOfUnseen(first, last)) {
-      const what = 'the attach of a device, or the removal of a section of RAM, is missing';
-      this.#machine.gap(what, cursor, null, true);
+      this.#machine.losses.report('attach-or-section-removal', cursor);
       this.#machine.attribution.forgetRoster();
     }
     const { container } = this.#ownerOfSection(first, last, 'add');
@@ -365,13 +365,13 @@ export class VfioListener {
   }
 
   get #tellsPermissions(): boolean {
-    return WITH_PERMISSIONS.some((name) => this.#machine.has(name));
+    return WITH_PERMISSIONS.some((name) => this.#machine.isTraced(name));
   }
 
   /** How well the sections of a container are known that no line has given a device. */
   get #knowledgeOfSections(): Knowledge {
-    const { attribution, isIncomplete } = this.#machine;
-    if (isIncomplete) return 'doubtful';
+    const { attribution, losses } = this.#machine;
+    if (losses.isAny) return 'doubtful';
     return attribution.startsUncertain ? 'partial' : 'whole';
   }
 
@@ -444,7 +444,8 @@ export class VfioListener {
         (other, at) => other === fitting || this.#agrees(other, first, last, change, at < index),
       );
       // A switch of one device takes its sections, too, and in no such order.
-      const isOrdered = attribution.isOrderSure && this.#machine.has('vtd_switch_address_space');
+      const isOrdered =
+        attribution.isOrderSure && this.#machine.isTraced('vtd_switch_address_space');
       return { container: fitting, isSure: isNext && isOrdered };
     }
     // A second copy of what the only container holds is another device's.

@@ -74,8 +74,8 @@ export class ShadowDrift {
 
   /** Both sides are known, and nothing that is missing from the trace can be the reason. */
   #isSure(space: VtdAddressSpace): boolean {
-    const { attribution, hasNotifications, hasWalks, isIncomplete } = this.#machine;
-    if (isIncomplete || !hasWalks || !hasNotifications || space.interval.knowledge !== 'whole')
+    const { attribution, hasNotifications, hasWalks, losses } = this.#machine;
+    if (losses.isAny || !hasWalks || !hasNotifications || space.interval.knowledge !== 'whole')
       return false;
     // Without notifiers the device is not translated, and what the shadow holds is not in use.
     if (space.container === null || space.notifiers.length === 0) return false;

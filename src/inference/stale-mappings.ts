@@ -2,7 +2,8 @@ import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import type { Place } from '../base/place.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/cursor.ts';
-import { type Machine, placeOf } from './machine.ts';
+import { placeOf } from './line.ts';
+import type { Machine } from './machine.ts';
 import type { StaleReason } from './operation.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
@@ -66,7 +67,7 @@ export class StaleMappings {
   walked(space: VtdAddressSpace | null, first: number, last: number, cursor: BatchCursor): void {
     if (this.#doubted.size === 0 && this.#replayed.size === 0) return;
     if (this.#machine.skipsUnseen !== null) return;
-    if (this.#machine.has('vtd_page_walk_one_skip_unmap')) return;
+    if (this.#machine.isTraced('vtd_page_walk_one_skip_unmap')) return;
     this.#lookThrough();
     const isForgotten =
       space === null

@@ -73,7 +73,7 @@ export class UnmapsInMigration {
       this.#stale.mark(space, first, last, mark, isPassedBy ? 'wrap' : 'unlisted');
       return;
     }
-    this.#machine.gap('UNMAPs of a drain are missing', mark, space, false);
+    this.#machine.losses.report('unmaps-by-node', mark, space);
     this.#machine.shadowRemove(space, first, last);
     this.#machine.hostForget(this.#machine.containerOf(space), first, last);
   }

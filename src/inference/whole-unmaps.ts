@@ -7,7 +7,8 @@ import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
-import { bdfOf, type Machine, placeOf } from './machine.ts';
+import { bdfOf, placeOf } from './line.ts';
+import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import { isLonePiece, isPiece, type Owner, PieceGroup, PiecePredictions } from './piece-groups.ts';
@@ -92,7 +93,7 @@ export class WholeUnmaps {
     const lastPage = firstPage + pageOf(cursor.u64(at.size)) - 1;
     const group = this.#group;
     if (group !== null && this.#isSpliced(space)) {
-      this.#machine.gap('parts of two whole unmaps are missing', cursor, null, false);
+      this.#machine.losses.report('parts-of-whole-unmaps', cursor);
       // A message may be about a piece of the other one.
       this.#pending.forgetPointers(group.from);
       this.release();
@@ -102,7 +103,7 @@ export class WholeUnmaps {
       this.#learnReplay();
       const isComplete = group.next === lastPage + 1;
       if (!isComplete) {
-        this.#machine.gap('chunks of a whole unmap are missing', cursor, space, false);
+        this.#machine.losses.report('pieces', cursor, space);
       }
       this.#endGroup(space);
       if (!isComplete) {
@@ -160,7 +161,7 @@ export class WholeUnmaps {
       const owner = this.#ownerOf(unit);
       for (const group of open) this.#resolve(group, owner.space, owner.isSure, owner.isNamed);
       if (!owner.isSure && owner.space !== this.#machine.attribution.only) {
-        this.#machine.loseAll(this.#pending.held(0).place.line);
+        this.#machine.losses.doubtAll(this.#pending.held(0).place.line);
       }
     }
     const [space] = unit.map((group) => group.space);
@@ -172,7 +173,7 @@ export class WholeUnmaps {
     const unmap = this.#pending.held(0);
     this.#machine.wholeUnmaps -= 1;
     // If it was one, lines of others are missing.
-    if (!this.#machine.hasWalks) this.#machine.loseAll(unmap.place.line);
+    if (!this.#machine.hasWalks) this.#machine.losses.doubtAll(unmap.place.line);
     this.#walks.leaveUnexplained(unmap, unmap.place.mark);
     this.#pending.decide(unmap);
   }
@@ -224,7 +225,7 @@ export class WholeUnmaps {
       return { space, isSure: attribution.isOnlySure, isNamed: space === device };
     }
     // Had a closing line been there to come, a lost one may have been another device's.
-    const isInOrder = space === next && !this.#machine.has('vtd_as_unmap_whole');
+    const isInOrder = space === next && !this.#machine.isTraced('vtd_as_unmap_whole');
     return { space, isSure: isInOrder && attribution.isOrderSure, isNamed: false };
   }
 
@@ -254,7 +255,7 @@ export class WholeUnmaps {
     }
     if (!isShort) return;
     const mark = this.#pending.held(0).place.mark;
-    this.#machine.gap('chunks of a whole unmap are missing', mark, space, false);
+    this.#machine.losses.report('pieces', mark, space);
   }
 
   /** Pages whose unmap is not in the trace. */
@@ -289,7 +290,7 @@ export class WholeUnmaps {
     if (this.#unit.some(({ firstPage }) => firstPage <= first)) this.release();
     const from = this.#pending.heldCount;
     this.#machine.attribution.leaveWalk();
-    this.#machine.reportHole(cursor);
+    this.#machine.losses.reportHole(cursor);
     if (from > 0 && from === piecesBefore) {
       // The next notifier's pieces follow at once, so the list before them was complete.
       const lastPiece = this.#pending.held(from - 1);
@@ -315,7 +316,7 @@ export class WholeUnmaps {
       const found = notifiers.find(isIt);
       if (found !== undefined) return found;
     }
-    if (this.#machine.has('vfio_listener_region_add_iommu')) return null;
+    if (this.#machine.isTraced('vfio_listener_region_add_iommu')) return null;
     return intelIommu.notifierRanges.find(isIt) ?? null;
   }
 
@@ -344,8 +345,7 @@ export class WholeUnmaps {
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
         // Either this QEMU is not what its lines say, or tracking had ended in a line that is lost.
         if (version.mustUnmapInMigration) {
-          const what = 'a change of dirty tracking, or a drain';
-          this.#machine.gap(what, unmap.place.mark, space, false);
+          this.#machine.losses.report('pieces-under-tracking', unmap.place.mark, space);
         }
         version.sawUnmapInMigration(false);
       }
@@ -354,11 +354,9 @@ export class WholeUnmaps {
 
   /** QEMU has said before that such a bitmap is too big, and this time no message is in the trace. */
   #checkMessage(unmap: Unmap, bytes: number): void {
-    const { hasMessages, parameters, tracking } = this.#machine;
+    const { hasMessages, parameters } = this.#machine;
     if (!hasMessages || bytes <= parameters.bitmapLimit.value) return;
-    const what = 'a message about a bitmap that is too big, or a change of dirty tracking';
-    this.#machine.remember(what, unmap.place.mark);
-    tracking.doubtCurrent();
+    this.#machine.losses.report('too-big-message', unmap.place.mark);
   }
 
   /** Before 8.1 the replay of a registration unmaps its notifier's whole range first. */
@@ -389,7 +387,7 @@ export class WholeUnmaps {
     if (!this.#machine.hasNotifications) this.#unmappedInPieces.add(space);
     if (!writer.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (isDue) {
-      this.#machine.gap('all chunks of a whole unmap are missing', cursor, space, false);
+      this.#machine.losses.report('all-pieces', cursor, space);
       this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
       this.#unmappedInPieces.add(space);
       return;
@@ -441,13 +439,12 @@ export class WholeUnmaps {
     if (isInMigration === null) {
       const hostSize = space.container?.host.size ?? 0;
       if (space.shadow.size === 0 && hostSize === 0) return;
-      const what = 'what became of a whole unmap (global_dirty_changed tells)';
-      this.#machine.gap(what, this.#dueMark, space, false);
+      this.#machine.losses.report('outcome-of-whole-unmap', this.#dueMark, space);
       return;
     }
     if (!isInMigration) {
       // A trace that ends here may just lack its end.
-      if (cursor !== null) this.#machine.gap('a whole unmap is missing', cursor, space, false);
+      if (cursor !== null) this.#machine.losses.report('whole-unmap', cursor, space);
       return;
     }
     this.#byNode.finish(space, this.#dueMark);
@@ -458,8 +455,8 @@ export class WholeUnmaps {
    * nothing is known to be lost: a version that unmaps by node found nothing to unmap, or passed it by.
    */
   #learnUnmapInMigration(): void {
-    const { isIncomplete, tracking, version } = this.#machine;
-    if (!isIncomplete && tracking.globalDirty === true && version.mayUnmapInMigration) {
+    const { losses, tracking, version } = this.#machine;
+    if (!losses.isAny && tracking.globalDirty === true && version.mayUnmapInMigration) {
       version.sawUnmapInMigration(true);
     }
   }

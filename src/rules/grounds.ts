@@ -270,7 +270,7 @@ export function basisOfSession(
   if (needs.version === true) addVersion(basis, machine);
   if (!isSeen && !unmapAlike(judgedAs, machine.profile)) basis.add('versionLate');
   if (needs.ram === true) addRam(basis, machine);
-  if (!isSeen && machine.isRiddled) basis.add('linesMissing');
+  if (!isSeen && machine.losses.areTooMany) basis.add('linesMissing');
   const restsOnHost = needs.mappings === true || needs.bitmapSize === true;
   if (needs.tracking === true && restsOnHost && !machine.hasMessages) basis.add('resultsUntold');
   // 7.2 looks at the devices and not at the flag word.

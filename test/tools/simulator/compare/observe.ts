@@ -237,7 +237,7 @@ class ModelWatch {
     }
     this.#session.finish();
     this.#look(lines);
-    for (const [what, { first }] of this.#session.machine.gaps) {
+    for (const [what, { first }] of this.#session.machine.losses.gaps) {
       this.gaps.push({ what, line: first.line });
     }
   }

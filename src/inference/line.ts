@@ -1,0 +1,19 @@
+import { type Place, timeText } from '../base/place.ts';
+import type { BatchCursor } from '../events/cursor.ts';
+
+/** Where the cursor stands. */
+export function placeOf(cursor: BatchCursor): Place {
+  return {
+    line: cursor.line,
+    byteOffset: cursor.byteOffset,
+    time: timeText(cursor.seconds, cursor.nanoseconds),
+  };
+}
+
+/** bus << 8 | devfn of an event that prints bus, slot and function. */
+export function bdfOf(
+  cursor: BatchCursor,
+  at: { readonly bus: number; readonly slot: number; readonly fn: number },
+): number {
+  return (cursor.u32(at.bus) << 8) | (cursor.u32(at.slot) << 3) | cursor.u32(at.fn);
+}
