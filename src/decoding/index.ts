@@ -5,9 +5,9 @@ import { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
 import { plain } from './carriers/plain.ts';
 import { syslog } from './carriers/syslog.ts';
-import { CompiledKernel } from './compiled/index.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';
 import type { LineFormat, TraceFormat } from './format.ts';
+import { newKernel } from './kernels.ts';
 import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
 
@@ -24,7 +24,7 @@ function carried(carrier: Carrier): LineFormat {
     stampsTellVersion,
     recognises: (head) => carrier.recognises(head),
     decoder() {
-      const kernel = new CompiledKernel();
+      const kernel = newKernel();
       return { decode: (block, writer) => kernel.decode(block, carrier, writer) };
     },
   };

@@ -1,6 +1,6 @@
 import { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
-import { CompiledKernel } from './compiled/index.ts';
+import { newKernel } from './kernels.ts';
 
 const LF = Buffer.from('\n');
 /** Lines that are looked at for a carrier's header. */
@@ -29,6 +29,6 @@ export function hasFramedNote(carrier: Carrier, head: Uint8Array): boolean {
 
 function decoded(carrier: Carrier, block: Uint8Array) {
   const writer = new BatchWriter();
-  const lines = new CompiledKernel().decode(block, carrier, writer);
+  const lines = newKernel().decode(block, carrier, writer);
   return writer.finish(block, 0, lines);
 }

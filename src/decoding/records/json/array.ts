@@ -3,9 +3,10 @@ import { parser } from 'stream-json/parser.js';
 import { streamArray } from 'stream-json/streamers/stream-array.js';
 import type { EventBatch } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
-import { CompiledReader } from '../../compiled/line-reader.ts';
+
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamDecoder, StreamFormat } from '../../format.ts';
+import { newLineReader } from '../../kernels.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';
 import { holdsLine, isEvent, type JsonValue, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
@@ -24,7 +25,7 @@ class JsonArrayDecoder implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #writer = new BatchWriter();
   readonly #places = new ElementPlaces();
-  readonly #embedded = new EmbeddedLine(new CompiledReader());
+  readonly #embedded = new EmbeddedLine(newLineReader());
   readonly #elements: JsonValue[] = [];
   readonly #pipeline;
   #hasBegun = false;

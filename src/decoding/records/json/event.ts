@@ -15,9 +15,10 @@ import {
 } from '../../../events/catalogue/index.ts';
 import { type LossKind, lossKinds } from '../../../events/catalogue/notes.ts';
 import { BatchWriter } from '../../../events/writer.ts';
-import { CompiledReader } from '../../compiled/line-reader.ts';
+
 import { EmbeddedLine } from '../../embedded-line.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
+import { newLineReader } from '../../kernels.ts';
 import { writeMessage } from '../../messages.ts';
 import { ISO_TIME } from '../../patterns.ts';
 import { journalRemark } from '../../remarks/journal.ts';
@@ -111,7 +112,7 @@ export function isEvent(value: JsonValue | undefined): boolean {
 export function holdsLine(value: JsonValue | undefined): boolean {
   if (!isObject(value)) return false;
   const writer = new BatchWriter();
-  writeEvent(value, 0, writer, new EmbeddedLine(new CompiledReader()));
+  writeEvent(value, 0, writer, new EmbeddedLine(newLineReader()));
   return writer.finish(new Uint8Array(0), 0, 0).events > 0;
 }
 

@@ -1,7 +1,8 @@
 import type { BatchWriter } from '../../../events/writer.ts';
-import { CompiledReader } from '../../compiled/line-reader.ts';
+
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
+import { newLineReader } from '../../kernels.ts';
 import { holdsLine, isEvent, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
 
@@ -39,7 +40,7 @@ function parsed(record: string): JsonValue | undefined {
 }
 
 class JsonLinesDecoder implements LineDecoder {
-  readonly #embedded = new EmbeddedLine(new CompiledReader());
+  readonly #embedded = new EmbeddedLine(newLineReader());
 
   decode(block: Uint8Array, writer: BatchWriter): number {
     let line = 0;

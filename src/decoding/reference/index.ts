@@ -1,0 +1,33 @@
+import type { BatchWriter } from '../../events/writer.ts';
+import type { Carrier } from '../carrier.ts';
+import { FramedLines } from '../framed-lines.ts';
+import type { LineKernel } from '../kernel.ts';
+import { OddLines } from '../odd-lines.ts';
+import { ReferenceReader } from './line-reader.ts';
+
+const LF = 0x0a;
+
+/**
+ * The kernel to read: a regular expression for every shape of an event, no shortcut for lines of
+ * any kind. Other kernels are compared with it, and it takes their place where the process may
+ * make no code of strings. Some ten times slower than the compiled one.
+ */
+export class ReferenceKernel implements LineKernel {
+  readonly #reader = new ReferenceReader();
+  readonly #oddLines = new OddLines(this.#reader);
+  readonly #framedLines = new FramedLines(this.#reader);
+
+  decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number {
+    if (carrier.embeds) return this.#framedLines.decode(block, carrier, writer);
+    let lines = 0;
+    for (let at = 0; at < block.length; lines += 1) {
+      writer.line = lines;
+      const lf = block.indexOf(LF, at);
+      if (lf < 0) this.#oddLines.unfinishedLine(block.subarray(at), at, writer);
+      else this.#oddLines.line(block, at, at, carrier, writer);
+      at = lf < 0 ? block.length : lf + 1;
+    }
+    this.#reader.takeCounts(writer);
+    return lines;
+  }
+}
