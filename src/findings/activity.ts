@@ -41,7 +41,8 @@ export class ActivityRecorder {
     if (step === null) return;
     step.unmaps += 1;
     if (unmap.tracked === true && unmap.asTraced.errno !== 0) step.failures += 1;
-    if (this.#machine.hostNow > step.hostMappings) step.hostMappings = this.#machine.hostNow;
+    if (this.#machine.mappings.host.now > step.hostMappings)
+      step.hostMappings = this.#machine.mappings.host.now;
     if (unmap.cause !== 'whole-unmap') return;
     step.pieces += 1;
     this.#piece(unmap);
@@ -68,7 +69,7 @@ export class ActivityRecorder {
     this.#current = {
       line: cursor.line,
       time: timeText(cursor.seconds, cursor.nanoseconds),
-      hostMappings: this.#machine.hostNow,
+      hostMappings: this.#machine.mappings.host.now,
       unmaps: 0,
       pieces: 0,
       failures: 0,

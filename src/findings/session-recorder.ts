@@ -162,8 +162,8 @@ export class SessionRecorder {
       untracked: totals.untracked.toJSON(),
       unknownTracking: totals.unknown.toJSON(),
       observed: { failures: totals.failures, e2big: totals.observedE2big },
-      hostMappings: { now: machine.hostNow, peak: machine.hostPeak },
-      shadowMappings: { now: machine.shadowNow, peak: machine.shadowPeak },
+      hostMappings: { now: machine.mappings.host.now, peak: machine.mappings.host.peak },
+      shadowMappings: { now: machine.mappings.shadow.now, peak: machine.mappings.shadow.peak },
     };
   }
 
@@ -215,11 +215,11 @@ export class SessionRecorder {
   #reasons(): readonly string[] {
     const { machine, startsAtBoot } = this.session;
     const reasons: string[] = [...this.#rules.failures];
-    if (!machine.hasNotifications && machine.containers.length === 0) {
+    if (!machine.hasNotifications && machine.containers.all.length === 0) {
       reasons.push(
         'no VFIO activity in the trace: vfio_iommu_map_notify was not traced, or no device is assigned',
       );
-    } else if (!machine.hasNotifications && !machine.hadNothingToNotify) {
+    } else if (!machine.hasNotifications && !machine.dueNotifications.wereNone) {
       reasons.push('no vfio_iommu_map_notify in the trace: unmaps cannot be seen');
     }
     const { tracked, unknown } = this.#totals;
@@ -269,7 +269,7 @@ export class SessionRecorder {
     const { attribution } = machine;
     // Commands may have named devices that are not VFIO's.
     return attribution.spaces
-      .filter((space) => space.doubtful.lines > 0 && attribution.mayBeVfios(space))
+      .filter((space) => space.doubtful.lines > 0 && attribution.maybeAssigned(space))
       .map((space) => {
         const { doubtful } = space;
         const device = deviceOf(space) ?? 'a device';
@@ -291,7 +291,7 @@ export class SessionRecorder {
     return OF_DRAIN.filter(
       (names) =>
         !names.some((name) => machine.isTraced(name)) ||
-        (names === OF_COMMANDS && machine.switchUnexplained !== null),
+        (names === OF_COMMANDS && machine.dueNotifications.unexplainedSwitch !== null),
     ).map(([name]) => name as string);
   }
 
@@ -370,14 +370,14 @@ export class SessionRecorder {
 
   #containers(): readonly Container[] {
     const { attribution, containers } = this.session.machine;
-    return containers.map((container) => ({
+    return containers.all.map((container) => ({
       id: container.id,
       backend: {
         value: container.backend,
         source: container.backendSource,
         from: backendFrom(container, this.session.machine.nestedAtLine),
       },
-      devices: attribution.inContainer(container).flatMap((space) => deviceOf(space) ?? []),
+      devices: attribution.devicesIn(container).flatMap((space) => deviceOf(space) ?? []),
       hostMappings: { now: container.host.size, peak: container.peak },
     }));
   }
@@ -415,8 +415,8 @@ export class SessionRecorder {
 
   #listMappings(sink: RecordSink): void {
     const { attribution, containers } = this.session.machine;
-    for (const container of containers) {
-      const spaces = attribution.inContainer(container);
+    for (const container of containers.all) {
+      const spaces = attribution.devicesIn(container);
       for (const range of container.host) {
         const owner = spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
         const shadowed = spaces

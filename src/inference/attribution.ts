@@ -1,4 +1,4 @@
-import { DeviceSpaces, onlyOf } from './device-spaces.ts';
+import { DeviceSpaces, singleOf } from './device-spaces.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 import { step, WalkProgress } from './walk-progress.ts';
 
@@ -19,7 +19,7 @@ export type Operation =
 
 /** What an invalidation concerns, as far as its line says so. */
 export interface Scope {
-  /** The domain; -1: all, or none that is told. */
+  /** The domain; -1: all, or none that its line names. */
   readonly domain: number;
   /** Its pages, from `first` to the one before `end`; `end` 0: all. */
   readonly first: number;
@@ -48,11 +48,11 @@ export class Attribution extends DeviceSpaces {
   /** The trace shows from its start on which devices VFIO has. */
   #hasRoster = false;
   /** Entries without a translation are lines of the trace, so that walks have no holes. */
-  #tellsEmptyEntries = false;
+  #areEmptyEntriesTraced = false;
   /** Tables are lines of the trace, so that each walk shows its root. */
-  #tellsTables = false;
+  #areTablesTraced = false;
   /** Invalidations of the IOTLB are lines of the trace, so that each ends the command before. */
-  #tellsInvalidations = false;
+  #areInvalidationsTraced = false;
   /** Lines are missing: devices may have changed unseen. */
   #isDoubted = false;
 
@@ -137,7 +137,7 @@ export class Attribution extends DeviceSpaces {
     this.#endReplay();
     this.#isRefresh = false;
     this.#isBetween = false;
-    if (operation === 'domain' || operation === 'all-walks') this.#tellsInvalidations = true;
+    if (operation === 'domain' || operation === 'all-walks') this.#areInvalidationsTraced = true;
     if (space === null) return;
     space.isDomainKnown = false;
     this.#walk(space, true);
@@ -232,7 +232,7 @@ export class Attribution extends DeviceSpaces {
    * True where it is the root's, so that the walk is of these pages.
    */
   level(basePage: number, level: number, start: number, end: number, line: number): boolean {
-    this.#tellsTables = true;
+    this.#areTablesTraced = true;
     const isRoot = this.#isRoot(basePage, level, start);
     if (!isRoot) {
       if (start === 0 && this.order.length > 1) this.#isRootUnsure = this.#visitsAll;
@@ -243,14 +243,14 @@ export class Attribution extends DeviceSpaces {
     else this.leaveWalk();
     this.#topLevel = level;
     this.#progress.begin(start, end);
-    this.#isWhole = this.#tellsEmptyEntries && isWhole(start, end);
+    this.#isWhole = this.#areEmptyEntriesTraced && isWhole(start, end);
     this.#rootLine = line;
     if (this.#replaying !== null) {
       this.#rootOf(this.#replaying, basePage);
     } else if (this.#isStray(level)) {
       this.#hasHole = true;
       this.#holeOf = null;
-      this.#walk(this.only, false);
+      this.#walk(this.singleDevice, false);
     } else {
       if (this.#operation === 'device') this.#forgetSwitched();
       this.#nextWalk(basePage, start, end);
@@ -271,7 +271,7 @@ export class Attribution extends DeviceSpaces {
     if (walking === null) return null;
     walking.domain = domain;
     walking.isDomainKnown = true;
-    if (this.#isSure && !this.#tellsTables) walking.isRootKnown = true;
+    if (this.#isSure && !this.#areTablesTraced) walking.isRootKnown = true;
     return walking;
   }
 
@@ -293,8 +293,8 @@ export class Attribution extends DeviceSpaces {
 
   /** `vtd_page_walk_one_skip_unmap`: from now on, and as it shows also before, walks have no holes. */
   sawEmptyEntry(): void {
-    if (this.#tellsEmptyEntries) return;
-    this.#tellsEmptyEntries = true;
+    if (this.#areEmptyEntriesTraced) return;
+    this.#areEmptyEntriesTraced = true;
     if (!this.#hadEarlyHole) return;
     this.#hasHole = true;
     this.#holeOf = null;
@@ -327,8 +327,8 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The only device is the only one that VFIO has, and not just the only one so far. */
-  get isOnlySure(): boolean {
-    return this.#hasRoster && this.only !== null;
+  get isSingleDeviceSure(): boolean {
+    return this.#hasRoster && this.singleDevice !== null;
   }
 
   /** The trace shows the machine from its start, and no line of it is known to be missing. */
@@ -348,7 +348,7 @@ export class Attribution extends DeviceSpaces {
 
   /** A notification that nothing explains is of the current command: the next command would show. */
   get isCommandSure(): boolean {
-    return this.device !== null && this.#tellsInvalidations && !this.#isDoubted;
+    return this.device !== null && this.#areInvalidationsTraced && !this.#isDoubted;
   }
 
   /** Clearing a set makes a new table, even of an empty one; this is done for every command. */
@@ -363,7 +363,7 @@ export class Attribution extends DeviceSpaces {
 
   /** A walk is under way of which each line is in the trace. */
   get #isInWalk(): boolean {
-    return this.#tellsEmptyEntries && this.#topLevel > 0 && this.#progress.isOpen;
+    return this.#areEmptyEntriesTraced && this.#topLevel > 0 && this.#progress.isOpen;
   }
 
   #endReplay(): void {
@@ -376,7 +376,7 @@ export class Attribution extends DeviceSpaces {
 
   /** Lines of the walk are missing, if each of its entries is a line. What comes next may be another device's. */
   #miss(): void {
-    if (!this.#tellsEmptyEntries) {
+    if (!this.#areEmptyEntriesTraced) {
       this.#hadEarlyHole = true;
       return;
     }
@@ -412,7 +412,7 @@ export class Attribution extends DeviceSpaces {
   /** Whether a table is the root of a walk, and not one further down in the walk under way. */
   #isRoot(basePage: number, level: number, start: number): boolean {
     if (this.#topLevel === 0 || level >= this.#topLevel) return true;
-    if (this.#tellsEmptyEntries) {
+    if (this.#areEmptyEntriesTraced) {
       if (!this.#progress.isOpen) return true;
       if (start === this.#progress.position) return false;
     }
@@ -428,7 +428,7 @@ export class Attribution extends DeviceSpaces {
     space.isRootKnown = true;
   }
 
-  /** Finds the device whose walk of the pages `start .. end - 1` starts with the table at `basePage` (-1: not told). */
+  /** Finds the device whose walk of the pages `start .. end - 1` starts with the table at `basePage` (-1: not in the trace). */
   #nextWalk(basePage: number, start: number, end: number): void {
     if (this.#operation === 'device' && this.#device !== null) {
       const isOwn = this.#deviceRoot < 0 || this.#deviceRoot === basePage;
@@ -439,7 +439,7 @@ export class Attribution extends DeviceSpaces {
         return;
       }
     }
-    const { only } = this;
+    const { singleDevice: only } = this;
     if (only !== null) {
       this.#walk(only, this.#hasRoster);
       this.#rootOf(only, basePage);
@@ -452,7 +452,7 @@ export class Attribution extends DeviceSpaces {
    * it is one further down. Then those of a command and of the walk's beginning are missing.
    */
   #isStray(level: number): boolean {
-    return level < LOWEST_ROOT || (this.#isBetween && this.#tellsInvalidations);
+    return level < LOWEST_ROOT || (this.#isBetween && this.#areInvalidationsTraced);
   }
 
   /** All devices are walked, one after the other. */
@@ -461,7 +461,7 @@ export class Attribution extends DeviceSpaces {
     this.#next += 1;
     // A context entry may have changed; a page table without that does not move.
     const isSame = this.#operation === 'all-devices' || space?.rootPage === basePage;
-    const fits = basePage < 0 ? this.#tellsEmptyEntries : isOfAll && isSame;
+    const fits = basePage < 0 ? this.#areEmptyEntriesTraced : isOfAll && isSame;
     this.#walk(space, fits && this.isOrderSure);
     if (space !== null && basePage >= 0) space.rootPage = basePage;
   }
@@ -486,12 +486,12 @@ export class Attribution extends DeviceSpaces {
     const areRootsKnown = this.order.every(
       (other) => other.isRootKnown && (basePage >= 0 || other.rootPage < 0 || other.isDomainKnown),
     );
-    const isOrderTold = basePage >= 0 || this.#tellsEmptyEntries;
-    const isNextSure = !isShared || (isOrderTold && !this.#isDoubted);
+    const isOrderTraced = basePage >= 0 || this.#areEmptyEntriesTraced;
+    const isNextSure = !isShared || (isOrderTraced && !this.#isDoubted);
     this.#walk(space, this.#hasRoster && areRootsKnown && isNextSure);
   }
 
-  /** Whether a device has these tables, or, where tables are not told, is in the domain of the command. */
+  /** Whether a device has these tables, or, where tables are not traced, is in the domain of the command. */
   #hasTables(space: VtdAddressSpace, basePage: number): boolean {
     return basePage < 0 ? space.domain === this.#scope.domain : space.rootPage === basePage;
   }
@@ -504,16 +504,16 @@ export class Attribution extends DeviceSpaces {
 
   /** An entry that does not follow the one before it. */
   #jumped(where: number): void {
-    if (this.#tellsTables) {
+    if (this.#areTablesTraced) {
       if (this.#topLevel === 0) return;
       this.#miss();
-      if (where === step.behind && this.#replaying === null && this.only === null) {
+      if (where === step.behind && this.#replaying === null && this.singleDevice === null) {
         this.#walk(null, false);
       }
       return;
     }
     // Without lines of tables, the next device's walk shows by its beginning at the bottom again.
-    if (where === step.ahead || this.only !== null) return;
+    if (where === step.ahead || this.singleDevice !== null) return;
     if (this.#operation === 'domain' || this.#visitsAll) this.#nextWalk(-1, 0, 0);
   }
 
@@ -524,7 +524,7 @@ export class Attribution extends DeviceSpaces {
       this.#replaying !== null ||
       this.#operation === 'device' ||
       this.#operation === 'all-devices' ||
-      this.only !== null;
+      this.singleDevice !== null;
     if (!mayChange) this.#walk(null, false);
   }
 
@@ -533,13 +533,13 @@ export class Attribution extends DeviceSpaces {
     this.#isSure = false;
     // A root table that several devices have is no better known for the domain's number.
     if (this.#topLevel > 0 && this.#isAmbiguous) return null;
-    const { only } = this;
+    const { singleDevice: only } = this;
     if (only !== null && (only.bdf !== null || only.domain === domain || only.domain === null)) {
       this.#isSure = this.#hasRoster;
       return only;
     }
     if (this.hasNamed) {
-      const inDomain = onlyOf(this.spaces, (space) => space.domain === domain);
+      const inDomain = singleOf(this.spaces, (space) => space.domain === domain);
       this.#isSure = this.isOrderSure && this.order.every((space) => space.domain !== null);
       return inDomain;
     }

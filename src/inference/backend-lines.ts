@@ -36,18 +36,17 @@ export class BackendLines {
   /** `iommufd_cdev_alloc_ioas`: a new container. */
   allocatedIoas(cursor: BatchCursor): void {
     const { containers } = this.#machine;
-    const container = this.#listener.container ?? containers.at(-1) ?? this.#machine.newContainer();
+    const container = this.#listener.container ?? containers.newest ?? containers.make();
     container.ioas = cursor.u32(at.ioas.ioas);
     this.#is(container, 'iommufd', cursor);
   }
 
   /** `iommufd_backend_alloc_hwpt`: whether dirty tracking was asked for. */
   allocatedHwpt(cursor: BatchCursor): void {
+    const { containers } = this.#machine;
     const container =
-      this.#containerOf(cursor.u32(at.hwpt.pt)) ??
-      this.#listener.container ??
-      this.#machine.containers.at(-1);
-    if (container === undefined) return;
+      containers.ofIoas(cursor.u32(at.hwpt.pt)) ?? this.#listener.container ?? containers.newest;
+    if (container === null) return;
     this.#is(container, 'iommufd', cursor);
     container.isTrackingTold = true;
     container.canTrack = (cursor.u32(at.hwpt.flags) & HWPT_DIRTY_TRACKING) !== 0;
@@ -56,8 +55,10 @@ export class BackendLines {
   /** `iommufd_backend_map_dma` and `..._map_file_dma`. */
   mapped(cursor: BatchCursor): void {
     const { map } = this.#walks;
-    const container = map.active ? map.container : this.#containerOf(cursor.u32(at.map.ioas));
-    if (container === null || container === undefined) return;
+    const container = map.active
+      ? map.container
+      : this.#machine.containers.ofIoas(cursor.u32(at.map.ioas));
+    if (container === null) return;
     container.ioas = cursor.u32(at.map.ioas);
     this.#is(container, 'iommufd', cursor);
     if (!map.active) {
@@ -73,8 +74,9 @@ export class BackendLines {
   /** `iommufd_backend_unmap_dma` and `..._non_exist`. */
   unmapped(cursor: BatchCursor): void {
     const ioas = cursor.u32(at.unmap.ioas);
-    const container = this.#pending.single?.container.value ?? this.#containerOf(ioas);
-    if (container === null || container === undefined) return;
+    const container =
+      this.#pending.single?.container.value ?? this.#machine.containers.ofIoas(ioas);
+    if (container === null) return;
     container.ioas = ioas;
     this.#is(container, 'iommufd', cursor);
   }
@@ -100,17 +102,12 @@ export class BackendLines {
 
   #vfioUser(cursor: BatchCursor): void {
     const { map } = this.#walks;
-    const { containers, onlyContainer } = this.#machine;
+    const { containers } = this.#machine;
     const container =
       (map.active ? map.container : null) ??
       this.#listener.container ??
-      (containers.length === 0 ? this.#machine.newContainer() : onlyContainer);
+      (containers.all.length === 0 ? containers.make() : containers.single);
     if (container !== null) this.#is(container, 'vfio-user', cursor);
-  }
-
-  #containerOf(ioas: number): VfioContainer | null | undefined {
-    const { containers, onlyContainer } = this.#machine;
-    return containers.find((container) => container.ioas === ioas) ?? onlyContainer;
   }
 
   #is(container: VfioContainer, backend: Backend, cursor: BatchCursor): void {

@@ -28,7 +28,7 @@ export class ContextEntries {
   /** QEMU makes devices without translation: the first switch of one that says otherwise shows that lines are missing. */
   #isWhole = true;
   /** Asked for at each notification. */
-  #only: number | null = null;
+  #single: number | null = null;
 
   /** A command begins that makes QEMU switch a device, EVERY_DEVICE or NO_DEVICE. */
   command(bdf: number): void {
@@ -56,16 +56,16 @@ export class ContextEntries {
     if (on && !this.#known.has(bdf)) this.#isWhole = false;
     this.#known.add(bdf);
     this.#switched.add(bdf);
-    this.#only = this.#findOnly();
+    this.#single = this.#findSingle();
   }
 
   /** The only device that has an entry; null where several have one, none, or lines are missing. */
-  get only(): number | null {
-    return this.#isWhole ? this.#only : null;
+  get singlePresent(): number | null {
+    return this.#isWhole ? this.#single : null;
   }
 
   /** No other device than the only one has ever had an entry, so that none has left mappings behind. */
-  get isOnlyEver(): boolean {
+  get isSingleEver(): boolean {
     return this.#everPresent.size === 1;
   }
 
@@ -74,7 +74,7 @@ export class ContextEntries {
     return this.#everPresent.size > 1;
   }
 
-  #findOnly(): number | null {
+  #findSingle(): number | null {
     let only: number | null = null;
     for (const [bdf, isPresent] of this.#present) {
       if (!isPresent) continue;

@@ -13,9 +13,9 @@ export class DeviceSpaces {
   readonly #busless = new Map<number, VtdAddressSpace>();
   #spaces: readonly VtdAddressSpace[] = [];
   /** Asked for at nearly every line. */
-  #only: VtdAddressSpace | null = null;
+  #single: VtdAddressSpace | null = null;
   /** That was found since spaces or their containers changed. */
-  #isOnlyKnown = false;
+  #isSingleKnown = false;
 
   /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
   startsUncertain = false;
@@ -27,7 +27,7 @@ export class DeviceSpaces {
     return this.#spaces;
   }
 
-  /** The space of a named device; made if it is new. A nameless one with nothing against it becomes it. */
+  /** The space of a named device; made if it is new. Reuses the anonymous space if there is exactly one. */
   named(bdf: number): VtdAddressSpace {
     const known = this.#byBdf.get(bdf);
     if (known !== undefined) return known;
@@ -51,7 +51,7 @@ export class DeviceSpaces {
 
   /** The space of a device of which slot and function are known and the bus is not. */
   ofFunction(devfn: number): VtdAddressSpace {
-    const named = onlyOf([...this.#byBdf.values()], ({ bdf }) => ((bdf ?? 0) & 0xff) === devfn);
+    const named = singleOf([...this.#byBdf.values()], ({ bdf }) => ((bdf ?? 0) & 0xff) === devfn);
     const known = named ?? this.#busless.get(devfn);
     if (known !== undefined) return known;
     const space = this.#make(null);
@@ -61,48 +61,48 @@ export class DeviceSpaces {
   }
 
   /** The device that lines without any hint belong to, if there is only one. */
-  get only(): VtdAddressSpace | null {
-    if (!this.#isOnlyKnown) {
-      this.#isOnlyKnown = true;
+  get singleDevice(): VtdAddressSpace | null {
+    if (!this.#isSingleKnown) {
+      this.#isSingleKnown = true;
       // Of several, those that are VFIO's are the ones that have a container.
-      this.#only =
+      this.#single =
         this.#spaces.length === 1
           ? (this.#spaces[0] as VtdAddressSpace)
-          : onlyOf(this.#spaces, hasContainer);
+          : singleOf(this.#spaces, hasContainer);
     }
-    return this.#only;
+    return this.#single;
   }
 
   /** A space got its container. */
   contained(): void {
-    this.#isOnlyKnown = false;
+    this.#isSingleKnown = false;
   }
 
   /** Whether a device may be VFIO's: emulated ones have translations too, and never a container. */
-  mayBeVfios(space: VtdAddressSpace | undefined): boolean {
+  maybeAssigned(space: VtdAddressSpace | undefined): boolean {
     return (space !== undefined && hasContainer(space)) || !this.#spaces.some(hasContainer);
   }
 
   /** A MAP at `line` may be of any device: from here on none of several is as it is thought to be. */
   guessMap(line: number): void {
     this.#hasGuessedMaps = true;
-    if (this.only !== null) return;
+    if (this.singleDevice !== null) return;
     for (const space of this.#spaces) space.lose(line, false);
   }
 
   /** The devices that share a container. */
-  inContainer(container: VfioContainer): readonly VtdAddressSpace[] {
+  devicesIn(container: VfioContainer): readonly VtdAddressSpace[] {
     return this.spaces.filter((space) => space.container === container);
   }
 
   /** The device that has a container to itself; null where several share it, or none is known. */
-  onlyIn(container: VfioContainer): VtdAddressSpace | null {
-    return onlyOf(this.spaces, (space) => space.container === container);
+  singleDeviceIn(container: VfioContainer): VtdAddressSpace | null {
+    return singleOf(this.spaces, (space) => space.container === container);
   }
 
   /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
-  get sole(): VtdAddressSpace | null {
-    const { only } = this;
+  get singleDeviceOrNew(): VtdAddressSpace | null {
+    const { singleDevice: only } = this;
     if (only !== null || this.spaces.length > 0) return only;
     const space = this.#make(null);
     this.#anonymous.set(-1, space);
@@ -140,7 +140,7 @@ export class DeviceSpaces {
   }
 
   #list(): void {
-    this.#isOnlyKnown = false;
+    this.#isSingleKnown = false;
     this.#spaces = [
       ...this.#byBdf.values(),
       ...this.#busless.values(),
@@ -159,7 +159,7 @@ function hasContainer({ container }: VtdAddressSpace): boolean {
 }
 
 /** The only one of which `is` holds; null where there is none, or several. */
-export function onlyOf(
+export function singleOf(
   spaces: readonly VtdAddressSpace[],
   is: (space: VtdAddressSpace) => boolean,
 ): VtdAddressSpace | null {

@@ -28,7 +28,7 @@ export class LostLines {
   /** By their text. */
   readonly #gaps = new Map<string, Gap>();
   /** The trace itself says that something of it is lost. */
-  #isToldByTrace = false;
+  #isSaidByTrace = false;
   /** Places at which lines are missing, those that one loss explains counted once. */
   #places = 0;
   /** A single loss was enough: it came before any walk or notification, or all so far may be another device's. */
@@ -53,7 +53,7 @@ export class LostLines {
 
   /** Lines are known to be missing. */
   get isAny(): boolean {
-    return this.#isToldByTrace || this.#gaps.size > 0;
+    return this.#isSaidByTrace || this.#gaps.size > 0;
   }
 
   /** So much is missing, or so early, that nothing is believed any more but what a line says by itself. */
@@ -80,7 +80,7 @@ export class LostLines {
     this.#count(text, place);
     const { line } = place;
     if (cost === 'tracking') this.#tracking.doubtCurrent();
-    else if (cost === 'boot') this.toldByTrace(line);
+    else if (cost === 'boot') this.saidByTrace(line);
     else {
       const isBefore = cost !== 'device';
       if (space === null) this.doubtAll(line, isBefore);
@@ -96,8 +96,8 @@ export class LostLines {
   }
 
   /** The trace says at `line` that something of it is lost: what devices map is not sure any more. */
-  toldByTrace(line: number): void {
-    this.#isToldByTrace = true;
+  saidByTrace(line: number): void {
+    this.#isSaidByTrace = true;
     this.doubtAll(line);
   }
 

@@ -10,7 +10,6 @@ import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import { lineMarks } from './version.ts';
-import type { VfioContainer } from './vfio-container.ts';
 
 const at = {
   tooBig: offsetsOf('message:bitmap-too-big'),
@@ -53,7 +52,7 @@ export class FailureMessages {
         return bytes === Number(cursor.u64(at.tooBig.bytes));
       }
       case 'message:dma-unmap-failed':
-        // Once told is told: the same message again is about another machine's.
+        // QEMU prints it once: the same message again is another machine's.
         return unmap?.message.pointer === '' && unmap.first === cursor.page(at.unmap.iova);
       case 'message:dma-map-failed':
         return map.active && map.first === cursor.page(at.map.iova);
@@ -105,7 +104,7 @@ export class FailureMessages {
     const isOfNewest = unmap !== null && unmap.first === first && unmap.last === last;
     const isLate = cursor.byteOffset === this.#migrationErrorAt;
     if (isLate && !isOfNewest && this.#machine.hasNotifications) {
-      this.#failureToldLate(cursor);
+      this.#failureRepeatedLate(cursor);
       return;
     }
     this.seen(cursor);
@@ -137,15 +136,15 @@ export class FailureMessages {
       return;
     }
     // Of a RAM section, or without its notification.
-    const container = this.#containerAt(pointer);
+    const container = this.#machine.containers.ofPointer(pointer);
     if (container?.holdsExactly(first, last) === true) {
-      this.#machine.hostForget(container, first, last);
+      this.#machine.mappings.hostForget(container, first, last);
     }
     const tracked = this.#machine.trackedIn(container);
     const mark = placeOf(cursor);
     const { attribution } = this.#machine;
-    const only = attribution.isOnlySure ? attribution.only : null;
-    const space = this.#machine.deviceAt(pointer) ?? only;
+    const only = attribution.isSingleDeviceSure ? attribution.singleDevice : null;
+    const space = this.#machine.containers.deviceAt(pointer) ?? only;
     this.#machine.report({
       kind: 'failed-map',
       mark,
@@ -169,7 +168,7 @@ export class FailureMessages {
     }
     const text = cursor.text(at.other.text);
     const unmap = this.#pending.newest;
-    const errno = unmap === null ? 0 : errnoTold(topic, text, unmap);
+    const errno = unmap === null ? 0 : errnoShown(topic, text, unmap);
     if (unmap !== null && errno !== 0) {
       // QEMU's own line with the range follows, or went elsewhere.
       this.#observe(unmap, errno);
@@ -189,7 +188,7 @@ export class FailureMessages {
   }
 
   /** The unmap itself has been reported, by its own line; one that nobody foresaw is news. */
-  #failureToldLate(cursor: BatchCursor): void {
+  #failureRepeatedLate(cursor: BatchCursor): void {
     this.#learnEra(cursor.u32(at.unmap.era));
     const first = cursor.page(at.unmap.iova);
     const last = first + cursor.page(at.unmap.size) - 1;
@@ -205,14 +204,14 @@ export class FailureMessages {
   #failureAlone(cursor: BatchCursor, first: number, last: number, errno: number): void {
     this.#pending.commitSingle();
     const { attribution, hasNotifications } = this.#machine;
-    const owner = this.#machine.deviceAt(cursor.hex(at.unmap.container));
-    const space = owner ?? attribution.only;
+    const owner = this.#machine.containers.deviceAt(cursor.hex(at.unmap.container));
+    const space = owner ?? attribution.singleDevice;
     if (hasNotifications) {
       this.#machine.losses.report('unmap-of-failure', cursor, space);
     }
     const unmap = this.#alone;
     unmap.start(cursor, first, last);
-    this.#pending.place(unmap, space, owner !== null || attribution.isOnlySure);
+    this.#pending.place(unmap, space, owner !== null || attribution.isSingleDeviceSure);
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : space.shadow.overlapping(first, last);
     this.#pending.evaluate(unmap, nodes);
@@ -222,11 +221,6 @@ export class FailureMessages {
     this.#pending.report(unmap);
   }
 
-  #containerAt(pointer: string): VfioContainer | null {
-    const { containers, onlyContainer } = this.#machine;
-    return containers.find((container) => container.pointer === pointer) ?? onlyContainer;
-  }
-
   #learnEra(era: number): void {
     if (era === messageEra.old) this.#machine.version.learn(lineMarks.oldMessage);
     else if (era === messageEra.current) this.#machine.version.learn(lineMarks.newMessage);
@@ -234,7 +228,7 @@ export class FailureMessages {
 }
 
 /** What an unmap returned, by the message about the ioctl in it that failed; 0 where it is about none. */
-function errnoTold(topic: MessageTopic, text: string, unmap: Unmap): number {
+function errnoShown(topic: MessageTopic, text: string, unmap: Unmap): number {
   if (topic === 'unmap-ioctl') {
     // With a bitmap the function returns the ioctl's -1, and not the errno.
     if (text.includes('DIRTY_BITMAP')) return EPERM;

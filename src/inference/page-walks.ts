@@ -196,7 +196,7 @@ export class PageWalks {
     }
     const step = vtdPageWalkOne(space.shadow, walk.first, walk.last, walk.gpa, walk.permissions);
     if (walk.permissions === 0) {
-      walk.nodes = machine.shadowRemove(space, walk.first, walk.last);
+      walk.nodes = machine.mappings.shadowRemove(space, walk.first, walk.last);
       // QEMU prints the line only where its own shadow had something.
       walk.isSurprise = step === 'skip-unmap';
       if (walk.isSurprise && space.interval.knowledge !== 'partial') {
@@ -207,9 +207,9 @@ export class PageWalks {
     if (step !== 'map') {
       // QEMU would have said that it has it, or unmapped the old translation first.
       machine.losses.report('map-over-translation', cursor, space);
-      machine.shadowRemove(space, walk.first, walk.last);
+      machine.mappings.shadowRemove(space, walk.first, walk.last);
     }
-    machine.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
+    machine.mappings.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
   }
 
   /** The device whose walk has come to the pages `first .. last`. */
@@ -237,14 +237,14 @@ export class PageWalks {
     walk.active = false;
     if (walk.delivered > 0 || walk.space === null) return;
     if (!this.#isDelivered(walk.space, walk.first, walk.last)) return;
-    this.#machine.wasNotificationDue = true;
+    this.#machine.dueNotifications.due();
     if (!this.#machine.hasNotifications) return;
     this.#machine.losses.report('notification-of-walk', cursor, walk.space);
-    const container = this.#machine.containerOf(walk.space);
-    if (walk.permissions === 0) this.#machine.hostForget(container, walk.first, walk.last);
+    const container = this.#machine.containers.of(walk.space);
+    if (walk.permissions === 0) this.#machine.mappings.hostForget(container, walk.first, walk.last);
     else {
       const { first, last, gpa, permissions } = walk;
-      this.#machine.hostMap(container, first, last, gpa, permissions);
+      this.#machine.mappings.hostMap(container, first, last, gpa, permissions);
     }
   }
 
@@ -255,8 +255,8 @@ export class PageWalks {
   finish(): void {
     const { active, delivered, space, first, last, crossing } = this.#walk;
     if (!active || delivered > 0 || space === null || crossing === null) return;
-    const { hasNotifications, writer } = this.#machine;
-    if (writer.crossingEvent !== 'abort' || !hasNotifications) return;
+    const { hasNotifications, writtenBy } = this.#machine;
+    if (writtenBy.crossingEvent !== 'abort' || !hasNotifications) return;
     if (!this.#isDelivered(space, first, last)) return;
     this.#machine.report({ kind: 'abort', mark: crossing, space, first, last });
   }
@@ -292,7 +292,7 @@ export class PageWalks {
     if (walked !== null) unmap.space.grounds |= ground.onlyTranslated;
     unmap.cause = 'unknown';
     unmap.carried = UNKNOWN_ADDRESS;
-    const nodes = space === null ? null : this.#machine.shadowRemove(space, first, last);
+    const nodes = space === null ? null : this.#machine.mappings.shadowRemove(space, first, last);
     // QEMU unmaps only what it has mapped, be it for a device that nobody thinks of.
     const unseen = nodes === null || nodes.count === 0 || !isSure ? 1 : 0;
     this.#pending.evaluate(unmap, nodes, unseen);
@@ -306,29 +306,29 @@ export class PageWalks {
    * context entry.
    */
   #walkedUnseen(first: number, last: number): VtdAddressSpace | null {
-    const { attribution, contextEntries, hasWalks, onlyTranslated } = this.#machine;
-    if (hasWalks || onlyTranslated === null) return null;
-    const { tracking, writer, version } = this.#machine;
+    const { attribution, contextEntries, hasWalks, singleTranslated } = this.#machine;
+    if (hasWalks || singleTranslated === null) return null;
+    const { tracking, writtenBy, version } = this.#machine;
     const mayBeByNode =
-      (version.mayUnmapInMigration || writer.unmapInMigration !== null) &&
+      (version.mayUnmapInMigration || writtenBy.unmapInMigration !== null) &&
       tracking.globalDirty !== false;
-    const mayBeWhole = mayBeByNode && !contextEntries.isOnlyEver;
+    const mayBeWhole = mayBeByNode && !contextEntries.isSingleEver;
     const mayBeOthers = mayBeWhole || last - first + 1 >= SMALLEST_PIECE;
-    return mayBeOthers && attribution.device !== onlyTranslated ? null : onlyTranslated;
+    return mayBeOthers && attribution.device !== singleTranslated ? null : singleTranslated;
   }
 
   /** The likeliest device of a notification that nothing explains; `loss`: what that is where walks are traced. */
   #ownerOfUnexplained(place: BatchCursor | Place, loss: LossId): VtdAddressSpace | null {
     const { attribution, hasWalks } = this.#machine;
-    const space = attribution.device ?? attribution.sole;
-    if (hasWalks) this.#machine.losses.report(loss, place, attribution.only);
+    const space = attribution.device ?? attribution.singleDeviceOrNew;
+    if (hasWalks) this.#machine.losses.report(loss, place, attribution.singleDevice);
     return space;
   }
 
   /** Whether that device is beyond doubt. */
   get #isUnexplainedSure(): boolean {
     const { attribution, hasWalks } = this.#machine;
-    if (attribution.only !== null) return attribution.isOnlySure;
+    if (attribution.singleDevice !== null) return attribution.isSingleDeviceSure;
     return !hasWalks && attribution.isCommandSure;
   }
 
@@ -340,7 +340,7 @@ export class PageWalks {
     if (isWalked) walk.delivered += 1;
     const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
     if (space === null) return;
-    const container = this.#machine.containerOf(space);
+    const container = this.#machine.containers.of(space);
     const { map } = this;
     map.active = true;
     map.space = space;
@@ -384,9 +384,9 @@ export class PageWalks {
       this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
     } else if (predicted !== 0) {
       this.#machine.losses.report('map-accepted', map.mark, map.space);
-      this.#machine.hostForget(container, map.first, map.last);
+      this.#machine.mappings.hostForget(container, map.first, map.last);
     }
-    this.#machine.hostMap(container, map.first, map.last, map.gpa, map.flags);
+    this.#machine.mappings.hostMap(container, map.first, map.last, map.gpa, map.flags);
     this.#watchEntries(container, map);
   }
 
@@ -412,7 +412,7 @@ export class PageWalks {
       kind: 'failed-map',
       mark,
       space: isSure ? space : null,
-      container: isSure || this.#machine.isOnlyContainerSure ? container : null,
+      container: isSure || this.#machine.containers.isSingleSure ? container : null,
       first,
       last,
       errno,
@@ -436,11 +436,11 @@ export class PageWalks {
       this.#machine.losses.report('skipped-map-of-unseen', cursor, space);
     }
     const flags = READ_WRITE | mappingFlag.unknown;
-    this.#machine.shadowRemove(space, first, last);
-    this.#machine.shadowInsert(space, first, last, gpa, flags);
-    const container = this.#machine.containerOf(space);
+    this.#machine.mappings.shadowRemove(space, first, last);
+    this.#machine.mappings.shadowInsert(space, first, last, gpa, flags);
+    const container = this.#machine.containers.of(space);
     if (!container.host.overlaps(first, last)) {
-      this.#machine.hostMap(container, first, last, gpa, flags);
+      this.#machine.mappings.hostMap(container, first, last, gpa, flags);
     }
   }
 
@@ -456,8 +456,8 @@ export class PageWalks {
     const { container, shadow } = space;
     if (shadow.overlaps(first, last)) {
       this.#machine.losses.report('skipped-unmap-of-mapped', cursor, space);
-      this.#machine.shadowRemove(space, first, last);
-      this.#machine.hostForget(container, first, last);
+      this.#machine.mappings.shadowRemove(space, first, last);
+      this.#machine.mappings.hostForget(container, first, last);
       return;
     }
     // The guest has invalidated it, QEMU has forgotten it, and the host may still map it.
@@ -467,13 +467,13 @@ export class PageWalks {
 
   /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
   #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
-    const { attribution, hasWalks, onlyTranslated } = this.#machine;
-    const walked = hasWalks ? null : onlyTranslated;
+    const { attribution, hasWalks, singleTranslated } = this.#machine;
+    const walked = hasWalks ? null : singleTranslated;
     const space = walked ?? this.#ownerOfUnexplained(cursor, 'map-without-walk');
     if (walked === null && !this.#isUnexplainedSure) attribution.guessMap(cursor.line);
     if (space === null) return null;
-    this.#machine.shadowRemove(space, first, last);
-    this.#machine.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);
+    this.#machine.mappings.shadowRemove(space, first, last);
+    this.#machine.mappings.shadowInsert(space, first, last, 0, UNKNOWN_MAPPING);
     return space;
   }
 

@@ -91,7 +91,7 @@ export class PendingUnmaps {
   /** The device whose container QEMU's messages about the pieces point to. */
   ownerByMessage(): VtdAddressSpace | null {
     for (let index = 0; index < this.#heldCount; index += 1) {
-      const owner = this.#machine.deviceAt(this.held(index).message.pointer);
+      const owner = this.#machine.containers.deviceAt(this.held(index).message.pointer);
       if (owner !== null) return owner;
     }
     return null;
@@ -130,8 +130,8 @@ export class PendingUnmaps {
   place(unmap: Unmap, space: VtdAddressSpace | null, isSure: boolean): void {
     const machine = this.#machine;
     const isSpaceSure = isSure && space !== null;
-    const container = space === null ? machine.onlyContainer : machine.containerOf(space);
-    const isContainerSure = isSpaceSure || machine.isOnlyContainerSure;
+    const container = space === null ? machine.containers.single : machine.containers.of(space);
+    const isContainerSure = isSpaceSure || machine.containers.isSingleSure;
     const interval = space === null ? null : space.interval;
     unmap.space.set(space, isSpaceSure ? ground.sure : 0);
     unmap.container.set(container, isContainerSure ? ground.sure : 0);
@@ -228,7 +228,7 @@ export class PendingUnmaps {
   /** QEMU's message points to a container: the device's, or one that tells the device. */
   #learnPointer({ container, mappings, message, space }: Unmap): void {
     const { pointer } = message;
-    const owner = this.#machine.deviceAt(pointer);
+    const owner = this.#machine.containers.deviceAt(pointer);
     if (owner === null) {
       if (space.has(ground.sure) && container.value !== null) container.value.pointer = pointer;
       return;
@@ -255,7 +255,7 @@ export class PendingUnmaps {
     if (container === null) return;
     // The bitmap of a query that follows the unmap could not be allocated: the unmap itself was done.
     const isDone = asTraced.query === 'after' && errno === ENOMEM;
-    this.#machine.hostUnmap(container, first, last, isDone ? 0 : errno);
+    this.#machine.mappings.hostUnmap(container, first, last, isDone ? 0 : errno);
     if (errno !== 0) {
       container.host.setFlags(first, last, 0, mappingFlag.kept | mappingFlag.failed);
     }

@@ -303,11 +303,11 @@ export class Session {
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
   #replayed(space: VtdAddressSpace, cursor: BatchCursor): void {
     this.#drift.replaying(space, placeOf(cursor));
-    const { attribution, hasWalks, registering, writer } = this.machine;
-    if (writer.replayClearsShadow) {
+    const { attribution, hasWalks, registering, writtenBy } = this.machine;
+    if (writtenBy.replayClearsShadow) {
       // Where walks are not in the trace, what it finds again shows only as a device gets translated.
       const isFirst = registering !== null && space.notifiers.length === 1;
-      if (hasWalks || isFirst) this.machine.shadowClear(space);
+      if (hasWalks || isFirst) this.machine.mappings.shadowClear(space);
       // What the walk does not find again, QEMU has forgotten and the host still maps.
       space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
     }
@@ -425,8 +425,8 @@ export class Session {
     const { attribution } = this.machine;
     const known = attribution.likely(bdf);
     if (known !== undefined) return known;
-    const isTold = this.machine.isTraced('vfio_listener_region_add_iommu');
-    return isTold || attribution.spaces.length > 1 ? null : attribution.named(bdf);
+    const isTraced = this.machine.isTraced('vfio_listener_region_add_iommu');
+    return isTraced || attribution.spaces.length > 1 ? null : attribution.named(bdf);
   }
 
   #routeListener(on: On): void {
@@ -444,7 +444,7 @@ export class Session {
     on('vfio_listener_region_add_iommu', (cursor) => {
       const space = this.#listener.addIommu(cursor);
       // Before 8.1 the replay that follows begins with a whole unmap.
-      if (space !== null && !this.machine.writer.replayClearsShadow) {
+      if (space !== null && !this.machine.writtenBy.replayClearsShadow) {
         this.#whole.announce([], cursor);
       }
     });
@@ -523,7 +523,7 @@ export class Session {
     on('trace:loss', (cursor) => {
       const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
-      this.machine.losses.toldByTrace(cursor.line);
+      this.machine.losses.saidByTrace(cursor.line);
       const detail = cursor.text(at.loss.detail);
       this.machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });
     });

@@ -130,8 +130,8 @@ export class VfioListener {
     const space = changed ? (this.#machine.attribution.known(bdf) ?? null) : null;
     this.#space = space;
     this.#container = space?.container ?? null;
-    const isTold = this.#machine.isTraced('vfio_listener_region_add_iommu');
-    if (space !== null && on && !isTold) space.becomeKnown(cursor.line);
+    const isTraced = this.#machine.isTraced('vfio_listener_region_add_iommu');
+    if (space !== null && on && !isTraced) space.becomeKnown(cursor.line);
   }
 
   /** Only a command, or a reset, makes QEMU take a device out of translation; before, it unmaps all of it. */
@@ -145,16 +145,16 @@ export class VfioListener {
 
   /** Only a command makes QEMU switch a device to translation; its line may be missing. */
   #noteTranslated(bdf: number, cursor: BatchCursor): void {
-    this.#machine.translated.add(bdf);
+    this.#machine.dueNotifications.translated(bdf);
     const { attribution } = this.#machine;
     if (attribution.switches(bdf) || attribution.known(bdf) === undefined) return;
-    this.#machine.switchUnexplained ??= placeOf(cursor);
+    this.#machine.dueNotifications.switchedWithoutCommand(placeOf(cursor));
   }
 
   /** A device is attached: `vfio_realize`, `vfio_attach_device`, `vfio_device_attach`, or iommufd's bind. */
   attached(cursor: BatchCursor): void {
     this.#checkAttach(cursor);
-    const container = this.#machine.newContainer();
+    const container = this.#machine.containers.make();
     container.hostNames.add(cursor.text(at.attach.name));
     // Only the legacy path attaches by group.
     const backend = cursor.kind === BIND ? 'iommufd' : 'legacy';
@@ -183,8 +183,8 @@ export class VfioListener {
   #checkAttached(space: VtdAddressSpace, cursor: BatchCursor): void {
     const { attribution, containers } = this.#machine;
     if (space.container !== null || attribution.startsUncertain) return;
-    const isTraced = containers.some(({ hostNames }) => hostNames.size > 0);
-    const isLeft = containers.some((known) => attribution.inContainer(known).length === 0);
+    const isTraced = containers.all.some(({ hostNames }) => hostNames.size > 0);
+    const isLeft = containers.all.some((known) => attribution.devicesIn(known).length === 0);
     if (!isTraced || isLeft) return;
     this.#machine.losses.report('attach-of-registered', cursor);
     attribution.forgetRoster();
@@ -192,7 +192,7 @@ export class VfioListener {
 
   /** A container whose device the next switch names; made unless one is waiting already. */
   attaching(): VfioContainer {
-    this.#attaching ??= this.#machine.newContainer();
+    this.#attaching ??= this.#machine.containers.make();
     this.#container = this.#attaching;
     return this.#attaching;
   }
@@ -250,8 +250,8 @@ export class VfioListener {
    * without its line.
    */
   #forgetSections(space: VtdAddressSpace, range: AddressRange, cursor: BatchCursor): void {
-    const container = this.#machine.containerOf(space);
-    if (this.#machine.attribution.onlyIn(container) === null) return;
+    const container = this.#machine.containers.of(space);
+    if (this.#machine.attribution.singleDeviceIn(container) === null) return;
     const found = container.host.collect(pageOf(range.start), pageOf(range.end));
     const sections: [number, number][] = [];
     for (let index = 0; index < found.count; index += 1) {
@@ -261,7 +261,7 @@ export class VfioListener {
     }
     if (sections.length === 0) return;
     this.#machine.losses.report('section-removal', cursor, space);
-    for (const [first, last] of sections) this.#machine.hostForget(container, first, last);
+    for (const [first, last] of sections) this.#machine.mappings.hostForget(container, first, last);
   }
 
   /** `vfio_listener_region_del_iommu`. */
@@ -294,7 +294,7 @@ export class VfioListener {
       : ram.mayBeOutside(first)
         ? UNSURE_FLAGS
         : RAM_FLAGS;
-    this.#machine.hostMap(container, first, last, first, flags);
+    this.#machine.mappings.hostMap(container, first, last, first, flags);
   }
 
   /** A line of the backend says how the section before it was mapped. */
@@ -321,7 +321,7 @@ export class VfioListener {
     }
     // What else goes and comes in this change is of the same device.
     this.#space = space;
-    this.#container = this.#machine.containerOf(space);
+    this.#container = this.#machine.containers.of(space);
     this.#pending.place(unmap, space, isSure);
     unmap.carried = NO_ENTRY;
     const nodes = space.shadow.overlapping(first, last);
@@ -335,7 +335,7 @@ export class VfioListener {
     const unmap = this.#pending.single;
     if (unmap === null) return;
     const { container, isSure } = this.#ownerOfSection(first, last, 'delete');
-    const owner = container === null ? null : this.#machine.attribution.onlyIn(container);
+    const owner = container === null ? null : this.#machine.attribution.singleDeviceIn(container);
     this.#pending.place(unmap, owner, isSure);
     unmap.container.set(container, isSure ? ground.sure : 0);
     if (container !== null) this.#noteRemoved(container, first);
@@ -343,8 +343,9 @@ export class VfioListener {
     unmap.tracked = this.#machine.trackedIn(container);
     unmap.domain = null;
     const nodes = container === null ? null : container.host.collect(first, last);
-    // Only the lines of iommufd and vfio-user tell a ROM.
-    const isTraced = container !== null && container.backend !== 'legacy' && this.#tellsPermissions;
+    // Only the lines of iommufd and vfio-user show a ROM.
+    const isTraced =
+      container !== null && container.backend !== 'legacy' && this.#arePermissionsTraced;
     if (!isTraced) unmap.mappings.grounds |= ground.permissionTaken;
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
     const isRam =
@@ -364,7 +365,7 @@ export class VfioListener {
     else removed.add(first);
   }
 
-  get #tellsPermissions(): boolean {
+  get #arePermissionsTraced(): boolean {
     return WITH_PERMISSIONS.some((name) => this.#machine.isTraced(name));
   }
 
@@ -403,7 +404,7 @@ export class VfioListener {
     if (slot === undefined || fn === undefined) {
       // A region of another kind of IOMMU has another name.
       if (name !== '') return null;
-      return switched >= 0 ? attribution.named(switched) : attribution.sole;
+      return switched >= 0 ? attribution.named(switched) : attribution.singleDeviceOrNew;
     }
     const devfn = (Number.parseInt(slot, 16) << 3) | Number(fn);
     if (switched >= 0 && (switched & 0xff) === devfn) return attribution.named(switched);
@@ -418,7 +419,10 @@ export class VfioListener {
     const holding = attribution.spaces.filter((space) => holdsNotifier(space, range));
     const switched = holding.find((space) => space === this.#space);
     if (switched !== undefined) return { space: switched, isSure: true };
-    return { space: holding[0] ?? null, isSure: holding.length === 1 && attribution.isOnlySure };
+    return {
+      space: holding[0] ?? null,
+      isSure: holding.length === 1 && attribution.isSingleDeviceSure,
+    };
   }
 
   /**
@@ -427,20 +431,20 @@ export class VfioListener {
    * they were made.
    */
   #ownerOfSection(first: number, last: number, change: 'add' | 'delete'): ContainerOfSection {
-    const { attribution, containers, isOnlyContainerSure } = this.#machine;
-    const [earliest] = containers;
+    const { attribution, containers } = this.#machine;
+    const [earliest] = containers.all;
     if (earliest === undefined) {
-      this.#unattached = this.#machine.newContainer();
+      this.#unattached = this.#machine.containers.make();
       return { container: this.#unattached, isSure: false };
     }
-    if (isOnlyContainerSure) return { container: earliest, isSure: true };
+    if (containers.isSingleSure) return { container: earliest, isSure: true };
     const fits = (container: VfioContainer) => this.#fits(container, first, last, change);
     const placed = this.#container;
     if (placed !== null && fits(placed)) return { container: placed, isSure: true };
-    const index = containers.findIndex(fits);
-    const fitting = containers[index];
+    const index = containers.all.findIndex(fits);
+    const fitting = containers.all[index];
     if (fitting !== undefined) {
-      const isNext = containers.every(
+      const isNext = containers.all.every(
         (other, at) => other === fitting || this.#agrees(other, first, last, change, at < index),
       );
       // A switch of one device takes its sections, too, and in no such order.
@@ -450,8 +454,8 @@ export class VfioListener {
     }
     // A second copy of what the only container holds is another device's.
     const isAnothers = placed === null && change === 'add' && earliest.host.overlaps(first, last);
-    if (isAnothers) return { container: this.#machine.newContainer(), isSure: false };
-    return { container: placed ?? (containers.length === 1 ? earliest : null), isSure: false };
+    if (isAnothers) return { container: this.#machine.containers.make(), isSure: false };
+    return { container: placed ?? containers.single, isSure: false };
   }
 
   /**
@@ -473,10 +477,9 @@ export class VfioListener {
 
   /** Whether a section comes that the only container there is has already: then it is not the only one. */
   #isOfUnseen(first: number, last: number): boolean {
-    const { containers, isOnlyContainerSure } = this.#machine;
-    const [only] = containers;
-    if (!isOnlyContainerSure || only === undefined) return false;
-    const found = only.host.collect(first, last);
+    const { isSingleSure, single } = this.#machine.containers;
+    if (!isSingleSure || single === null) return false;
+    const found = single.host.collect(first, last);
     for (let index = 0; index < found.count; index += 1) {
       const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
       if (kind === mappingFlag.ram) return true;
@@ -485,7 +488,7 @@ export class VfioListener {
   }
 
   #isTranslated(container: VfioContainer): boolean {
-    const spaces = this.#machine.attribution.inContainer(container);
+    const spaces = this.#machine.attribution.devicesIn(container);
     return spaces.some(({ notifiers }) => notifiers.length > 0);
   }
 

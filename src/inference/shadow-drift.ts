@@ -79,7 +79,7 @@ export class ShadowDrift {
       return false;
     // Without notifiers the device is not translated, and what the shadow holds is not in use.
     if (space.container === null || space.notifiers.length === 0) return false;
-    return attribution.onlyIn(space.container) !== null;
+    return attribution.singleDeviceIn(space.container) !== null;
   }
 
   #report(space: VtdAddressSpace, first: number, last: number, mark: Place, side: DriftSide): void {

@@ -83,7 +83,7 @@ export class StaleMappings {
     if (this.#replayed.size === 0) return;
     for (const container of this.#replayed) {
       const held = container.host.collect(0, Number.MAX_SAFE_INTEGER);
-      this.#doubt(container, held, this.#machine.attribution.inContainer(container));
+      this.#doubt(container, held, this.#machine.attribution.devicesIn(container));
     }
     this.#replayed.clear();
   }
@@ -112,7 +112,7 @@ export class StaleMappings {
   #holdsForgotten(container: VfioContainer, first: number, last: number): boolean {
     const doubted = this.#doubted.get(container);
     if (doubted === undefined || !doubted.overlaps(first, last)) return false;
-    const spaces = this.#machine.attribution.inContainer(container);
+    const spaces = this.#machine.attribution.devicesIn(container);
     const pages = doubted.remove(first, last);
     for (let index = 0; index < pages.count; index += 1) {
       const from = pages.first(index);

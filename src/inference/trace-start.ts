@@ -28,7 +28,7 @@ export class TraceStart {
   /** That is so, or not, for good. */
   isSettled = false;
   /** Whether the command that libvirt printed asks for a trace; null: none was printed. */
-  #header: 'untold' | 'traced' | 'untraced' | null = null;
+  #header: 'unknown' | 'traced' | 'untraced' | null = null;
 
   /** The next line of interest, until it is settled. */
   take(cursor: BatchCursor): void {
@@ -36,19 +36,19 @@ export class TraceStart {
     if (this.#isHeader(name, cursor)) return;
     this.isSettled = true;
     const isDisabled = name === 'vtd_switch_address_space' && cursor.u32(at.switch.on) === 0;
-    const isAsked = this.#header === 'traced' || this.#header === 'untold';
+    const isAsked = this.#header === 'traced' || this.#header === 'unknown';
     this.isAtBoot = isDisabled || isAsked || FIRST_OF_A_BOOT.has(name);
   }
 
   /** A line of libvirt's header, or a message of QEMU's that follows it. */
   #isHeader(name: EventName, cursor: BatchCursor): boolean {
     if (name === 'session:start') {
-      this.#header = 'untold';
+      this.#header = 'unknown';
       this.isAtBoot = true;
     } else if (name === 'session:argument') {
       const asks = cursor.text(at.argument.text).startsWith('-trace');
       if (asks) this.#header = 'traced';
-      else if (this.#header === 'untold') this.#header = 'untraced';
+      else if (this.#header === 'unknown') this.#header = 'untraced';
     } else {
       return name === 'session:name' || (this.#header !== null && name.startsWith('message:'));
     }

@@ -33,9 +33,11 @@ export class UnmapsInMigration {
 
   /** Tracking is on in a version that unmaps by node then, and no pieces under tracking have said otherwise. */
   get isDue(): boolean {
-    const { tracking, version, writer } = this.#machine;
+    const { tracking, version, writtenBy } = this.#machine;
     const isTracking = tracking.globalDirty === true;
-    return writer.unmapInMigration !== null && isTracking && version.unmapInMigrationSeen !== false;
+    return (
+      writtenBy.unmapInMigration !== null && isTracking && version.unmapInMigrationSeen !== false
+    );
   }
 
   /** Takes the UNMAP of the cursor's line as that of one mapping of the device. */
@@ -51,10 +53,10 @@ export class UnmapsInMigration {
     unmap.cause = 'drain';
     const nodes = space.shadow.overlapping(first, last);
     const known = (nodes.flags(0) & mappingFlag.addressUnknown) === 0;
-    const zero = this.#machine.writer.unmapInMigration?.carries === 'zero';
+    const zero = this.#machine.writtenBy.unmapInMigration?.carries === 'zero';
     unmap.carried = zero ? 0 : known ? nodes.value(0) : UNKNOWN_ADDRESS;
     this.#pending.evaluate(unmap, nodes);
-    this.#machine.shadowRemove(space, first, last);
+    this.#machine.mappings.shadowRemove(space, first, last);
   }
 
   /**
@@ -74,8 +76,8 @@ export class UnmapsInMigration {
       return;
     }
     this.#machine.losses.report('unmaps-by-node', mark, space);
-    this.#machine.shadowRemove(space, first, last);
-    this.#machine.hostForget(this.#machine.containerOf(space), first, last);
+    this.#machine.mappings.shadowRemove(space, first, last);
+    this.#machine.mappings.hostForget(this.#machine.containers.of(space), first, last);
   }
 
   /**
@@ -99,8 +101,8 @@ export class UnmapsInMigration {
 
   /** That of the version that is emulated, or of the one that wrote the trace. */
   get #behaviour(): UnmapInMigration | null {
-    const { profile, writer } = this.#machine;
-    return profile.unmapInMigration ?? writer.unmapInMigration;
+    const { profile, writtenBy } = this.#machine;
+    return profile.unmapInMigration ?? writtenBy.unmapInMigration;
   }
 
   /** What a notifier would be sent in migration, over what the shadow holds now. */

@@ -95,7 +95,7 @@ const BEHAVIOUR: readonly (keyof Profile)[] = [
 ];
 
 /** How the lines of a trace came about, as far as versions differ in it. */
-export type Writer = Pick<
+export type WrittenBy = Pick<
   Profile,
   'unmapInMigration' | 'replayClearsShadow' | 'removesOneByteMore' | 'crossingEvent'
 >;
@@ -110,12 +110,12 @@ export class QemuVersion {
   #named: string | null = null;
   #unmapsByNode: boolean | null = null;
   #profile: Profile;
-  #writer: Writer;
+  #writtenBy: WrittenBy;
 
   constructor(option: Profile | null) {
     this.#option = option;
     this.#profile = option ?? this.#evidence.profile;
-    this.#writer = this.#profile;
+    this.#writtenBy = this.#profile;
   }
 
   /** The behaviour to emulate. */
@@ -127,8 +127,8 @@ export class QemuVersion {
    * The behaviour of the QEMU that wrote the trace, by which its lines are to be read. What the lines
    * show of it beats the user's word, which may be about another QEMU on the same trace.
    */
-  get writer(): Writer {
-    return this.#writer;
+  get writtenBy(): WrittenBy {
+    return this.#writtenBy;
   }
 
   /** Whether whole unmaps under tracking were seen to come by node, or in pieces; null: none was seen. */
@@ -205,20 +205,20 @@ export class QemuVersion {
 
   #choose(): void {
     if (this.#option !== null) {
-      this.#writer = this.#writerBeside(this.#option);
+      this.#writtenBy = this.#shownBeside(this.#option);
       return;
     }
     const { profile } = this.#evidence;
     const unmapsByNode = profile.unmapInMigration !== null;
     if (this.#unmapsByNode === null || this.#unmapsByNode === unmapsByNode) this.#profile = profile;
     else this.#profile = profileFor(this.#unmapsByNode ? V11_0 : V10_2);
-    this.#writer = this.#profile;
+    this.#writtenBy = this.#profile;
   }
 
   /** What the lines show, and where they show nothing what the user says. */
-  #writerBeside(option: Profile): Writer {
+  #shownBeside(option: Profile): WrittenBy {
     const { narrowed, profile } = this.#evidence;
-    const shown = (field: keyof Writer) =>
+    const shown = (field: keyof WrittenBy) =>
       narrowed && this.#evidence.agree(field) ? profile : option;
     // A version with a patch looks like one without.
     const shownUnmap = option.known === 'unmerged' ? option : shown('unmapInMigration');

@@ -88,7 +88,7 @@ export class WholeUnmaps {
     const { attribution } = this.#machine;
     const space = attribution.named(bdfOf(cursor, at));
     // Emulated devices with notifiers of their own print the line, too.
-    if (attribution.mayBeVfios(space)) this.#machine.wasUnmappedWhole = true;
+    if (attribution.maybeAssigned(space)) this.#machine.dueNotifications.due();
     const firstPage = cursor.page(at.start);
     const lastPage = firstPage + pageOf(cursor.u64(at.size)) - 1;
     const group = this.#group;
@@ -97,7 +97,7 @@ export class WholeUnmaps {
       // A message may be about a piece of the other one.
       this.#pending.forgetPointers(group.from);
       this.release();
-      this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
+      this.#machine.mappings.hostForget(this.#machine.containers.of(space), firstPage, lastPage);
     } else if (group !== null && group.firstPage === firstPage) {
       this.#machine.parameters.wholeUnmap(cursor.u64(at.start), cursor.u64(at.size), cursor.line);
       this.#learnReplay();
@@ -107,7 +107,7 @@ export class WholeUnmaps {
       }
       this.#endGroup(space);
       if (!isComplete) {
-        this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
+        this.#machine.mappings.hostForget(this.#machine.containers.of(space), firstPage, lastPage);
       }
     } else {
       this.#endGroup(null);
@@ -160,7 +160,7 @@ export class WholeUnmaps {
     if (open.length > 0) {
       const owner = this.#ownerOf(unit);
       for (const group of open) this.#resolve(group, owner.space, owner.isSure, owner.isNamed);
-      if (!owner.isSure && owner.space !== this.#machine.attribution.only) {
+      if (!owner.isSure && owner.space !== this.#machine.attribution.singleDevice) {
         this.#machine.losses.doubtAll(this.#pending.held(0).place.line);
       }
     }
@@ -202,8 +202,8 @@ export class WholeUnmaps {
     }
     if (space === null) return;
     const { last } = this.#pending.held(to - 1);
-    const extra = this.#machine.writer.removesOneByteMore ? 1 : 0;
-    this.#machine.shadowRemove(space, firstPage, last + extra);
+    const extra = this.#machine.writtenBy.removesOneByteMore ? 1 : 0;
+    this.#machine.mappings.shadowRemove(space, firstPage, last + extra);
     const mark = (this.#pending.firstFailed(from, to) ?? this.#pending.held(to - 1)).place.mark;
     this.#stale.mark(space, firstPage, last, mark, 'failed-unmap');
   }
@@ -217,12 +217,12 @@ export class WholeUnmaps {
     if (told !== null) return { space: told, isSure: true, isNamed: false };
     const { device } = attribution;
     const next = this.#due.find((space) => !this.#unmappedInPieces.has(space));
-    const space = next ?? device ?? attribution.sole;
+    const space = next ?? device ?? attribution.singleDeviceOrNew;
     if (space === null) return { space, isSure: false, isNamed: false };
     // The lines that make QEMU unmap it came just before.
     if (space === device && space === next) return { space, isSure: true, isNamed: true };
-    if (attribution.only === space) {
-      return { space, isSure: attribution.isOnlySure, isNamed: space === device };
+    if (attribution.singleDevice === space) {
+      return { space, isSure: attribution.isSingleDeviceSure, isNamed: space === device };
     }
     // Had a closing line been there to come, a lost one may have been another device's.
     const isInOrder = space === next && !this.#machine.isTraced('vtd_as_unmap_whole');
@@ -245,7 +245,7 @@ export class WholeUnmaps {
     }
     if (isCutShort) return;
     // Before 8.1 a registration unmaps the range of its own notifier only.
-    const isOfAll = this.#machine.writer.replayClearsShadow || this.#due.includes(space);
+    const isOfAll = this.#machine.writtenBy.replayClearsShadow || this.#due.includes(space);
     let isShort = false;
     for (const notifier of space.effectiveNotifiers) {
       const group = groupOf(notifier);
@@ -260,8 +260,8 @@ export class WholeUnmaps {
 
   /** Pages whose unmap is not in the trace. */
   #forget(space: VtdAddressSpace, first: number, last: number): void {
-    this.#machine.shadowRemove(space, first, last);
-    this.#machine.hostForget(this.#machine.containerOf(space), first, last);
+    this.#machine.mappings.shadowRemove(space, first, last);
+    this.#machine.mappings.hostForget(this.#machine.containers.of(space), first, last);
   }
 
   /** The command that announced whole unmaps is over. */
@@ -376,19 +376,21 @@ export class WholeUnmaps {
     firstPage: number,
     lastPage: number,
   ): void {
-    const { version, writer } = this.#machine;
+    const { version, writtenBy } = this.#machine;
     if (space.lastNotifiers.length === 0 && space.shadow.size === 0) return;
-    const reach = writer.removesOneByteMore ? lastPage + 1 : lastPage;
+    const reach = writtenBy.removesOneByteMore ? lastPage + 1 : lastPage;
     const isDue = this.#due.includes(space);
     // The walk that fills it again may not be traced.
-    if (this.#machine.hasWalks || isDue) this.#machine.shadowRemove(space, firstPage, reach);
+    if (this.#machine.hasWalks || isDue) {
+      this.#machine.mappings.shadowRemove(space, firstPage, reach);
+    }
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
     space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
     if (!this.#machine.hasNotifications) this.#unmappedInPieces.add(space);
-    if (!writer.replayClearsShadow || !this.#machine.hasNotifications) return;
+    if (!writtenBy.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (isDue) {
       this.#machine.losses.report('all-pieces', cursor, space);
-      this.#machine.hostForget(this.#machine.containerOf(space), firstPage, lastPage);
+      this.#machine.mappings.hostForget(this.#machine.containers.of(space), firstPage, lastPage);
       this.#unmappedInPieces.add(space);
       return;
     }
@@ -404,7 +406,7 @@ export class WholeUnmaps {
     const { attribution, hasWalks, tracking, version } = this.#machine;
     if (tracking.globalDirty === false) return false;
     // The next command may be another device's, and not traced.
-    if (!hasWalks && attribution.only === null && !attribution.isCommandSure) return false;
+    if (!hasWalks && attribution.singleDevice === null && !attribution.isCommandSure) return false;
     const index = this.#due.findIndex((space) => isNodeOfNotifier(space, first, last));
     const space = this.#due[index];
     if (space === undefined) return false;
@@ -423,7 +425,9 @@ export class WholeUnmaps {
       // Without walks, it may be a walk's of another device that has mapped the same.
       return hasWalks || attribution.isCommandSure || !contextEntries.hadSeveral;
     }
-    return attribution.only === null ? attribution.isOrderSure : attribution.isOnlySure;
+    return attribution.singleDevice === null
+      ? attribution.isOrderSure
+      : attribution.isSingleDeviceSure;
   }
 
   /** A whole unmap was due and its lines, if any, have come. */

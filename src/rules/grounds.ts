@@ -264,7 +264,7 @@ export function basisOfSession(
     basis.add('trackingOfHost');
   }
   const isWhatIf = needs.tracking !== true && !isSeen;
-  if (needs.noDeviceLog === true && isWhatIf && !machine.isDeviceLogTold) {
+  if (needs.noDeviceLog === true && isWhatIf && !machine.isDeviceLogRuledOut) {
     basis.add('deviceLogUntold');
   }
   if (needs.version === true) addVersion(basis, machine);

@@ -16,16 +16,16 @@ describe('which device has a context entry', () => {
     const entries = twoDevices();
     entries.absent(B);
     entries.switched(B, true);
-    expect(entries.only).toBeNull();
+    expect(entries.singlePresent).toBeNull();
     entries.switched(A, true);
-    expect(entries.only).toBe(A);
+    expect(entries.singlePresent).toBe(A);
   });
 
   it('tells none apart where both have one', () => {
     const entries = twoDevices();
     for (const bdf of [A, B]) entries.switched(bdf, true);
-    expect(entries.only).toBeNull();
-    expect(entries.isOnlyEver).toBe(false);
+    expect(entries.singlePresent).toBeNull();
+    expect(entries.isSingleEver).toBe(false);
   });
 
   it('takes an entry away only behind a command that switches the device', () => {
@@ -34,26 +34,26 @@ describe('which device has a context entry', () => {
     entries.command(NO_DEVICE);
     entries.absent(B);
     entries.switched(B, true);
-    expect(entries.only, 'a look-up of an invalidation').toBeNull();
+    expect(entries.singlePresent, 'a look-up of an invalidation').toBeNull();
     entries.command(B);
     entries.absent(B);
     entries.switched(B, true);
-    expect(entries.only).toBe(A);
-    expect(entries.isOnlyEver).toBe(false);
+    expect(entries.singlePresent).toBe(A);
+    expect(entries.isSingleEver).toBe(false);
     entries.absent(B);
     entries.switched(B, true);
-    expect(entries.only, 'behind its switch the device is looked up again').toBeNull();
+    expect(entries.singlePresent, 'behind its switch the device is looked up again').toBeNull();
     entries.command(EVERY_DEVICE);
     entries.absent(A);
     entries.switched(A, true);
-    expect(entries.only).toBe(B);
+    expect(entries.singlePresent).toBe(B);
   });
 
   it('gives nobody up for what was switched off', () => {
     const entries = twoDevices();
     for (const bdf of [A, B]) entries.switched(bdf, true);
     entries.switched(B, false);
-    expect(entries.only).toBe(A);
+    expect(entries.singlePresent).toBe(A);
   });
 
   it('knows nothing where a device is translated that no line has shown before', () => {
@@ -61,7 +61,7 @@ describe('which device has a context entry', () => {
     entries.switched(A, true);
     entries.switched(0x90, true);
     entries.switched(0x90, false);
-    expect(entries.only).toBeNull();
+    expect(entries.singlePresent).toBeNull();
   });
 });
 

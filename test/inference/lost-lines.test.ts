@@ -171,7 +171,7 @@ describe('what is reported at the end', () => {
 
   it('what the trace itself says is lost has no text of ours', () => {
     const boot = new Boot();
-    boot.lost.toldByTrace(9);
+    boot.lost.saidByTrace(9);
     boot.lost.finish();
     expect(boot.lost.isAny).toBe(true);
     expect(boot.knowledge).toEqual(['doubtful', 'doubtful']);

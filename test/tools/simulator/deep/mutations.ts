@@ -260,7 +260,7 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'sections of RAM are forgotten',
     file: 'src/inference/sections.ts',
-    find: 'this.#machine.hostMap(container, first, last, first, flags);',
+    find: 'this.#machine.mappings.hostMap(container, first, last, first, flags);',
     replace: '',
   },
   {
@@ -336,8 +336,20 @@ export const mutations: readonly Mutation[] = [
     replace: '',
   },
   {
+    what: 'containers are made and not remembered',
+    file: 'src/inference/containers.ts',
+    find: 'this.#all.push(container);',
+    replace: '',
+  },
+  {
+    what: 'every walk is said to have a hole',
+    file: 'src/inference/lost-lines.ts',
+    find: 'if (!this.#attribution.hasHole) return;',
+    replace: '',
+  },
+  {
     what: 'the shadow is not cleared by a replay',
-    file: 'src/inference/machine.ts',
+    file: 'src/inference/mappings.ts',
     find: 'space.shadow.clear();',
     replace: '',
   },
@@ -438,8 +450,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: '7.2’s whole unmap ends where later ones do',
     file: 'src/inference/whole-unmaps.ts',
-    find: 'writer.removesOneByteMore ? 1 : 0',
-    replace: 'writer.removesOneByteMore ? 0 : 0',
+    find: 'writtenBy.removesOneByteMore ? 1 : 0',
+    replace: 'writtenBy.removesOneByteMore ? 0 : 0',
   },
   {
     what: 'a chunk may be one page shorter than it is',
@@ -516,13 +528,13 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'a replay forgets for good where walks are not traced',
     file: 'src/inference/whole-unmaps.ts',
-    find: 'if (this.#machine.hasWalks || isDue) this.#machine.shadowRemove',
-    replace: 'this.#machine.shadowRemove',
+    find: 'if (this.#machine.hasWalks || isDue) {',
+    replace: '{',
   },
   {
     what: 'an unmap in migration takes another device’s UNMAPs where walks are not traced',
     file: 'src/inference/whole-unmaps.ts',
-    find: 'if (!hasWalks && attribution.only === null && !attribution.isCommandSure) return false;',
+    find: 'if (!hasWalks && attribution.singleDevice === null && !attribution.isCommandSure) return false;',
     replace: '',
   },
   {
