@@ -30,6 +30,7 @@ export type Severity = 'error' | 'warning' | 'note';
 
 /** Worst first. */
 export const verdicts = [
+  'crashes',
   'fails',
   'loses-dirty-pages',
   'leaves-mappings',

@@ -13,7 +13,12 @@ export const exitStatus = {
 } as const;
 
 /** Verdicts that findings of an active or observed hazard bring about. */
-const BAD: ReadonlySet<Verdict> = new Set(['fails', 'loses-dirty-pages', 'leaves-mappings']);
+const BAD: ReadonlySet<Verdict> = new Set([
+  'crashes',
+  'fails',
+  'loses-dirty-pages',
+  'leaves-mappings',
+]);
 
 /**
  * The exit status of a run. In a batch an input that could not be used outweighs findings, these

@@ -25,6 +25,11 @@ export interface FormatBase {
   readonly stampsTellVersion: boolean;
   /** True where `head`, the first 64 KiB or all of a shorter trace, is of this kind. Never throws. */
   recognises(head: Uint8Array): boolean;
+  /**
+   * True where a recognised `head` rather quotes a few lines of a log, as prose and source code do:
+   * given by name it is read, in a folder it is none of the traces.
+   */
+  isQuotedIn?(head: Uint8Array): boolean;
 }
 
 export interface LineFormat extends FormatBase {

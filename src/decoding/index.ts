@@ -23,6 +23,7 @@ function carried(carrier: Carrier): LineFormat {
     clock,
     stampsTellVersion,
     recognises: (head) => carrier.recognises(head),
+    ...(carrier.isQuotedIn !== undefined && { isQuotedIn: carrier.isQuotedIn }),
     decoder() {
       const kernel = newKernel();
       return { decode: (block, writer) => kernel.decode(block, carrier, writer) };
@@ -54,6 +55,8 @@ export interface Opened {
   readonly compression: string;
   /** The first bytes, decompressed. */
   readonly head: Uint8Array;
+  /** It was found in a folder, and nobody named it. */
+  readonly isFound?: boolean;
 }
 
 /**
@@ -61,7 +64,7 @@ export interface Opened {
  *
  * @throws ForeignError where they are of no known kind, saying what was found.
  */
-export function recognise({ path, compression, head }: Opened): TraceFormat {
+export function recognise({ path, compression, head, isFound = false }: Opened): TraceFormat {
   // An empty trace is one of any kind; that it shows nothing is for the result to say.
   if (head.length === 0) return lineFormatNamed(plain.name);
   const gzips = compression.split('+').filter((layer) => layer === 'gzip').length;
@@ -73,6 +76,10 @@ export function recognise({ path, compression, head }: Opened): TraceFormat {
   }
   const format = formats.find((known) => known.recognises(head));
   if (format === undefined) throw new ForeignError({ path }, null, found(path, gzips, buffer));
+  if (isFound && format.isQuotedIn?.(head) === true) {
+    const what = 'a text that quotes lines of a log';
+    throw new ForeignError({ path }, what, `${what}; name it to have it read`);
+  }
   if (format.kind === 'lines' && isNewestFirst(format, head)) {
     const advice = pipeline(path, gzips, { command: 'tac' });
     throw new ForeignError(

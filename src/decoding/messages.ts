@@ -1,156 +1,96 @@
-import type { ArgumentType } from '../events/catalogue/declaration.ts';
-import { catalogue, type EventName, kindOf, offsetsOf } from '../events/catalogue/index.ts';
-import { type MessageTopic, messageEra, messageTopics } from '../events/catalogue/notes.ts';
+import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
+import { lossKinds, messageFlag } from '../events/catalogue/notes.ts';
+import { type MessageText, messageEra, messageTexts } from '../events/messages/index.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import { type LinePlace, writeU64 } from './notes.ts';
 
 /*
- * The texts by which QEMU itself reports failures, on stderr or inside `migrate_error`.
- *
- * Facts from QEMU 7.2, 10.0, 10.2 and 11.1; the numbers in them are lower-case hexadecimal with
- * `0x`, errnos decimal.
+ * Reads what QEMU, libvirt and the kernel say of failures, as opposed to trace events: on stderr,
+ * inside `migrate_error`, behind a monitor's `Status: failed (`, in a mail. What the texts are stands
+ * in events/messages; here is how a line is looked through for them.
  */
 
-/** A text of QEMU's, and the note that it becomes in a batch. */
-interface Message {
-  readonly note: Extract<EventName, `message:${string}`>;
-  /** Of a `message:other`: what it is about. */
-  readonly topic?: MessageTopic;
-  /**
-   * Its words, which have to be linear in time: no two unbounded repetitions that can meet. Named
-   * groups are arguments of the note: of 64 bits in hexadecimal, of 32 in decimal.
-   */
-  readonly pattern: RegExp;
-  /** What has to stand behind those words, with anything in between. */
-  readonly followedBy?: RegExp;
-  /** Arguments that are not printed. */
-  readonly sets?: Readonly<Record<string, number>>;
-  /** A guest's console may hold such words, too: they count only where the text is known to be QEMU's. */
-  readonly vague?: true;
-}
+const TOO_BIG = /\bSize of bitmap too big 0x([0-9a-f]{1,16})\b/i;
+/**
+ * The failing call with its range. Those who quote it drop blanks, or print `=` as `=3D`; the number
+ * counts, as the words behind it may be of another errno (7.2) or in any language. Not vhost-vdpa's.
+ */
+const CALL =
+  /\bvfio_(container_)?dma_(un)?map ?\((0x[0-9a-f]{1,16}|\(nil\)), ?0x([0-9a-f]{1,16}), ?0x([0-9a-f]{1,16})(?:, ?(?:0x[0-9a-f]{1,16}|\(nil\)))?\)? ?=(?:3D)? ?(-?\d{1,9})(?: ?\(([^)]*)\))?/i;
+/** The same, broken off where a mail was wrapped. */
+const BROKEN_CALL =
+  /\bvfio_(?:container_)?dma_(?:un)?map ?\((?:0x[0-9a-f]{0,16})?(?:, ?(?:0x[0-9a-f]{0,16})?){0,3}\)?=?$/i;
+/** Its other half. Only an unmap returns -7. */
+const REST_OF_UNMAP =
+  /^\W*0x([0-9a-f]{1,16}), ?0x([0-9a-f]{1,16})\) ?=(?:3D)? ?(-7)(?: ?\(([^)]*)\))?/i;
+/** A region that a MAP was of, as QEMU names it when a device is attached. */
+const REGION = /\bRegion (\S{1,64}): vfio_/;
+const WARNING = /\bwarning: |\blevel=warn|PCI p2p may not work/;
+/** QEMU, libvirt, or what passes their words on; others may use some of these words, too. */
+const KNOWN_SPEAKER =
+  /(?:^|[\s/"'`])(?:qemu-[\w.-]+|qemu|kvm|libvirtd?|virtqemud)(?:\[\d{1,10}\])?: |\bvfio(?: error:)? [0-9a-f]{4}:|\bvfio-pci\b|\bQMP command failed\b|\blibvirt\.?(?:libvirt)?Error\b|\bnova\.\S+|\bkernel: |^\[ *\d+\.\d+\] |"(?:error-)?desc"|^\W*(?:[Ee]rror|TASK ERROR|ERROR): |\b(?:[Mm]igration s|S)tatus:\s*failed \(/;
+/** QEMU's own lines, which are proof that its messages are in this trace. */
+const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w.-]+|qemu|kvm): /;
+/** Hosts with pages of other sizes than 4 KiB. */
+const NOT_X86 = /\bqemu-system-(?:aarch64|arm|ppc64|ppc|riscv64|s390x|loongarch64)\b/;
+/** What tells once more what was said when it happened. */
+const RETOLD =
+  /\b(?:[Mm]igration s|S)tatus:\s*failed \(|"error-desc"|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
+/** Every text has one of these words: the patterns are tried only where there is one. */
+const WORTH_A_LOOK =
+  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|locked|FLR|pinned|pages|=(?:3D)? ?-7/;
 
-/** `vfio_dma_unmap(container, iova, size) = errno (text)`; `behind`: what stands behind the size. */
-function failure(fn: string, behind: string): RegExp {
-  return new RegExp(
-    String.raw`\b${fn}\((?<container>0x[0-9a-f]{1,16}|\(nil\)), 0x(?<iova>[0-9a-f]{1,16}), 0x(?<size>[0-9a-f]{1,16})${behind} = (?<errno>-?\d{1,9})(?: \((?<text>[^)]*)\))?`,
-    'i',
-  );
-}
+/** The system's words for an errno, by glibc and musl, in English; of other languages the number counts. */
+const ERRNO_BY_WORDS: Readonly<Record<string, number>> = {
+  'Operation not permitted': -1,
+  'No such file or directory': -2,
+  'Input/output error': -5,
+  'I/O error': -5,
+  'No such device or address': -6,
+  'Argument list too long': -7,
+  'Resource temporarily unavailable': -11,
+  'Cannot allocate memory': -12,
+  'Out of memory': -12,
+  'Permission denied': -13,
+  'Bad address': -14,
+  'Device or resource busy': -16,
+  'Resource busy': -16,
+  'File exists': -17,
+  'No such device': -19,
+  'Invalid argument': -22,
+  'Inappropriate ioctl for device': -25,
+  'No space left on device': -28,
+  'Operation not supported': -95,
+  'Not supported': -95,
+  'Address already in use': -98,
+  'Address in use': -98,
+  'Connection timed out': -110,
+};
 
-/** The name of the failing function shows the version of QEMU. */
-const OLD = { era: messageEra.old };
-const CURRENT = { era: messageEra.current };
-
-const other = (
-  topic: MessageTopic,
-  pattern: RegExp,
-  more: Pick<Message, 'followedBy' | 'vague'> = {},
-): Message => ({ note: 'message:other', topic, pattern, ...more });
-
-/** All messages that a rule knows, in the order in which they are tried: the first one counts. */
-const MESSAGES: readonly Message[] = [
-  {
-    note: 'message:bitmap-too-big',
-    pattern: /\bSize of bitmap too big 0x(?<bytes>[0-9a-f]{1,16})\b/i,
-  },
-  {
-    note: 'message:dma-unmap-failed',
-    pattern: failure('vfio_dma_unmap', String.raw`\)`),
-    sets: OLD,
-  },
-  {
-    note: 'message:dma-unmap-failed',
-    pattern: failure('vfio_container_dma_unmap', String.raw`\)`),
-    sets: CURRENT,
-  },
-  {
-    note: 'message:dma-map-failed',
-    pattern: failure('vfio_dma_map', String.raw`, [^)]{0,64}\)?`),
-    sets: OLD,
-  },
-  {
-    note: 'message:dma-map-failed',
-    pattern: failure('vfio_container_dma_map', String.raw`, [^)]{0,64}\)?`),
-    sets: CURRENT,
-  },
-  other('unmap-ioctl', /\bVFIO_UNMAP_DMA (?:with DIRTY_BITMAP|failed)\b/),
-  other('bitmap-allocation', /\bFailed to allocate dirty tracking bitmap\b/),
-  other(
-    'dirty-query',
-    /\bIOMMU_HWPT_GET_DIRTY_BITMAP \(iova|\bFailed to get dirty bitmap for iova\b|\bvfio_iommu_map_dirty_notify\(|\bFailed to get DMA logging report\b/,
-  ),
-  other(
-    'tracking-start',
-    /\bCould not start dirty page tracking\b|\bFailed to set dirty tracking flag 0x[12]\b/,
-  ),
-  other(
-    'tracking-stop',
-    /\bCould not stop dirty page tracking\b|\bFailed to set dirty tracking flag\b/,
-  ),
-  other(
-    'map-dropped',
-    /\biommu has granularity incompatible with target AS\b|\biommu map to non memory area\b|\biommu map to discarded memory\b/,
-  ),
-  other('wrong-address-space', /\bWrong target AS\b/),
-  other('blocker-viommu', /\bMigration is currently not supported with vIOMMU enabled\b/),
-  other('blocker-tracking', /\bVFIO device doesn't support device and IOMMU dirty tracking\b/),
-  other('blocker-memory', /\bMigration is currently not supported with large memory VM\b/),
-  other('dmabuf-fallback', /\bVFIO dma-buf not supported in kernel\b/),
-  other(
-    'migration-failed',
-    /\bmigration (?:has been )?(?:failed|blocked)\b|\bUnable to (?:start|complete) migration\b/i,
-    { vague: true },
-  ),
-  // A function or ioctl of the backend, or just its name, and behind it the word of a failure.
-  other('backend', /\b(?:vfio_\w*|iommufd_\w*|VFIO_\w+|IOMMU_\w+)\b/i, {
-    followedBy: /failed|= -\d|error/i,
-    vague: true,
-  }),
-  other('backend', /\bvfio\b/i, { followedBy: /\b(?:failed|error)\b/i, vague: true }),
-  // The functions that an event passes on its way from the emulated IOMMU to VFIO.
-  other('backend', /\b(?:vtd_\w+|memory_region_notify_iommu\w*)/, {
-    followedBy: /\bAssertion\b/,
-    vague: true,
-  }),
-];
-
-/** Anything QEMU prints through its error functions has its program's name before it. */
-const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w-]+|qemu|kvm): /;
-/** Cheap test for lines worth the patterns above: each of them holds one of these. */
-const WORTH_A_LOOK = /bitmap|dma_|DMA|dirty|AS\b|migration|Migration|iommu|IOMMU|vfio|VFIO/;
-
-const UNKNOWN = kindOf('message:unknown');
+/** Bytes of a line that are looked at: no message of QEMU is longer, but for quoted command lines. */
+const LONGEST = 4096;
 /** Characters of a message that are kept. */
-const TEXT_LENGTH = 400;
+const KEPT = 400;
+/** Characters of a line of QEMU's that no text is known for. */
+const KEPT_UNKNOWN = 160;
 
-/** Where an argument of a note is written, by its name. */
-interface Target {
-  readonly name: string;
-  readonly at: number;
-  readonly type: ArgumentType;
-}
-
-/** A message with what is looked up once. */
-interface Entry extends Message {
-  readonly kind: number;
-  readonly targets: readonly Target[];
-}
-
-const ENTRIES: readonly Entry[] = MESSAGES.map((message) => {
-  const args: Readonly<Record<string, ArgumentType>> = catalogue[message.note].args;
-  const offsets: Readonly<Record<string, number>> = offsetsOf(message.note);
-  const targets = Object.entries(args).map(([name, type]) => ({
-    name,
-    type,
-    at: offsets[name] ?? 0,
-  }));
-  return { ...message, kind: kindOf(message.note), targets };
-});
+const tooBig = { kind: kindOf('message:bitmap-too-big'), at: offsetsOf('message:bitmap-too-big') };
+const unmapFailed = {
+  kind: kindOf('message:dma-unmap-failed'),
+  at: offsetsOf('message:dma-unmap-failed'),
+};
+const mapFailed = {
+  kind: kindOf('message:dma-map-failed'),
+  at: offsetsOf('message:dma-map-failed'),
+};
+const known = { kind: kindOf('message:known'), at: offsetsOf('message:known') };
+const unknown = { kind: kindOf('message:unknown'), at: offsetsOf('message:unknown') };
+const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
 
 /**
- * Writes the note that a line of QEMU's own messages stands for. False where the text is none:
+ * Writes the event that a line of QEMU's own messages stands for. False where the text is none:
  * nothing is written then. `trusted`: the text is known to be QEMU's, as in `migrate_error`;
- * otherwise a line without QEMU's program name counts only if its words leave no doubt.
+ * otherwise a line without a known speaker counts only if its words leave no doubt.
  */
 export function writeMessage(
   text: string,
@@ -158,52 +98,131 @@ export function writeMessage(
   place: LinePlace,
   trusted = false,
 ): boolean {
-  if (!writeRecord(text, writer, trusted)) return false;
+  if (!writeRecord(text.slice(0, LONGEST), writer, trusted)) return false;
   writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
   return true;
 }
 
+/** The text that a line is, if it is one of `messageTexts`. */
+export function messageTextOf(
+  line: string,
+  isKnownSpeaker: boolean,
+): { readonly about: MessageText; readonly found: RegExpExecArray } | undefined {
+  for (const about of messageTexts) {
+    if (about.isVague === true && !isKnownSpeaker) continue;
+    const found = about.pattern.exec(line);
+    if (found !== null) return { about, found };
+  }
+  return undefined;
+}
+
 function writeRecord(text: string, writer: BatchWriter, trusted: boolean): boolean {
-  const isFromQemu = FROM_QEMU.test(text);
+  const isQemus = FROM_QEMU.test(text);
   if (WORTH_A_LOOK.test(text)) {
-    for (const entry of ENTRIES) {
-      if (entry.vague === true && !trusted && !isFromQemu) continue;
-      const found = entry.pattern.exec(text);
-      if (found === null || !isFollowed(entry, found, text)) continue;
-      writeNote(entry, found.groups ?? {}, text, writer);
+    if (writeRange(text, writer)) return true;
+    const read = messageTextOf(text, trusted || isQemus || KNOWN_SPEAKER.test(text));
+    if (read !== undefined) {
+      writeKnown(text, read.about, read.found, writer);
       return true;
     }
   }
-  if (isFromQemu) writer.begin(UNKNOWN);
-  return isFromQemu;
+  if (!isQemus) return false;
+  const base = writer.begin(unknown.kind);
+  writer.addLatin1(base + unknown.at.text, text.trim().slice(0, KEPT_UNKNOWN));
+  return true;
 }
 
-/** A second search: one pattern with anything in between would look at every start. */
-function isFollowed({ followedBy }: Message, found: RegExpExecArray, text: string): boolean {
-  return followedBy === undefined || followedBy.test(text.slice(found.index + found[0].length));
+/** The texts with a range, or with the size of a bitmap. */
+function writeRange(text: string, writer: BatchWriter): boolean {
+  const big = TOO_BIG.exec(text);
+  if (big !== null) {
+    const base = writer.begin(tooBig.kind);
+    writeU64(writer, base + tooBig.at.bytes, numberOf(big[1] ?? '0'));
+    return true;
+  }
+  const call = CALL.exec(text);
+  if (call !== null) {
+    const [, era, un, pointer = '', iova = '', size = '', errno = '0', words = ''] = call;
+    const event = un === undefined ? mapFailed : unmapFailed;
+    const base = writer.begin(event.kind);
+    writeU64(
+      writer,
+      base + event.at.container,
+      numberOf(pointer.startsWith('0x') ? pointer.slice(2) : '0'),
+    );
+    writeU64(writer, base + event.at.iova, numberOf(iova));
+    writeU64(writer, base + event.at.size, numberOf(size));
+    writer.words[base + event.at.errno] = Number(errno);
+    writer.words[base + event.at.era] = era === undefined ? messageEra.old : messageEra.current;
+    writer.words[base + event.at.flags] = flagsOf(text);
+    writer.addLatin1(base + event.at.text, words);
+    if (event === mapFailed) {
+      writer.addLatin1(base + mapFailed.at.region, REGION.exec(text)?.[1] ?? '');
+    }
+    return true;
+  }
+  const rest = REST_OF_UNMAP.exec(text);
+  if (rest !== null) {
+    const [, iova = '', size = '', errno = '0', words = ''] = rest;
+    const base = writer.begin(unmapFailed.kind);
+    writeU64(writer, base + unmapFailed.at.container, numberOf('0'));
+    writeU64(writer, base + unmapFailed.at.iova, numberOf(iova));
+    writeU64(writer, base + unmapFailed.at.size, numberOf(size));
+    writer.words[base + unmapFailed.at.errno] = Number(errno);
+    writer.words[base + unmapFailed.at.era] = messageEra.unknown;
+    writer.words[base + unmapFailed.at.flags] = messageFlag.retold;
+    writer.addLatin1(base + unmapFailed.at.text, words);
+    return true;
+  }
+  if (!BROKEN_CALL.test(text)) return false;
+  const base = writer.begin(loss.kind);
+  writer.words[base + loss.at.kind] = lossKinds.indexOf('torn');
+  writeU64(writer, base + loss.at.count, numberOf('1'));
+  writer.addLatin1(base + loss.at.detail, text.trim().slice(-120));
+  return true;
 }
 
-function writeNote(
-  { kind, topic, targets, sets = {} }: Entry,
-  groups: Readonly<Record<string, string | undefined>>,
+function writeKnown(
   text: string,
+  about: MessageText,
+  { groups = {} }: RegExpExecArray,
   writer: BatchWriter,
 ): void {
-  const base = writer.begin(kind);
-  for (const { name, at, type } of targets) {
-    const group = groups[name];
-    if (topic !== undefined && name === 'topic') {
-      writer.words[base + at] = messageTopics.indexOf(topic);
-    } else if (topic !== undefined && name === 'text') {
-      writer.addLatin1(base + at, text.trim().slice(0, TEXT_LENGTH));
-    } else if (type === 'text') writer.addLatin1(base + at, group ?? '');
-    else if (type === 'u64') writeU64(writer, base + at, bigintOf(group));
-    else writer.words[base + at] = sets[name] ?? Number(group ?? 0);
-  }
+  const { errno, plus, why, iova, limit } = groups;
+  const base = writer.begin(known.kind);
+  writer.words[base + known.at.about] = messageTexts.indexOf(about);
+  writer.words[base + known.at.errno] =
+    errno !== undefined
+      ? -Math.abs(Number(errno))
+      : plus !== undefined
+        ? -Number(plus)
+        : (about.errno ?? errnoOfWords(why ?? ''));
+  writeU64(writer, base + known.at.iova, numberOf((iova ?? '0x0').slice(2)));
+  writer.words[base + known.at.limit] = Number(limit ?? 0);
+  writer.words[base + known.at.flags] =
+    flagsOf(text) | (iova === undefined ? 0 : messageFlag.hasIova);
+  writer.addLatin1(base + known.at.text, text.trim().slice(0, KEPT));
 }
 
-/** Of hexadecimal digits with or without `0x`; no number, such as `(nil)`, is zero. */
-function bigintOf(digits = ''): bigint {
-  const [, hex = '0'] = /^(?:0x)?([0-9a-f]+)$/i.exec(digits) ?? [];
-  return BigInt(`0x${hex}`);
+/** The errno that the system has these words for; 0 where they are not known. */
+function errnoOfWords(why: string): number {
+  const words = why.trim();
+  const number = /^-?(\d{1,3})\b/.exec(words)?.[1];
+  if (number !== undefined) return -Number(number);
+  const known = Object.keys(ERRNO_BY_WORDS).find((one) => words.startsWith(one));
+  return known === undefined ? 0 : (ERRNO_BY_WORDS[known] as number);
+}
+
+function flagsOf(text: string): number {
+  return (
+    (WARNING.test(text) ? messageFlag.warning : 0) |
+    (RETOLD.test(text) ? messageFlag.retold : 0) |
+    (NOT_X86.test(text) ? messageFlag.notX86 : 0) |
+    (/\bmemory listener initialization failed\b/.test(text) ? messageFlag.atAttach : 0)
+  );
+}
+
+/** Of hexadecimal digits. */
+function numberOf(digits: string): bigint {
+  return BigInt(`0x${digits}`);
 }

@@ -6,9 +6,10 @@ const LF = Buffer.from('\n');
 /** Lines that are looked at for a carrier's header. */
 const LINES = 200;
 
-/** True where an event that the replay needs can be read in the head of a trace, whatever is around it. */
-export function hasTraceEvent(carrier: Carrier, head: Uint8Array): boolean {
-  return decoded(carrier, Buffer.concat([head, LF])).traceEvents > 0;
+/** Events that the replay needs, and messages, that can be read in the head of a trace, whatever is around them. */
+export function countNotes(carrier: Carrier, head: Uint8Array): number {
+  const { events, traceEvents } = decoded(carrier, Buffer.concat([head, LF]));
+  return Math.max(events, traceEvents);
 }
 
 /**

@@ -60,6 +60,12 @@ export class RamLayout {
     return this.#below >= 0 && firstPage >= this.#below && firstPage < FOUR_GIB;
   }
 
+  /** True where guest pages `first .. last` are all RAM, if the layout is known. */
+  isInside(first: number, last: number): boolean {
+    if (this.#below < 0) return false;
+    return last < this.#below || (first >= FOUR_GIB && last < this.#total - this.#below + FOUR_GIB);
+  }
+
   /** True where nothing tells yet whether a section under 4 GiB is main RAM or firmware. */
   mayBeOutside(firstPage: number): boolean {
     return this.#below < 0 && firstPage > FIRST_MEGABYTE && firstPage < FOUR_GIB;

@@ -162,9 +162,10 @@ class Run {
     return shares;
   }
 
-  #taskOf({ path }: Input, index: number): TraceTask {
+  #taskOf({ path, isFound }: Input, index: number): TraceTask {
     const { maxDecompressedBytes = null } = this.#options;
-    return { path, model: this.#model, parts: this.#tables.partsOf(index), maxDecompressedBytes };
+    const parts = this.#tables.partsOf(index);
+    return { path, isFound, model: this.#model, parts, maxDecompressedBytes };
   }
 
   /** Replayed here, decoded by the threads where there is more than one. */

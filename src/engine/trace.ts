@@ -19,6 +19,8 @@ export interface TraceTask {
   readonly model: MachineOptions;
   readonly parts: PartPaths;
   readonly maxDecompressedBytes: number | null;
+  /** It was found in a folder, and nobody named it. */
+  readonly isFound: boolean;
 }
 
 /** What is around an analysis; none of it crosses threads. */
@@ -42,14 +44,15 @@ export async function analyzeTrace(
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, onProgress, signal, stdin } = surroundings;
-  const { maxDecompressedBytes, model, parts, path } = task;
+  const { isFound, maxDecompressedBytes, model, parts, path } = task;
   let tables: TableWriter | null = null;
   try {
     const source = await openSource(path, {
       maxDecompressedBytes,
       ...(stdin !== undefined && { stdin }),
     });
-    const format = recognise(source);
+    const { compression, head } = source;
+    const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);
     const replay = replayOf(format, model, tables.sink);
     for await (const { batch, release } of decode(source, format)) {

@@ -4,6 +4,7 @@ import { PageRangeSet } from '../base/page-range-set.ts';
 import { type Place, timeText } from '../base/place.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
+import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 import { ground } from '../inference/claim.ts';
 import type { Machine } from '../inference/machine.ts';
 import { DirtyTracking, type Window } from '../inference/tracking.ts';
@@ -43,6 +44,9 @@ class Group implements GroupView {
   readonly profile: Profile;
   count = 0;
   detail = '';
+  about: MessageText | null = null;
+  memory: MappedMemory | null = null;
+  endsQemu = false;
   space: VtdAddressSpace | null = null;
   container: VfioContainer | null = null;
   domain: number | null = null;
@@ -109,8 +113,10 @@ class Group implements GroupView {
     space: VtdAddressSpace | null,
     container: VfioContainer | null,
     window: number,
+    topic: string,
   ): boolean {
-    const isAlike = mode === this.mode && cause === this.cause && window === this.window;
+    const isAlike =
+      mode === this.mode && cause === this.cause && window === this.window && topic === this.topic;
     return isAlike && space === this.space && (space !== null || container === this.container);
   }
 
@@ -234,12 +240,12 @@ export class Findings {
     // The group of the hazard before: most hazards join it.
     let recent: Group | null = null;
     return {
-      unmap: (unmap, mode, needs) => {
+      unmap: (unmap, mode, needs, topic = 'unmap') => {
         const window = this.#windowOf(mode);
         const owner = unmap.space.has(ground.sure) ? unmap.space.value : null;
         const container = unmap.container.has(ground.sure) ? unmap.container.value : null;
-        if (recent === null || !recent.takes(mode, unmap.cause, owner, container, window)) {
-          recent = this.#group(rule, mode, unmap.cause, 'unmap', owner, container, window);
+        if (recent === null || !recent.takes(mode, unmap.cause, owner, container, window, topic)) {
+          recent = this.#group(rule, mode, unmap.cause, topic, owner, container, window);
         }
         this.#countUnmap(recent, unmap, needs);
       },
@@ -339,6 +345,13 @@ export class Findings {
       group.domain = space?.domain ?? null;
       group.errno = hazard.errno ?? null;
       group.detail = hazard.detail ?? '';
+      group.about = hazard.about ?? null;
+      group.memory = hazard.memory ?? null;
+      group.endsQemu = hazard.endsQemu ?? false;
+      if (hazard.bitmapBytes !== undefined) {
+        group.bitmapBytes = hex(hazard.bitmapBytes) as Hex;
+        group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
+      }
       this.#quote(group);
     }
     group.count += hazard.count ?? 1;
@@ -416,7 +429,7 @@ function isWholeUnmap(cause: Cause | null): boolean | 'maybe' {
 
 /** Hazards that are no unmaps are about mappings, if about a device at all. */
 function restsOnMappings({ topic, needs }: Group): boolean {
-  return topic !== 'unmap' || needs.mappings === true;
+  return !topic.startsWith('unmap') || needs.mappings === true;
 }
 
 function idOf(group: Group): string {

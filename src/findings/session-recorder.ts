@@ -181,6 +181,7 @@ export class SessionRecorder {
       for (let index = 0; index < operation.count; index += 1) this.#unmap(operation.piece(index));
     }
     if (operation.kind === 'loss') this.#onLoss(operation);
+    if (operation.kind === 'refused-bitmap') this.#totals.countRefusedBitmap();
     // Only unmaps have a mode that does not depend on the rule.
     this.#rules.handle(operation, 'what-if');
   }

@@ -97,6 +97,12 @@ export class SessionTotals {
     else (isLeading ? this.leading : this.unknown).count(unmap, wouldBeTooBig);
   }
 
+  /** A message alone tells of an unmap that failed with -7. */
+  countRefusedBitmap(): void {
+    this.failures += 1;
+    this.observedE2big += 1;
+  }
+
   /** Tracking had been off, or cannot be known, before the first line of the flag word. */
   settleLeading(wasOff: boolean): void {
     (wasOff ? this.untracked : this.unknown).add(this.leading);

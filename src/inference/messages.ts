@@ -1,43 +1,73 @@
-import { addressOfPage, hexOfPages } from '../base/address.ts';
+import { addressOfPage } from '../base/address.ts';
+import type { Place } from '../base/place.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
-import { E2BIG, EINVAL, EPERM } from '../emulation/vfio/errno.ts';
+import { E2BIG, EPERM } from '../emulation/vfio/errno.ts';
 import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
-import { type MessageTopic, messageEra, messageTopics } from '../events/catalogue/notes.ts';
+import { messageFlag } from '../events/catalogue/notes.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import {
+  type MappedMemory,
+  type MessageText,
+  messageEra,
+  messageTexts,
+} from '../events/messages/index.ts';
+import { FailureLines, type OpenFailure } from './failure-lines.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
+import { memoryAt, memoryOfRegion } from './mapped-memory.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
+import { UnknownMessages } from './unknown-messages.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import { lineMarks } from './version.ts';
+import type { VfioContainer } from './vfio-container.ts';
+import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   tooBig: offsetsOf('message:bitmap-too-big'),
   unmap: offsetsOf('message:dma-unmap-failed'),
   map: offsetsOf('message:dma-map-failed'),
-  other: offsetsOf('message:other'),
+  known: offsetsOf('message:known'),
+  unknown: offsetsOf('message:unknown'),
 } as const;
 
 /** Failed unmaps remembered, so that a text that QEMU prints once more is not a second failure. */
 const REMEMBERED = 64;
+const ENOENT = -2;
 
-/** QEMU's messages about unmaps and maps that failed: they belong to the notification before them. */
+/** A bitmap that was too big, of an unmap of which no other line has come. */
+interface RefusedBitmap {
+  readonly bytes: number;
+  readonly mark: Place;
+}
+
+/**
+ * QEMU's messages about what failed. Those about an unmap or a MAP belong to the notification before
+ * them, where the trace has one; those that stand alone are gathered to one failure each.
+ */
 export class FailureMessages {
   readonly #machine: Machine;
   readonly #pending: PendingUnmaps;
   readonly #walks: PageWalks;
+  readonly #lines: FailureLines;
+  readonly unknownTexts = new UnknownMessages();
   /** A failure whose notification is not in the trace. */
   readonly #alone = new Unmap();
+  /** Ranges and errnos of failed unmaps that were told of. */
   readonly #recent: string[] = [];
-  /** Bytes of a "too big" line that no notification came before. */
-  #tooBigBytes = 0;
+  #tooBig: RefusedBitmap | null = null;
   /** Byte offset of the newest `migrate_error`, whose text comes as a message of its own. */
   #migrationErrorAt = -1;
+  /** Line of the newest unmap of which a call alone has told, and whether its ioctl's line has come. */
+  #callLine = -1;
+  /** A line of iommufd's own has come. */
+  #sawIommufd = false;
 
   constructor(machine: Machine, pending: PendingUnmaps, walks: PageWalks) {
     this.#machine = machine;
     this.#pending = pending;
     this.#walks = walks;
+    this.#lines = new FailureLines((failure) => this.#report(failure));
   }
 
   /** True where a message can be about an unmap or MAP that is still open. */
@@ -52,27 +82,38 @@ export class FailureMessages {
         return bytes === Number(cursor.u64(at.tooBig.bytes));
       }
       case 'message:dma-unmap-failed':
-        // QEMU prints it once: the same message again is another machine's.
+        // Once told is told: the same message again is about another machine's.
         return unmap?.message.pointer === '' && unmap.first === cursor.page(at.unmap.iova);
       case 'message:dma-map-failed':
         return map.active && map.first === cursor.page(at.map.iova);
-      case 'message:other':
+      case 'message:known':
         return unmap !== null || map.active;
       default:
         return false;
     }
   }
 
+  /** Nothing more can be said of what is open: the trace, or the boot, is over. */
+  finish(): void {
+    this.#flushBitmap();
+    this.#lines.flush();
+  }
+
   /** "UNMAP: Size of bitmap too big": the unmap before it fails with -7, before any ioctl. */
   bitmapTooBig(cursor: BatchCursor): void {
     this.seen(cursor);
+    this.#lines.flush();
+    this.#flushBitmap();
     const bytes = Number(cursor.u64(at.tooBig.bytes));
-    this.#tooBigBytes = bytes;
     const unmap = this.#pending.newest;
     const { parameters } = this.#machine;
-    if (unmap === null || unmap.message.isSeen) return;
+    if (unmap === null || unmap.message.isSeen) {
+      this.#tooBig = { bytes, mark: placeOf(cursor) };
+      return;
+    }
     const pages = unmap.last - unmap.first + 1;
     if (!parameters.canNeed(pages, bytes)) {
+      this.#tooBig = { bytes, mark: placeOf(cursor) };
       this.#machine.losses.report('unmap-of-too-big', cursor, unmap.space.value);
       return;
     }
@@ -83,12 +124,27 @@ export class FailureMessages {
     this.#observe(unmap, E2BIG);
   }
 
+  /** The bitmap that was too big stands alone: QEMU keeps the errno for the end of the migration. */
+  #flushBitmap(): void {
+    const refused = this.#tooBig;
+    this.#tooBig = null;
+    if (refused === null || this.#machine.hasNotifications) return;
+    this.#machine.parameters.refused(refused.bytes, refused.mark.line);
+    this.#machine.report({ kind: 'refused-bitmap', ...refused });
+  }
+
   /**
    * A message of QEMU is in the trace, so that others would be; not where an event repeats it that
    * ends a migration, as QEMU prints its messages elsewhere than its events.
    */
   seen(cursor: BatchCursor): void {
     if (cursor.byteOffset !== this.#migrationErrorAt) this.#machine.seen.sawMessage();
+  }
+
+  /** A line of QEMU's that says nothing known. */
+  unknown(cursor: BatchCursor): void {
+    this.seen(cursor);
+    this.unknownTexts.take(cursor.text(at.unknown.text), cursor.line);
   }
 
   /** `migrate_error`: what made the migration fail, long after it happened. */
@@ -104,25 +160,51 @@ export class FailureMessages {
     const isOfNewest = unmap !== null && unmap.first === first && unmap.last === last;
     const isLate = cursor.byteOffset === this.#migrationErrorAt;
     if (isLate && !isOfNewest && this.#machine.hasNotifications) {
-      this.#failureRepeatedLate(cursor);
+      this.#failureToldLate(cursor);
       return;
     }
     this.seen(cursor);
     this.#learnEra(cursor.u32(at.unmap.era));
     const errno = cursor.i32(at.unmap.errno);
     const pointer = cursor.hex(at.unmap.container);
+    this.#learnBackend(cursor, errno, pointer);
+    const flags = cursor.u32(at.unmap.flags);
+    this.#learnHost(flags);
+    const isRetold = (flags & messageFlag.retold) !== 0;
     if (isOfNewest) {
       this.#observe(unmap, errno);
       unmap.message.pointer = pointer;
-    } else if (last >= first && !this.#recent.includes(`${first}-${last}`)) {
+      this.#tooBig = null;
+    } else if (last >= first && !this.#isKnown(first, last, errno, isRetold)) {
       this.#failureAlone(cursor, first, last, errno);
     }
-    this.#tooBigBytes = 0;
+  }
+
+  /**
+   * A failed unmap that was told of before: a trace has one notification for each, and a monitor's
+   * status repeats one; a log of messages alone says each failure anew.
+   */
+  #isKnown(first: number, last: number, errno: number, isRetold: boolean): boolean {
+    if (!isRetold && !this.#machine.hasNotifications) return false;
+    const key = `${first}-${last}-`;
+    if (isRetold) return this.#recent.includes(`${key}${errno}`);
+    return this.#recent.some((told) => told.startsWith(key));
+  }
+
+  /** Only iommufd and vfio-user answer that nothing was mapped; type1 calls that a success. */
+  #learnBackend(cursor: BatchCursor, errno: number, pointer: string): void {
+    if (errno !== ENOENT) return;
+    const container = this.#containerAt(pointer);
+    if (container === null) return;
+    // iommufd came with 9.0, when the function had got its new name; earlier trees say so in a line.
+    const isOld = cursor.u32(at.unmap.era) === messageEra.old && !this.#sawIommufd;
+    container.setBackend(isOld ? 'vfio-user' : 'iommufd', 'derived', 'only it answers -2 (ENOENT)');
   }
 
   /** "...dma_map(container, iova, size, vaddr) = errno". */
   mapFailed(cursor: BatchCursor): void {
     this.seen(cursor);
+    this.#flushBitmap();
     this.#learnEra(cursor.u32(at.map.era));
     const first = cursor.page(at.map.iova);
     const last = first + cursor.page(at.map.size) - 1;
@@ -132,22 +214,137 @@ export class FailureMessages {
     if (map.active && map.first === first && map.last === last) {
       if (map.container !== null && map.isSure) map.container.pointer = pointer;
       map.active = false;
+      this.#lines.absorb('map');
       this.#walks.reportFailure(errno, true);
       return;
     }
-    // Of a RAM section, or without its notification.
-    const container = this.#machine.containers.ofPointer(pointer);
-    if (container?.holdsExactly(first, last) === true) {
+    const flags = cursor.u32(at.map.flags);
+    this.#learnHost(flags);
+    this.#lines.take({
+      mark: placeOf(cursor),
+      operation: (flags & messageFlag.atAttach) === 0 ? 'map' : 'attach-map',
+      part: 'call',
+      about: null,
+      text: '',
+      errno,
+      first,
+      last,
+      memory: memoryOfRegion(cursor.text(at.map.region)),
+      isWarning: (flags & messageFlag.warning) !== 0,
+      pointer,
+    });
+  }
+
+  /** Any other message that is known. */
+  known(cursor: BatchCursor): void {
+    this.seen(cursor);
+    this.#flushBitmap();
+    const about = messageTexts[cursor.u32(at.known.about)];
+    if (about === undefined) return;
+    if (about.backend === 'iommufd') this.#sawIommufd = true;
+    const errno = cursor.i32(at.known.errno);
+    const limit = cursor.u32(at.known.limit);
+    this.#learnHost(cursor.u32(at.known.flags));
+    if (about.operation === 'dmabuf-fallback') {
+      this.#machine.version.learn(lineMarks.dmabufWarning);
+      return;
+    }
+    if (about.operation === 'note') return;
+    if (limit > 0) this.#machine.parameters.printedEntryLimit(limit, cursor.line);
+    if (this.#isOfOpenUnmap(about, errno, cursor)) return;
+    if (about.operation === 'unmap' && errno === E2BIG && !this.#machine.hasNotifications) {
+      this.#machine.report({ kind: 'refused-bitmap', mark: placeOf(cursor), bytes: 0 });
+      return;
+    }
+    const { map } = this.#walks;
+    if (about.operation === 'map-dropped') map.active = false;
+    const hasIova = (cursor.u32(at.known.flags) & messageFlag.hasIova) !== 0;
+    const page = hasIova ? cursor.page(at.known.iova) : -1;
+    this.#lines.take({
+      mark: placeOf(cursor),
+      operation: about.operation,
+      part: about.part,
+      about,
+      text: cursor.text(at.known.text),
+      errno,
+      first: page,
+      last: page,
+      memory: about.memory ?? null,
+      isWarning: (cursor.u32(at.known.flags) & messageFlag.warning) !== 0,
+      pointer: '',
+    });
+  }
+
+  /** libvirt says that QEMU crashed: of what was told before, or of what no line tells. */
+  crashed(text: string, cursor: BatchCursor): void {
+    const about = messageTexts.find(({ id }) => id === 'end-crashed');
+    if (about === undefined) return;
+    this.#lines.take({
+      mark: placeOf(cursor),
+      operation: 'crash',
+      part: 'hint',
+      about,
+      text,
+      errno: 0,
+      first: -1,
+      last: -1,
+      memory: null,
+      isWarning: false,
+      pointer: '',
+    });
+  }
+
+  /** Whether the message is about the unmap that is open, or was told of by its call alone. */
+  #isOfOpenUnmap(about: MessageText, errno: number, cursor: BatchCursor): boolean {
+    const unmap = this.#pending.newest;
+    const returned = about.provesTracking === true ? EPERM : errno;
+    if (unmap !== null && returned !== 0) {
+      const isOfIt =
+        about.operation === 'dirty-query' &&
+        about.backend === 'iommufd' &&
+        cursor.page(at.known.iova) === unmap.first;
+      if (about.operation === 'unmap' || isOfIt) {
+        // QEMU's own line with the range follows, or went elsewhere.
+        this.#observe(unmap, returned);
+        return true;
+      }
+    }
+    // Behind the call that stands alone, in a journal that has the two in the other order.
+    const isBehindCall = about.operation === 'unmap' && about.part === 'ioctl';
+    if (!isBehindCall || cursor.line - this.#callLine !== 1) return false;
+    this.#callLine = -1;
+    return true;
+  }
+
+  // --- What the lines come to ------------------------------------------------------------------------
+
+  #report(failure: OpenFailure): void {
+    const { operation } = failure;
+    if (operation === 'map' || operation === 'attach-map') this.#reportMap(failure);
+    else {
+      const { about, endsQemu, errno, lead } = failure;
+      if (about === null) return;
+      const { mark, text } = lead;
+      this.#machine.report({ kind: 'message', mark, about, text, errno, endsQemu });
+    }
+  }
+
+  /** A MAP of a section, or without its notification. */
+  #reportMap(failure: OpenFailure): void {
+    const { endsQemu, errno, first, last, lead, pointer } = failure;
+    const container = this.#containerAt(pointer);
+    const isOverStale = container !== null && first >= 0 && container.holdsStale(first, last);
+    if (first >= 0 && container?.holdsExactly(first, last) === true && !isOverStale) {
       this.#machine.mappings.hostForget(container, first, last);
     }
     const tracked = this.#machine.trackedIn(container);
-    const mark = placeOf(cursor);
     const { attribution } = this.#machine;
     const only = attribution.isSingleDeviceSure ? attribution.singleDevice : null;
     const space = this.#machine.containers.deviceAt(pointer) ?? only;
+    const memory = this.#memoryOf(failure, space);
     this.#machine.report({
       kind: 'failed-map',
-      mark,
+      mark: lead.mark,
       space,
       container,
       first,
@@ -155,40 +352,38 @@ export class FailureMessages {
       errno,
       observed: true,
       tracked,
+      memory,
+      endsQemu,
+      isOverStale,
     });
   }
 
-  /** Any other message that a rule knows. */
-  other(cursor: BatchCursor): void {
-    this.seen(cursor);
-    const topic = messageTopics[cursor.u32(at.other.topic)] ?? 'backend';
-    if (topic === 'dmabuf-fallback') {
-      this.#machine.version.learn(lineMarks.dmabufWarning);
-      return;
-    }
-    const text = cursor.text(at.other.text);
-    const unmap = this.#pending.newest;
-    const errno = unmap === null ? 0 : errnoShown(topic, text, unmap);
-    if (unmap !== null && errno !== 0) {
-      // QEMU's own line with the range follows, or went elsewhere.
-      this.#observe(unmap, errno);
-      return;
-    }
-    const { map } = this.#walks;
-    if (topic === 'map-dropped') map.active = false;
-    const tracked = this.#machine.trackedIn(unmap?.container.value ?? null);
-    this.#machine.report({ kind: 'message', mark: placeOf(cursor), topic, text, tracked });
+  /** What was to be mapped: by the lines, by the RAM that the trace shows, or by the address. */
+  #memoryOf(failure: OpenFailure, space: VtdAddressSpace | null): MappedMemory | null {
+    const { first, isWarning, last, memory } = failure;
+    if (memory !== null) return memory;
+    if (isWarning) return 'bar';
+    // A device that is translated has nothing mapped but what the guest asks for.
+    if (space !== null && space.notifiers.length > 0) return 'viommu';
+    if (first < 0) return null;
+    const { ram } = this.#machine;
+    if (ram.belowPages >= 0) return ram.isInside(first, last) ? 'ram' : 'bar';
+    return memoryAt(first, last);
   }
 
   #observe(unmap: Unmap, errno: number): void {
     if (unmap.message.isSeen && unmap.asTraced.errno === errno) return;
     this.#pending.observe(unmap, errno);
-    this.#recent.push(`${unmap.first}-${unmap.last}`);
+    this.#remember(unmap.first, unmap.last, errno);
+  }
+
+  #remember(first: number, last: number, errno: number): void {
+    this.#recent.push(`${first}-${last}-${errno}`);
     if (this.#recent.length > REMEMBERED) this.#recent.shift();
   }
 
   /** The unmap itself has been reported, by its own line; one that nobody foresaw is news. */
-  #failureRepeatedLate(cursor: BatchCursor): void {
+  #failureToldLate(cursor: BatchCursor): void {
     this.#learnEra(cursor.u32(at.unmap.era));
     const first = cursor.page(at.unmap.iova);
     const last = first + cursor.page(at.unmap.size) - 1;
@@ -196,18 +391,28 @@ export class FailureMessages {
     if (this.#pending.hasFailed(first, last, errno)) return;
     const range = `0x${cursor.hex(at.unmap.iova).slice(2)}, ${cursor.hex(at.unmap.size)}`;
     const text = `unmap(${range}) = ${errno} (${cursor.text(at.unmap.text)})`;
-    const mark = placeOf(cursor);
-    this.#machine.report({ kind: 'message', mark, topic: 'unmap-told-late', text, tracked: true });
+    this.#machine.report({ kind: 'late-failure', mark: placeOf(cursor), text });
   }
 
   /** The text alone proves the unmap, and that it failed. */
   #failureAlone(cursor: BatchCursor, first: number, last: number, errno: number): void {
     this.#pending.commitSingle();
-    const { attribution, hasNotifications } = this.#machine;
+    this.#lines.absorb('unmap');
+    this.#lines.flush();
+    const refused = this.#tooBig;
+    this.#tooBig = null;
+    this.#callLine = cursor.line;
+    const { attribution, hasNotifications, parameters } = this.#machine;
     const owner = this.#machine.containers.deviceAt(cursor.hex(at.unmap.container));
     const space = owner ?? attribution.singleDevice;
     if (hasNotifications) {
       this.#machine.losses.report('unmap-of-failure', cursor, space);
+    }
+    if (refused !== null && !hasNotifications) {
+      const size = addressOfPage(last - first + 1);
+      const { bytes } = refused;
+      parameters.pageSizeOfBitmap(size, BigInt(bytes), 'Size of bitmap too big', cursor.line);
+      parameters.refused(bytes, refused.mark.line);
     }
     const unmap = this.#alone;
     unmap.start(cursor, first, last);
@@ -215,26 +420,25 @@ export class FailureMessages {
     unmap.carried = UNKNOWN_ADDRESS;
     const nodes = space === null ? null : space.shadow.overlapping(first, last);
     this.#pending.evaluate(unmap, nodes);
-    unmap.message.bitmapBytes = this.#tooBigBytes;
+    unmap.message.bitmapBytes = refused?.bytes ?? 0;
     this.#observe(unmap, errno);
     unmap.asTraced.query = errno === E2BIG ? 'bitmap' : null;
     this.#pending.report(unmap);
+  }
+
+  /** The container that a message points to: the only one there is, or the first that any line shows. */
+  #containerAt(pointer: string): VfioContainer | null {
+    const { containers } = this.#machine;
+    const known = containers.ofPointer(pointer);
+    return known !== null || containers.all.length > 0 ? known : containers.make();
+  }
+
+  #learnHost(flags: number): void {
+    if ((flags & messageFlag.notX86) !== 0) this.#machine.parameters.notX86();
   }
 
   #learnEra(era: number): void {
     if (era === messageEra.old) this.#machine.version.learn(lineMarks.oldMessage);
     else if (era === messageEra.current) this.#machine.version.learn(lineMarks.newMessage);
   }
-}
-
-/** What an unmap returned, by the message about the ioctl in it that failed; 0 where it is about none. */
-function errnoShown(topic: MessageTopic, text: string, unmap: Unmap): number {
-  if (topic === 'unmap-ioctl') {
-    // With a bitmap the function returns the ioctl's -1, and not the errno.
-    if (text.includes('DIRTY_BITMAP')) return EPERM;
-    return text.includes('Invalid argument') ? EINVAL : 0;
-  }
-  const isQuery = topic === 'dirty-query' && text.includes('IOMMU_HWPT_GET_DIRTY_BITMAP');
-  const isOfIt = text.includes(`iova: ${hexOfPages(unmap.first)} `);
-  return isQuery && isOfIt && text.includes('Invalid argument') ? EINVAL : 0;
 }

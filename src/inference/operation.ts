@@ -1,5 +1,6 @@
 import type { Place } from '../base/place.ts';
-import type { LossKind, MessageTopic } from '../events/catalogue/notes.ts';
+import type { LossKind } from '../events/catalogue/notes.ts';
+import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 import type { DriftSide } from './shadow-drift.ts';
 import type { Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
@@ -18,6 +19,12 @@ export interface FailedMap {
   /** The log holds QEMU's error text for it. */
   readonly observed: boolean;
   readonly tracked: boolean | null;
+  /** What was to be mapped; null: neither the message nor the address tells. */
+  readonly memory: MappedMemory | null;
+  /** QEMU stopped because of it. */
+  readonly endsQemu: boolean;
+  /** The host still holds a mapping there that should be gone. */
+  readonly isOverStale: boolean;
 }
 
 export type StaleReason =
@@ -78,13 +85,31 @@ export interface Abort {
   readonly last: number;
 }
 
-/** A message of QEMU that a rule knows, and that is about no unmap or MAP. */
+/** A failure that QEMU, libvirt or the kernel tells of, in however many lines, and that is no MAP's. */
 export interface Message {
   readonly kind: 'message';
   readonly mark: Place;
-  readonly topic: MessageTopic;
+  readonly about: MessageText;
+  /** The line that says most. */
   readonly text: string;
-  readonly tracked: boolean | null;
+  /** 0 where no line tells it. */
+  readonly errno: number;
+  /** QEMU stopped because of it. */
+  readonly endsQemu: boolean;
+}
+
+/** A bitmap was too big, for an unmap of which there is no other line. */
+export interface RefusedBitmap {
+  readonly kind: 'refused-bitmap';
+  readonly mark: Place;
+  readonly bytes: number;
+}
+
+/** A failed unmap that only the end of a migration tells of. */
+export interface LateFailure {
+  readonly kind: 'late-failure';
+  readonly mark: Place;
+  readonly text: string;
 }
 
 /** Lines are lost. */
@@ -113,6 +138,8 @@ export type Operation =
   | Drift
   | Abort
   | Message
+  | RefusedBitmap
+  | LateFailure
   | Loss;
 
 /** The operation of a kind. */

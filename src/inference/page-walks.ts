@@ -418,6 +418,9 @@ export class PageWalks {
       errno,
       observed,
       tracked,
+      memory: 'viommu',
+      endsQemu: false,
+      isOverStale: container !== null && isOverStale(container, this.map),
     });
   }
 
@@ -494,4 +497,13 @@ export class PageWalks {
     const { space, mark } = map;
     this.#machine.report({ kind: 'entry-limit', mark, space, container });
   }
+}
+
+/**
+ * True where the host holds what should be gone, or something else than the MAP asks for. The same
+ * once more, as a replay maps it, leads to no other memory.
+ */
+function isOverStale(container: VfioContainer, { first, last, gpa, flags }: PendingMap): boolean {
+  if (!container.host.overlaps(first, last)) return false;
+  return container.holdsStale(first, last) || !container.holds(first, last, gpa, flags);
 }

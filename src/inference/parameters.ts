@@ -81,6 +81,20 @@ export class Parameters {
     this.hostPageSize = { value: size, source: 'trace', from: `${event} at line ${line}` };
   }
 
+  /** The host is none of x86: its pages may be larger than 4 KiB. */
+  notX86(): void {
+    if (this.hostPageSize.source !== 'derived') return;
+    const { value } = this.hostPageSize;
+    const from = '4 KiB host pages; this host is no x86, and may have larger ones';
+    this.hostPageSize = { value, source: 'assumed', from };
+  }
+
+  /** A warning prints how many mappings the container accepts. */
+  printedEntryLimit(limit: number, line: number): void {
+    if (this.entryLimit.source === 'option' || this.entryLimit.source === 'trace') return;
+    this.entryLimit = { value: limit, source: 'trace', from: `a warning at line ${line}` };
+  }
+
   /** A bitmap of `bytes` covers `size` bytes; exact where it is too long to be mostly rounding. */
   pageSizeOfBitmap(size: bigint, bytes: bigint, event: string, line: number): void {
     if (bytes < 64n || size % (bytes * 8n) !== 0n) return;

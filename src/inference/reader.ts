@@ -64,7 +64,7 @@ const ANNOTATIONS: ReadonlySet<EventName> = new Set<EventName>([
   'message:bitmap-too-big',
   'message:dma-unmap-failed',
   'message:dma-map-failed',
-  'message:other',
+  'message:known',
   'message:unknown',
   'migrate_error',
   'migrate_fd_error',
@@ -193,6 +193,7 @@ export class Session {
     this.#walks.finish();
     this.#whole.release(true);
     this.#whole.finish(null);
+    this.#failures.finish();
     if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
     if (!isCutShort) {
       this.#drift.finish({ line: this.lastLine, byteOffset: this.#lastOffset, time: null });
@@ -211,6 +212,7 @@ export class Session {
   /** Ends everything that is open before a line that is not part of it. */
   #close(cursor: BatchCursor): void {
     this.#isOpen = false;
+    this.#failures.finish();
     this.#closeUnmaps(cursor);
     this.#walks.end(cursor);
     this.#whole.justClosed = null;
@@ -515,11 +517,11 @@ export class Session {
     on('message:bitmap-too-big', (cursor) => this.#failures.bitmapTooBig(cursor));
     on('message:dma-unmap-failed', (cursor) => this.#failures.unmapFailed(cursor));
     on('message:dma-map-failed', (cursor) => this.#failures.mapFailed(cursor));
-    on('message:other', (cursor) => this.#failures.other(cursor));
+    on('message:known', (cursor) => this.#failures.known(cursor));
     const ended = (cursor: BatchCursor) => this.#failures.migrationError(cursor);
     on('migrate_error', ended);
     on('migrate_fd_error', ended);
-    on('message:unknown', (cursor) => this.#failures.seen(cursor));
+    on('message:unknown', (cursor) => this.#failures.unknown(cursor));
     on('trace:loss', (cursor) => {
       const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
       const count = Number(cursor.u64(at.loss.count));
@@ -541,6 +543,7 @@ export class Session {
     });
     on('session:end', (cursor) => {
       this.ending = cursor.text(at.end.text);
+      if (this.ending.includes('reason=crashed')) this.#failures.crashed(this.ending, cursor);
     });
     const first = kindOf('vtd_switch_address_space');
     const switched = this.#handlers[first] as Handler;

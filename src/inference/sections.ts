@@ -276,7 +276,10 @@ export class VfioListener {
     const { first, last } = this.#hostPages(start, end);
     if (last < first) return;
     this.#machine.ram.addSection(first, last, cursor.line);
-    if (this.#attaching?.backendSource === 'trace' && this.#attaching.backend === 'legacy') {
+    const isLegacy =
+      this.#attaching?.backendSource === 'trace' && this.#attaching.backend === 'legacy';
+    // A VM without a vIOMMU switches none.
+    if (isLegacy && this.#machine.isTraced('vtd_switch_address_space')) {
       // Had the switch that names its device been traced, it would have come.
       this.#attaching = null;
       this.#machine.losses.report('switch-before-sections', cursor);
@@ -452,8 +455,10 @@ export class VfioListener {
         attribution.isOrderSure && this.#machine.isTraced('vtd_switch_address_space');
       return { container: fitting, isSure: isNext && isOrdered };
     }
-    // A second copy of what the only container holds is another device's.
-    const isAnothers = placed === null && change === 'add' && earliest.host.overlaps(first, last);
+    // Without a vIOMMU all devices share a container; with one, a second copy is another device's.
+    const hasViommu = this.#machine.isTraced('vtd_switch_address_space');
+    const isSecondCopy = change === 'add' && earliest.host.overlaps(first, last);
+    const isAnothers = placed === null && hasViommu && isSecondCopy;
     if (isAnothers) return { container: this.#machine.containers.make(), isSure: false };
     return { container: placed ?? containers.single, isSure: false };
   }

@@ -5,10 +5,11 @@ import type { Known } from './parameters.ts';
 import { VersionEvidence } from './version-evidence.ts';
 
 const LATER = Number.POSITIVE_INFINITY;
-const [V8_0, V8_1, V8_2, V9_2, V10_0, V10_1, V10_2, V11_0] = [
+const [V8_0, V8_1, V8_2, V9_0, V9_2, V10_0, V10_1, V10_2, V11_0] = [
   versionNumber(8, 0),
   versionNumber(8, 1),
   versionNumber(8, 2),
+  versionNumber(9, 0),
   versionNumber(9, 2),
   versionNumber(10, 0),
   versionNumber(10, 1),
@@ -64,8 +65,8 @@ export const eventMarks: Readonly<Partial<Record<EventName, VersionMark>>> = {
 export const lineMarks = {
   unnamedRegion: { from: 0, to: V9_2, reason: 'vfio_listener_region_add_iommu without a name' },
   namedRegion: { from: V8_0, to: LATER, reason: 'vfio_listener_region_add_iommu with a name' },
-  oldMessage: { from: 0, to: V8_1, reason: 'vfio_dma_unmap or vfio_dma_map in a message' },
-  newMessage: { from: V8_2, to: LATER, reason: 'vfio_container_dma_* in a message' },
+  oldMessage: { from: 0, to: V8_2, reason: 'vfio_dma_unmap or vfio_dma_map in a message' },
+  newMessage: { from: V9_0, to: LATER, reason: 'vfio_container_dma_* in a message' },
   dmabufWarning: { from: V11_0, to: LATER, reason: 'the warning about VFIO dma-buf' },
   oldDirtyBitmap: { from: 0, to: V8_1, reason: 'vfio_get_dirty_bitmap with a descriptor' },
   dirtyBitmap: { from: V8_2, to: V10_0, reason: 'vfio_get_dirty_bitmap' },

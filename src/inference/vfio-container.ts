@@ -98,6 +98,15 @@ export class VfioContainer {
     this.staleCount -= 1;
   }
 
+  /** True where it holds something in a range that an unmap should have removed, or may have. */
+  holdsStale(first: number, last: number): boolean {
+    const held = this.host.collect(first, last);
+    for (let index = 0; index < held.count; index += 1) {
+      if ((held.flags(index) & (mappingFlag.stale | mappingFlag.kept)) !== 0) return true;
+    }
+    return false;
+  }
+
   /** True where one host mapping covers exactly this range. */
   holdsExactly(first: number, last: number): boolean {
     const found = this.#found;

@@ -122,6 +122,7 @@ export interface Headline {
 
 /** Rules that bring a verdict about, and of which there is a sentence to say; the gravest first. */
 const LEADING: Readonly<Record<Verdict, readonly RuleId[]>> = {
+  crashes: [PAST_RAM_RULE],
   fails: [E2BIG_RULE],
   'loses-dirty-pages': [PAST_RAM_RULE, ...LOSING_RULES],
   'leaves-mappings': [STALE_RULE],

@@ -4,6 +4,7 @@ import { exposureText } from './wording.ts';
 
 /** The verdict as it stands at the end of a title. */
 export const verdictWords: Readonly<Record<Verdict, string>> = {
+  crashes: 'CRASHES',
   fails: 'FAILS',
   'loses-dirty-pages': 'LOSES DIRTY PAGES',
   'leaves-mappings': 'LEAVES MAPPINGS',
@@ -12,6 +13,7 @@ export const verdictWords: Readonly<Record<Verdict, string>> = {
 };
 
 const styles = {
+  crashes: 'red',
   fails: 'red',
   'loses-dirty-pages': 'red',
   'leaves-mappings': 'magenta',

@@ -89,6 +89,7 @@ export function listed(words: readonly string[], last = 'and'): string {
 
 /** What a verdict means, without the particulars of a trace. */
 export const verdictMeanings: Readonly<Record<Verdict, string>> = {
+  crashes: 'QEMU died.',
   fails: 'DMA unmaps fail while dirty pages are tracked.',
   'loses-dirty-pages':
     'DMA unmaps succeed but lose dirty bits: memory that the device wrote may not reach the destination.',
@@ -100,6 +101,7 @@ export const verdictMeanings: Readonly<Record<Verdict, string>> = {
 
 /** What to do about a verdict, in one sentence. */
 export const verdictOrders: Readonly<Record<Verdict, string>> = {
+  crashes: 'Do not start or migrate this VM as it is before the cause is mended.',
   fails: 'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
   'loses-dirty-pages': 'Do not migrate this VM before the cause is mended.',
   'leaves-mappings':

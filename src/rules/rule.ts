@@ -1,6 +1,7 @@
 import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { EventName } from '../events/catalogue/index.ts';
+import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 
 import type { Machine } from '../inference/machine.ts';
 import type { Operation, OperationOf } from '../inference/operation.ts';
@@ -24,18 +25,23 @@ export interface Hazard {
   /** Pages, inclusive. */
   readonly first?: number;
   readonly last?: number;
-  readonly errno?: number;
+  readonly errno?: number | null;
   /** Guest pages at risk, inclusive. */
   readonly risk?: readonly (readonly [first: number, last: number])[];
   /** Distinguishes findings of one rule that are about different things. */
   readonly topic?: string;
   readonly detail?: string;
+  /** The text that tells of it; what a MAP was of; QEMU stopped because of it. */
+  readonly about?: MessageText;
+  readonly memory?: MappedMemory | null;
+  readonly endsQemu?: boolean;
+  readonly bitmapBytes?: number;
 }
 
 /** Where a rule's hazards go. */
 export interface HazardSink {
   /** One more unmap; `needs` says what the verdict on it depends on. */
-  unmap(unmap: Unmap, mode: Mode, needs: Dependencies): void;
+  unmap(unmap: Unmap, mode: Mode, needs: Dependencies, topic?: string): void;
   add(hazard: Hazard): void;
 }
 
@@ -72,6 +78,9 @@ export interface GroupView {
   readonly trackedBy: string;
   readonly topic: string;
   readonly detail: string;
+  readonly about: MessageText | null;
+  readonly memory: MappedMemory | null;
+  readonly endsQemu: boolean;
   readonly machine: Machine;
 }
 

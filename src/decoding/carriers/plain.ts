@@ -3,7 +3,7 @@ import { FAMILY, LONGEST_NAME, STAMP } from '../patterns.ts';
 import { ftraceRemark } from '../remarks/ftrace.ts';
 import { journalRemark } from '../remarks/journal.ts';
 import { libvirtRemark } from '../remarks/libvirt.ts';
-import { hasTraceEvent } from '../sample.ts';
+import { countNotes } from '../sample.ts';
 
 /*
  * QEMU's `log` trace backend, alone or among what else a process prints: stderr, a libvirt log, a
@@ -27,8 +27,17 @@ const NAMED_LIKE_EVENT = new RegExp(
 );
 const QEMU_LINE =
   /starting up libvirt version:|^(?:\S+Z )?(?:[\w.-]+ )?(?:\S*\/)?(?:qemu-[\w-]+|qemu|kvm): /m;
+/** What shows that it is worth while to look for a message. */
+const MESSAGE =
+  /vfio|VFIO|IOMMU|iommu|bitmap|vtd_|[Mm]igration|QEMU|qemu|kvm|hostdev|host device|DMAR|AMD-Vi|locked memory|FLR/;
+const LIBVIRT_LINE = /starting up libvirt version:/;
 /** Lines that are counted. */
 const SAMPLE = 200;
+/** Lines of a text that may quote a log, and how many it may quote. */
+const QUOTE_SAMPLE = 400;
+const MOST_QUOTED = 12;
+/** A text that quotes has more than so many lines for each that it quotes. */
+const FEWEST_OTHERS = 4;
 
 /** Lines as QEMU prints them: `-D` files, stderr, libvirt's logs. */
 export const plain: Carrier = {
@@ -41,7 +50,14 @@ export const plain: Carrier = {
   recognises(head) {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
     if (QEMU_LINE.test(text) || isMostlyEvents(text)) return true;
-    return NAMED_LIKE_EVENT.test(text) && hasTraceEvent(plain, head);
+    return (NAMED_LIKE_EVENT.test(text) || MESSAGE.test(text)) && countNotes(plain, head) > 0;
+  },
+  isQuotedIn(head) {
+    const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
+    const lines = text.split('\n', QUOTE_SAMPLE);
+    const all = lines.filter((line) => line.trim() !== '').length;
+    const read = countNotes(plain, head.subarray(0, lines.join('\n').length));
+    return read <= MOST_QUOTED && read * FEWEST_OTHERS < all && !LIBVIRT_LINE.test(text);
   },
   frame: () => false,
 };

@@ -4,20 +4,40 @@ import type { Declarations } from './declaration.ts';
 export const notes = {
   /** QEMU's message "UNMAP: Size of bitmap too big". */
   'message:bitmap-too-big': { args: { bytes: 'u64' }, shapes: [] },
-  /** "...dma_unmap(container, iova, size) = errno (text)". */
+  /** "...dma_unmap(container, iova, size) = errno (text)"; `flags`: of `messageFlag`. */
   'message:dma-unmap-failed': {
-    args: { container: 'u64', iova: 'u64', size: 'u64', errno: 'i32', text: 'text', era: 'u32' },
+    args: {
+      container: 'u64',
+      iova: 'u64',
+      size: 'u64',
+      errno: 'i32',
+      text: 'text',
+      era: 'u32',
+      flags: 'u32',
+    },
     shapes: [],
   },
-  /** "...dma_map(container, iova, size, vaddr) = errno (text)". */
+  /** "...dma_map(container, iova, size, vaddr) = errno (text)", and the region's name if one is told. */
   'message:dma-map-failed': {
-    args: { container: 'u64', iova: 'u64', size: 'u64', errno: 'i32', text: 'text', era: 'u32' },
+    args: {
+      container: 'u64',
+      iova: 'u64',
+      size: 'u64',
+      errno: 'i32',
+      text: 'text',
+      era: 'u32',
+      flags: 'u32',
+      region: 'text',
+    },
     shapes: [],
   },
-  /** Any other message of QEMU that a rule knows; `topic` is an index into `messageTopics`. */
-  'message:other': { args: { topic: 'u32', text: 'text' }, shapes: [] },
-  /** A line with QEMU's program name that no rule knows: proof that messages are in this trace. */
-  'message:unknown': { args: {}, shapes: [] },
+  /** Any other message that is known; `about` is an index into `messageTexts`, `errno` 0 where none is told. */
+  'message:known': {
+    args: { about: 'u32', errno: 'i32', iova: 'u64', limit: 'u32', flags: 'u32', text: 'text' },
+    shapes: [],
+  },
+  /** A line with QEMU's program name that no text is known for: proof that messages are in this trace. */
+  'message:unknown': { args: { text: 'text' }, shapes: [] },
   /** libvirt's "starting up": a new boot begins. */
   'session:start': { args: { qemu: 'text' }, shapes: [] },
   /** A line of the command that libvirt printed. */
@@ -43,27 +63,16 @@ export const lossKinds = [
 ] as const;
 export type LossKind = (typeof lossKinds)[number];
 
-/** What QEMU's own messages are about; the order is the number in `message:other`. */
-export const messageTopics = [
-  /** The kernel refused an unmap; QEMU's own "= -1" or "= -22" follows. */
-  'unmap-ioctl',
-  'bitmap-allocation',
-  'dirty-query',
-  'tracking-start',
-  'tracking-stop',
-  'map-dropped',
-  'wrong-address-space',
-  'blocker-viommu',
-  'blocker-tracking',
-  'blocker-memory',
-  'migration-failed',
-  /** A failed unmap that only the end of a migration tells of. */
-  'unmap-told-late',
-  'backend',
-  /** Only QEMU 11.x prints this warning. */
-  'dmabuf-fallback',
-] as const;
-export type MessageTopic = (typeof messageTopics)[number];
-
-/** Where the version of QEMU shows in the name of a failing function: 0 unknown, 1 7.2, 2 10.0 and later. */
-export const messageEra = { unknown: 0, old: 1, current: 2 } as const;
+/** What a message tells beside its words, as bits. */
+export const messageFlag = {
+  /** It is a warning. */
+  warning: 1,
+  /** It repeats what was said when it happened, as a monitor's status does. */
+  retold: 2,
+  /** It names an address. */
+  hasIova: 4,
+  /** It happened while a device was being attached. */
+  atAttach: 8,
+  /** Its program is not that of an x86 host. */
+  notX86: 16,
+} as const;

@@ -16,6 +16,7 @@ import { adviceSections, traceInBrief } from './trace.ts';
 
 /** What is said of a number of traces with a verdict, after the number. */
 const counted: Readonly<Record<Verdict, readonly [one: string, more: string]>> = {
+  crashes: ['crashes', 'crash'],
   fails: ['fails', 'fail'],
   'loses-dirty-pages': ['loses dirty pages', 'lose dirty pages'],
   'leaves-mappings': ['leaves mappings', 'leave mappings'],

@@ -3,29 +3,36 @@ import type { Explanation } from '../page.ts';
 export const backendError: Explanation = {
   id: 'VTD015',
   slug: 'backend-error',
-  title: 'QEMU reports another failure of VFIO or iommufd',
+  title: 'QEMU reports another failure of VFIO, a vIOMMU or a device',
   whatHappens: `
-QEMU printed a failure of VFIO or iommufd that no other rule knows: an unmap,
-a dirty sync, a start or stop of tracking, a map that was dropped. A failed
-unmap under tracking brings no dirty bits; a failed dirty sync loses them for
-the whole range.`,
+QEMU, libvirt or the kernel told of a failure that no other rule knows. By
+what failed: an UNMAP under tracking brings no dirty bits, an untracked
+one leaves its mapping. A MAP of guest memory or of what the guest's IOMMU
+maps is serious, that of a BAR costs peer-to-peer DMA only. A device that
+QEMU refused is not there; tracking that did not start, dirty bits that
+could not be fetched and device state that was not saved end a migration
+or spoil it. Where QEMU died of it, the verdict is "crashes". Faults of
+the guest's own devices in its own IOMMU are notes.`,
   why: `
-Known texts, and what they mean: "Failed to get dirty bitmap": a sync failed.
-"Could not start dirty page tracking": nothing is tracked. "Wrong target AS",
-"iommu map to non memory area", "granularity incompatible": a map was dropped,
-and the device faults there. "Failed to allocate dirty tracking bitmap": the
-host is short of memory.`,
+The errno says most. MAP: -12 is the limit of locked memory, -14 memory
+that cannot be pinned, -22 a range that the host IOMMU does not accept
+(never the interrupt range: what crosses that is dropped without an
+errno), -28 has a rule of its own (VTD008), -17 too (VTD009). UNMAP: -2
+says that nothing was mapped, and is harmless; -22 of the range from
+0xfef00000 to 2^64 comes from kernels 4.15 to 4.20. A lone message proves
+that something failed, not that dirty pages were tracked.`,
   example: `
-vfio_iommu_map_dirty_notify iommu dirty @ 0x100000 - 0x100fff
-qemu: Failed to get dirty bitmap for iova: 0x100000 size: 0x1000:
-      No such file or directory`,
+qemu-kvm: VFIO_MAP_DMA failed: Cannot allocate memory
+qemu-kvm: vfio_container_dma_map(0x55.., 0x0, 0x80000000, 0x7f..) = -12
+vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded`,
   exampleNote: `
-QEMU's program name stands before its messages; a guest's console does not
-count.`,
+One failure in three lines: it is one finding. What is quoted in a mail,
+behind a prompt or in a program's own log is read as well; vague words
+count only behind QEMU's or libvirt's name.`,
   versions: `
-All; the words differ a little by version. 7.2 lets a migration go on after a
-failed unmap, later versions let it fail.`,
+2.9 to 11.1; the texts differ by version. 7.2 lets a migration go on after
+a failed unmap, later versions let it fail.`,
   whatToDo: `
-Look at the lines around it and at the kernel's log of the host at the same
-time. If no cause shows, the text and these lines are what a bug report needs.`,
+Each finding says what its errno and its kind of memory ask for. If no
+cause shows, the text and the lines around it are what a bug report needs.`,
 };

@@ -1,6 +1,7 @@
 import { E2BIG } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
 
+import { Basis } from '../grounds.ts';
 import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
 
 const needs = { backend: true, bitmapSize: true, noDeviceLog: true, version: false } as const;
@@ -20,6 +21,12 @@ export const bitmapTooBig: Rule = {
       const { errno } = isKnown ? unmap.asTraced : unmap.underTracking;
       if (errno === E2BIG) sink.unmap(unmap, mode, needs);
     },
+    'refused-bitmap'({ bytes, mark }) {
+      const basis = new Basis().add('message');
+      const topic = 'unmap without its line';
+      const size = bytes === 0 ? {} : { bitmapBytes: bytes };
+      sink.add({ mode: 'observed', mark, basis, errno: E2BIG, topic, ...size });
+    },
   }),
   message({ mode, count, sizeText, iova, bitmapText, limitText, cause }) {
     const what =
@@ -32,6 +39,12 @@ export const bitmapTooBig: Rule = {
       cause === 'whole-unmap'
         ? ' The range is a piece of the whole IOVA space; the size of the VM plays no part.'
         : '';
+    if (iova === null && bitmapText === '') {
+      return `${plural(count, 'unmap')} ${what}. Which range it was, no line tells. Nothing was unmapped, and what the device wrote there is not migrated.`;
+    }
+    if (iova === null) {
+      return `${plural(count, 'unmap')} ${what}: the first needed a dirty bitmap of ${bitmapText}; the container accepts ${limitText}. Which range it was, no line tells. Nothing was unmapped, and what the device wrote there is not migrated.`;
+    }
     return (
       `${plural(count, 'unmap')} ${what}. The first covers ${sizeText} at ${iova} and needs a ` +
       `dirty bitmap of ${bitmapText}; the container accepts ${limitText}. Nothing is unmapped, and ` +

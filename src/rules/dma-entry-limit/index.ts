@@ -8,7 +8,8 @@ export const dmaEntryLimit: Rule = {
   id: 'VTD008',
   slug: 'dma-entry-limit',
   title: 'Host mappings reach the number that the container accepts',
-  severity: (group) => (group.topic === 'near' ? 'warning' : errorUnlessWhatIf(group)),
+  severity: (group) =>
+    group.topic === 'near' || group.topic === 'warned' ? 'warning' : errorUnlessWhatIf(group),
   verdict: ({ mode }) => (mode === 'observed' ? 'fails' : null),
   needs: ['vfio_iommu_map_notify'],
   start: (machine, sink) => ({
@@ -18,6 +19,11 @@ export const dmaEntryLimit: Rule = {
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
       sink.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
     },
+    message({ about, mark, text }) {
+      if (about.operation !== 'entry-limit') return;
+      const basis = new Basis().add('message');
+      sink.add({ mode: 'what-if', mark, basis, topic: 'warned', detail: text, about });
+    },
     'entry-limit'({ container, space, mark }) {
       const basis = new Basis().add(entryLimitGround(machine)).add('emulated');
       const detail = `${container.host.size} of ${machine.parameters.entryLimit.value}`;
@@ -25,11 +31,13 @@ export const dmaEntryLimit: Rule = {
     },
   }),
   message({ topic, count, iova, detail, mode }) {
+    if (topic === 'warned')
+      return `QEMU warns that the container may run out of mappings: ${detail}`;
     if (topic === 'near') {
       return `The container holds ${detail} mappings that the host accepts. At the limit every further MAP fails with -28 (No space left on device).`;
     }
     const verb = mode === 'observed' ? 'failed' : 'fails by the emulation';
-    return `${plural(count, 'MAP')} ${verb} with -28 (No space left on device), the first at iova ${iova}: the container has reached its limit of mappings.`;
+    return `${plural(count, 'MAP')} ${verb} with -28 (No space left on device), ${iova === null ? '' : `the first at iova ${iova}: `}the container has reached its limit of mappings.`;
   },
   fix: () =>
     'Raise dma_entry_limit of vfio_iommu_type1 on the host, or let the guest map larger pages (65535 mappings of 4 KiB are only 256 MiB).',

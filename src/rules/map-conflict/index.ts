@@ -1,3 +1,4 @@
+import type { Severity, Verdict } from '../../base/vocabulary.ts';
 import { EEXIST, EINVAL, EPERM } from '../../emulation/vfio/errno.ts';
 import { symptom, type Unmap } from '../../inference/unmap.ts';
 
@@ -17,27 +18,51 @@ export function cutsThrough(unmap: Unmap): boolean {
   return wouldCut && (errno === EINVAL || errno === EPERM);
 }
 
+/** What iommufd of early kernels says of a mapping that is there already. */
+const EADDRINUSE = -98;
+
+/** What is told in words, and may be harmless. */
+const MILDER: Readonly<Record<string, { severity: Severity; verdict: Verdict | null }>> = {
+  'map told': { severity: 'warning', verdict: null },
+  'map stale': { severity: 'error', verdict: 'leaves-mappings' },
+  'unmap untracked': { severity: 'warning', verdict: 'leaves-mappings' },
+};
+
 /** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */
 export const mapConflict: Rule = {
   id: 'VTD009',
   slug: 'map-conflict',
   title: 'A MAP over a live range, or an UNMAP that cuts through one',
-  severity: errorUnlessWhatIf,
-  verdict: ({ mode, topic }) =>
-    mode === 'observed' || topic === 'unmap' || topic === 'abort' ? 'fails' : null,
+  severity: (group) => MILDER[group.topic]?.severity ?? errorUnlessWhatIf(group),
+  verdict({ mode, topic }) {
+    const milder = MILDER[topic];
+    if (milder !== undefined) return milder.verdict;
+    return mode === 'observed' || topic === 'unmap' || topic === 'abort' ? 'fails' : null;
+  },
   needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
   symptoms: symptom.failure,
   start: (machine, sink) => ({
     unmap(unmap, mode) {
-      if (cutsThrough(unmap)) sink.unmap(unmap, mode, needs);
+      if (!cutsThrough(unmap)) return;
+      const isUntracked = unmap.isSeenFailing && unmap.tracked !== true;
+      sink.unmap(unmap, mode, needs, isUntracked ? 'unmap untracked' : 'unmap');
     },
-    'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {
-      if (errno !== EEXIST && errno !== EINVAL) return;
+    'failed-map'(failure) {
+      const { mark, space, container, first, last, errno, observed, tracked } = failure;
+      const isTaken = errno === EEXIST || errno === EADDRINUSE;
+      // A part that QEMU itself refuses brings no message, so that -22 in words is another matter.
+      if (!isTaken && (errno !== EINVAL || observed)) return;
       const basis = new Basis().add(observed ? 'message' : 'emulated');
       // Whether it failed rests on what its device's container holds.
       if (!observed && space === null) basis.add('deviceGuessed');
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
-      const topic = errno === EEXIST ? 'map' : 'cropped';
+      const topic = !isTaken
+        ? 'cropped'
+        : !observed
+          ? 'map'
+          : failure.isOverStale
+            ? 'map stale'
+            : 'map told';
       // What was in the way may have gone with an UNMAP that is not in the trace.
       if (!observed && !machine.hasWalks) basis.add('unmapsUnchecked');
       const rests = observed ? {} : { backend: true, version: true };
@@ -53,7 +78,10 @@ export const mapConflict: Rule = {
   message({ topic, count, iova, sizeText, errno, mode }) {
     const fails = count === 1 ? 'fails' : 'fail';
     const verb = mode === 'observed' ? 'failed' : `${fails} by the emulation`;
-    if (topic === 'map') {
+    if (topic === 'map told') {
+      return `${plural(count, 'MAP')} failed with ${errno}, the first of ${sizeText} at iova ${iova}: the host holds a mapping there already. Either QEMU mapped the same twice, as when its tables are replayed, which is harmless; or one is left that should be gone, and the device reaches old memory. This message alone does not tell which.`;
+    }
+    if (topic === 'map' || topic === 'map stale') {
       return `${plural(count, 'MAP')} ${verb} with -17 (File exists), the first of ${sizeText} at iova ${iova}: the host still holds a mapping there that QEMU believes gone. The device reaches the old memory.`;
     }
     if (topic === 'abort') {

@@ -676,10 +676,22 @@ export const mutations: readonly Mutation[] = [
     replace: 'value: bytes,',
   },
   {
+    what: 'messages in a log are not noticed',
+    file: 'src/inference/seen-events.ts',
+    find: 'this.#hasMessages = true;',
+    replace: 'this.#hasMessages = false;',
+  },
+  {
+    what: 'the line of the ioctl is another failure than that of its MAP',
+    file: 'src/inference/failure-lines.ts',
+    find: "if (open.parts.has('call')) return null;",
+    replace: "if (!open.parts.has('call')) return null;",
+  },
+  {
     what: 'a refused bitmap unmap is told as -22',
     file: 'src/inference/messages.ts',
-    find: "if (text.includes('DIRTY_BITMAP')) return EPERM;",
-    replace: "if (text.includes('DIRTY_BITMAP')) return EINVAL;",
+    find: 'about.provesTracking === true ? EPERM : errno',
+    replace: 'about.provesTracking === true ? errno : errno',
   },
   {
     what: 'every page table of iommufd tracks',

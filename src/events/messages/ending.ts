@@ -1,0 +1,46 @@
+import type { MessageText } from './message-text.ts';
+
+/** How QEMU ended. */
+export const endingTexts: readonly MessageText[] = [
+  {
+    id: 'end-hw-error',
+    operation: 'crash',
+    part: 'frame',
+    pattern: /\b(?:qemu|kvm)[\w-]*: hardware error: /,
+    says: 'QEMU stopped itself with a hardware error.',
+    source: 'hw_error (softmmu/cpus.c, system/cpus.c), 2.9 to 11.0',
+  },
+  {
+    id: 'end-crashed',
+    operation: 'crash',
+    part: 'hint',
+    pattern: /\bshutting down, reason=crashed\b/,
+    isVague: true,
+    source: 'as posted',
+  },
+  {
+    id: 'end-segfault',
+    operation: 'crash',
+    part: 'whole',
+    pattern:
+      /\b(?:qemu|kvm)\S*\[\d+\]: segfault at\b|\bSegmentation fault\b.*\bcore dumped\b|\bSegmentation fault\b|\bcaught signal 11\b/,
+    says: 'QEMU died of a memory access of its own (SIGSEGV).',
+    source: 'as posted',
+  },
+  {
+    id: 'end-oom',
+    operation: 'crash',
+    part: 'whole',
+    pattern: /\bOut of memory: Killed process \d+ \((?:qemu|kvm)\S*\)/,
+    says: 'The host had no memory left and killed QEMU.',
+    source: 'the kernel',
+  },
+  {
+    id: 'end-kvm-run',
+    operation: 'vm-stopped',
+    part: 'whole',
+    pattern: /\berror: kvm run failed\b|\bKVM internal error\. Suberror\b/,
+    says: 'KVM could not run the guest any more, and QEMU stopped the VM.',
+    source: 'kvm_cpu_exec (accel/kvm/kvm-all.c), 2.9 to 11.0',
+  },
+];

@@ -1,0 +1,82 @@
+import type { MessageText } from './message-text.ts';
+
+/** Faults of translations, and assertions of the emulated IOMMUs. */
+export const viommuTexts: readonly MessageText[] = [
+  {
+    id: 'fault-vtd-walk',
+    operation: 'translation-fault',
+    part: 'whole',
+    pattern: /\bvtd_iova_to_(?:slpte|sspte|flpte|fspte)(?:_\w+)?: /,
+    source:
+      'vtd_iova_to_slpte, vtd_iova_to_sspte, vtd_do_iommu_translate (hw/i386/intel_iommu.c), 3.1 to 11.0',
+  },
+  {
+    id: 'fault-vtd-translate',
+    operation: 'translation-fault',
+    part: 'frame',
+    pattern: /\bvtd_(?:iommu_translate|do_iommu_translate): detected translation failure\b/,
+    source: 'vtd_iommu_translate (hw/i386/intel_iommu.c), 3.1 to 11.0',
+  },
+  {
+    id: 'fault-vtd-record',
+    operation: 'translation-fault',
+    part: 'hint',
+    pattern:
+      /\b[Nn]ew fault is not recorded\b|\bNext Fault Recording Reg is used\b|\bfault event is not generated\b|\bInterrupt Mask set, irq is not generated\b/,
+    isVague: true,
+    source:
+      'vtd_report_dmar_fault, vtd_report_frcd_fault, vtd_generate_fault_event (hw/i386/intel_iommu.c), 3.1 to 11.0',
+  },
+  {
+    id: 'fault-vtd-entry',
+    operation: 'translation-fault',
+    part: 'whole',
+    pattern:
+      /\binvalid context entry: hi=|\bvtd_(?:root|ce|pe)_\w+: |\bxlat address is in interrupt range\b|\bvtd_(?:process_\w+|fetch_inv_desc|irte_get)\w*: /,
+    source:
+      'vtd_context_entry_rsvd_bits_check, vtd_dev_to_context_entry, vtd_ce_type_check (hw/i386/intel_iommu.c), 3.1 to 11.0',
+  },
+  {
+    id: 'fault-amd',
+    operation: 'translation-fault',
+    part: 'whole',
+    pattern: /\bFound conflicting translation\b|\bfailed to remap interrupt from devid\b/,
+    isVague: true,
+    source: 'amdvi_notify_iommu, amdvi_mem_ir_write (hw/i386/amd_iommu.c), 3.1 to 11.0',
+  },
+  {
+    id: 'fault-virtio',
+    operation: 'translation-fault',
+    part: 'whole',
+    pattern: /\bvirtio_iommu_translate\b|\bno buffer available in event queue to report event\b/,
+    source:
+      'virtio_iommu_translate, virtio_iommu_report_fault (hw/virtio/virtio-iommu.c), 5.0 to 11.0',
+  },
+  {
+    id: 'fault-smmu',
+    operation: 'translation-fault',
+    part: 'whole',
+    pattern: /\btranslation failed for iova=0x/,
+    isVague: true,
+    source: 'smmuv3_translate (hw/arm/smmuv3.c), 3.0 to 11.0',
+  },
+  {
+    id: 'fault-host',
+    operation: 'host-fault',
+    part: 'whole',
+    pattern:
+      /\bDMAR: \[DMA (?:Read|Write)[^\]]*\] Request device\b|\bAMD-Vi: Event logged \[IO_PAGE_FAULT\b|\barm-smmu-v3 \S+: +event 0x10 received\b|\bF_TRANSLATION\b/,
+    says: 'The host IOMMU caught DMA of the device to an address that is not mapped.',
+    source: 'as posted',
+  },
+  {
+    id: 'assert',
+    operation: 'crash',
+    part: 'frame',
+    pattern: /\bAssertion [`'‘].*?['’] failed\b/,
+    isVague: true,
+    says: 'QEMU stopped at an assertion of its own.',
+    source:
+      'memory_region_notify_iommu_one, vtd_address_space_unmap (memory.c, hw/i386/intel_iommu.c), 2.10 to 11.0',
+  },
+];
