@@ -455,10 +455,13 @@ export class VfioListener {
         attribution.isOrderSure && this.#machine.isTraced('vtd_switch_address_space');
       return { container: fitting, isSure: isNext && isOrdered };
     }
-    // Without a vIOMMU all devices share a container; with one, a second copy is another device's.
+    // A second copy of what the only container holds is another device's. A VM without a vIOMMU has
+    // one container, whose sections may change shape: there only the same section is a copy.
     const hasViommu = this.#machine.isTraced('vtd_switch_address_space');
-    const isSecondCopy = change === 'add' && earliest.host.overlaps(first, last);
-    const isAnothers = placed === null && hasViommu && isSecondCopy;
+    const isSecondCopy = hasViommu
+      ? earliest.host.overlaps(first, last)
+      : earliest.holdsExactly(first, last);
+    const isAnothers = placed === null && change === 'add' && isSecondCopy;
     if (isAnothers) return { container: this.#machine.containers.make(), isSure: false };
     return { container: placed ?? containers.single, isSure: false };
   }
