@@ -1,8 +1,8 @@
 import { type EventBatch, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import type { Boot } from '../inference/boot.ts';
 import { bdfOf, placeOf } from '../inference/line.ts';
-import type { Session } from '../inference/reader.ts';
 
 /**
  * Which VM, and which boot of it, a line of a trace belongs to.
@@ -14,8 +14,8 @@ import type { Session } from '../inference/reader.ts';
  */
 
 /** What takes the lines of one boot. */
-export interface Boot {
-  readonly session: Session;
+export interface BootReplay {
+  readonly boot: Boot;
   apply(cursor: BatchCursor): void;
   finish(byteOffset: number): void;
 }
@@ -109,20 +109,20 @@ class EarlyLines {
 
 /** One VM: its boots, one at a time. */
 class Vm {
-  readonly #open: () => Boot;
-  #boot: Boot;
+  readonly #open: () => BootReplay;
+  #replay: BootReplay;
   readonly threads: number[] = [];
   readonly #attached = new Set<string>();
   readonly #devices = new Set<number>();
   readonly #early = new EarlyLines();
 
-  constructor(open: () => Boot) {
+  constructor(open: () => BootReplay) {
     this.#open = open;
-    this.#boot = open();
+    this.#replay = open();
   }
 
-  get session(): Session {
-    return this.#boot.session;
+  get boot(): Boot {
+    return this.#replay.boot;
   }
 
   /** How many devices have been switched. */
@@ -131,8 +131,8 @@ class Vm {
   }
 
   /** The boot to which a line goes that has nothing to do with boots; null while lines are held. */
-  get plain(): Boot | null {
-    return this.#early.isEmpty ? this.#boot : null;
+  get plain(): BootReplay | null {
+    return this.#early.isEmpty ? this.#replay : null;
   }
 
   has(device: string): boolean {
@@ -142,7 +142,7 @@ class Vm {
   apply(cursor: BatchCursor): void {
     const kind = ROLES[cursor.kind] as number;
     if (kind === role.none && this.#early.isEmpty) {
-      this.#boot.apply(cursor);
+      this.#replay.apply(cursor);
       return;
     }
     if (this.#attached.size > 0 && this.#early.takes(cursor)) {
@@ -157,14 +157,14 @@ class Vm {
 
   finish(byteOffset: number): void {
     this.#early.release((line) => this.#deliver(line));
-    this.#boot.finish(byteOffset);
+    this.#replay.finish(byteOffset);
   }
 
   #attach(cursor: BatchCursor): void {
     const device = cursor.text(at.device.name);
     if (this.#attached.size > 0 && this.#early.beginMachine(this.has(device), this.devices)) {
-      this.#boot.finish(cursor.byteOffset);
-      this.#boot = this.#open();
+      this.#replay.finish(cursor.byteOffset);
+      this.#replay = this.#open();
       this.#attached.clear();
       this.#devices.clear();
     }
@@ -173,13 +173,13 @@ class Vm {
 
   #deliver(cursor: BatchCursor): void {
     if (cursor.kind === SWITCH) this.#devices.add(bdfOf(cursor, at.switch));
-    this.#boot.apply(cursor);
+    this.#replay.apply(cursor);
   }
 }
 
 /** What one process wrote, or all that the trace does not say who wrote. */
 class Stream {
-  readonly #open: () => Boot;
+  readonly #open: () => BootReplay;
   #vms: Vm[] = [];
   readonly #byThread = new Map<number, Vm>();
   /** Threads that may be those of a new VM, with their lines so far. */
@@ -187,7 +187,7 @@ class Stream {
   readonly #unplaced = new Set<number>();
   #newest: Vm | null = null;
 
-  constructor(open: () => Boot) {
+  constructor(open: () => BootReplay) {
     this.#open = open;
   }
 
@@ -199,7 +199,7 @@ class Stream {
    * The boot to which the lines of the thread that spoke last go, as long as they have nothing to do
    * with boots and VMs; null where each line has to be looked at.
    */
-  plainOf(thread: number): Boot | null {
+  plainOf(thread: number): BootReplay | null {
     const vm = thread === NO_THREAD ? this.#onlyVm : this.#byThread.get(thread);
     return vm?.plain ?? null;
   }
@@ -234,8 +234,8 @@ class Stream {
   #threadless(cursor: BatchCursor): Vm {
     const newest = this.#newest ?? this.#vms[0];
     if (newest === undefined) return this.#make();
-    if (this.#vms.length === 1 || newest.session.awaits(cursor)) return newest;
-    return this.#vms.find(({ session }) => session.awaits(cursor)) ?? newest;
+    if (this.#vms.length === 1 || newest.boot.awaits(cursor)) return newest;
+    return this.#vms.find(({ boot }) => boot.awaits(cursor)) ?? newest;
   }
 
   #make(): Vm {
@@ -313,7 +313,7 @@ class Stream {
     let nearest = NEARBY_THREADS + 1;
     for (const vm of this.#vms) {
       const founder = vm.threads[0];
-      if (founder === undefined || (vm.session.startsAtBoot && thread < founder)) continue;
+      if (founder === undefined || (vm.boot.startsAtBoot && thread < founder)) continue;
       const distance = Math.abs(thread - founder);
       if (distance < nearest) {
         nearest = distance;
@@ -328,14 +328,14 @@ class Stream {
     if (this.#unplaced.has(cursor.thread)) return;
     this.#unplaced.add(cursor.thread);
     const numbers = [cursor.thread, this.#vms.length];
-    for (const { session } of this.#vms) {
-      session.loseLines('thread-of-some-vm', placeOf(cursor), numbers);
+    for (const { boot } of this.#vms) {
+      boot.loseLines('thread-of-some-vm', placeOf(cursor), numbers);
     }
   }
 }
 
 /** Opens a boot of the process that `writer` names, if the trace tells processes apart. */
-export type OpenBoot = (writer: () => string | null) => Boot;
+export type OpenBoot = (writer: () => string | null) => BootReplay;
 
 /** Gives each line of a trace to the boot of the VM that wrote it. */
 export class Vms {
@@ -346,7 +346,7 @@ export class Vms {
   // Most lines are by whoever wrote the one before, and decide nothing: they take a short way.
   #thread = NO_THREAD;
   #source = NO_SOURCE;
-  #plain: Boot | null = null;
+  #plain: BootReplay | null = null;
   /** All lines of the batch are by the same. */
   #hasOneWriter = false;
 
@@ -400,7 +400,7 @@ export class Vms {
       return;
     }
     first.apply(cursor);
-    for (const { session } of others) session.loseLines('loss-of-some-vm', placeOf(cursor));
+    for (const { boot } of others) boot.loseLines('loss-of-some-vm', placeOf(cursor));
   }
 
   #stream(source: number): Stream {

@@ -6,7 +6,7 @@ import type { LossKind } from '../events/catalogue/notes.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { Excerpts } from '../findings/excerpts.ts';
 import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
-import type { SessionOptions } from '../inference/reader.ts';
+import type { BootOptions } from '../inference/boot.ts';
 import { joinExposed } from '../result/result.ts';
 import { addTotals, NO_TOTALS } from '../result/totals.ts';
 import type { Clock, Loss, Session, Trace } from '../result/types.ts';
@@ -37,7 +37,7 @@ const NOTHING: Unlisted = { verdict: 'clean', exposed: joinExposed([]), totals: 
  * makes the result. Everything in it that has a state is here and below; decoding has none.
  */
 export class TraceReplay {
-  readonly #options: SessionOptions;
+  readonly #options: BootOptions;
   readonly #sink: RecordSink | null;
   readonly #excerpts = new Excerpts();
   /** In the order in which they began; null while they are not over. */
@@ -57,7 +57,7 @@ export class TraceReplay {
   #lastNanoseconds: number = NO_TIME;
   #backwards: Place | null = null;
 
-  constructor(options: SessionOptions, sink: RecordSink | null) {
+  constructor(options: BootOptions, sink: RecordSink | null) {
     this.#options = options;
     this.#sink = sink;
   }

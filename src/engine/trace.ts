@@ -3,7 +3,7 @@ import { type OpenSource, openSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { recognise } from '../decoding/index.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
-import type { SessionOptions } from '../inference/reader.ts';
+import type { BootOptions } from '../inference/boot.ts';
 import type { Trace } from '../result/types.ts';
 import { type Decode, decodeHere } from './local.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
@@ -11,7 +11,7 @@ import { TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
 
 /** What the user tells of the machine; null: the trace tells. */
-export type MachineOptions = Omit<SessionOptions, 'stampsTellVersion'>;
+export type MachineOptions = Omit<BootOptions, 'stampsTellVersion'>;
 
 /** A whole trace to analyse. Plain data, so that it can cross threads. */
 export interface TraceTask {

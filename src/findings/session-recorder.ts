@@ -5,8 +5,8 @@ import { E2BIG } from '../emulation/vfio/errno.ts';
 import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { EventName } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import { Boot, type BootOptions } from '../inference/boot.ts';
 import type { Loss, Operation } from '../inference/operation.ts';
-import { Session, type SessionOptions } from '../inference/reader.ts';
 import { DirtyTracking } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
@@ -70,7 +70,7 @@ const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
  * Records one session: replays its events, lets the rules judge, and makes the result of it.
  */
 export class SessionRecorder {
-  readonly session: Session;
+  readonly boot: Boot;
   readonly #index: number;
   readonly #totals = new SessionTotals();
   readonly #findings: Findings;
@@ -85,7 +85,7 @@ export class SessionRecorder {
 
   /** `writer`: names the process that writes the lines, once it is known. */
   constructor(
-    options: SessionOptions,
+    options: BootOptions,
     index: number,
     excerpts: Excerpts,
     sink: RecordSink | null,
@@ -96,8 +96,8 @@ export class SessionRecorder {
     this.#writer = writer;
     this.#sink = sink;
     this.#onLoss = onLoss;
-    this.session = new Session(options, (operation) => this.#operation(operation));
-    const { machine } = this.session;
+    this.boot = new Boot(options, (operation) => this.#operation(operation));
+    const { machine } = this.boot;
     this.#findings = new Findings(machine, excerpts, () => this.#now);
     this.#activity = new ActivityRecorder(machine);
     this.#rules = new RuleRunner(machine, (rule) => this.#findings.sink(rule));
@@ -111,17 +111,17 @@ export class SessionRecorder {
   apply(cursor: BatchCursor): void {
     this.#cursor = cursor;
     if (cursor.line >= this.#activity.nextLine) this.#activity.begin(cursor);
-    this.session.apply(cursor);
+    this.boot.apply(cursor);
   }
 
   /** Ends the session; `now`: byte offset of the end. Excerpts may still be delivered after it. */
   finish(now: number): void {
     this.#end = now;
-    this.session.vm ??= this.#writer();
-    this.session.finish();
+    this.boot.vm ??= this.#writer();
+    this.boot.finish();
     this.#rules.finish();
-    const { tracking } = this.session.machine;
-    const wasOff = tracking.offUntilFirstLine && this.session.startsAtBoot;
+    const { tracking } = this.boot.machine;
+    const wasOff = tracking.offUntilFirstLine && this.boot.startsAtBoot;
     this.#totals.settleLeading(wasOff);
     this.#sink?.settleLeading(this.#index, wasOff);
     if (this.#sink?.takesMappings === true) this.#listMappings(this.#sink);
@@ -132,11 +132,11 @@ export class SessionRecorder {
     const judged = this.#findings.finish();
     const reasons = this.#reasons();
     const verdict = this.#verdict(judged, reasons);
-    const { session } = this;
+    const { boot } = this;
     return {
-      vm: session.vm,
-      firstLine: session.firstLine,
-      lastLine: session.lastLine,
+      vm: boot.vm,
+      firstLine: boot.firstLine,
+      lastLine: boot.lastLine,
       model: this.#model(),
       verdict,
       exposed: this.#exposed(judged),
@@ -152,7 +152,7 @@ export class SessionRecorder {
 
   totals(): Totals {
     const totals = this.#totals;
-    const { machine } = this.session;
+    const { machine } = this.boot;
     return {
       unmaps: totals.unmaps,
       wholeUnmaps: machine.wholeUnmaps,
@@ -187,7 +187,7 @@ export class SessionRecorder {
   }
 
   #unmap(unmap: Unmap): void {
-    const { machine } = this.session;
+    const { machine } = this.boot;
     const isLeading =
       unmap.tracked === null &&
       machine.tracking.mask === null &&
@@ -214,7 +214,7 @@ export class SessionRecorder {
 
   /** Why the verdict cannot be `clean`; empty where it can. */
   #reasons(): readonly string[] {
-    const { machine, startsAtBoot } = this.session;
+    const { machine, startsAtBoot } = this.boot;
     const reasons: string[] = [...this.#rules.failures];
     if (!machine.hasNotifications && machine.containers.all.length === 0) {
       reasons.push(
@@ -233,7 +233,7 @@ export class SessionRecorder {
       );
     }
     if (tracked.uncertain > 0) {
-      const { firstLine, lastLine } = this.session.unmaps.uncertain;
+      const { firstLine, lastLine } = this.boot.unmaps.uncertain;
       reasons.push(
         machine.hasWalks
           ? `${tracked.uncertain} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`
@@ -265,7 +265,7 @@ export class SessionRecorder {
 
   /** Over how many lines it is doubtful what devices map. */
   #doubtfulStretches(): readonly string[] {
-    const { firstLine, lastLine, machine } = this.session;
+    const { firstLine, lastLine, machine } = this.boot;
     const lines = lastLine - firstLine + 1;
     const { attribution } = machine;
     // Commands may have named devices that are not VFIO's.
@@ -284,7 +284,7 @@ export class SessionRecorder {
    * may have been on. A guest that uses its IOMMU makes QEMU print each of them.
    */
   #untracedForDrain(): readonly string[] {
-    const { machine } = this.session;
+    const { machine } = this.boot;
     const { tracking } = machine;
     const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
     if (machine.profile.unmapInMigration === null || !mayTrack || !machine.hasNotifications)
@@ -309,7 +309,7 @@ export class SessionRecorder {
   }
 
   #via(): readonly Via[] {
-    const { profile } = this.session.machine;
+    const { profile } = this.boot.machine;
     const blocked = profile.migration === 'blocked';
     // In 7.2 only a migration makes unmaps ask for dirty bits.
     if (profile.version < versionNumber(8, 0)) return ['migration'];
@@ -319,7 +319,7 @@ export class SessionRecorder {
   // --- Parts of the result ---------------------------------------------------------------------------
 
   #model(): Model {
-    const { options, parameters, profile, ram, version } = this.session.machine;
+    const { options, parameters, profile, ram, version } = this.boot.machine;
     const size = (pages: number) => (pages < 0 ? null : hexPages(pages));
     const layout = { source: ram.source, from: ram.from } as const;
     const tracking = options.tracking;
@@ -347,7 +347,7 @@ export class SessionRecorder {
 
   /** What shows whether dirty tracking was on. */
   #sourceOfTracking(): Pick<Model['tracking'], 'source' | 'from'> {
-    const { tracking } = this.session.machine;
+    const { tracking } = this.boot.machine;
     if (tracking.mask !== null) return { source: 'trace', from: 'global_dirty_changed' };
     if (tracking.migrationState !== '') return { source: 'derived', from: 'migrate_set_state' };
     return this.#totals.tracked.unmaps > 0
@@ -359,7 +359,7 @@ export class SessionRecorder {
   }
 
   #windows(): readonly TrackingWindow[] {
-    return this.session.machine.tracking.windows.map((window) => ({
+    return this.boot.machine.tracking.windows.map((window) => ({
       firstLine: window.first.line,
       lastLine: window.last?.line ?? null,
       firstTime: window.first.time,
@@ -370,13 +370,13 @@ export class SessionRecorder {
   }
 
   #containers(): readonly Container[] {
-    const { attribution, containers } = this.session.machine;
+    const { attribution, containers } = this.boot.machine;
     return containers.all.map((container) => ({
       id: container.id,
       backend: {
         value: container.backend,
         source: container.backendSource,
-        from: backendFrom(container, this.session.machine.nestedAtLine),
+        from: backendFrom(container, this.boot.machine.nestedAtLine),
       },
       devices: attribution.devicesIn(container).flatMap((space) => deviceOf(space) ?? []),
       hostMappings: { now: container.host.size, peak: container.peak },
@@ -384,7 +384,7 @@ export class SessionRecorder {
   }
 
   #addressSpaces(): readonly AddressSpace[] {
-    return this.session.machine.attribution.spaces.map((space) => ({
+    return this.boot.machine.attribution.spaces.map((space) => ({
       device: deviceOf(space),
       pasid: space.pasid,
       container: space.container?.id ?? null,
@@ -415,7 +415,7 @@ export class SessionRecorder {
   }
 
   #listMappings(sink: RecordSink): void {
-    const { attribution, containers } = this.session.machine;
+    const { attribution, containers } = this.boot.machine;
     for (const container of containers.all) {
       const spaces = attribution.devicesIn(container);
       for (const range of container.host) {

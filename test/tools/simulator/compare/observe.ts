@@ -6,9 +6,9 @@ import { TraceReplay } from '../../../../src/engine/replay.ts';
 import type { EventBatch } from '../../../../src/events/batch.ts';
 import { BatchCursor } from '../../../../src/events/cursor.ts';
 import type { RecordSink } from '../../../../src/findings/session-recorder.ts';
+import { Boot } from '../../../../src/inference/boot.ts';
 import type { ModelOptions } from '../../../../src/inference/machine.ts';
 import type { Operation, StaleReason } from '../../../../src/inference/operation.ts';
-import { Session } from '../../../../src/inference/reader.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../../../../src/inference/unmap.ts';
 import type { VfioContainer } from '../../../../src/inference/vfio-container.ts';
 import { bdfText } from '../../../../src/inference/vtd-address-space.ts';
@@ -211,14 +211,14 @@ class ModelWatch {
   readonly drifts: SeenDrift[] = [];
   readonly gaps: SeenGap[] = [];
   readonly profiles: { readonly line: number; readonly id: string }[] = [];
-  readonly #session: Session;
+  readonly #boot: Boot;
   /** Stale mappings of each container by their iova. */
   readonly #current = new Map<VfioContainer, Map<number, SeenStale>>();
   /** Mappings that are gone, while the unmap that removed them has not been reported yet. */
   #waiting: { readonly container: VfioContainer; readonly stale: SeenStale }[] = [];
 
   constructor(model: ModelOptions) {
-    this.#session = new Session({ ...model, stampsTellVersion: true }, (operation) =>
+    this.#boot = new Boot({ ...model, stampsTellVersion: true }, (operation) =>
       this.#reported(operation),
     );
   }
@@ -228,16 +228,16 @@ class ModelWatch {
     for (const batch of batches) {
       const cursor = new BatchCursor(batch, lines);
       while (cursor.next()) {
-        this.#session.apply(cursor);
+        this.#boot.apply(cursor);
         this.#look(cursor.line);
-        const { id } = this.#session.machine.profile;
+        const { id } = this.#boot.machine.profile;
         if (this.profiles.at(-1)?.id !== id) this.profiles.push({ line: cursor.line, id });
       }
       lines += batch.lines;
     }
-    this.#session.finish();
+    this.#boot.finish();
     this.#look(lines);
-    for (const [what, { first }] of this.#session.machine.losses.gaps) {
+    for (const [what, { first }] of this.#boot.machine.losses.gaps) {
       this.gaps.push({ what, line: first.line });
     }
   }

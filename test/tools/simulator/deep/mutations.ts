@@ -342,6 +342,18 @@ export const mutations: readonly Mutation[] = [
     replace: '',
   },
   {
+    what: 'a global invalidation unmaps no whole space',
+    file: 'src/inference/commands.ts',
+    find: 'this.#whole.announce(this.#machine.attribution.order, cursor);',
+    replace: '',
+  },
+  {
+    what: 'a replay is no walk of its own',
+    file: 'src/inference/replays.ts',
+    find: 'attribution.replay(space);',
+    replace: '',
+  },
+  {
     what: 'every walk is said to have a hole',
     file: 'src/inference/lost-lines.ts',
     find: 'if (!this.#attribution.hasHole) return;',
