@@ -7,6 +7,8 @@ interface Import {
   readonly name: string;
   /** Nothing is loaded for it. */
   readonly isType: boolean;
+  /** Loaded only when it is asked for. */
+  readonly isDynamic: boolean;
 }
 
 /** Imports, re-exports and dynamic imports of a text, as written. */
@@ -14,7 +16,11 @@ function importsIn(text: string): readonly Import[] {
   const found = text.matchAll(
     /(?:(import|export)\s+(type\s)?[^'"();]*?from\s*|import\s*\(?\s*)['"]([^'"]+)['"]/g,
   );
-  return [...found].map(([, , type, name = '']) => ({ name, isType: type !== undefined }));
+  return [...found].map(([text, , type, name = '']) => ({
+    name,
+    isType: type !== undefined,
+    isDynamic: /^import\s*\(/.test(text),
+  }));
 }
 
 const readImports = (file: string) => importsIn(readFileSync(join(root, file), 'utf8'));
@@ -32,19 +38,18 @@ function roomOf(file: string): string {
   return top === 'src' ? name.replace(/\.ts$/, '') : (top as string);
 }
 
-interface Edge {
+interface Edge extends Omit<Import, 'name'> {
   readonly from: string;
   readonly to: string;
-  readonly isType: boolean;
 }
 
 const edges: readonly Edge[] = files.flatMap((from) =>
   readImports(from)
     .filter(({ name }) => name.startsWith('.'))
-    .map(({ name, isType }) => ({
+    .map(({ name, ...how }) => ({
       from,
       to: relative(root, join(root, dirname(from), name)),
-      isType,
+      ...how,
     })),
 );
 
@@ -63,7 +68,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   result: ['base'],
   // What a report explains, it takes from the rules' pages; of the emulation it knows nothing.
   reports: ['base', 'result', 'rules'],
-  engine: ['base', 'boots', 'bytes', 'decoding', 'events', 'findings', 'inference', 'result'],
+  engine: [
+    'base',
+    'boots',
+    'bytes',
+    'decoding',
+    'events',
+    'findings',
+    'inference',
+    'result',
+    'rules',
+  ],
   // What decodes loads no emulation: a thread is up sooner, and smaller.
   workers: ['engine'],
   // The simulator is written from the specification alone, so that it can be compared with the emulation.
@@ -90,6 +105,7 @@ import './h.ts';
       ['a', 'b', 'c', 'e', 'f', 'g', 'h'].map((name) => ({
         name: `./${name}.ts`,
         isType: name === 'b' || name === 'e',
+        isDynamic: name === 'g',
       })),
     );
   });
@@ -126,13 +142,15 @@ import './h.ts';
   });
 });
 
-/** All that a file loads, itself included; what is only a type is not loaded. */
-function loadedBy(file: string): ReadonlySet<string> {
+/** All that a file loads, be it at once or later, itself included; what is only a type is not loaded. */
+function loadedBy(file: string, when: 'ever' | 'at once' = 'ever'): ReadonlySet<string> {
   const loaded = new Set<string>();
   const load = (name: string) => {
     if (loaded.has(name)) return;
     loaded.add(name);
-    for (const { from, to, isType } of edges) if (from === name && !isType) load(to);
+    for (const { from, to, isType, isDynamic } of edges) {
+      if (from === name && !isType && (when === 'ever' || !isDynamic)) load(to);
+    }
   };
   load(file);
   return loaded;
@@ -150,6 +168,41 @@ describe('threads', () => {
     expect(loaded).toContain('src/engine/replay.ts');
     expect(loaded).not.toContain('src/engine/pool.ts');
     expect([...loaded].filter((file) => roomOf(file) === 'reports')).toEqual([]);
+  });
+});
+
+describe('rules', () => {
+  const ruleOf = (file: string) => /^src\/rules\/([^/]+)\//.exec(file)?.[1];
+
+  it('know operations and facts, and no machine', () => {
+    const wrong = edges.filter(
+      ({ from, to }) => roomOf(from) === 'rules' && to === 'src/inference/machine.ts',
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('never know each other', () => {
+    const wrong = edges.filter(({ from, to }) => {
+      const [one, other] = [ruleOf(from), ruleOf(to)];
+      return one !== undefined && other !== undefined && one !== other;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('are named in the registry, by their pages, and nowhere else', () => {
+    const folders = new Set(files.flatMap((file) => ruleOf(file) ?? []));
+    const named = edges.filter(({ from, to }) => ruleOf(from) === undefined && ruleOf(to));
+    expect(named.map(({ from }) => from)).toEqual(named.map(() => 'src/rules/registry.ts'));
+    expect(named.map(({ to }) => to).sort()).toEqual(
+      [...folders].sort().map((folder) => `src/rules/${folder}/page.ts`),
+    );
+  });
+
+  it('are loaded by no page before they are asked for', () => {
+    const loaded = [...loadedBy('src/rules/pages.ts', 'at once')];
+    expect(loaded.filter((file) => ruleOf(file) && !file.endsWith('/page.ts'))).toEqual([]);
+    expect(loaded.filter((file) => file.endsWith('/page.ts')).length).toBeGreaterThan(10);
+    expect(loaded.filter((file) => roomOf(file) !== 'rules')).toEqual([]);
   });
 });
 

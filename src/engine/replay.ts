@@ -10,6 +10,7 @@ import type { BootOptions } from '../inference/boot.ts';
 import { joinExposed } from '../result/result.ts';
 import { addTotals, NO_TOTALS } from '../result/totals.ts';
 import type { Clock, Loss, Session, Trace } from '../result/types.ts';
+import type { Rule } from '../rules/rule.ts';
 
 /** What the source of a trace tells of it. */
 export interface TraceDescription {
@@ -38,6 +39,7 @@ const NOTHING: Unlisted = { verdict: 'clean', exposed: joinExposed([]), totals: 
  */
 export class TraceReplay {
   readonly #options: BootOptions;
+  readonly #rules: readonly Rule[];
   readonly #sink: RecordSink | null;
   readonly #excerpts = new Excerpts();
   /** In the order in which they began; null while they are not over. */
@@ -57,8 +59,9 @@ export class TraceReplay {
   #lastNanoseconds: number = NO_TIME;
   #backwards: Place | null = null;
 
-  constructor(options: BootOptions, sink: RecordSink | null) {
+  constructor(options: BootOptions, rules: readonly Rule[], sink: RecordSink | null) {
     this.#options = options;
+    this.#rules = rules;
     this.#sink = sink;
   }
 
@@ -151,6 +154,7 @@ export class TraceReplay {
     this.#boots += 1;
     const recorder = new SessionRecorder(
       this.#options,
+      this.#rules,
       index,
       this.#excerpts,
       this.#sink,

@@ -5,6 +5,7 @@ import { recognise } from '../decoding/index.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
 import type { BootOptions } from '../inference/boot.ts';
 import type { Trace } from '../result/types.ts';
+import { loadRules } from '../rules/index.ts';
 import { type Decode, decodeHere } from './local.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
 import { TraceReplay } from './replay.ts';
@@ -54,7 +55,7 @@ export async function analyzeTrace(
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);
-    const replay = replayOf(format, model, tables.sink);
+    const replay = await replayOf(format, model, tables.sink);
     for await (const { batch, release } of decode(source, format)) {
       // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
       await nextTurn();
@@ -70,12 +71,13 @@ export async function analyzeTrace(
   }
 }
 
-function replayOf(
+async function replayOf(
   format: TraceFormat,
   model: MachineOptions,
   sink: RecordSink | null,
-): TraceReplay {
-  return new TraceReplay({ ...model, stampsTellVersion: format.stampsTellVersion }, sink);
+): Promise<TraceReplay> {
+  const { stampsTellVersion } = format;
+  return new TraceReplay({ ...model, stampsTellVersion }, await loadRules(), sink);
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {

@@ -6,7 +6,6 @@ import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 import { ground } from '../inference/claim.ts';
-import type { Machine } from '../inference/machine.ts';
 import { DirtyTracking, type Window } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
@@ -16,6 +15,7 @@ import {
   type VtdAddressSpace,
 } from '../inference/vtd-address-space.ts';
 import type { Finding, Hex } from '../result/types.ts';
+import type { SessionFacts } from '../rules/facts.ts';
 import {
   Basis,
   basisOfSession,
@@ -34,7 +34,7 @@ const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
 /** Hazards of one rule, device, mode, cause and tracking window. */
 class Group implements GroupView {
   readonly rule: Rule;
-  readonly machine: Machine;
+  readonly facts: SessionFacts;
   readonly mode: Mode | null;
   readonly cause: Cause | null;
   readonly topic: string;
@@ -64,7 +64,7 @@ class Group implements GroupView {
   /** One of them, that of the newest unmap. */
   signature = -1;
   /** What the verdict on its unmaps depends on. */
-  needs: Dependencies = {};
+  restsOn: Dependencies = {};
   excerpt: readonly string[] = [];
 
   first: Place = { line: 0, byteOffset: 0, time: null };
@@ -88,20 +88,20 @@ class Group implements GroupView {
 
   constructor(
     rule: Rule,
-    machine: Machine,
+    facts: SessionFacts,
     mode: Mode | null,
     cause: Cause | null,
     topic: string,
     window: number,
   ) {
     this.rule = rule;
-    this.machine = machine;
+    this.facts = facts;
     this.mode = mode;
     this.cause = cause;
     this.topic = topic;
     this.window = window;
-    this.profile = machine.profile;
-    const current = machine.tracking.window;
+    this.profile = facts.profile;
+    const current = facts.trackingWindow;
     this.trackingWindow = current;
     this.trackedBy = current === null ? '' : DirtyTracking.causeOf(current);
   }
@@ -186,7 +186,7 @@ class Group implements GroupView {
     const outcome = unmap.underTracking;
     if (outcome.riskCount === 0) return;
     let risk = this.risk;
-    if (this.needs.mappings !== true) {
+    if (this.restsOn.mappings !== true) {
       if (unmap.mappings.value === 'doubtful') return;
       this.#openRisk ??= new PageRangeSet();
       risk = this.#openRisk;
@@ -222,15 +222,15 @@ export interface JudgedFinding {
 
 /** Gathers the hazards of a session into findings that a person can read. */
 export class Findings {
-  readonly #machine: Machine;
+  readonly #facts: SessionFacts;
   readonly #excerpts: Excerpts;
   /** Byte offset of the line that is being replayed. */
   readonly #now: () => number;
   readonly #groups = new Map<string, Group>();
   readonly #spaces: (VtdAddressSpace | null)[] = [null];
 
-  constructor(machine: Machine, excerpts: Excerpts, now: () => number) {
-    this.#machine = machine;
+  constructor(facts: SessionFacts, excerpts: Excerpts, now: () => number) {
+    this.#facts = facts;
     this.#excerpts = excerpts;
     this.#now = now;
   }
@@ -240,14 +240,14 @@ export class Findings {
     // The group of the hazard before: most hazards join it.
     let recent: Group | null = null;
     return {
-      unmap: (unmap, mode, needs, topic = 'unmap') => {
+      unmap: (unmap, mode, topic = 'unmap') => {
         const window = this.#windowOf(mode);
         const owner = unmap.space.has(ground.sure) ? unmap.space.value : null;
         const container = unmap.container.has(ground.sure) ? unmap.container.value : null;
         if (recent === null || !recent.takes(mode, unmap.cause, owner, container, window, topic)) {
           recent = this.#group(rule, mode, unmap.cause, topic, owner, container, window);
         }
-        this.#countUnmap(recent, unmap, needs);
+        this.#countUnmap(recent, unmap);
       },
       add: (hazard) => this.#addHazard(rule, hazard),
     };
@@ -263,7 +263,7 @@ export class Findings {
 
   #windowOf(mode: Mode | null): number {
     if (mode === 'what-if' || mode === null) return 0;
-    return Math.min(this.#machine.tracking.window?.ordinal ?? 0, MOST_WINDOWS);
+    return Math.min(this.#facts.trackingWindow?.ordinal ?? 0, MOST_WINDOWS);
   }
 
   #indexOf(space: VtdAddressSpace | null): number {
@@ -284,22 +284,23 @@ export class Findings {
     const key = [rule.id, mode, cause, topic, owner, window].join('|');
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group = new Group(rule, this.#machine, mode, cause, topic, window);
+    const group = new Group(rule, this.#facts, mode, cause, topic, window);
     group.space = space;
     group.container = container;
     this.#groups.set(key, group);
     return group;
   }
 
-  #countUnmap(group: Group, unmap: Unmap, needs: Dependencies): void {
+  #countUnmap(group: Group, unmap: Unmap): void {
+    const { restsOn = {} } = group.rule;
     group.count += 1;
-    group.needs = needs;
-    const signature = signatureOf(unmap, this.#machine);
+    group.restsOn = restsOn;
+    const signature = signatureOf(unmap, this.#facts);
     if (signature !== group.signature) {
       group.signature = signature;
       if (!group.signatures.has(signature)) {
         group.signatures.add(signature);
-        group.basis.addAll(basisOfUnmap(unmap, this.#machine, needs));
+        group.basis.addAll(basisOfUnmap(unmap, this.#facts, restsOn));
       }
     }
     if (group.count === 1) this.#describeFirst(group, unmap);
@@ -330,7 +331,7 @@ export class Findings {
     group.expected = expected < 0 ? null : hexPages(expected);
     group.misplaced = misplaced < 0 ? null : hexPages(misplaced);
     group.bitmapBytes = hex(unmap.message.bitmapBytes || unmap.bitmapBytes) as Hex;
-    group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
+    group.limitBytes = hex(this.#facts.bitmapLimit.value) as Hex;
     group.errno = unmap.errno;
     this.#quote(group);
   }
@@ -350,14 +351,14 @@ export class Findings {
       group.endsQemu = hazard.endsQemu ?? false;
       if (hazard.bitmapBytes !== undefined) {
         group.bitmapBytes = hex(hazard.bitmapBytes) as Hex;
-        group.limitBytes = hex(this.#machine.parameters.bitmapLimit.value) as Hex;
+        group.limitBytes = hex(this.#facts.bitmapLimit.value) as Hex;
       }
       this.#quote(group);
     }
     group.count += hazard.count ?? 1;
     group.last = hazard.mark;
     group.basis.addAll(hazard.basis);
-    group.needs = hazard.needs ?? {};
+    group.restsOn = hazard.restsOn ?? {};
     group.enter(space === null ? null : space.interval);
     for (const [first, last] of hazard.risk ?? []) group.risk.add(first, last);
   }
@@ -372,13 +373,13 @@ export class Findings {
     const { rule } = group;
     const isSeen = group.mode === 'observed';
     const container = group.container ?? group.space?.container ?? null;
-    const needs: Dependencies = {
-      ...group.needs,
+    const restsOn: Dependencies = {
+      ...group.restsOn,
       tracking: group.mode === 'active',
       // Under tracking, 11.x sends no such pieces.
       drain: group.mode === 'what-if' && isWholeUnmap(group.cause),
     };
-    group.basis.addAll(basisOfSession(this.#machine, container, needs, isSeen, group.profile));
+    group.basis.addAll(basisOfSession(this.#facts, container, restsOn, isSeen, group.profile));
     group.closeInterval();
     if (group.isDoubtful && !isSeen && restsOnMappings(group)) group.basis.add('mappingsDoubtful');
     if (group.mode === 'active' && group.trackingWindow?.isDoubted === true) {
@@ -428,8 +429,8 @@ function isWholeUnmap(cause: Cause | null): boolean | 'maybe' {
 }
 
 /** Hazards that are no unmaps are about mappings, if about a device at all. */
-function restsOnMappings({ topic, needs }: Group): boolean {
-  return !topic.startsWith('unmap') || needs.mappings === true;
+function restsOnMappings({ topic, restsOn }: Group): boolean {
+  return !topic.startsWith('unmap') || restsOn.mappings === true;
 }
 
 function idOf(group: Group): string {

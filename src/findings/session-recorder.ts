@@ -24,11 +24,12 @@ import type {
   TrackingWindow,
   Via,
 } from '../result/types.ts';
-import { plural } from '../rules/rule.ts';
+import { plural, type Rule } from '../rules/rule.ts';
 import { modeOf, RuleRunner } from '../rules/runner.ts';
 import { ActivityRecorder } from './activity.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
+import { MachineFacts } from './machine-facts.ts';
 import { SessionTotals } from './totals.ts';
 
 /** Where unmaps and mappings go, if the user asked for them. */
@@ -86,6 +87,7 @@ export class SessionRecorder {
   /** `writer`: names the process that writes the lines, once it is known. */
   constructor(
     options: BootOptions,
+    rules: readonly Rule[],
     index: number,
     excerpts: Excerpts,
     sink: RecordSink | null,
@@ -98,9 +100,10 @@ export class SessionRecorder {
     this.#onLoss = onLoss;
     this.boot = new Boot(options, (operation) => this.#operation(operation));
     const { machine } = this.boot;
-    this.#findings = new Findings(machine, excerpts, () => this.#now);
+    const facts = new MachineFacts(machine);
+    this.#findings = new Findings(facts, excerpts, () => this.#now);
     this.#activity = new ActivityRecorder(machine);
-    this.#rules = new RuleRunner(machine, (rule) => this.#findings.sink(rule));
+    this.#rules = new RuleRunner(rules, facts, (rule) => this.#findings.sink(rule));
   }
 
   /** Byte offset of the end, once the session is over; before that, -1. */

@@ -43,6 +43,8 @@ export class Parameters {
   bitmapLimit: Known<number>;
   entryLimit: Known<number>;
   awBits: Known<number | null>;
+  /** Bitmaps of the trace, and not the default or the user, say what `bitmapLimit` is. */
+  isBitmapLimitBounded = false;
   #smallestTooBig = 0;
 
   constructor(options: ParameterOptions) {
@@ -122,6 +124,7 @@ export class Parameters {
       this.bitmapLimit = contradicted(this.bitmapLimit, shown);
       return;
     }
+    this.isBitmapLimitBounded = true;
     this.bitmapLimit = {
       value: bytes - 8,
       source: 'derived',
@@ -136,6 +139,7 @@ export class Parameters {
   passed(bytes: number, line: number, wouldTell: boolean): void {
     if (this.bitmapLimit.source === 'option') return;
     if (this.#smallestTooBig > 0 ? bytes >= this.#smallestTooBig : !wouldTell) return;
+    this.isBitmapLimitBounded = true;
     this.bitmapLimit = {
       value: bytes,
       source: 'derived',

@@ -4,9 +4,9 @@ import { unmapAlike } from '../emulation/profiles/index.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import { mayBeRom } from '../emulation/ram-layout.ts';
 import { ground } from '../inference/claim.ts';
-import type { Machine } from '../inference/machine.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
+import type { SessionFacts } from './facts.ts';
 
 /**
  * What a verdict rests on, as bits: cheap to gather for every unmap, put into words once per
@@ -218,14 +218,14 @@ export interface Dependencies {
  * A short number that differs whenever the grounds of two unmaps differ, so that a finding gathers
  * grounds only when something is new.
  */
-export function signatureOf(unmap: Unmap, machine: Machine): number {
+export function signatureOf(unmap: Unmap, facts: SessionFacts): number {
   return (
     (unmap.message.isSeen ? 1 : 0) |
     ((unmap.mappings.unknown > 0 ? 1 : 0) << 1) |
     ((unmap.device === null ? 1 : 0) << 2) |
     ((unmap.carried === UNKNOWN_ADDRESS ? 1 : 0) << 3) |
-    ((machine.tracking.mask === null ? 1 : 0) << 4) |
-    ((machine.tracking.globalDirty === true ? 1 : 0) << 5) |
+    ((facts.isFlagWordTraced ? 0 : 1) << 4) |
+    ((facts.globalDirty === true ? 1 : 0) << 5) |
     ((mayBeRom(unmap.first, unmap.last) ? 1 : 0) << 6) |
     ((unmap.mappings.value === 'whole' ? 0 : unmap.mappings.value === 'partial' ? 1 : 2) << 7) |
     (unmap.space.grounds << 9) |
@@ -234,14 +234,14 @@ export function signatureOf(unmap: Unmap, machine: Machine): number {
   );
 }
 
-/** The grounds that one unmap gives a verdict which depends on `needs`. */
-export function basisOfUnmap(unmap: Unmap, machine: Machine, needs: Dependencies): Basis {
+/** The grounds that one unmap gives a verdict which depends on `restsOn`. */
+export function basisOfUnmap(unmap: Unmap, facts: SessionFacts, restsOn: Dependencies): Basis {
   const basis = new Basis();
   if (unmap.isSeenFailing) basis.add('message');
-  if (unmap.tracked === true) addTracking(basis, unmap, machine);
-  if (needs.address === true) addAddress(basis, unmap);
-  addDevice(basis, unmap, needs);
-  if (needs.mappings === true) addMappings(basis, unmap, needs);
+  if (unmap.tracked === true) addTracking(basis, unmap, facts);
+  if (restsOn.address === true) addAddress(basis, unmap);
+  addDevice(basis, unmap, restsOn);
+  if (restsOn.mappings === true) addMappings(basis, unmap, restsOn);
   return basis;
 }
 
@@ -251,45 +251,45 @@ export function basisOfUnmap(unmap: Unmap, machine: Machine, needs: Dependencies
  * version that was assumed at the first unmap.
  */
 export function basisOfSession(
-  machine: Machine,
+  facts: SessionFacts,
   container: VfioContainer | null,
-  needs: Dependencies,
+  restsOn: Dependencies,
   isSeen: boolean,
   judgedAs: Profile,
 ): Basis {
   const basis = new Basis();
-  if (needs.backend === true && !isSeen) addBackend(basis, container);
-  if (needs.bitmapSize === true && !isSeen) addBitmapSize(basis, machine);
+  if (restsOn.backend === true && !isSeen) addBackend(basis, container);
+  if (restsOn.bitmapSize === true && !isSeen) addBitmapSize(basis, facts);
   if (!isSeen && container?.backend === 'iommufd' && !container.isTrackingTold) {
     basis.add('trackingOfHost');
   }
-  const isWhatIf = needs.tracking !== true && !isSeen;
-  if (needs.noDeviceLog === true && isWhatIf && !machine.isDeviceLogRuledOut) {
+  const isWhatIf = restsOn.tracking !== true && !isSeen;
+  if (restsOn.noDeviceLog === true && isWhatIf && !facts.isDeviceLogKnown) {
     basis.add('deviceLogUntold');
   }
-  if (needs.version === true) addVersion(basis, machine);
-  if (!isSeen && !unmapAlike(judgedAs, machine.profile)) basis.add('versionLate');
-  if (needs.ram === true) addRam(basis, machine);
-  if (!isSeen && machine.losses.areTooMany) basis.add('linesMissing');
-  const restsOnHost = needs.mappings === true || needs.bitmapSize === true;
-  if (needs.tracking === true && restsOnHost && !machine.hasMessages) basis.add('resultsUntold');
+  if (restsOn.version === true) addVersion(basis, facts);
+  if (!isSeen && !unmapAlike(judgedAs, facts.profile)) basis.add('versionLate');
+  if (restsOn.ram === true) addRam(basis, facts);
+  if (!isSeen && facts.hasTooManyLosses) basis.add('linesMissing');
+  const isAboutHost = restsOn.mappings === true || restsOn.bitmapSize === true;
+  if (restsOn.tracking === true && isAboutHost && !facts.hasMessages) basis.add('resultsUntold');
   // 7.2 looks at the devices and not at the flag word.
-  const isTrackingSure = needs.tracking !== true || machine.version.agree('legacyTracking');
-  const agree = machine.version.agree('unmapInMigration');
-  const areChunksSure = needs.drain !== true || agree;
-  if (needs.drain === 'maybe' && !(agree && machine.profile.unmapInMigration === null)) {
+  const isTrackingSure = restsOn.tracking !== true || facts.versionsAgree('legacyTracking');
+  const agree = facts.versionsAgree('unmapInMigration');
+  const areChunksSure = restsOn.drain !== true || agree;
+  if (restsOn.drain === 'maybe' && !(agree && facts.profile.unmapInMigration === null)) {
     basis.add('pieceOfWhole');
   }
   if (!isSeen && !(isTrackingSure && areChunksSure)) basis.add('versionAssumed');
   return basis;
 }
 
-function addTracking(basis: Basis, unmap: Unmap, machine: Machine): void {
-  if (machine.options.tracking === 'on') {
+function addTracking(basis: Basis, unmap: Unmap, facts: SessionFacts): void {
+  if (facts.isTrackingOption) {
     // A failure that only tracking can bring proves it.
     if (!unmap.isSeenFailing) basis.add('trackingOption');
-  } else if (machine.tracking.mask !== null) basis.add('trackingFlag');
-  else if (machine.tracking.globalDirty === true) basis.add('trackingMigration');
+  } else if (facts.isFlagWordTraced) basis.add('trackingFlag');
+  else if (facts.globalDirty === true) basis.add('trackingMigration');
   else if (!unmap.message.isSeen) basis.add('trackingProved');
 }
 
@@ -300,16 +300,16 @@ function addBackend(basis: Basis, container: VfioContainer | null): void {
   else basis.add(source === 'option' ? 'backendOption' : 'backendAssumed');
 }
 
-function addBitmapSize(basis: Basis, machine: Machine): void {
-  const { bitmapLimit, hostPageSize } = machine.parameters;
+function addBitmapSize(basis: Basis, facts: SessionFacts): void {
+  const { bitmapLimit, hostPageSize } = facts;
   if (hostPageSize.source === 'option') basis.add('pageSizeOption');
   else basis.add(hostPageSize.source === 'trace' ? 'pageSizeTrace' : 'pageSizeDefault');
   if (bitmapLimit.source === 'option') basis.add('limitOption');
-  else basis.add(bitmapLimit.from.startsWith('a bitmap') ? 'limitDerived' : 'limitDefault');
+  else basis.add(facts.isBitmapLimitBounded ? 'limitDerived' : 'limitDefault');
 }
 
-function addVersion(basis: Basis, machine: Machine): void {
-  const { source } = machine.version.known;
+function addVersion(basis: Basis, facts: SessionFacts): void {
+  const source = facts.versionSource;
   if (source === 'option') basis.add('versionOption');
   else if (source === 'derived') basis.add('versionDerived');
   else if (source === 'assumed') basis.add('versionAssumed');
@@ -321,12 +321,12 @@ function addAddress(basis: Basis, unmap: Unmap): void {
   else if (unmap.carried !== UNKNOWN_ADDRESS) basis.add('addressPrinted');
 }
 
-function addDevice(basis: Basis, unmap: Unmap, needs: Dependencies): void {
+function addDevice(basis: Basis, unmap: Unmap, restsOn: Dependencies): void {
   if (unmap.device !== null) {
     if (unmap.space.has(ground.named)) basis.add('deviceNamed');
     else if (unmap.space.has(ground.onlyTranslated)) basis.add('deviceTranslated');
-    else basis.add(needs.mappings === true ? 'deviceInferred' : 'deviceBeside');
-  } else if (needs.mappings !== true || areMappingsSure(unmap)) basis.add('deviceUntold');
+    else basis.add(restsOn.mappings === true ? 'deviceInferred' : 'deviceBeside');
+  } else if (restsOn.mappings !== true || areMappingsSure(unmap)) basis.add('deviceUntold');
   else basis.add('deviceGuessed');
 }
 
@@ -335,10 +335,10 @@ function areMappingsSure({ cause, container, space }: Unmap): boolean {
   return space.has(ground.sure) || (cause === 'region-del' && container.has(ground.sure));
 }
 
-function addMappings(basis: Basis, unmap: Unmap, needs: Dependencies): void {
+function addMappings(basis: Basis, unmap: Unmap, restsOn: Dependencies): void {
   if (unmap.mappings.value === 'doubtful') basis.add('mappingsDoubtful');
   if (unmap.mappings.value === 'partial') {
-    basis.add(needs.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
+    basis.add(restsOn.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
   }
   if (unmap.mappings.unknown > 0) basis.add('mappingsUnknown');
   if (unmap.mappings.has(ground.permissionTaken))
@@ -346,13 +346,13 @@ function addMappings(basis: Basis, unmap: Unmap, needs: Dependencies): void {
 }
 
 /** Where the limit of a container's mappings comes from. */
-export function entryLimitGround(machine: Machine): GroundName {
-  const { source } = machine.parameters.entryLimit;
+export function entryLimitGround(facts: SessionFacts): GroundName {
+  const { source } = facts.entryLimit;
   return source === 'option' ? 'entryLimitOption' : 'entryLimitDefault';
 }
 
-function addRam(basis: Basis, machine: Machine): void {
-  const { source } = machine.ram;
+function addRam(basis: Basis, facts: SessionFacts): void {
+  const source = facts.ramSource;
   if (source === 'option') basis.add('ramOption');
   else basis.add(source === 'derived' ? 'ramDerived' : 'ramAssumed');
 }

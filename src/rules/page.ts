@@ -1,3 +1,5 @@
+import type { RuleBody } from './rule.ts';
+
 /** What `explain` tells of a rule, in plain text; lines of at most 76 columns, as they are indented. */
 export interface Explanation {
   /** The rule's own. */
@@ -12,4 +14,6 @@ export interface Explanation {
   /** Where it occurs, and the commit and first release that mend it where they are known. */
   readonly versions: string;
   readonly whatToDo: string;
+  /** Loads what the rule does, which a report or `explain` has no need of. */
+  readonly load: () => Promise<RuleBody>;
 }

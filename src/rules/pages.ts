@@ -1,19 +1,5 @@
-import { backendError } from './backend-error/page.ts';
-import { bitmapMemory } from './bitmap-memory/page.ts';
-import { bitmapTooBig } from './bitmap-too-big/page.ts';
-import { dmaEntryLimit } from './dma-entry-limit/page.ts';
-import { mapConflict } from './map-conflict/page.ts';
-import { markPastRam } from './mark-past-ram/page.ts';
-import { migrationBlocked } from './migration-blocked/page.ts';
-import { noDirtyQuery } from './no-dirty-query/page.ts';
 import type { Explanation } from './page.ts';
-import { queryOverHole } from './query-over-hole/page.ts';
-import { shadowDrift } from './shadow-drift/page.ts';
-import { staleHostMapping } from './stale-host-mapping/page.ts';
-import { traceLoss } from './trace-loss/page.ts';
-import { unmapStorm } from './unmap-storm/page.ts';
-import { wrongTranslatedAddress } from './wrong-translated-address/page.ts';
-import { zeroTranslatedAddress } from './zero-translated-address/page.ts';
+import * as registry from './registry.ts';
 
 /** What a report or a command can tell of a rule. */
 export interface RulePage {
@@ -24,26 +10,13 @@ export interface RulePage {
   readonly page: string;
 }
 
-const all: readonly Explanation[] = [
-  bitmapTooBig,
-  zeroTranslatedAddress,
-  wrongTranslatedAddress,
-  noDirtyQuery,
-  staleHostMapping,
-  markPastRam,
-  bitmapMemory,
-  dmaEntryLimit,
-  mapConflict,
-  queryOverHole,
-  shadowDrift,
-  unmapStorm,
-  migrationBlocked,
-  traceLoss,
-  backendError,
-];
+/** What is explained of every rule, by number. */
+export const pages: readonly Explanation[] = Object.values(registry).sort((a, b) =>
+  a.id < b.id ? -1 : 1,
+);
 
 /** Every rule with its page, by number. Knows nothing of the rules themselves. */
-export const rulePages: readonly RulePage[] = all.map((explanation) => {
+export const rulePages: readonly RulePage[] = pages.map((explanation) => {
   const { id, slug, title } = explanation;
   return { id, slug, title, page: pageOf(explanation) };
 });

@@ -3,11 +3,11 @@ import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary
 import type { EventName } from '../events/catalogue/index.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 
-import type { Machine } from '../inference/machine.ts';
 import type { Operation, OperationOf } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
 import type { VtdAddressSpace } from '../inference/vtd-address-space.ts';
+import type { SessionFacts } from './facts.ts';
 import type { Basis, Dependencies } from './grounds.ts';
 
 /** A hazard, handed to the findings; all but the first of a group only count. */
@@ -16,7 +16,7 @@ export interface Hazard {
   readonly mark: Place;
   readonly basis: Basis;
   /** What of the session it depends on. */
-  readonly needs?: Dependencies;
+  readonly restsOn?: Dependencies;
   readonly cause?: Cause;
   readonly space?: VtdAddressSpace | null;
   readonly container?: VfioContainer | null;
@@ -40,8 +40,8 @@ export interface Hazard {
 
 /** Where a rule's hazards go. */
 export interface HazardSink {
-  /** One more unmap; `needs` says what the verdict on it depends on. */
-  unmap(unmap: Unmap, mode: Mode, needs: Dependencies, topic?: string): void;
+  /** One more unmap; the rule's `restsOn` says what the verdict on it depends on. */
+  unmap(unmap: Unmap, mode: Mode, topic?: string): void;
   add(hazard: Hazard): void;
 }
 
@@ -81,7 +81,7 @@ export interface GroupView {
   readonly about: MessageText | null;
   readonly memory: MappedMemory | null;
   readonly endsQemu: boolean;
-  readonly machine: Machine;
+  readonly facts: SessionFacts;
 }
 
 /**
@@ -95,24 +95,27 @@ export type RuleRun = {
   finish?(): void;
 };
 
-/**
- * A kind of hazard. Its file is named by its slug. All state lives in what `start` returns, so that
- * two sessions never share any.
- */
-export interface Rule {
-  readonly id: string;
-  readonly slug: string;
-  readonly title: string;
+/** What a rule does. All state lives in what `start` returns, so that two sessions never share any. */
+export interface RuleBody {
   severity(group: GroupView): Severity;
   /** What a group that is active or observed makes of its session; null: nothing. */
   verdict(group: GroupView): Verdict | null;
-  /** Events without which it cannot see its hazard. */
-  readonly needs: readonly EventName[];
-  /** It judges only unmaps with any of these, and need not ask for them; absent: every unmap. */
+  /** Events without which it cannot see its hazard. The runner tells which of them a trace lacks. */
+  readonly requiredEvents: readonly EventName[];
+  /** What its verdict on an unmap depends on; absent: on nothing but the unmap, or it reports none. */
+  readonly restsOn?: Dependencies;
+  /** It is about unmaps with any of these only, and need not ask for them; absent: about every unmap. */
   readonly symptoms?: number;
-  start(machine: Machine, sink: HazardSink): RuleRun;
+  start(facts: SessionFacts, report: HazardSink): RuleRun;
   message(group: GroupView): string;
   fix(group: GroupView): string;
+}
+
+/** A kind of hazard, by the name of its page. */
+export interface Rule extends RuleBody {
+  readonly id: string;
+  readonly slug: string;
+  readonly title: string;
 }
 
 /** The severity of most rules: an error, or a warning where tracking was not on. */

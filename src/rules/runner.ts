@@ -1,9 +1,8 @@
 import { messageOf } from '../base/errors.ts';
 import type { Mode } from '../base/vocabulary.ts';
-import type { Machine } from '../inference/machine.ts';
 import type { Operation } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
-import { rules } from './index.ts';
+import type { SessionFacts } from './facts.ts';
 import type { HazardSink, Rule, RuleRun } from './rule.ts';
 
 /** The mode that a hazard of an unmap has. */
@@ -30,9 +29,9 @@ export class RuleRunner {
   /** Rules that threw, with what they said. */
   readonly failures: string[] = [];
 
-  constructor(machine: Machine, sinkOf: (rule: Rule) => HazardSink) {
+  constructor(rules: readonly Rule[], facts: SessionFacts, sinkOf: (rule: Rule) => HazardSink) {
     for (const rule of rules) {
-      this.#guard(rule, () => this.#runs.set(rule, rule.start(machine, sinkOf(rule))));
+      this.#guard(rule, () => this.#runs.set(rule, rule.start(facts, sinkOf(rule))));
     }
   }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { rules } from '../../src/rules/index.ts';
+import { loadRules } from '../../src/rules/index.ts';
 import { explanations, rulePages } from '../../src/rules/pages.ts';
+
+const rules = await loadRules();
 
 it('there is a page for every rule, under its own name', () => {
   expect(rulePages.map(({ id, slug, title }) => ({ id, slug, title }))).toEqual(

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { MachineFacts } from '../../src/findings/machine-facts.ts';
 import { Machine } from '../../src/inference/machine.ts';
 import { Unmap } from '../../src/inference/unmap.ts';
+import { loadRules } from '../../src/rules/index.ts';
 import { RuleRunner } from '../../src/rules/runner.ts';
 
+const rules = await loadRules();
 const machine = new Machine(
   {
     qemu: null,
@@ -29,7 +32,7 @@ function badUnmap(): Unmap {
 /** Which rules were heard of unmaps, where those in `broken` throw. */
 function heard(broken: readonly string[], unmaps: number) {
   const said: string[] = [];
-  const runner = new RuleRunner(machine, ({ id }) => ({
+  const runner = new RuleRunner(rules, new MachineFacts(machine), ({ id }) => ({
     unmap() {
       if (broken.includes(id)) throw new Error(`${id} is broken`);
       said.push(id);

@@ -1,19 +1,16 @@
 import { pageOf } from '../../base/address.ts';
 import type { Severity, Verdict } from '../../base/vocabulary.ts';
-import { E2BIG, EEXIST, EINVAL, ENOMEM, ENOSPC } from '../../emulation/vfio/errno.ts';
+import { EEXIST, EINVAL, ENOMEM, ENOSPC } from '../../emulation/vfio/errno.ts';
 import type { MessageOperation } from '../../events/messages/index.ts';
 import { symptom, type Unmap } from '../../inference/unmap.ts';
+import { cutsThrough, EADDRINUSE, isBitmapRefused, isQueryRefused } from '../failures.ts';
 import { Basis } from '../grounds.ts';
-import { cutsThrough } from '../map-conflict/index.ts';
-import { isQueryRefused } from '../query-over-hole/index.ts';
-import { type GroupView, plural, type Rule } from '../rule.ts';
+import { type GroupView, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true } as const;
+const restsOn = { backend: true } as const;
 const ENOENT = -2;
 const EFAULT = -14;
 const EBUSY = -16;
-/** What iommufd of early kernels says of a mapping that is there already. */
-const EADDRINUSE = -98;
 
 /** First page above the interrupt range, where VFIO's upper notifier begins. */
 const UPPER_NOTIFIER = pageOf(0xfef0_0000n);
@@ -134,20 +131,17 @@ const UNMAPS = {
 type UnmapTopic = keyof typeof UNMAPS;
 
 /** VTD015: any other failure that QEMU, libvirt or the kernel reports of VFIO and its IOMMUs. */
-export const backendError: Rule = {
-  id: 'VTD015',
-  slug: 'backend-error',
-  title: 'QEMU reports another failure of VFIO, a vIOMMU or a device',
+export const backendError: RuleBody = {
   severity: (group) => (group.endsQemu ? 'error' : meaningOf(group).severity),
   verdict: (group) => (group.endsQemu ? 'crashes' : meaningOf(group).verdict),
-  needs: [],
+  requiredEvents: [],
+  restsOn,
   symptoms: symptom.failure,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap) {
-      const hasOwnRule =
-        unmap.asTraced.errno === E2BIG || cutsThrough(unmap) || isQueryRefused(unmap);
+      const hasOwnRule = isBitmapRefused(unmap) || cutsThrough(unmap) || isQueryRefused(unmap);
       if (unmap.isSeenFailing && !hasOwnRule) {
-        sink.unmap(unmap, 'observed', needs, `unmap ${topicOf(unmap)}`);
+        report.unmap(unmap, 'observed', `unmap ${topicOf(unmap)}`);
       }
     },
     'failed-map'(failure) {
@@ -156,7 +150,7 @@ export const backendError: Rule = {
       if (!observed || hasOwnRule) return;
       const basis = new Basis().add('message');
       const topic = `map ${memory ?? 'unknown'} ${errno} ${endsQemu ? 'ends' : ''}`;
-      sink.add({
+      report.add({
         mode: 'observed',
         mark,
         basis,
@@ -176,7 +170,7 @@ export const backendError: Rule = {
       // What is refused differs from text to text; faults and queries come in many words.
       const isUnmap = operation === 'unmap';
       const key = operation === 'attach' ? about.id : isUnmap ? `unmap told ${errno}` : operation;
-      sink.add({
+      report.add({
         mode: 'observed',
         mark,
         basis: new Basis().add('message'),
@@ -189,7 +183,7 @@ export const backendError: Rule = {
     },
     'late-failure'({ text, mark }) {
       const basis = new Basis().add('message');
-      sink.add({ mode: 'observed', mark, basis, topic: 'unmap late', detail: text });
+      report.add({ mode: 'observed', mark, basis, topic: 'unmap late', detail: text });
     },
   }),
   message(group) {

@@ -35,4 +35,5 @@ a failed unmap, later versions let it fail.`,
   whatToDo: `
 Each finding says what its errno and its kind of memory ask for. If no
 cause shows, the text and the lines around it are what a bug report needs.`,
+  load: async () => (await import('./index.ts')).backendError,
 };

@@ -1,27 +1,25 @@
 import { ENOMEM } from '../../emulation/vfio/errno.ts';
 
-import { plural, type Rule, warningUnlessWhatIf } from '../rule.ts';
+import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
-const needs = { backend: true, bitmapSize: true } as const;
+const restsOn = { backend: true, bitmapSize: true } as const;
 /** Bitmaps from here on are worth a word: one is allocated, and cleared, for each such unmap. */
 const WORTH_NOTING_BYTES = 128 * 2 ** 20;
 
 /** VTD007: QEMU allocates a very large bitmap; the allocation can fail before the limit is checked. */
-export const bitmapMemory: Rule = {
-  id: 'VTD007',
-  slug: 'bitmap-memory',
-  title: 'An unmap allocates a very large dirty bitmap',
+export const bitmapMemory: RuleBody = {
   severity: warningUnlessWhatIf,
   verdict: () => null,
-  needs: ['vfio_iommu_map_notify'],
-  start: (_machine, sink) => ({
+  requiredEvents: ['vfio_iommu_map_notify'],
+  restsOn,
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
       if (unmap.isReplacedByNodes || unmap.underTracking.query !== 'bitmap') return;
       const failed = unmap.message.isSeen && unmap.asTraced.errno === ENOMEM;
       if (!failed && unmap.bitmapBytes < WORTH_NOTING_BYTES) return;
       // Another failure, such as a bitmap that was too big, says nothing of its memory.
       const unsaid = unmap.tracked === true ? 'active' : 'what-if';
-      sink.unmap(unmap, mode === 'observed' && !failed ? unsaid : mode, needs);
+      report.unmap(unmap, mode === 'observed' && !failed ? unsaid : mode);
     },
   }),
   message({ mode, count, bitmapText, errno }) {

@@ -27,4 +27,5 @@ Whole unmaps: gone with commit cac33cb5533a, first release 11.0.`,
 aw-bits=39 on intel-iommu: no bitmap is larger than 8 MiB. Leave room for a
 bitmap of 4 GiB on the host otherwise, beside the VM's own memory and inside
 its control group.`,
+  load: async () => (await import('./index.ts')).bitmapMemory,
 };

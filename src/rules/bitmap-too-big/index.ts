@@ -2,30 +2,28 @@ import { E2BIG } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
 
 import { Basis } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true, bitmapSize: true, noDeviceLog: true, version: false } as const;
+const restsOn = { backend: true, bitmapSize: true, noDeviceLog: true, version: false } as const;
 
 /** VTD001: a legacy unmap whose dirty bitmap is larger than the container accepts. */
-export const bitmapTooBig: Rule = {
-  id: 'VTD001',
-  slug: 'bitmap-too-big',
-  title: 'The dirty bitmap of an unmap is larger than the container accepts',
+export const bitmapTooBig: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'fails',
-  needs: ['vfio_iommu_map_notify'],
+  requiredEvents: ['vfio_iommu_map_notify'],
+  restsOn,
   symptoms: symptom.failure | symptom.tooBig,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
       const isKnown = unmap.tracked === true || unmap.isSeenFailing;
       const { errno } = isKnown ? unmap.asTraced : unmap.underTracking;
-      if (errno === E2BIG) sink.unmap(unmap, mode, needs);
+      if (errno === E2BIG) report.unmap(unmap, mode);
     },
     'refused-bitmap'({ bytes, mark }) {
       const basis = new Basis().add('message');
       const topic = 'unmap without its line';
       const size = bytes === 0 ? {} : { bitmapBytes: bytes };
-      sink.add({ mode: 'observed', mark, basis, errno: E2BIG, topic, ...size });
+      report.add({ mode: 'observed', mark, basis, errno: E2BIG, topic, ...size });
     },
   }),
   message({ mode, count, sizeText, iova, bitmapText, limitText, cause }) {

@@ -36,4 +36,5 @@ by mapping while dirty pages are tracked, and misses some (VTD005).`,
 8 MiB); or no migration, dirty-rate measurement and dirty limit while a guest
 may move the device to another domain. iommufd has no such limit and other
 defects: VTD004 up to 10.2, VTD010 from 11.0 on.`,
+  load: async () => (await import('./index.ts')).bitmapTooBig,
 };

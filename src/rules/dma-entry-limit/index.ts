@@ -1,33 +1,30 @@
 import { ENOSPC } from '../../emulation/vfio/errno.ts';
 
 import { Basis, entryLimitGround } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
 /** VTD008: host mappings reach the number that type1 accepts. */
-export const dmaEntryLimit: Rule = {
-  id: 'VTD008',
-  slug: 'dma-entry-limit',
-  title: 'Host mappings reach the number that the container accepts',
+export const dmaEntryLimit: RuleBody = {
   severity: (group) =>
     group.topic === 'near' || group.topic === 'warned' ? 'warning' : errorUnlessWhatIf(group),
   verdict: ({ mode }) => (mode === 'observed' ? 'fails' : null),
-  needs: ['vfio_iommu_map_notify'],
-  start: (machine, sink) => ({
+  requiredEvents: ['vfio_iommu_map_notify'],
+  start: (facts, report) => ({
     'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== ENOSPC) return;
-      const basis = new Basis().add(observed ? 'message' : entryLimitGround(machine));
+      const basis = new Basis().add(observed ? 'message' : entryLimitGround(facts));
       const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
-      sink.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
+      report.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
     },
     message({ about, mark, text }) {
       if (about.operation !== 'entry-limit') return;
       const basis = new Basis().add('message');
-      sink.add({ mode: 'what-if', mark, basis, topic: 'warned', detail: text, about });
+      report.add({ mode: 'what-if', mark, basis, topic: 'warned', detail: text, about });
     },
     'entry-limit'({ container, space, mark }) {
-      const basis = new Basis().add(entryLimitGround(machine)).add('emulated');
-      const detail = `${container.host.size} of ${machine.parameters.entryLimit.value}`;
-      sink.add({ mode: 'what-if', mark, basis, space, container, topic: 'near', detail });
+      const basis = new Basis().add(entryLimitGround(facts)).add('emulated');
+      const detail = `${container.host.size} of ${facts.entryLimit.value}`;
+      report.add({ mode: 'what-if', mark, basis, space, container, topic: 'near', detail });
     },
   }),
   message({ topic, count, iova, detail, mode }) {

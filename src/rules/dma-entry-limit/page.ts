@@ -26,4 +26,5 @@ has no such limit.`,
   whatToDo: `
 Raise dma_entry_limit of the module vfio_iommu_type1 on the host; let the
 guest use huge pages for DMA memory; or use iommufd.`,
+  load: async () => (await import('./index.ts')).dmaEntryLimit,
 };

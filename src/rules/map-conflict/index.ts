@@ -1,25 +1,12 @@
 import type { Severity, Verdict } from '../../base/vocabulary.ts';
-import { EEXIST, EINVAL, EPERM } from '../../emulation/vfio/errno.ts';
-import { symptom, type Unmap } from '../../inference/unmap.ts';
+import { EEXIST, EINVAL } from '../../emulation/vfio/errno.ts';
+import { symptom } from '../../inference/unmap.ts';
 
+import { cutsThrough, EADDRINUSE } from '../failures.ts';
 import { Basis } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true, mappings: true } as const;
-
-/**
- * True where an unmap fails because it cuts through a mapping: by the emulation, which QEMU's message
- * may confirm. A kernel that refuses for a reason of its own is not meant.
- */
-export function cutsThrough(unmap: Unmap): boolean {
-  if (unmap.container.value?.backend !== 'legacy') return false;
-  const { errno, underTracking } = unmap;
-  const wouldCut = underTracking.errno === EINVAL || underTracking.errno === EPERM;
-  return wouldCut && (errno === EINVAL || errno === EPERM);
-}
-
-/** What iommufd of early kernels says of a mapping that is there already. */
-const EADDRINUSE = -98;
+const restsOn = { backend: true, mappings: true } as const;
 
 /** What is told in words, and may be harmless. */
 const MILDER: Readonly<Record<string, { severity: Severity; verdict: Verdict | null }>> = {
@@ -29,23 +16,21 @@ const MILDER: Readonly<Record<string, { severity: Severity; verdict: Verdict | n
 };
 
 /** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */
-export const mapConflict: Rule = {
-  id: 'VTD009',
-  slug: 'map-conflict',
-  title: 'A MAP over a live range, or an UNMAP that cuts through one',
+export const mapConflict: RuleBody = {
   severity: (group) => MILDER[group.topic]?.severity ?? errorUnlessWhatIf(group),
   verdict({ mode, topic }) {
     const milder = MILDER[topic];
     if (milder !== undefined) return milder.verdict;
     return mode === 'observed' || topic === 'unmap' || topic === 'abort' ? 'fails' : null;
   },
-  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  restsOn,
   symptoms: symptom.failure,
-  start: (machine, sink) => ({
+  start: (facts, report) => ({
     unmap(unmap, mode) {
       if (!cutsThrough(unmap)) return;
       const isUntracked = unmap.isSeenFailing && unmap.tracked !== true;
-      sink.unmap(unmap, mode, needs, isUntracked ? 'unmap untracked' : 'unmap');
+      report.unmap(unmap, mode, isUntracked ? 'unmap untracked' : 'unmap');
     },
     'failed-map'(failure) {
       const { mark, space, container, first, last, errno, observed, tracked } = failure;
@@ -64,15 +49,26 @@ export const mapConflict: Rule = {
             ? 'map stale'
             : 'map told';
       // What was in the way may have gone with an UNMAP that is not in the trace.
-      if (!observed && !machine.hasWalks) basis.add('unmapsUnchecked');
+      if (!observed && !facts.isTraced('vtd_page_walk_one')) basis.add('unmapsUnchecked');
       const rests = observed ? {} : { backend: true, version: true };
-      sink.add({ mode, mark, basis, needs: rests, space, container, first, last, errno, topic });
+      report.add({
+        mode,
+        mark,
+        basis,
+        restsOn: rests,
+        space,
+        container,
+        first,
+        last,
+        errno,
+        topic,
+      });
     },
     abort({ space, first, last, mark }) {
       const basis = new Basis().add('emulated').add('traceEnds');
-      if (!machine.version.agree('crossingEvent')) basis.add('versionAssumed');
+      if (!facts.versionsAgree('crossingEvent')) basis.add('versionAssumed');
       const { container } = space;
-      sink.add({ mode: 'active', mark, basis, space, container, first, last, topic: 'abort' });
+      report.add({ mode: 'active', mark, basis, space, container, first, last, topic: 'abort' });
     },
   }),
   message({ topic, count, iova, sizeText, errno, mode }) {

@@ -29,4 +29,5 @@ although nothing is unmapped, and only the MAP after it fails.`,
 Look at the finding before it: most conflicts follow from another failure. A
 reset of the VM, or a switch of the device to pass-through and back, clears
 the container.`,
+  load: async () => (await import('./index.ts')).mapConflict,
 };

@@ -1,38 +1,36 @@
 import { hexOfPages } from '../../base/address.ts';
 import { symptom } from '../../inference/unmap.ts';
-import { errorUnlessWhatIf, type GroupView, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, type GroupView, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true, address: true, mappings: true, ram: true } as const;
+const restsOn = { backend: true, address: true, mappings: true, ram: true } as const;
 
 /** Pages for which QEMU allocates a piece of its dirty bitmap: `DIRTY_MEMORY_BLOCK_SIZE`, 8 GiB. */
 const BLOCK_PAGES = 2 ** 21;
 
 /** Bits in the last piece of the bitmap have room, those behind it have none. */
-function harmOf({ pastRamPage, machine: { ram } }: GroupView): string {
-  const allocated = (Math.floor(ram.totalPages / BLOCK_PAGES) + 1) * BLOCK_PAGES;
+function harmOf({ pastRamPage, facts }: GroupView): string {
+  const allocated = (Math.floor(facts.ramPages / BLOCK_PAGES) + 1) * BLOCK_PAGES;
   return pastRamPage < allocated
     ? 'They stay inside QEMU’s own bitmap, which has room for 8 GiB at a time, and mean no page.'
     : 'QEMU writes outside its own bitmap: memory corruption or a crash (SIGSEGV).';
 }
 
 /** VTD006: dirty bits would be set past the end of RAM. */
-export const markPastRam: Rule = {
-  id: 'VTD006',
-  slug: 'mark-past-ram',
-  title: 'Dirty bits are set past the end of RAM',
+export const markPastRam: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  restsOn,
   symptoms: symptom.pastRam,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
-      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
+      if (unmap.succeedsTracked) report.unmap(unmap, mode);
     },
   }),
   message(group) {
-    const { mode, count, iova, sizeText, pastRamPage, machine, lastLine } = group;
+    const { mode, count, iova, sizeText, pastRamPage, facts, lastLine } = group;
     const verb = mode === 'what-if' ? 'would set' : 'sets';
-    const died = mode !== 'what-if' && machine.diedAtLine === lastLine;
+    const died = mode !== 'what-if' && facts.diedAtLine === lastLine;
     return (
       `${plural(count, 'unmap')}: by the wrong address QEMU ${verb} dirty bits past the end of RAM, up to ` +
       `ram_addr ${hexOfPages(pastRamPage)}. The first covers ${sizeText} at iova ${iova}. ${harmOf(group)}` +

@@ -29,4 +29,5 @@ aw-bits=39 on intel-iommu keeps offsets below 256 GiB, which helps only large
 VMs. Do not track dirty pages (migration, calc-dirty-rate, dirty limit) while
 a guest maps DMA at high addresses. If a QEMU died during a migration or a
 measurement of the dirty rate, look at the last UNMAP in its log.`,
+  load: async () => (await import('./index.ts')).markPastRam,
 };

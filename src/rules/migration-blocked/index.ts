@@ -1,19 +1,16 @@
 import { Basis } from '../grounds.ts';
-import type { Rule } from '../rule.ts';
+import type { RuleBody } from '../rule.ts';
 
 /** VTD013: a blocker or a failed migration is in the log. */
-export const migrationBlocked: Rule = {
-  id: 'VTD013',
-  slug: 'migration-blocked',
-  title: 'Migration is blocked, or failed',
+export const migrationBlocked: RuleBody = {
   severity: () => 'note',
   verdict: () => null,
-  needs: [],
-  start: (_machine, sink) => ({
+  requiredEvents: [],
+  start: (_facts, report) => ({
     message({ about, text, mark }) {
       if (about.operation !== 'blocker' && about.operation !== 'migration') return;
       const basis = new Basis().add('message');
-      sink.add({ mode: null, mark, basis, topic: about.id, detail: text, about });
+      report.add({ mode: null, mark, basis, topic: about.id, detail: text, about });
     },
   }),
   message: ({ about, detail }) => `${about?.says ?? 'A migration failed.'} QEMU says: ${detail}`,

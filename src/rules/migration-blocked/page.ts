@@ -27,4 +27,5 @@ source). 11.0 allows it.`,
 Nothing is to be mended. Bear in mind that a blocker does not keep dirty
 tracking off: calc-dirty-rate and a vCPU dirty limit turn it on all the same,
 and with it the failures of VTD001.`,
+  load: async () => (await import('./index.ts')).migrationBlocked,
 };

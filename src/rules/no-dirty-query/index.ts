@@ -1,20 +1,18 @@
 import { symptom } from '../../inference/unmap.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true, mappings: true, version: true } as const;
+const restsOn = { backend: true, mappings: true, version: true } as const;
 
 /** VTD004: nothing asks for dirty bits under writable mappings. */
-export const noDirtyQuery: Rule = {
-  id: 'VTD004',
-  slug: 'no-dirty-query',
-  title: 'An unmap asks for no dirty bits',
+export const noDirtyQuery: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  needs: ['vfio_iommu_map_notify'],
+  requiredEvents: ['vfio_iommu_map_notify'],
+  restsOn,
   symptoms: symptom.noQuery,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
-      sink.unmap(unmap, mode, needs);
+      report.unmap(unmap, mode);
     },
   }),
   message({ mode, count, cause, backend, atRiskText }) {

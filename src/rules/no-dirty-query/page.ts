@@ -29,4 +29,5 @@ yet.`,
 Do not migrate with this device attached (iommufd up to 10.2). Do not let a
 guest switch a device between pass-through and translation, or unbind its
 driver, during a migration.`,
+  load: async () => (await import('./index.ts')).noDirtyQuery,
 };

@@ -1,9 +1,9 @@
-import { EINVAL } from '../../emulation/vfio/errno.ts';
-import { symptom, type Unmap } from '../../inference/unmap.ts';
+import { symptom } from '../../inference/unmap.ts';
 
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { isQueryRefused } from '../failures.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
-const needs = {
+const restsOn = {
   backend: true,
   mappings: true,
   holes: true,
@@ -11,23 +11,16 @@ const needs = {
   version: true,
 } as const;
 
-/** True where the kernel refuses to tell the dirty bits of what is unmapped. */
-export function isQueryRefused(unmap: Unmap): boolean {
-  return unmap.underTracking.query === 'before' && unmap.errno === EINVAL;
-}
-
 /** VTD010: iommufd's dirty query covers a hole. */
-export const queryOverHole: Rule = {
-  id: 'VTD010',
-  slug: 'query-over-hole',
-  title: "iommufd's dirty query covers a range with holes",
+export const queryOverHole: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'fails',
-  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  restsOn,
   symptoms: symptom.failure,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
-      if (isQueryRefused(unmap)) sink.unmap(unmap, mode, needs);
+      if (isQueryRefused(unmap)) report.unmap(unmap, mode);
     },
   }),
   message({ mode, count, iova, sizeText }) {

@@ -26,4 +26,5 @@ cac33cb5533a. Up to 10.2 nothing is asked (VTD004). No release fixes it yet.`,
   whatToDo: `
 The legacy container with aw-bits=39 has neither this failure nor VTD001; the
 wrong address of VTD002 stays. Or do not migrate with this device attached.`,
+  load: async () => (await import('./index.ts')).queryOverHole,
 };

@@ -1,19 +1,16 @@
 import { Basis } from '../grounds.ts';
-import { plural, type Rule, warningUnlessWhatIf } from '../rule.ts';
+import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
 /** VTD011: shadow and host map disagree, for a reason that no other rule reports. */
-export const shadowDrift: Rule = {
-  id: 'VTD011',
-  slug: 'shadow-drift',
-  title: "QEMU's shadow and the host's mappings disagree",
+export const shadowDrift: RuleBody = {
   severity: warningUnlessWhatIf,
   verdict: () => null,
-  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
-  start: (_machine, sink) => ({
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  start: (_facts, report) => ({
     drift({ space, first, last, mark, side }) {
       const basis = new Basis().add('emulated').add('deviceInferred').add('walkComplete');
       const { container } = space;
-      sink.add({ mode: 'active', mark, basis, space, container, first, last, topic: side });
+      report.add({ mode: 'active', mark, basis, space, container, first, last, topic: side });
     },
   }),
   message({ count, iova, topic }) {

@@ -30,4 +30,5 @@ All versions. From 8.1 on a replay empties the whole shadow of a device, in
   whatToDo: `
 Mostly mends itself when the device leaves its domain the next time. If it
 does not, send the trace around the line upstream: it is then something new.`,
+  load: async () => (await import('./index.ts')).shadowDrift,
 };

@@ -1,5 +1,5 @@
 import { Basis } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
 const WHY = {
   wrap: 'while dirty tracking is on, QEMU 11.x unmaps mapping by mapping and, by an overflow, misses everything from iova 0xfef00000 up',
@@ -11,30 +11,27 @@ const WHY = {
 } as const;
 
 /** VTD005: a host mapping outlives the unmap that should have removed it. */
-export const staleHostMapping: Rule = {
-  id: 'VTD005',
-  slug: 'stale-host-mapping',
-  title: 'Host mappings outlive the unmap that should have removed them',
+export const staleHostMapping: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'leaves-mappings',
-  needs: ['vfio_iommu_map_notify', 'vtd_ce_not_present'],
-  start: (machine, sink) => ({
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_ce_not_present'],
+  start: (facts, report) => ({
     'stale-mappings'({ mark, space, container, count, first, last, guest, pages, why, happened }) {
       const basis = new Basis().add('emulated');
       basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
-      if (!machine.hasWalks) basis.add('unmapsUnchecked');
+      if (!facts.isTraced('vtd_page_walk_one')) basis.add('unmapsUnchecked');
       const isDrain = why === 'wrap' || why === 'unlisted';
       if (isDrain) {
-        const { source } = machine.version.known;
+        const source = facts.versionSource;
         if (source === 'option') basis.add('versionOption');
-        else if (!machine.version.agree('unmapInMigration')) basis.add('versionAssumed');
+        else if (!facts.versionsAgree('unmapInMigration')) basis.add('versionAssumed');
         else if (source === 'derived') basis.add('versionDerived');
       }
-      sink.add({
+      report.add({
         mode: happened ? 'active' : 'what-if',
         mark,
         basis,
-        needs: { backend: why === 'failed-unmap' },
+        restsOn: { backend: why === 'failed-unmap' },
         cause: isDrain ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
         space,
         container,

@@ -32,4 +32,5 @@ They go with the next whole unmap without tracking, a reset, a switch to
 pass-through, or the next attach to a domain that does not map these
 addresses. Until then: no migration and no dirty-rate measurement while a
 guest may move the device to another domain.`,
+  load: async () => (await import('./index.ts')).staleHostMapping,
 };

@@ -1,18 +1,15 @@
 import { Basis } from '../grounds.ts';
-import { plural, type Rule } from '../rule.ts';
+import { plural, type RuleBody } from '../rule.ts';
 
 /** VTD014: something of the trace is lost, and what cannot be known for it. */
-export const traceLoss: Rule = {
-  id: 'VTD014',
-  slug: 'trace-loss',
-  title: 'Parts of the trace are lost',
+export const traceLoss: RuleBody = {
   severity: () => 'note',
   verdict: () => 'inconclusive',
-  needs: [],
-  start: (_machine, sink) => ({
+  requiredEvents: [],
+  start: (_facts, report) => ({
     loss({ loss, count, mark, detail }) {
       const basis = new Basis().add('message');
-      sink.add({ mode: null, mark, basis, count, topic: loss, detail });
+      report.add({ mode: null, mark, basis, count, topic: loss, detail });
     },
   }),
   message: ({ topic, count, detail }) =>

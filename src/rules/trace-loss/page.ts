@@ -27,4 +27,5 @@ small.`,
 Trace to a file of its own (-D), from the start of the VM, and keep standard
 error as well: QEMU's failures are only there. Trace no more events than
 needed: "vtdscope record" prints the options. Give rotated files together.`,
+  load: async () => (await import('./index.ts')).traceLoss,
 };

@@ -2,7 +2,7 @@ import { humanSize } from '../../base/address.ts';
 import { unmapAlike } from '../../emulation/profiles/index.ts';
 import type { Window } from '../../inference/tracking.ts';
 import { Basis } from '../grounds.ts';
-import { plural, type Rule, warningUnlessWhatIf } from '../rule.ts';
+import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
 /** Unmaps in one tracking window from which on their cost is worth a word. */
 const MANY_UNMAPS = 10_000;
@@ -10,34 +10,30 @@ const MANY_UNMAPS = 10_000;
 const MANY_BYTES = 4 * 2 ** 30;
 
 /** VTD012: the unmaps of a tracking window cost more than a threshold. */
-export const unmapStorm: Rule = {
-  id: 'VTD012',
-  slug: 'unmap-storm',
-  title: 'Very many or very large unmaps while dirty tracking is on',
+export const unmapStorm: RuleBody = {
   severity: warningUnlessWhatIf,
   verdict: () => null,
-  needs: ['vfio_iommu_map_notify'],
-  start(machine, sink) {
+  requiredEvents: ['vfio_iommu_map_notify'],
+  start(facts, report) {
     let window: Window | null = null;
-    let { profile } = machine;
+    let { profile } = facts;
     let unmaps = 0;
     let bytes = 0;
     const close = () => {
       if (window === null || (unmaps < MANY_UNMAPS && bytes < MANY_BYTES)) return;
-      const basis = new Basis().add(
-        machine.tracking.mask === null ? 'trackingMigration' : 'trackingFlag',
-      );
-      if (!unmapAlike(profile, machine.profile)) basis.add('versionLate');
+      const basis = new Basis().add(facts.isFlagWordTraced ? 'trackingFlag' : 'trackingMigration');
+      if (!unmapAlike(profile, facts.profile)) basis.add('versionLate');
       const detail = `${plural(unmaps, 'unmap')} with bitmaps of ${humanSize(bytes)} in all`;
-      sink.add({ mode: 'active', mark: window.first, basis, detail });
+      report.add({ mode: 'active', mark: window.first, basis, detail });
     };
     return {
       unmap(unmap) {
-        if (unmap.tracked !== true || machine.tracking.window === null) return;
-        if (machine.tracking.window !== window) {
+        const { trackingWindow } = facts;
+        if (unmap.tracked !== true || trackingWindow === null) return;
+        if (trackingWindow !== window) {
           close();
-          window = machine.tracking.window;
-          ({ profile } = machine);
+          window = trackingWindow;
+          ({ profile } = facts);
           unmaps = 0;
           bytes = 0;
         }

@@ -26,4 +26,5 @@ query per mapping instead of large bitmaps.`,
 aw-bits=39 on intel-iommu makes whole unmaps cheap. In the guest, lazy mode
 (iommu.strict=0) unmaps in batches, and drivers that keep their buffers mapped
 unmap hardly at all.`,
+  load: async () => (await import('./index.ts')).unmapStorm,
 };

@@ -1,20 +1,18 @@
 import { symptom } from '../../inference/unmap.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true, address: true, mappings: true, ram: true, version: true } as const;
+const restsOn = { backend: true, address: true, mappings: true, ram: true, version: true } as const;
 
 /** VTD003: an unmap carries a non-zero address that is not its mapping's. */
-export const wrongTranslatedAddress: Rule = {
-  id: 'VTD003',
-  slug: 'wrong-translated-address',
-  title: "An unmap carries an address that is not its mapping's",
+export const wrongTranslatedAddress: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  restsOn,
   symptoms: symptom.wrongAddress,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
-      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
+      if (unmap.succeedsTracked) report.unmap(unmap, mode);
     },
   }),
   message({ mode, count, cause, carried, expected, misplaced, iova, atRiskText }) {

@@ -30,4 +30,5 @@ code.`,
 Guest RAM that stays below the hole (less than 2.75 GiB on q35) has no second
 kind. Otherwise keep the device quiet or unplug it before migrating.
 --ram-size and --below-4g tell vtdscope the layout where the trace does not.`,
+  load: async () => (await import('./index.ts')).wrongTranslatedAddress,
 };

@@ -1,20 +1,18 @@
 import { symptom } from '../../inference/unmap.ts';
-import { errorUnlessWhatIf, plural, type Rule } from '../rule.ts';
+import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
-const needs = { backend: true, address: true, mappings: true, ram: true } as const;
+const restsOn = { backend: true, address: true, mappings: true, ram: true } as const;
 
 /** VTD002: an unmap that succeeds carries address 0 while writable mappings under it live elsewhere. */
-export const zeroTranslatedAddress: Rule = {
-  id: 'VTD002',
-  slug: 'zero-translated-address',
-  title: 'An unmap carries translated address 0, so that dirty bits go to the wrong pages',
+export const zeroTranslatedAddress: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  needs: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  restsOn,
   symptoms: symptom.harmfulZero,
-  start: (_machine, sink) => ({
+  start: (_facts, report) => ({
     unmap(unmap, mode) {
-      if (unmap.succeedsTracked) sink.unmap(unmap, mode, needs);
+      if (unmap.succeedsTracked) report.unmap(unmap, mode);
     },
   }),
   message({ mode, count, cause, iova, misplaced, atRiskText }) {

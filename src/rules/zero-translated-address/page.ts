@@ -31,4 +31,5 @@ release fixes them yet, 11.x included.`,
 Before migrating, unplug the device or shut its driver down in the guest, so
 that it writes nothing. A VM that was migrated with such findings: treat the
 guest memory that they name as suspect, and reboot it.`,
+  load: async () => (await import('./index.ts')).zeroTranslatedAddress,
 };

@@ -20,6 +20,7 @@ import type {
   Session as SessionResult,
   Trace,
 } from '../../../../src/result/types.ts';
+import { loadRules } from '../../../../src/rules/index.ts';
 import { type GpaRange, unionOfRanges } from '../../../../src/tools/simulator/addresses.ts';
 
 const PAGE = 4096n;
@@ -107,11 +108,13 @@ export interface Observed {
   readonly profiles: readonly { readonly line: number; readonly id: string }[];
 }
 
+const rules = await loadRules();
+
 /** Analyses a log: once as the program does, and once more at the model, which tells every single event. */
 export function observe(log: string, model: ModelOptions): Observed {
   const batches = batchesOf(log);
   const sink = new Recorder();
-  const replay = new TraceReplay({ ...model, stampsTellVersion: true }, sink);
+  const replay = new TraceReplay({ ...model, stampsTellVersion: true }, rules, sink);
   for (const batch of batches) replay.consume(batch);
   const description = {
     path: '-',

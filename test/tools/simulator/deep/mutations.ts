@@ -727,7 +727,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     what: 'iommufd’s refused queries are conflicts of maps',
-    file: 'src/rules/map-conflict/index.ts',
+    file: 'src/rules/failures.ts',
     find: "if (unmap.container.value?.backend !== 'legacy') return false;",
     replace: '',
   },
@@ -740,8 +740,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'wrong addresses of unmaps in migration are not told',
     file: 'src/rules/wrong-translated-address/index.ts',
-    find: 'if (unmap.succeedsTracked) sink',
-    replace: "if (unmap.succeedsTracked && unmap.cause !== 'drain') sink",
+    find: 'if (unmap.succeedsTracked) report',
+    replace: "if (unmap.succeedsTracked && unmap.cause !== 'drain') report",
   },
   {
     what: 'unmaps of nothing are told for asking nothing',
@@ -751,15 +751,15 @@ export const mutations: readonly Mutation[] = [
   },
   {
     what: 'every -22 is a refused query',
-    file: 'src/rules/query-over-hole/index.ts',
+    file: 'src/rules/failures.ts',
     find: "unmap.underTracking.query === 'before' &&",
     replace: '',
   },
   {
     what: 'marks past the end of RAM of untracked unmaps are told as real',
     file: 'src/rules/mark-past-ram/index.ts',
-    find: 'sink.unmap(unmap, mode, needs)',
-    replace: "sink.unmap(unmap, 'active', needs)",
+    find: 'report.unmap(unmap, mode)',
+    replace: "report.unmap(unmap, 'active')",
   },
   {
     what: 'a container at its limit is a conflict of maps',

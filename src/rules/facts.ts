@@ -1,0 +1,49 @@
+import type { Profile } from '../emulation/profiles/profile.ts';
+import type { EventName } from '../events/catalogue/index.ts';
+import type { Known } from '../inference/parameters.ts';
+import type { Window } from '../inference/tracking.ts';
+
+export type FactSource = Known<unknown>['source'];
+
+/**
+ * What rules and grounds may know of a session beside its operations. Read at any time while the
+ * session is replayed: each fact is what the trace has shown up to there.
+ */
+export interface SessionFacts {
+  /** The version of QEMU whose behaviour is emulated. */
+  readonly profile: Profile;
+  readonly versionSource: FactSource;
+  /** True where every version that may have written the trace has the same `field`. */
+  versionsAgree(field: keyof Profile): boolean;
+
+  /** The user says that tracking is on. */
+  readonly isTrackingOption: boolean;
+  /** A line of QEMU's flag word (`global_dirty_changed`) has come. */
+  readonly isFlagWordTraced: boolean;
+  /** The flag word is non-zero; null: the trace does not show it. */
+  readonly globalDirty: boolean | null;
+  /** The tracking window that is open, or null. */
+  readonly trackingWindow: Window | null;
+
+  readonly hostPageSize: Known<number>;
+  /** Bytes of the largest dirty bitmap that a legacy container accepts. */
+  readonly bitmapLimit: Known<number>;
+  /** Bitmaps that were refused, or accepted against expectation, bound that limit. */
+  readonly isBitmapLimitBounded: boolean;
+  /** Mappings that a legacy container accepts. */
+  readonly entryLimit: Known<number>;
+  /** Pages of the guest's RAM; -1 where unknown. */
+  readonly ramPages: number;
+  readonly ramSource: FactSource;
+
+  /** The trace has a line of this event so far. */
+  isTraced(event: EventName): boolean;
+  /** QEMU's messages are in the trace, so that a failure would show. */
+  readonly hasMessages: boolean;
+  /** It shows that devices do not log their own DMA. */
+  readonly isDeviceLogKnown: boolean;
+  /** So much is missing, or so early, that only what a line says by itself is believed. */
+  readonly hasTooManyLosses: boolean;
+  /** Line of the unmap in the middle of which the trace ends, after it set bits past the end of RAM; or 0. */
+  readonly diedAtLine: number;
+}
