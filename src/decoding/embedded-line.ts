@@ -39,8 +39,7 @@ export class EmbeddedLine {
     const found = reader.readEvent(bytes, nameAt, writer);
     if (found === outcome.skipped) return true;
     if (found === outcome.event) {
-      const { byteOffset, seconds, nanoseconds, thread } = place;
-      commitEvent(reader, bytes, nameAt, writer, byteOffset, seconds, nanoseconds, thread);
+      commitEvent(reader, bytes, nameAt, writer, place);
       return true;
     }
     const text = bytes.toString('latin1', nameAt, bytes.length - 1);

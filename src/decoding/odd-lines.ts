@@ -239,8 +239,7 @@ export class OddLines {
   }
 
   #commit(bytes: Uint8Array, lineAt: number, nameAt: number, writer: BatchWriter): void {
-    const { seconds, nanoseconds, thread } = this.#reader;
-    commitEvent(this.#reader, bytes, nameAt, writer, lineAt, seconds, nanoseconds, thread);
+    commitEvent(this.#reader, bytes, nameAt, writer, this.#place(lineAt));
   }
 
   /** Where the line stands, with the stamp that was read last. */

@@ -1,6 +1,17 @@
 import { hexOfWords, pageOfWords } from '../base/address.ts';
 import { NO_TIME } from '../base/place.ts';
-import { type EventBatch, HEADER_WORDS, header, RECORD_WORDS } from './batch.ts';
+import {
+  type EventBatch,
+  HEADER_WORDS,
+  KIND,
+  LINE,
+  NANOSECONDS,
+  OFFSET,
+  RECORD_WORDS,
+  SECONDS,
+  SOURCE,
+  THREAD,
+} from './batch.ts';
 
 /**
  * Reads a batch record by record. `at` arguments are word offsets as `offsetsOf` gives them.
@@ -43,9 +54,9 @@ export class BatchCursor {
     const at = this.#next;
     const words = this.#words;
     if (at >= words.length) return false;
-    const kind = words[at + header.kind] as number;
+    const kind = words[at + KIND] as number;
     this.kind = kind;
-    this.line = this.#firstLine + (words[at + header.line] as number);
+    this.line = this.#firstLine + (words[at + LINE] as number);
     this.#args = at + HEADER_WORDS;
     this.#next = at + (RECORD_WORDS[kind] as number);
     return true;
@@ -53,18 +64,16 @@ export class BatchCursor {
 
   /** Offset of the line's first byte in the decompressed stream. */
   get byteOffset(): number {
-    return (
-      this.#batch.byteOffset + (this.#words[this.#args - HEADER_WORDS + header.offset] as number)
-    );
+    return this.#batch.byteOffset + (this.#words[this.#args - HEADER_WORDS + OFFSET] as number);
   }
 
   /** Whole seconds of the event's time; meaningless without `hasTime`. */
   get seconds(): number {
-    return this.#words[this.#args - HEADER_WORDS + header.seconds] as number;
+    return this.#words[this.#args - HEADER_WORDS + SECONDS] as number;
   }
 
   get nanoseconds(): number {
-    return this.#words[this.#args - HEADER_WORDS + header.nanoseconds] as number;
+    return this.#words[this.#args - HEADER_WORDS + NANOSECONDS] as number;
   }
 
   get hasTime(): boolean {
@@ -73,12 +82,12 @@ export class BatchCursor {
 
   /** The thread or process the line names, or NO_THREAD. */
   get thread(): number {
-    return this.#words[this.#args - HEADER_WORDS + header.thread] as number;
+    return this.#words[this.#args - HEADER_WORDS + THREAD] as number;
   }
 
   /** The process that wrote the line, or NO_SOURCE; the batch has its name. */
   get source(): number {
-    return this.#words[this.#args - HEADER_WORDS + header.source] as number;
+    return this.#words[this.#args - HEADER_WORDS + SOURCE] as number;
   }
 
   u32(at: number): number {

@@ -3,12 +3,18 @@ import {
   type BatchClock,
   type EventBatch,
   HEADER_WORDS,
-  header,
   isSetBack,
+  KIND,
+  LINE,
+  NANOSECONDS,
   NO_SOURCE,
   NO_THREAD,
+  OFFSET,
   type PlaceInBatch,
   RECORD_WORDS,
+  SECONDS,
+  SOURCE,
+  THREAD,
 } from './batch.ts';
 import { type EventKind, eventNames } from './catalogue/index.ts';
 
@@ -68,7 +74,7 @@ export class BatchWriter {
   begin(kind: EventKind): number {
     if (this.#used + LONGEST_RECORD > this.#words.length) this.#grow();
     this.#textEnd = this.#textUsed;
-    this.#words[this.#used + header.kind] = kind;
+    this.#words[this.#used + KIND] = kind;
     return this.#used + HEADER_WORDS;
   }
 
@@ -80,12 +86,12 @@ export class BatchWriter {
   commit(byteOffset: number, seconds: number, nanoseconds: number, thread: number): void {
     const words = this.#words;
     const at = this.#used;
-    words[at + header.line] = this.line;
-    words[at + header.offset] = byteOffset;
-    words[at + header.seconds] = seconds;
-    words[at + header.nanoseconds] = nanoseconds;
-    words[at + header.thread] = thread;
-    words[at + header.source] = this.source;
+    words[at + LINE] = this.line;
+    words[at + OFFSET] = byteOffset;
+    words[at + SECONDS] = seconds;
+    words[at + NANOSECONDS] = nanoseconds;
+    words[at + THREAD] = thread;
+    words[at + SOURCE] = this.source;
     if (this.#events === 0) {
       this.#firstThread = thread;
       this.#firstSource = this.source;
@@ -93,10 +99,10 @@ export class BatchWriter {
       this.#hasOneWriter = false;
     }
     if (nanoseconds !== NO_TIME) this.#tick(byteOffset, seconds, nanoseconds);
-    this.#used = at + (RECORD_WORDS[words[at + header.kind] as number] as number);
+    this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
     this.#textUsed = this.#textEnd;
     this.#events += 1;
-    this.#traceEvents += IS_TRACE_EVENT[words[at + header.kind] as number] as number;
+    this.#traceEvents += IS_TRACE_EVENT[words[at + KIND] as number] as number;
   }
 
   #tick(byteOffset: number, seconds: number, nanoseconds: number): void {

@@ -1,6 +1,6 @@
 import type { BatchWriter } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
-import { commitEvent } from '../commit-event.ts';
+import { holdsMessage, writeHeldMessage } from '../commit-event.ts';
 import { FramedLines } from '../framed-lines.ts';
 import type { LineKernel } from '../kernel.ts';
 import { outcome } from '../line-reader.ts';
@@ -70,8 +70,12 @@ export class CompiledKernel implements LineKernel {
     const found = reader.readEvent(bytes, nameAt, writer);
     if (found === outcome.event) {
       const next = reader.next;
-      const { seconds, nanoseconds, thread } = reader;
-      commitEvent(reader, bytes, nameAt, writer, lineAt, seconds, nanoseconds, thread);
+      writer.commit(lineAt, reader.seconds, reader.nanoseconds, reader.thread);
+      if (holdsMessage(reader.kind)) {
+        const { seconds, nanoseconds, thread } = reader;
+        const place = { byteOffset: lineAt, seconds, nanoseconds, thread };
+        writeHeldMessage(reader, bytes, nameAt, writer, place);
+      }
       return next + 1;
     }
     if (found === outcome.skipped) {
