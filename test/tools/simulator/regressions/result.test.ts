@@ -229,4 +229,37 @@ describe('what the result says of it', () => {
       told: 'all',
     });
   });
+
+  it('dirty bits that a sync could not fetch fail what tracks, though every unmap succeeded', () => {
+    expectAgreement({
+      options: {
+        seed: 154,
+        qemu: '11.1',
+        backend: 'iommufd',
+        migratable: true,
+        devices: 2,
+        ramSize: 0x140000000n,
+        below4g: 0x80000000n,
+        domainLevels: [3, 3, 3],
+        liveMappings: 200,
+        events: 'no-skips',
+        steps: 250,
+      },
+      acts: [
+        { kind: 'attach', device: 1, to: 3, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        {
+          kind: 'map',
+          domain: 3,
+          iova: 0x56a00000n,
+          level: 2,
+          gpas: [0x1a1800000n],
+          permission: 2,
+          flush: 'none',
+        },
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+      ],
+      told: 'all',
+    });
+  });
 });
