@@ -1,8 +1,8 @@
 import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
-import { lossKinds, messageFlag } from '../events/catalogue/notes.ts';
+import { messageFlag } from '../events/catalogue/notes.ts';
 import { type MessageText, messageEra, messageTexts } from '../events/messages/index.ts';
 import type { BatchWriter } from '../events/writer.ts';
-import { type LinePlace, writeU64 } from './notes.ts';
+import { beginLoss, DETAIL_LENGTH, type LinePlace, writeU64 } from './notes.ts';
 
 /*
  * Reads what QEMU, libvirt and the kernel say of failures, as opposed to trace events: on stderr,
@@ -85,7 +85,6 @@ const mapFailed = {
 };
 const known = { kind: kindOf('message:known'), at: offsetsOf('message:known') };
 const unknown = { kind: kindOf('message:unknown'), at: offsetsOf('message:unknown') };
-const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
 
 /**
  * Writes the event that a line of QEMU's own messages stands for. False where the text is none:
@@ -144,18 +143,14 @@ function writeRange(text: string, writer: BatchWriter): boolean {
   if (call !== null) {
     const [, era, un, pointer = '', iova = '', size = '', errno = '0', words = ''] = call;
     const event = un === undefined ? mapFailed : unmapFailed;
-    const base = writer.begin(event.kind);
-    writeU64(
-      writer,
-      base + event.at.container,
-      numberOf(pointer.startsWith('0x') ? pointer.slice(2) : '0'),
-    );
-    writeU64(writer, base + event.at.iova, numberOf(iova));
-    writeU64(writer, base + event.at.size, numberOf(size));
-    writer.words[base + event.at.errno] = Number(errno);
-    writer.words[base + event.at.era] = era === undefined ? messageEra.old : messageEra.current;
-    writer.words[base + event.at.flags] = flagsOf(text);
-    writer.addLatin1(base + event.at.text, words);
+    const base = writeCall(writer, event, {
+      container: pointer.startsWith('0x') ? pointer.slice(2) : '0',
+      range: [iova, size],
+      errno,
+      era: era === undefined ? messageEra.old : messageEra.current,
+      flags: flagsOf(text),
+      words,
+    });
     if (event === mapFailed) {
       writer.addLatin1(base + mapFailed.at.region, REGION.exec(text)?.[1] ?? '');
     }
@@ -164,22 +159,48 @@ function writeRange(text: string, writer: BatchWriter): boolean {
   const rest = REST_OF_UNMAP.exec(text);
   if (rest !== null) {
     const [, iova = '', size = '', errno = '0', words = ''] = rest;
-    const base = writer.begin(unmapFailed.kind);
-    writeU64(writer, base + unmapFailed.at.container, numberOf('0'));
-    writeU64(writer, base + unmapFailed.at.iova, numberOf(iova));
-    writeU64(writer, base + unmapFailed.at.size, numberOf(size));
-    writer.words[base + unmapFailed.at.errno] = Number(errno);
-    writer.words[base + unmapFailed.at.era] = messageEra.unknown;
-    writer.words[base + unmapFailed.at.flags] = messageFlag.retold;
-    writer.addLatin1(base + unmapFailed.at.text, words);
+    const { unknown: era } = messageEra;
+    const { retold: flags } = messageFlag;
+    writeCall(writer, unmapFailed, {
+      container: '0',
+      range: [iova, size],
+      errno,
+      era,
+      flags,
+      words,
+    });
     return true;
   }
   if (!BROKEN_CALL.test(text)) return false;
-  const base = writer.begin(loss.kind);
-  writer.words[base + loss.at.kind] = lossKinds.indexOf('torn');
-  writeU64(writer, base + loss.at.count, numberOf('1'));
-  writer.addLatin1(base + loss.at.detail, text.trim().slice(-120));
+  writer.addLatin1(beginLoss(writer, 'torn'), text.trim().slice(-DETAIL_LENGTH));
   return true;
+}
+
+/** What a text says of a failing call; of addresses and sizes the hexadecimal digits. */
+interface FailedCall {
+  readonly container: string;
+  readonly range: readonly [iova: string, size: string];
+  readonly errno: string;
+  readonly era: number;
+  readonly flags: number;
+  readonly words: string;
+}
+
+/** Begins the record of a failing call; returns where its arguments are. */
+function writeCall(
+  writer: BatchWriter,
+  { kind, at }: typeof unmapFailed | typeof mapFailed,
+  { container, range: [iova, size], errno, era, flags, words }: FailedCall,
+): number {
+  const base = writer.begin(kind);
+  writeU64(writer, base + at.container, numberOf(container));
+  writeU64(writer, base + at.iova, numberOf(iova));
+  writeU64(writer, base + at.size, numberOf(size));
+  writer.words[base + at.errno] = Number(errno);
+  writer.words[base + at.era] = era;
+  writer.words[base + at.flags] = flags;
+  writer.addLatin1(base + at.text, words);
+  return base;
 }
 
 function writeKnown(

@@ -11,13 +11,21 @@ export interface LinePlace {
 }
 
 /** Characters of a lost line that are kept. */
-const DETAIL_LENGTH = 120;
+export const DETAIL_LENGTH = 120;
 
 const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
 
 export function writeU64(writer: BatchWriter, at: number, value: bigint): void {
   writer.words[at] = Number((value >> 32n) & 0xffff_ffffn);
   writer.words[at + 1] = Number(value & 0xffff_ffffn);
+}
+
+/** Begins the record of a loss of `count` lines or events; returns where its detail goes. Not committed. */
+export function beginLoss(writer: BatchWriter, kind: LossKind, count = 1): number {
+  const base = writer.begin(loss.kind);
+  writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
+  writeU64(writer, base + loss.at.count, BigInt(count));
+  return base + loss.at.detail;
 }
 
 /**
@@ -31,10 +39,7 @@ export function writeLoss(
   detail: string,
   count = 1,
 ): void {
-  const base = writer.begin(loss.kind);
-  writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
-  writeU64(writer, base + loss.at.count, BigInt(count));
-  writer.addLatin1(base + loss.at.detail, detail.slice(0, DETAIL_LENGTH));
+  writer.addLatin1(beginLoss(writer, kind, count), detail.slice(0, DETAIL_LENGTH));
   writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
 }
 

@@ -8,11 +8,11 @@ import {
   kindOf,
   kindOfName,
   offsetsOf,
-  wordsOf,
 } from '../../events/catalogue/index.ts';
 import type { BatchWriter } from '../../events/writer.ts';
 import { LAST_SECOND } from '../iso-time.ts';
 import { type LineReader, type Outcome, outcome } from '../line-reader.ts';
+import { writeU64 } from '../notes.ts';
 import { LONGEST_NAME } from '../patterns.ts';
 import { tornOf } from '../torn-names.ts';
 import { readArguments, type Values } from './shapes.ts';
@@ -122,10 +122,8 @@ function writeArguments(name: EventName, values: Values, writer: BatchWriter): v
     const value = values.get(argument) ?? 0n;
     if (typeof value === 'string') writer.addLatin1(at, value);
     else {
-      // One word, or the high one before the low one.
-      const words = wordsOf(type);
-      if (words === 2) writer.words[at] = Number(value >> 32n);
-      writer.words[at + words - 1] = Number(value & 0xffff_ffffn);
+      if (type === 'u64') writeU64(writer, at, value);
+      else writer.words[at] = Number(value & 0xffff_ffffn);
     }
   }
 }

@@ -1,36 +1,24 @@
 import type { Declarations } from './declaration.ts';
 
+/** What a failing call and its result tell. */
+const failedCall = {
+  container: 'u64',
+  iova: 'u64',
+  size: 'u64',
+  errno: 'i32',
+  text: 'text',
+  era: 'u32',
+  flags: 'u32',
+} as const;
+
 /** What a trace says beside its trace events, in the same batches. */
 export const notes = {
   /** QEMU's message "UNMAP: Size of bitmap too big". */
   'message:bitmap-too-big': { args: { bytes: 'u64' }, shapes: [] },
   /** "...dma_unmap(container, iova, size) = errno (text)"; `flags`: of `messageFlag`. */
-  'message:dma-unmap-failed': {
-    args: {
-      container: 'u64',
-      iova: 'u64',
-      size: 'u64',
-      errno: 'i32',
-      text: 'text',
-      era: 'u32',
-      flags: 'u32',
-    },
-    shapes: [],
-  },
+  'message:dma-unmap-failed': { args: failedCall, shapes: [] },
   /** "...dma_map(container, iova, size, vaddr) = errno (text)", and the region's name if one is told. */
-  'message:dma-map-failed': {
-    args: {
-      container: 'u64',
-      iova: 'u64',
-      size: 'u64',
-      errno: 'i32',
-      text: 'text',
-      era: 'u32',
-      flags: 'u32',
-      region: 'text',
-    },
-    shapes: [],
-  },
+  'message:dma-map-failed': { args: { ...failedCall, region: 'text' }, shapes: [] },
   /** Any other message that is known; `about` is an index into `messageTexts`, `errno` 0 where none is told. */
   'message:known': {
     args: { about: 'u32', errno: 'i32', iova: 'u64', limit: 'u32', flags: 'u32', text: 'text' },

@@ -22,8 +22,7 @@ export const endingTexts: readonly MessageText[] = [
     id: 'end-segfault',
     operation: 'crash',
     part: 'whole',
-    pattern:
-      /\b(?:qemu|kvm)\S*\[\d+\]: segfault at\b|\bSegmentation fault\b.*\bcore dumped\b|\bSegmentation fault\b|\bcaught signal 11\b/,
+    pattern: /\b(?:qemu|kvm)\S*\[\d+\]: segfault at\b|\bSegmentation fault\b|\bcaught signal 11\b/,
     says: 'QEMU died of a memory access of its own (SIGSEGV).',
     source: 'as posted',
   },
@@ -40,7 +39,6 @@ export const endingTexts: readonly MessageText[] = [
     operation: 'vm-stopped',
     part: 'whole',
     pattern: /\berror: kvm run failed\b|\bKVM internal error\. Suberror\b/,
-    says: 'KVM could not run the guest any more, and QEMU stopped the VM.',
     source: 'kvm_cpu_exec (accel/kvm/kvm-all.c), 2.9 to 11.0',
   },
 ];

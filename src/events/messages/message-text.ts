@@ -1,33 +1,31 @@
 /** What a message tells of. */
-export const operations = [
-  'map',
+export type MessageOperation =
+  | 'map'
   /** A MAP that QEMU dropped before the host saw it. */
-  'map-dropped',
-  'entry-limit',
-  'unmap',
-  'tracking-start',
-  'tracking-stop',
-  'dirty-query',
-  'bitmap-allocation',
-  'device-state',
-  'attach',
+  | 'map-dropped'
+  | 'entry-limit'
+  | 'unmap'
+  | 'tracking-start'
+  | 'tracking-stop'
+  | 'dirty-query'
+  | 'bitmap-allocation'
+  | 'device-state'
+  | 'attach'
   /** RAM, or what a vIOMMU maps, that could not be mapped as a device was attached. */
-  'attach-map',
-  'device-irq',
-  'device-error',
-  'device-reset',
-  'blocker',
-  'migration',
-  'translation-fault',
-  'host-fault',
-  'vm-stopped',
-  'crash',
+  | 'attach-map'
+  | 'device-irq'
+  | 'device-error'
+  | 'device-reset'
+  | 'blocker'
+  | 'migration'
+  | 'translation-fault'
+  | 'host-fault'
+  | 'vm-stopped'
+  | 'crash'
   /** Only QEMU 11.x prints it. */
-  'dmabuf-fallback',
+  | 'dmabuf-fallback'
   /** Nothing that concerns DMA or migration failed. */
-  'note',
-] as const;
-export type MessageOperation = (typeof operations)[number];
+  | 'note';
 
 /**
  * Which of the lines it is by which QEMU tells one failure: the ioctl's own, the caller's around it,

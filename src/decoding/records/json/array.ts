@@ -3,7 +3,6 @@ import { parser } from 'stream-json/parser.js';
 import { streamArray } from 'stream-json/streamers/stream-array.js';
 import type { EventBatch } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
-
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamDecoder, StreamFormat } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';

@@ -13,13 +13,13 @@ import {
   kindOfName,
   offsetsOf,
 } from '../../../events/catalogue/index.ts';
-import { type LossKind, lossKinds } from '../../../events/catalogue/notes.ts';
+import type { LossKind } from '../../../events/catalogue/notes.ts';
 import { BatchWriter } from '../../../events/writer.ts';
-
 import { EmbeddedLine } from '../../embedded-line.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { newLineReader } from '../../kernels.ts';
 import { writeMessage } from '../../messages.ts';
+import { beginLoss, DETAIL_LENGTH, writeU64 } from '../../notes.ts';
 import { ISO_TIME } from '../../patterns.ts';
 import { journalRemark } from '../../remarks/journal.ts';
 import { envelopeOf } from './envelope.ts';
@@ -70,7 +70,6 @@ const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
   lo: ['low'],
 };
 
-const loss = { kind: kindOf('trace:loss'), at: offsetsOf('trace:loss') };
 /** What envelopes' lines say beside QEMU's. */
 const REMARKS = [journalRemark];
 const OPS: readonly string[] = ['UNMAP', 'MAP'];
@@ -177,11 +176,7 @@ export function writeLoss(
   detail: string,
   kind: LossKind = 'unreadable',
 ): void {
-  const base = writer.begin(loss.kind);
-  writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
-  writer.words[base + loss.at.count] = 0;
-  writer.words[base + loss.at.count + 1] = 1;
-  writer.addString(base + loss.at.detail, detail.slice(0, 120));
+  writer.addString(beginLoss(writer, kind), detail.slice(0, DETAIL_LENGTH));
   writer.commit(byteOffset, 0, NO_TIME, NO_THREAD);
 }
 
@@ -267,8 +262,7 @@ function writeArgument(
   const number = argument === 'op' ? operation(value) : integerOf(value, argument);
   if (type === 'u64') {
     if (number < 0n || number >= 1n << 64n) throw new BadArgument(`${argument} is out of range`);
-    writer.words[at] = Number(number >> 32n);
-    writer.words[at + 1] = Number(number & 0xffff_ffffn);
+    writeU64(writer, at, number);
     return;
   }
   if (number >= 1n << 32n || number < -(1n << 31n))

@@ -1,5 +1,4 @@
 import type { BatchWriter } from '../../../events/writer.ts';
-
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
