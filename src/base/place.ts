@@ -18,3 +18,27 @@ export function timeText(seconds: number, nanoseconds: number): string | null {
   if (nanoseconds === NO_TIME) return null;
   return seconds === 0 ? String(nanoseconds) : `${seconds}${String(nanoseconds).padStart(9, '0')}`;
 }
+
+/** A place in a record that is reused: kept as numbers, as a `Place` is made only where one is asked for. */
+export class ReusedPlace {
+  line = 0;
+  byteOffset = 0;
+  seconds = 0;
+  nanoseconds: number = NO_TIME;
+
+  /** `from`: another, or a cursor that stands on the line. */
+  set(from: Omit<ReusedPlace, 'set' | 'time' | 'mark'>): void {
+    this.line = from.line;
+    this.byteOffset = from.byteOffset;
+    this.seconds = from.seconds;
+    this.nanoseconds = from.nanoseconds;
+  }
+
+  get time(): string | null {
+    return timeText(this.seconds, this.nanoseconds);
+  }
+
+  get mark(): Place {
+    return { line: this.line, byteOffset: this.byteOffset, time: this.time };
+  }
+}

@@ -2,7 +2,7 @@ import { type EventBatch, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Boot } from '../inference/boot.ts';
-import { bdfOf, placeOf } from '../inference/line.ts';
+import { bdfOf, HOST_BRIDGE, placeOf } from '../inference/line.ts';
 
 /**
  * Which VM, and which boot of it, a line of a trace belongs to.
@@ -50,8 +50,6 @@ const ROLES = Uint8Array.from(eventNames, (name, kind) => {
   return kind === LOSS ? role.loss : role.none;
 });
 
-/** 00:00.0, the first device that a machine has. */
-const HOST_BRIDGE = 0;
 /** Lines held back at most; a machine that is being made prints some dozens. */
 const MOST_HELD = 4096;
 /** Threads of one process have numbers close to one another, if nobody starts thousands of them. */

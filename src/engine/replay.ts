@@ -65,11 +65,6 @@ export class TraceReplay {
     this.#sink = sink;
   }
 
-  /** Lines so far. */
-  get lines(): number {
-    return this.#lines;
-  }
-
   /**
    * Replays a batch; batches come in the order of the trace, without holes. Its records are not
    * looked at any more when this returns; `release` is called when its source is not, either.

@@ -54,15 +54,15 @@ export class TableWriter implements RecordSink {
     const from = file.bytes;
     file.write(unmapLine(unmap, session, mode));
     if (!isLeading) return;
-    const stretch = this.#leading.get(session);
-    if (stretch === undefined)
+    const leading = this.#leading.get(session);
+    if (leading === undefined)
       this.#leading.set(session, { session, from, to: file.bytes, wasOff: false });
-    else stretch.to = file.bytes;
+    else leading.to = file.bytes;
   }
 
   settleLeading(session: number, wasOff: boolean): void {
-    const stretch = this.#leading.get(session);
-    if (stretch !== undefined) stretch.wasOff = wasOff;
+    const leading = this.#leading.get(session);
+    if (leading !== undefined) leading.wasOff = wasOff;
   }
 
   mapping(record: MappingRecord): void {

@@ -2,7 +2,6 @@ import { addressOfPage, hex, hexOfPages } from '../base/address.ts';
 import { timeText } from '../base/place.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from '../inference/machine.ts';
-
 import type { Unmap } from '../inference/unmap.ts';
 import type { Activity, ActivityStep, Hex } from '../result/types.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { addressOfPage, hex, hexOfPages, humanSize, PAGE_BYTES } from '../base/address.ts';
 import { PageRangeSet } from '../base/page-range-set.ts';
-import { type Place, timeText } from '../base/place.ts';
+import { type Place, ReusedPlace } from '../base/place.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
@@ -80,11 +80,8 @@ class Group implements GroupView {
   pastRamPage = -1;
   worstPages = -1;
   worst: Finding['worst'] = null;
-  // Of the newest unmap, kept as numbers: a mark is made of them only at the end.
-  #lastLine = 0;
-  #lastOffset = 0;
-  #lastSeconds = 0;
-  #lastNanoseconds = 0;
+  /** Of the newest unmap. */
+  readonly #last = new ReusedPlace();
 
   constructor(
     rule: Rule,
@@ -198,19 +195,11 @@ class Group implements GroupView {
 
   /** Remembers where the newest is; called for every unmap. */
   setLast({ place }: Unmap): void {
-    this.#lastLine = place.line;
-    this.#lastOffset = place.byteOffset;
-    this.#lastSeconds = place.seconds;
-    this.#lastNanoseconds = place.nanoseconds;
+    this.#last.set(place);
   }
 
   get lastMark(): Place {
-    if (this.#lastLine === 0) return this.last;
-    return {
-      line: this.#lastLine,
-      byteOffset: this.#lastOffset,
-      time: timeText(this.#lastSeconds, this.#lastNanoseconds),
-    };
+    return this.#last.line === 0 ? this.last : this.#last.mark;
   }
 }
 
@@ -377,7 +366,7 @@ export class Findings {
       ...group.restsOn,
       tracking: group.mode === 'active',
       // Under tracking, 11.x sends no such pieces.
-      drain: group.mode === 'what-if' && isWholeUnmap(group.cause),
+      unmapInMigration: group.mode === 'what-if' && isWholeUnmap(group.cause),
     };
     group.basis.addAll(basisOfSession(this.#facts, container, restsOn, isSeen, group.profile));
     group.closeInterval();

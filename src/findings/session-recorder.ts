@@ -54,7 +54,7 @@ const OF_COMMANDS: readonly EventName[] = [
 ];
 
 /** What shows that QEMU unmaps a device's whole space; any event of each group will do. */
-const OF_DRAIN: readonly (readonly EventName[])[] = [
+const OF_UNMAP_IN_MIGRATION: readonly (readonly EventName[])[] = [
   ['vtd_switch_address_space'],
   OF_COMMANDS,
   ['vtd_ce_not_present'],
@@ -248,7 +248,7 @@ export class SessionRecorder {
         `QEMU had forgotten mappings when the guest invalidated something (line ${machine.skipsUnseen.line}), and whether it was them is not in the trace: enable vtd_page_walk_one_skip_unmap`,
       );
     }
-    const untraced = this.#untracedForDrain();
+    const untraced = this.#untracedForUnmapInMigration();
     if (untraced.length > 0) {
       reasons.push(
         `QEMU 11.x leaves mappings behind without a line that says so: enable ${untraced.join(', ')}`,
@@ -262,12 +262,12 @@ export class SessionRecorder {
         "the trace starts in the middle of the VM's life: earlier mappings are not in it",
       );
     }
-    if (reasons.length > 0) reasons.push(...this.#doubtfulStretches());
+    if (reasons.length > 0) reasons.push(...this.#doubtfulIntervals());
     return reasons;
   }
 
   /** Over how many lines it is doubtful what devices map. */
-  #doubtfulStretches(): readonly string[] {
+  #doubtfulIntervals(): readonly string[] {
     const { firstLine, lastLine, machine } = this.boot;
     const lines = lastLine - firstLine + 1;
     const { attribution } = machine;
@@ -277,7 +277,7 @@ export class SessionRecorder {
       .map((space) => {
         const { doubtful } = space;
         const device = deviceOf(space) ?? 'a device';
-        const places = plural(doubtful.stretches, 'place');
+        const places = plural(doubtful.intervals, 'place');
         return `what ${device} maps is doubtful in ${doubtful.lines} of ${lines} lines (at ${places}, lines ${doubtful.firstLine} to ${doubtful.lastLine})`;
       });
   }
@@ -286,13 +286,13 @@ export class SessionRecorder {
    * Events that show which devices 11.x unmaps, of which the trace has none, although dirty tracking
    * may have been on. A guest that uses its IOMMU makes QEMU print each of them.
    */
-  #untracedForDrain(): readonly string[] {
+  #untracedForUnmapInMigration(): readonly string[] {
     const { machine } = this.boot;
     const { tracking } = machine;
     const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
     if (machine.profile.unmapInMigration === null || !mayTrack || !machine.hasNotifications)
       return [];
-    return OF_DRAIN.filter(
+    return OF_UNMAP_IN_MIGRATION.filter(
       (names) =>
         !names.some((name) => machine.isTraced(name)) ||
         (names === OF_COMMANDS && machine.dueNotifications.unexplainedSwitch !== null),

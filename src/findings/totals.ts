@@ -2,7 +2,6 @@ import { PAGE_BYTES } from '../base/address.ts';
 import { PageRangeSet } from '../base/page-range-set.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
 import type { Unmap } from '../inference/unmap.ts';
-
 import type { Hazards } from '../result/types.ts';
 
 /** Counts of unmaps and their hazards, with the union of the guest memory at risk. */

@@ -201,7 +201,6 @@ export class Boot {
     this.#failures.finish();
     this.#closeUnmaps(cursor);
     this.#walks.end(cursor);
-    this.#whole.justClosed = null;
   }
 
   #closeUnmaps(cursor: BatchCursor): void {

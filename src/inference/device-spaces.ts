@@ -1,8 +1,6 @@
+import { HOST_BRIDGE } from './line.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import { VtdAddressSpace } from './vtd-address-space.ts';
-
-/** 00:00.0, which nobody assigns to a guest. */
-const HOST_BRIDGE = 0;
 
 /** The address spaces that lines have shown, by what is known of their devices. */
 export class DeviceSpaces {

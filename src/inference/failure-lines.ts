@@ -1,5 +1,5 @@
 import type { Place } from '../base/place.ts';
-import { ENOSPC } from '../emulation/vfio/errno.ts';
+import { ENOENT, ENOSPC, EPERM } from '../emulation/vfio/errno.ts';
 import type { MappedMemory, MessageOperation, MessageText } from '../events/messages/index.ts';
 
 /** Lines between the first and the last of those that tell one failure. */
@@ -130,7 +130,7 @@ function joins(open: OpenFailure, line: FailureLine): boolean {
  */
 function isOverwritten(open: OpenFailure, line: FailureLine): boolean {
   const number = line.part === 'ioctl' ? open.errno : line.errno;
-  return number === -2 || number === -1;
+  return number === ENOENT || number === EPERM;
 }
 
 /** A warning ends nothing. */

@@ -10,6 +10,9 @@ export function placeOf(cursor: BatchCursor): Place {
   };
 }
 
+/** 00:00.0: the first device that a machine has, which nobody assigns to a guest. */
+export const HOST_BRIDGE = 0;
+
 /** bus << 8 | devfn of an event that prints bus, slot and function. */
 export function bdfOf(
   cursor: BatchCursor,

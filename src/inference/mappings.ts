@@ -32,18 +32,10 @@ export class Mappings {
     return this.#shadow;
   }
 
-  /** False where the container holds something in the range `first .. last` already. */
-  hostMap(
-    container: VfioContainer,
-    first: number,
-    last: number,
-    gpa: number,
-    flags: number,
-  ): boolean {
+  hostMap(container: VfioContainer, first: number, last: number, gpa: number, flags: number): void {
     const before = container.host.size;
-    const inserted = container.map(first, last, gpa, flags);
+    container.map(first, last, gpa, flags);
     this.#host.add(container.host.size - before);
-    return inserted;
   }
 
   /** Takes out of the host map what an unmap that returned `result` removes. */

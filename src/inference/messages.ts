@@ -1,7 +1,6 @@
 import { addressOfPage } from '../base/address.ts';
-import type { Place } from '../base/place.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
-import { E2BIG, EPERM } from '../emulation/vfio/errno.ts';
+import { E2BIG, ENOENT, EPERM } from '../emulation/vfio/errno.ts';
 import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
 import { messageFlag } from '../events/catalogue/notes.ts';
 import type { BatchCursor } from '../events/cursor.ts';
@@ -15,9 +14,9 @@ import { FailureLines, type OpenFailure } from './failure-lines.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import { memoryAt, memoryOfRegion } from './mapped-memory.ts';
+import type { RefusedBitmap } from './operation.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
-import { UnknownMessages } from './unknown-messages.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
@@ -28,18 +27,10 @@ const at = {
   unmap: offsetsOf('message:dma-unmap-failed'),
   map: offsetsOf('message:dma-map-failed'),
   known: offsetsOf('message:known'),
-  unknown: offsetsOf('message:unknown'),
 } as const;
 
 /** Failed unmaps remembered, so that a text that QEMU prints once more is not a second failure. */
 const REMEMBERED = 64;
-const ENOENT = -2;
-
-/** A bitmap that was too big, of an unmap of which no other line has come. */
-interface RefusedBitmap {
-  readonly bytes: number;
-  readonly mark: Place;
-}
 
 /**
  * QEMU's messages about what failed. Those about an unmap or a MAP belong to the notification before
@@ -50,11 +41,11 @@ export class FailureMessages {
   readonly #pending: PendingUnmaps;
   readonly #walks: PageWalks;
   readonly #lines: FailureLines;
-  readonly unknownTexts = new UnknownMessages();
   /** A failure whose notification is not in the trace. */
   readonly #alone = new Unmap();
   /** Ranges and errnos of failed unmaps that were told of. */
   readonly #recent: string[] = [];
+  /** Of an unmap of which no other line has come. */
   #tooBig: RefusedBitmap | null = null;
   /** Byte offset of the newest `migrate_error`, whose text comes as a message of its own. */
   #migrationErrorAt = -1;
@@ -108,12 +99,12 @@ export class FailureMessages {
     const unmap = this.#pending.newest;
     const { parameters } = this.#machine;
     if (unmap === null || unmap.message.isSeen) {
-      this.#tooBig = { bytes, mark: placeOf(cursor) };
+      this.#tooBig = { kind: 'refused-bitmap', bytes, mark: placeOf(cursor) };
       return;
     }
     const pages = unmap.last - unmap.first + 1;
     if (!parameters.canNeed(pages, bytes)) {
-      this.#tooBig = { bytes, mark: placeOf(cursor) };
+      this.#tooBig = { kind: 'refused-bitmap', bytes, mark: placeOf(cursor) };
       this.#machine.losses.report('unmap-of-too-big', cursor, unmap.space.value);
       return;
     }
@@ -130,7 +121,7 @@ export class FailureMessages {
     this.#tooBig = null;
     if (refused === null || this.#machine.hasNotifications) return;
     this.#machine.parameters.refused(refused.bytes, refused.mark.line);
-    this.#machine.report({ kind: 'refused-bitmap', ...refused });
+    this.#machine.report(refused);
   }
 
   /**
@@ -139,12 +130,6 @@ export class FailureMessages {
    */
   seen(cursor: BatchCursor): void {
     if (cursor.byteOffset !== this.#migrationErrorAt) this.#machine.seen.sawMessage();
-  }
-
-  /** A line of QEMU's that says nothing known. */
-  unknown(cursor: BatchCursor): void {
-    this.seen(cursor);
-    this.unknownTexts.take(cursor.text(at.unknown.text), cursor.line);
   }
 
   /** `migrate_error`: what made the migration fail, long after it happened. */

@@ -28,9 +28,9 @@ export interface FailedMap {
 }
 
 export type StaleReason =
-  /** The drain's search passed them by. */
+  /** The search of an unmap in migration passed them by. */
   | 'wrap'
-  /** The drain unmaps what is in the shadow, and they are not, or only as parts. */
+  /** An unmap in migration takes what is in the shadow, and they are not, or only as parts. */
   | 'unlisted'
   | 'failed-unmap'
   | 'skipped-invalidation';

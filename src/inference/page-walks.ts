@@ -1,6 +1,6 @@
 import { UNSET_PAGE } from '../base/address.ts';
 import type { RangeScratch } from '../base/page-range-map.ts';
-import { type Place, timeText } from '../base/place.ts';
+import { type Place, ReusedPlace } from '../base/place.ts';
 import { concernsNotifier } from '../emulation/memory.ts';
 import { EEXIST, EINVAL, ENOSPC } from '../emulation/vfio/errno.ts';
 import { mapNotifyResult } from '../emulation/vfio/listener.ts';
@@ -17,7 +17,6 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
@@ -78,26 +77,8 @@ export class PendingMap {
   /** The backend's own line says that it failed. */
   isRefused = false;
   tracked: boolean | null = null;
-  #line = 0;
-  #byteOffset = 0;
-  #seconds = 0;
-  #nanoseconds = 0;
-
-  /** The MAP is that of the cursor's line. */
-  at(cursor: BatchCursor): void {
-    this.#line = cursor.line;
-    this.#byteOffset = cursor.byteOffset;
-    this.#seconds = cursor.seconds;
-    this.#nanoseconds = cursor.nanoseconds;
-  }
-
-  get mark(): Place {
-    return {
-      line: this.#line,
-      byteOffset: this.#byteOffset,
-      time: timeText(this.#seconds, this.#nanoseconds),
-    };
-  }
+  /** Its line. */
+  readonly place = new ReusedPlace();
 }
 
 /**
@@ -353,7 +334,7 @@ export class PageWalks {
     map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
     map.tracked = this.#machine.trackedIn(container);
     map.isRefused = false;
-    map.at(cursor);
+    map.place.set(cursor);
     const entryLimit = this.#machine.parameters.entryLimit.value;
     const { behaviour, host } = container;
     const isCropped = isWalked && (first !== walk.first || last !== walk.last);
@@ -381,9 +362,9 @@ export class PageWalks {
     }
     // QEMU would have said so. The host took it: what was thought of the host is wrong.
     if (predicted === ENOSPC) {
-      this.#machine.parameters.exceeded(container.host.size + 1, map.mark.line);
+      this.#machine.parameters.exceeded(container.host.size + 1, map.place.line);
     } else if (predicted !== 0) {
-      this.#machine.losses.report('map-accepted', map.mark, map.space);
+      this.#machine.losses.report('map-accepted', map.place.mark, map.space);
       this.#machine.mappings.hostForget(container, map.first, map.last);
     }
     this.#machine.mappings.hostMap(container, map.first, map.last, map.gpa, map.flags);
@@ -406,11 +387,11 @@ export class PageWalks {
 
   /** The newest MAP failed. */
   reportFailure(errno: number, observed: boolean): void {
-    const { mark, space, isSure, container, first, last, tracked } = this.map;
+    const { place, space, isSure, container, first, last, tracked } = this.map;
     space?.shadow.markFailed(first, last);
     this.#machine.report({
       kind: 'failed-map',
-      mark,
+      mark: place.mark,
       space: isSure ? space : null,
       container: isSure || this.#machine.containers.isSingleSure ? container : null,
       first,
@@ -494,8 +475,8 @@ export class PageWalks {
     if (container.backend !== 'legacy' || this.#warned.has(container)) return;
     if (container.host.size < this.#machine.parameters.entryLimit.value * 0.9) return;
     this.#warned.add(container);
-    const { space, mark } = map;
-    this.#machine.report({ kind: 'entry-limit', mark, space, container });
+    const { space, place } = map;
+    this.#machine.report({ kind: 'entry-limit', mark: place.mark, space, container });
   }
 }
 

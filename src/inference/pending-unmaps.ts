@@ -1,3 +1,4 @@
+import type { Mutable } from '../base/mutable.ts';
 import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import { Outcome } from '../emulation/outcome.ts';
 import { unmapOutcome, type World } from '../emulation/scenario.ts';
@@ -13,8 +14,6 @@ import { Scenarios } from './scenarios.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { Unmap } from './unmap.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Mappings of which the trace does not hold all: they are counted, and nothing is said of them. */
 const NOT_JUDGED = mappingFlag.unknown | mappingFlag.addressUnknown;

@@ -61,8 +61,9 @@ export function handlersOf(parts: Parts): readonly Handler[] {
   const { version } = parts.machine;
   return eventNames.map((name) => {
     const handle = routes[name] ?? (() => {});
-    const mark = eventMarks[name];
-    if (mark === undefined) return handle;
+    const span = eventMarks[name];
+    if (span === undefined) return handle;
+    const mark = { ...span, reason: name };
     // Some events show QEMU's version, whatever else they are for.
     return (cursor) => {
       version.learn(mark);
@@ -176,7 +177,8 @@ function messagesOf({ failures, machine }: Parts): Routes {
     'message:dma-unmap-failed': (cursor) => failures.unmapFailed(cursor),
     'message:dma-map-failed': (cursor) => failures.mapFailed(cursor),
     'message:known': (cursor) => failures.known(cursor),
-    'message:unknown': (cursor) => failures.unknown(cursor),
+    // It says nothing known.
+    'message:unknown': (cursor) => failures.seen(cursor),
     migrate_error: (cursor) => failures.migrationError(cursor),
     migrate_fd_error: (cursor) => failures.migrationError(cursor),
     'trace:loss'(cursor) {

@@ -1,3 +1,4 @@
+import type { Mutable } from '../base/mutable.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { Limits, Scenario } from '../emulation/scenario.ts';
 import type { ContainerBackend } from '../emulation/vfio/container-backend.ts';
@@ -11,8 +12,6 @@ const unknownBackend: ContainerBackend = {
   applyUnmap: () => null,
   mapResult: () => 0,
 };
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** The scenarios in which a session's unmaps are evaluated, as far as the trace and the user tell. */
 export class Scenarios {

@@ -3,11 +3,11 @@ import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { regionDelCarries } from '../emulation/vfio/listener.ts';
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
-import type { AddressRange } from '../emulation/viommu/viommu.ts';
+import { type AddressRange, isSameRange } from '../emulation/viommu/viommu.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
-import { bdfOf, placeOf } from './line.ts';
+import { bdfOf, HOST_BRIDGE, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
@@ -42,8 +42,6 @@ const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
 const ROM_FLAGS = mappingFlag.ram | permission.read;
 /** Before it is known where RAM ends. */
 const UNSURE_FLAGS = RAM_FLAGS | mappingFlag.unknown;
-/** 00:00.0, which nobody assigns to a guest. */
-const HOST_BRIDGE = 0;
 /** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
 const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
 
@@ -509,10 +507,10 @@ export class VfioListener {
 }
 
 /** True for a section of an IOMMU, be it that its registration is not in the trace. */
-function isOfIommu({ start, end }: AddressRange): boolean {
-  return intelIommu.notifierRanges.some((known) => known.start === start && known.end === end);
+function isOfIommu(range: AddressRange): boolean {
+  return intelIommu.notifierRanges.some((known) => isSameRange(known, range));
 }
 
-function holdsNotifier({ notifiers }: VtdAddressSpace, { start, end }: AddressRange): boolean {
-  return notifiers.some((notifier) => notifier.start === start && notifier.end === end);
+function holdsNotifier({ notifiers }: VtdAddressSpace, range: AddressRange): boolean {
+  return notifiers.some((notifier) => isSameRange(notifier, range));
 }

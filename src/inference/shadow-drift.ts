@@ -1,6 +1,5 @@
 import { pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
-
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { Machine } from './machine.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';

@@ -13,8 +13,8 @@ const TOLD = mappingFlag.ram | mappingFlag.stale;
 const NOBODY: readonly VtdAddressSpace[] = [];
 
 /**
- * Host mappings that outlive the unmap that should have removed them: behind a failed chunk, above
- * the wrap of 11.x's drain, or after an invalidation that QEMU skipped. The device can still reach
+ * Host mappings that outlive the unmap that should have removed them: behind a failed piece, above
+ * the wrap of 11.x's search in migration, or after an invalidation that QEMU skipped. The device can still reach
  * the memory behind them.
  */
 export class StaleMappings {
@@ -125,7 +125,7 @@ export class StaleMappings {
     return false;
   }
 
-  /** Reports what a drain would have left, had tracking been on: the nodes from index `from` on. */
+  /** Reports what an unmap in migration would have left, had tracking been on: the nodes from index `from` on. */
   wouldBe(space: VtdAddressSpace, nodes: RangeScratch, from: number, mark: Place): void {
     const { container } = space;
     const summary = summarise(nodes, from, 0);

@@ -18,7 +18,6 @@ export interface Window {
   readonly first: Place;
   last: Place | null;
   bits: number;
-  readonly unknown: boolean;
   unmaps: number;
   readonly ordinal: number;
   /** Lines are missing from it: tracking may have been off for a part of it. */
@@ -61,8 +60,8 @@ export class DirtyTracking {
     return this.mask === null ? startsAtBoot && !isOneBit(mask) : this.mask === mask;
   }
 
-  /** `global_dirty_changed`. Returns true where tracking was switched on or off. */
-  setMask(mask: number, mark: Place): boolean {
+  /** `global_dirty_changed`. */
+  setMask(mask: number, mark: Place): void {
     const before = this.mask;
     if (before === null) {
       // One bit and nothing before: it has just been set, as the word starts at zero. Two bits, or
@@ -78,10 +77,9 @@ export class DirtyTracking {
       // A start that failed, or one under which nothing was unmapped, shows nothing new.
       this.deviceTracking ||= this.#hadDeviceTracking;
     }
-    if (mask !== 0 && this.#current === null) this.#open(mark, mask, false);
+    if (mask !== 0 && this.#current === null) this.#open(mark, mask);
     else if (mask !== 0 && this.#current !== null) this.#current.bits |= mask;
     else if (mask === 0) this.#close(mark);
-    return ((before ?? 0) !== 0) !== (mask !== 0);
   }
 
   /** Lines are missing that may have been any since line `from`. */
@@ -103,7 +101,7 @@ export class DirtyTracking {
     if (this.mask !== null) return;
     // Without the flag word, the migration's own state is the best there is.
     if (migrationHasStartedLog(state)) {
-      if (this.#current === null) this.#open(mark, 1, false);
+      if (this.#current === null) this.#open(mark, 1);
     } else if (state === 'failed' || state === 'cancelled') this.#close(mark);
   }
 
@@ -151,17 +149,15 @@ export class DirtyTracking {
 
   /** What switched tracking on in a window. */
   static causeOf(window: Window): string {
-    if (window.unknown) return 'unknown';
     const names = DIRTY_BITS.filter(([bit]) => (window.bits & bit) !== 0).map(([, name]) => name);
     return names.length === 0 ? 'unknown' : names.join('+');
   }
 
-  #open(first: Place, bits: number, unknown: boolean): void {
+  #open(first: Place, bits: number): void {
     this.#current = {
       first,
       last: null,
       bits,
-      unknown,
       unmaps: 0,
       ordinal: this.windows.length + 1,
       isDoubted: false,

@@ -1,5 +1,5 @@
 import { UNSET_PAGE } from '../base/address.ts';
-import { NO_TIME, type Place, timeText } from '../base/place.ts';
+import { ReusedPlace } from '../base/place.ts';
 import type { Cause, DirtyQuery } from '../base/vocabulary.ts';
 import { Outcome } from '../emulation/outcome.ts';
 import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
@@ -23,29 +23,6 @@ export const symptom = {
   noQuery: 16,
   pastRam: 32,
 } as const;
-
-/** Where the line of an unmap stands; a `Place` is made of it only where one is kept. */
-export class LinePlace {
-  line = 0;
-  byteOffset = 0;
-  seconds = 0;
-  nanoseconds: number = NO_TIME;
-
-  set(cursor: BatchCursor): void {
-    this.line = cursor.line;
-    this.byteOffset = cursor.byteOffset;
-    this.seconds = cursor.seconds;
-    this.nanoseconds = cursor.nanoseconds;
-  }
-
-  get time(): string | null {
-    return timeText(this.seconds, this.nanoseconds);
-  }
-
-  get mark(): Place {
-    return { line: this.line, byteOffset: this.byteOffset, time: this.time };
-  }
-}
 
 /** What QEMU's own messages say of an unmap. */
 export class UnmapMessage {
@@ -89,7 +66,7 @@ export class Unmap {
   readonly kind = 'unmap';
 
   // What was seen.
-  readonly place = new LinePlace();
+  readonly place = new ReusedPlace();
   /** Pages, inclusive. */
   first: number = UNSET_PAGE;
   last: number = UNSET_PAGE;

@@ -26,24 +26,9 @@ export class VersionEvidence {
     return this.#from > 0 || this.#to < OPEN_END;
   }
 
-  /** True where every version that is left behaves the same. */
-  get settled(): boolean {
-    return this.narrowed && profileFor(this.#from) === profileFor(this.#to);
-  }
-
   /** True where `version` is among those left. */
   allows(version: number): boolean {
     return version >= this.#from && version <= this.#to;
-  }
-
-  /** The oldest version left: what a trace proves. */
-  get from(): number {
-    return this.#from;
-  }
-
-  /** The newest version left. */
-  get to(): number {
-    return this.#to;
   }
 
   /** True where all released profiles that are left agree on one of their fields. */

@@ -17,10 +17,14 @@ const [V8_0, V8_1, V8_2, V9_0, V9_2, V10_0, V10_1, V10_2, V11_0] = [
   versionNumber(11, 0),
 ];
 
-/** What only some versions print: the oldest and the newest that can have. */
-export interface VersionMark {
+/** The oldest and the newest version that can have printed something. */
+interface VersionSpan {
   readonly from: number;
   readonly to: number;
+}
+
+/** What only some versions print. */
+export interface VersionMark extends VersionSpan {
   readonly reason: string;
 }
 
@@ -28,37 +32,25 @@ export interface VersionMark {
  * Events by which a version shows, as the sources of 7.2, 10.0 and 10.2, the patches of 11.0 and the
  * logs of 11.1 have them. Where the versions between were not read, the span is the wider one.
  */
-export const eventMarks: Readonly<Partial<Record<EventName, VersionMark>>> = {
-  vfio_realize: { from: 0, to: V8_1, reason: 'vfio_realize' },
-  vfio_attach_device: { from: V8_2, to: V10_0, reason: 'vfio_attach_device' },
-  vfio_device_attach: { from: V10_1, to: LATER, reason: 'vfio_device_attach' },
-  vtd_reset_exit: { from: V8_0, to: LATER, reason: 'vtd_reset_exit' },
-  vtd_pasid_cache_reset: { from: V10_1, to: LATER, reason: 'vtd_pasid_cache_reset' },
-  vfio_iommu_map_dirty_notify_skip_ro: {
-    from: V11_0,
-    to: LATER,
-    reason: 'vfio_iommu_map_dirty_notify_skip_ro',
-  },
-  vtd_device_attach_hwpt: { from: V11_0, to: LATER, reason: 'vtd_device_attach_hwpt' },
-  vfio_get_device: { from: 0, to: V10_1, reason: 'vfio_get_device' },
-  vfio_device_get: { from: V10_1, to: LATER, reason: 'vfio_device_get' },
-  vfio_reset_handler: { from: V8_2, to: V10_1, reason: 'vfio_reset_handler' },
-  vfio_device_reset_handler: { from: V10_1, to: LATER, reason: 'vfio_device_reset_handler' },
-  vfio_listener_region_add_skip: { from: 0, to: V8_1, reason: 'vfio_listener_region_add_skip' },
-  iommufd_cdev_attach_ioas_hwpt: {
-    from: V8_2,
-    to: V10_2,
-    reason: 'iommufd_cdev_attach_ioas_hwpt',
-  },
-  vfio_migration_init: { from: V11_0, to: LATER, reason: 'vfio_migration_init' },
-  vfio_query_stop_copy_size: { from: V11_0, to: LATER, reason: 'vfio_query_stop_copy_size' },
-  vfio_state_pending: { from: V11_0, to: LATER, reason: 'vfio_state_pending' },
-  vfio_region_dmabuf: { from: V11_0, to: LATER, reason: 'vfio_region_dmabuf' },
-  iommufd_cdev_pasid_attach_ioas_hwpt: {
-    from: V11_0,
-    to: LATER,
-    reason: 'iommufd_cdev_pasid_attach_ioas_hwpt',
-  },
+export const eventMarks: Readonly<Partial<Record<EventName, VersionSpan>>> = {
+  vfio_realize: { from: 0, to: V8_1 },
+  vfio_attach_device: { from: V8_2, to: V10_0 },
+  vfio_device_attach: { from: V10_1, to: LATER },
+  vtd_reset_exit: { from: V8_0, to: LATER },
+  vtd_pasid_cache_reset: { from: V10_1, to: LATER },
+  vfio_iommu_map_dirty_notify_skip_ro: { from: V11_0, to: LATER },
+  vtd_device_attach_hwpt: { from: V11_0, to: LATER },
+  vfio_get_device: { from: 0, to: V10_1 },
+  vfio_device_get: { from: V10_1, to: LATER },
+  vfio_reset_handler: { from: V8_2, to: V10_1 },
+  vfio_device_reset_handler: { from: V10_1, to: LATER },
+  vfio_listener_region_add_skip: { from: 0, to: V8_1 },
+  iommufd_cdev_attach_ioas_hwpt: { from: V8_2, to: V10_2 },
+  vfio_migration_init: { from: V11_0, to: LATER },
+  vfio_query_stop_copy_size: { from: V11_0, to: LATER },
+  vfio_state_pending: { from: V11_0, to: LATER },
+  vfio_region_dmabuf: { from: V11_0, to: LATER },
+  iommufd_cdev_pasid_attach_ioas_hwpt: { from: V11_0, to: LATER },
 };
 
 /** Other lines by which a version shows. */

@@ -55,10 +55,10 @@ export class VfioContainer {
     this.backendFrom = from;
   }
 
-  map(first: number, last: number, gpa: number, flags: number): boolean {
-    const inserted = this.host.insert(first, last, gpa, flags);
+  /** Nothing changes where it holds something in that range already. */
+  map(first: number, last: number, gpa: number, flags: number): void {
+    this.host.insert(first, last, gpa, flags);
     if (this.host.size > this.peak) this.peak = this.host.size;
-    return inserted;
   }
 
   /** Takes out a mapping that turned out not to exist, or one that was reported removed. */
@@ -66,28 +66,26 @@ export class VfioContainer {
     this.#dropStale(this.host.remove(first, last));
   }
 
-  /** Removes what an unmap that returned `result` removes; returns it, or null where nothing changed. */
-  unmap(first: number, last: number, result: number): RangeScratch | null {
+  /** Removes what an unmap that returned `result` removes. */
+  unmap(first: number, last: number, result: number): void {
     const removed = this.behaviour.applyUnmap(this.host, first, last, result);
     if (removed !== null) this.#dropStale(removed);
-    return removed;
   }
 
-  /** Marks the mappings in a range as stale; returns how many were not so before. */
-  markStale(first: number, last: number): number {
+  /** Marks the mappings in a range as stale. */
+  markStale(first: number, last: number): void {
     const held = this.host.collect(first, last);
     let fresh = 0;
     for (let index = 0; index < held.count; index += 1) {
       if ((held.flags(index) & (mappingFlag.stale | mappingFlag.ram)) === 0) fresh += 1;
     }
-    if (fresh === 0) return 0;
+    if (fresh === 0) return;
     for (let index = 0; index < held.count; index += 1) {
       if ((held.flags(index) & mappingFlag.ram) === 0) {
         this.host.setFlags(held.first(index), held.first(index), 0, mappingFlag.stale);
       }
     }
     this.staleCount += fresh;
-    return fresh;
   }
 
   /** The guest's tables hold this translation again: if it was stale, it no longer is. */

@@ -1,6 +1,6 @@
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
-import type { AddressRange } from '../emulation/viommu/viommu.ts';
+import { type AddressRange, isSameRange } from '../emulation/viommu/viommu.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
 /** How well it is known what a device maps. */
@@ -49,12 +49,10 @@ export class VtdAddressSpace {
   lastNotifiers: readonly AddressRange[] = [];
   readonly shadow = new IovaTree();
   container: VfioContainer | null = null;
-  /** Address width where this device's lines tell it. */
-  awBits: number | null = null;
   /** The current one. */
   interval: KnowledgeInterval;
-  /** Stretches that were doubtful, with their lines in all, the first's first and the last's last. */
-  readonly doubtful = { stretches: 0, lines: 0, firstLine: 0, lastLine: 0 };
+  /** Intervals that were doubtful, with their lines in all, the first's first and the last's last. */
+  readonly doubtful = { intervals: 0, lines: 0, firstLine: 0, lastLine: 0 };
 
   constructor(bdf: number | null, pasid: number | null = null, knowledge: Knowledge = 'whole') {
     this.bdf = bdf;
@@ -69,7 +67,7 @@ export class VtdAddressSpace {
   }
 
   /**
-   * Lines are missing at `line`, or, where `isBefore`, somewhere since the stretch began. False where
+   * Lines are missing at `line`, or, where `isBefore`, somewhere since the interval began. False where
    * that is no news: a loss that is known already may be what shows.
    */
   lose(line: number, isBefore: boolean): boolean {
@@ -88,8 +86,8 @@ export class VtdAddressSpace {
     const { from, knowledge } = this.interval;
     if (knowledge !== 'doubtful') return;
     const { doubtful } = this;
-    if (doubtful.stretches === 0) doubtful.firstLine = from;
-    doubtful.stretches += 1;
+    if (doubtful.intervals === 0) doubtful.firstLine = from;
+    doubtful.intervals += 1;
     doubtful.lines += line - from;
     doubtful.lastLine = line;
   }
@@ -106,9 +104,7 @@ export class VtdAddressSpace {
   }
 
   removeNotifier(range: AddressRange): boolean {
-    const index = this.notifiers.findIndex(
-      (notifier) => notifier.start === range.start && notifier.end === range.end,
-    );
+    const index = this.notifiers.findIndex((notifier) => isSameRange(notifier, range));
     if (index >= 0) this.notifiers.splice(index, 1);
     return index >= 0;
   }

@@ -46,8 +46,6 @@ export class WholeUnmaps {
   readonly #predictions = new PiecePredictions();
   /** Devices whose pieces have come since. */
   readonly #unmappedInPieces = new Set<VtdAddressSpace>();
-  /** The device whose closing line was the newest line; 7.2 prints it ahead of a replay. */
-  justClosed: VtdAddressSpace | null = null;
 
   constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings, walks: PageWalks) {
     this.#machine = machine;
@@ -113,7 +111,6 @@ export class WholeUnmaps {
       this.#endGroup(null);
       this.#closeWithoutPieces(cursor, space, firstPage, lastPage);
     }
-    this.justClosed = space;
   }
 
   /**
@@ -321,25 +318,15 @@ export class WholeUnmaps {
   }
 
   #evaluatePieces(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
-    const { parameters, version } = this.#machine;
+    const { version } = this.#machine;
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
       const { tracked } = unmap;
       this.#pending.place(unmap, space, isSure);
       if (unmap.message.isSeen) unmap.tracked = tracked;
-      const bytes = dirtyBitmapBytesOfPages(
-        unmap.last - unmap.first + 1,
-        parameters.hostPageSize.value,
-      );
       // Its messages have come by now: one that should have failed and did not teaches the limit.
-      const isNews =
-        unmap.tracked === true &&
-        !unmap.message.isSeen &&
-        this.#machine.wouldRefuse(unmap.container.value);
-      if (isNews && bytes > parameters.bitmapLimit.value) {
-        parameters.passed(bytes, unmap.place.line, this.#machine.hasMessages);
-        this.#checkMessage(unmap, bytes);
-      }
+      const isNews = unmap.tracked === true && !unmap.message.isSeen;
+      if (isNews && this.#machine.wouldRefuse(unmap.container.value)) this.#learnLimit(unmap);
       const nodes = space === null ? null : space.shadow.overlapping(unmap.first, unmap.last);
       this.#pending.evaluate(unmap, nodes);
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
@@ -352,11 +339,18 @@ export class WholeUnmaps {
     }
   }
 
-  /** QEMU has said before that such a bitmap is too big, and this time no message is in the trace. */
-  #checkMessage(unmap: Unmap, bytes: number): void {
-    const { hasMessages, parameters } = this.#machine;
-    if (!hasMessages || bytes <= parameters.bitmapLimit.value) return;
-    this.#machine.losses.report('too-big-message', unmap.place.mark);
+  /**
+   * No message says that the bitmap of a tracked unmap was too big: the limit is higher than thought, or,
+   * where QEMU has said so of such a bitmap before, the message is missing.
+   */
+  #learnLimit({ first, last, place }: Unmap): void {
+    const { hasMessages, losses, parameters } = this.#machine;
+    const bytes = dirtyBitmapBytesOfPages(last - first + 1, parameters.hostPageSize.value);
+    if (bytes <= parameters.bitmapLimit.value) return;
+    parameters.passed(bytes, place.line, hasMessages);
+    if (hasMessages && bytes > parameters.bitmapLimit.value) {
+      losses.report('too-big-message', place.mark);
+    }
   }
 
   /** Before 8.1 the replay of a registration unmaps its notifier's whole range first. */

@@ -23,6 +23,3 @@ export function cutsThrough(unmap: Unmap): boolean {
 export function isQueryRefused(unmap: Unmap): boolean {
   return unmap.underTracking.query === 'before' && unmap.errno === EINVAL;
 }
-
-/** What iommufd of early kernels says of a mapping that is there already. */
-export const EADDRINUSE = -98;

@@ -211,7 +211,7 @@ export interface Dependencies {
   readonly ram?: boolean;
   readonly version?: boolean;
   /** Whole unmaps come in pieces under tracking, too; `maybe`: if it is one. */
-  readonly drain?: boolean | 'maybe';
+  readonly unmapInMigration?: boolean | 'maybe';
 }
 
 /**
@@ -276,11 +276,11 @@ export function basisOfSession(
   // 7.2 looks at the devices and not at the flag word.
   const isTrackingSure = restsOn.tracking !== true || facts.versionsAgree('legacyTracking');
   const agree = facts.versionsAgree('unmapInMigration');
-  const areChunksSure = restsOn.drain !== true || agree;
-  if (restsOn.drain === 'maybe' && !(agree && facts.profile.unmapInMigration === null)) {
+  const arePiecesSure = restsOn.unmapInMigration !== true || agree;
+  if (restsOn.unmapInMigration === 'maybe' && !(agree && facts.profile.unmapInMigration === null)) {
     basis.add('pieceOfWhole');
   }
-  if (!isSeen && !(isTrackingSure && areChunksSure)) basis.add('versionAssumed');
+  if (!isSeen && !(isTrackingSure && arePiecesSure)) basis.add('versionAssumed');
   return basis;
 }
 

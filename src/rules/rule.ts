@@ -2,7 +2,6 @@ import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { EventName } from '../events/catalogue/index.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
-
 import type { Operation, OperationOf } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
@@ -100,7 +99,7 @@ export interface RuleBody {
   severity(group: GroupView): Severity;
   /** What a group that is active or observed makes of its session; null: nothing. */
   verdict(group: GroupView): Verdict | null;
-  /** Events without which it cannot see its hazard. The runner tells which of them a trace lacks. */
+  /** Events without which it cannot see its hazard. */
   readonly requiredEvents: readonly EventName[];
   /** What its verdict on an unmap depends on; absent: on nothing but the unmap, or it reports none. */
   readonly restsOn?: Dependencies;
@@ -116,6 +115,12 @@ export interface Rule extends RuleBody {
   readonly id: string;
   readonly slug: string;
   readonly title: string;
+}
+
+/** The mode of what fails, or would: QEMU says so, or the emulation does. */
+export function modeOfFailure(isSeen: boolean, tracked: boolean | null): Mode {
+  if (isSeen) return 'observed';
+  return tracked === true ? 'active' : 'what-if';
 }
 
 /** The severity of most rules: an error, or a warning where tracking was not on. */

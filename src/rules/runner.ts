@@ -3,12 +3,11 @@ import type { Mode } from '../base/vocabulary.ts';
 import type { Operation } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { SessionFacts } from './facts.ts';
-import type { HazardSink, Rule, RuleRun } from './rule.ts';
+import { type HazardSink, modeOfFailure, type Rule, type RuleRun } from './rule.ts';
 
 /** The mode that a hazard of an unmap has. */
-export function modeOf(unmap: Unmap): Mode {
-  if (unmap.isSeenFailing) return 'observed';
-  return unmap.tracked === true ? 'active' : 'what-if';
+export function modeOf({ isSeenFailing, tracked }: Unmap): Mode {
+  return modeOfFailure(isSeenFailing, tracked);
 }
 
 type Handler = (operation: Operation, mode: Mode) => void;

@@ -8,6 +8,10 @@ export interface AddressRange {
   readonly end: bigint;
 }
 
+export function isSameRange(a: AddressRange, b: AddressRange): boolean {
+  return a.start === b.start && a.end === b.end;
+}
+
 /** What of QEMU's state decides how a whole space is unmapped. */
 export interface WholeUnmapState {
   readonly profile: Pick<Profile, 'unmapInMigration'>;

@@ -1,20 +1,23 @@
-import { pageOf } from '../../base/address.ts';
+import { LAST_PAGE, pageOf } from '../../base/address.ts';
 import type { Severity, Verdict } from '../../base/vocabulary.ts';
-import { EEXIST, EINVAL, ENOMEM, ENOSPC } from '../../emulation/vfio/errno.ts';
+import {
+  EADDRINUSE,
+  EBUSY,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOMEM,
+  ENOSPC,
+} from '../../emulation/vfio/errno.ts';
+import { HIGH_NOTIFIER } from '../../emulation/viommu/intel/index.ts';
 import type { MessageOperation } from '../../events/messages/index.ts';
 import { symptom, type Unmap } from '../../inference/unmap.ts';
-import { cutsThrough, EADDRINUSE, isBitmapRefused, isQueryRefused } from '../failures.ts';
+import { cutsThrough, isBitmapRefused, isQueryRefused } from '../failures.ts';
 import { Basis } from '../grounds.ts';
 import { type GroupView, plural, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true } as const;
-const ENOENT = -2;
-const EFAULT = -14;
-const EBUSY = -16;
-
-/** First page above the interrupt range, where VFIO's upper notifier begins. */
-const UPPER_NOTIFIER = pageOf(0xfef0_0000n);
-const LAST_PAGE = 2 ** 52 - 1;
 
 /** What a kind of failure is worth, and how it is told. */
 interface Meaning {
@@ -207,7 +210,7 @@ export const backendError: RuleBody = {
 function topicOf(unmap: Unmap): UnmapTopic {
   if (unmap.errno === ENOENT) return 'absent';
   if (unmap.tracked === true) return 'tracked';
-  const isWrap = unmap.first === UPPER_NOTIFIER && unmap.last >= LAST_PAGE;
+  const isWrap = unmap.first === pageOf(HIGH_NOTIFIER.start) && unmap.last >= LAST_PAGE;
   if (isWrap && unmap.errno === EINVAL) return 'wrap';
   return unmap.container.value?.host.overlaps(unmap.first, unmap.last) === true
     ? 'left'

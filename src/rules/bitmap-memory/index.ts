@@ -1,5 +1,4 @@
 import { ENOMEM } from '../../emulation/vfio/errno.ts';
-
 import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
 const restsOn = { backend: true, bitmapSize: true } as const;

@@ -1,6 +1,5 @@
 import { E2BIG } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
-
 import { Basis } from '../grounds.ts';
 import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 

@@ -1,7 +1,6 @@
 import { ENOSPC } from '../../emulation/vfio/errno.ts';
-
 import { Basis, entryLimitGround } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, modeOfFailure, plural, type RuleBody } from '../rule.ts';
 
 /** VTD008: host mappings reach the number that type1 accepts. */
 export const dmaEntryLimit: RuleBody = {
@@ -13,7 +12,7 @@ export const dmaEntryLimit: RuleBody = {
     'failed-map'({ mark, space, container, first, last, errno, observed, tracked }) {
       if (errno !== ENOSPC) return;
       const basis = new Basis().add(observed ? 'message' : entryLimitGround(facts));
-      const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
+      const mode = modeOfFailure(observed, tracked);
       report.add({ mode, mark, basis, space, container, first, last, errno, topic: 'reached' });
     },
     message({ about, mark, text }) {

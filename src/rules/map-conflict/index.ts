@@ -1,10 +1,9 @@
 import type { Severity, Verdict } from '../../base/vocabulary.ts';
-import { EEXIST, EINVAL } from '../../emulation/vfio/errno.ts';
+import { EADDRINUSE, EEXIST, EINVAL } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
-
-import { cutsThrough, EADDRINUSE } from '../failures.ts';
+import { cutsThrough } from '../failures.ts';
 import { Basis } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, modeOfFailure, plural, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true, mappings: true } as const;
 
@@ -40,7 +39,7 @@ export const mapConflict: RuleBody = {
       const basis = new Basis().add(observed ? 'message' : 'emulated');
       // Whether it failed rests on what its device's container holds.
       if (!observed && space === null) basis.add('deviceGuessed');
-      const mode = observed ? 'observed' : tracked === true ? 'active' : 'what-if';
+      const mode = modeOfFailure(observed, tracked);
       const topic = !isTaken
         ? 'cropped'
         : !observed

@@ -1,5 +1,4 @@
 import { symptom } from '../../inference/unmap.ts';
-
 import { isQueryRefused } from '../failures.ts';
 import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 

@@ -20,8 +20,8 @@ export const staleHostMapping: RuleBody = {
       const basis = new Basis().add('emulated');
       basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
       if (!facts.isTraced('vtd_page_walk_one')) basis.add('unmapsUnchecked');
-      const isDrain = why === 'wrap' || why === 'unlisted';
-      if (isDrain) {
+      const isInMigration = why === 'wrap' || why === 'unlisted';
+      if (isInMigration) {
         const source = facts.versionSource;
         if (source === 'option') basis.add('versionOption');
         else if (!facts.versionsAgree('unmapInMigration')) basis.add('versionAssumed');
@@ -32,7 +32,7 @@ export const staleHostMapping: RuleBody = {
         mark,
         basis,
         restsOn: { backend: why === 'failed-unmap' },
-        cause: isDrain ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
+        cause: isInMigration ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
         space,
         container,
         count,

@@ -75,12 +75,6 @@ export class IovaTree {
     return this.#ranges.covers(first, last);
   }
 
-  /** True where one node holds both pages. */
-  spans(first: number, last: number): boolean {
-    const found = this.#ranges.collect(first, last);
-    return found.count === 1 && found.first(0) <= first && found.last(0) >= last;
-  }
-
   /** True where one node covers exactly this range. */
   hasNode(first: number, last: number): boolean {
     return this.#ranges.has(first, last);
