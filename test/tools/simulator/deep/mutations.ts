@@ -715,8 +715,8 @@ export const mutations: readonly Mutation[] = [
   // --- Rules and results -----------------------------------------------------------------------------
   {
     what: 'what was untracked is told as real',
-    file: 'src/rules/runner.ts',
-    find: "unmap.tracked === true ? 'active' : 'what-if'",
+    file: 'src/rules/rule.ts',
+    find: "tracked === true ? 'active' : 'what-if'",
     replace: "'active'",
   },
   {
