@@ -2,6 +2,7 @@
 export { TraceError, UsageError } from './base/errors.ts';
 export { profileNamed, profiles } from './emulation/profiles/index.ts';
 export type { Profile } from './emulation/profiles/profile.ts';
+export type { Output } from './engine/outputs.ts';
 export type { Progress } from './engine/progress.ts';
 export { type PassedOver, type RunOptions, run } from './engine/run.ts';
 export type { ModelOptions } from './inference/machine.ts';

@@ -1,7 +1,10 @@
-import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
+import { fstatSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { reasonOf, systemReasonOf, UsageError } from '../base/errors.ts';
+import { reasonOf } from '../base/errors.ts';
+import { keyOf, keyOfPath, type Stats, statOf } from './file-identity.ts';
+import { readList } from './list.ts';
+import { isTemporaryName } from './temporary.ts';
 
 /** An input as it will be analysed. */
 export interface Input {
@@ -24,25 +27,28 @@ export interface Inputs {
   readonly bad: readonly BadInput[];
   /** Directories among the words, each with the inputs that are in it or below. */
   readonly directories: ReadonlyMap<string, readonly Input[]>;
+  /** Whether this is the file of a trace or of a list, by whatever name it was called. */
+  isRead(key: string): boolean;
 }
 
 /**
  * Finds the traces: files, directories (with all files below them, of which those that are no
  * traces are left out later), quoted globs, `@list` (a file with one of these per line) and `-`.
  *
- * `written`: files that this run writes, which are no traces however much of one they quote.
+ * `written`: the keys of files that this run writes, which in a directory are no traces.
  *
  * @throws UsageError where a list cannot be read, or holds nothing.
  */
 export async function findInputs(
   words: readonly string[],
-  written: readonly string[] = [],
+  written: ReadonlySet<string> = new Set(),
 ): Promise<Inputs> {
   const found = new Found(written);
-  for (const word of words.flatMap(readLists)) {
-    if (word === '-') found.addStandardInput();
-    else if (word === '') found.addBad(word, 'an input without a name');
-    else await expand(word, found);
+  for (const word of words) {
+    const isList = word.startsWith('@') && word.length > 1;
+    if (isList) found.addList(word.slice(1));
+    const named = isList ? await readList(word.slice(1)) : [word];
+    for (const one of named) await expand(one, found);
   }
   return found;
 }
@@ -55,10 +61,20 @@ class Found implements Inputs {
   readonly #byPath = new Map<string, Input>();
   /** By device and number, so that links do not make two traces of a file. */
   readonly #byFile = new Map<string, Input>();
+  /** Keys of what is read besides: lists, standard input, what is not there yet. */
+  readonly #others = new Set<string>();
   readonly #written: ReadonlySet<string>;
 
-  constructor(written: readonly string[]) {
-    this.#written = new Set(written.map((path) => resolve(path)));
+  constructor(written: ReadonlySet<string>) {
+    this.#written = written;
+  }
+
+  isRead(key: string): boolean {
+    return this.#byFile.has(key) || this.#others.has(key);
+  }
+
+  addList(path: string): void {
+    this.#others.add(keyOfPath(path));
   }
 
   /** An input that was named, if it was not already. */
@@ -66,12 +82,15 @@ class Found implements Inputs {
     const known = this.#byPath.get(resolve(path));
     const bytes = stats?.isFile() === true ? Number(stats.size) : null;
     const input = known ?? this.#add({ path, bytes, isFound: false });
-    if (stats !== null) this.#byFile.set(fileOf(stats), input);
+    if (stats === null) this.#others.add(keyOfPath(path));
+    else this.#byFile.set(keyOf(stats), input);
   }
 
   addStandardInput(): void {
     if (!this.traces.some(({ path }) => path === '-')) {
       this.traces.push({ path: '-', bytes: null, isFound: false });
+      const key = keyOfStandardInput();
+      if (key !== null) this.#others.add(key);
     }
   }
 
@@ -80,10 +99,10 @@ class Found implements Inputs {
     const stats = statOf(path);
     // An empty file is no trace that somebody asked for, a broken link nothing at all.
     if (stats === null || !stats.isFile() || stats.size === 0n) return;
-    if (this.#written.has(resolve(path))) return;
-    const known = this.#byFile.get(fileOf(stats)) ?? this.#byPath.get(resolve(path));
+    if (this.#written.has(keyOf(stats))) return;
+    const known = this.#byFile.get(keyOf(stats)) ?? this.#byPath.get(resolve(path));
     const input = known ?? this.#add({ path, bytes: Number(stats.size), isFound: true });
-    this.#byFile.set(fileOf(stats), input);
+    this.#byFile.set(keyOf(stats), input);
     this.directories.get(directory)?.push(input);
   }
 
@@ -102,25 +121,13 @@ class Found implements Inputs {
   }
 }
 
-/** The words of an `@list`; any other word as it is. */
-function readLists(word: string): readonly string[] {
-  if (!word.startsWith('@') || word.length === 1) return [word];
-  const path = word.slice(1);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (thrown) {
-    throw new UsageError(`${path}: the list of inputs cannot be read: ${systemReasonOf(thrown)}`);
-  }
-  const words = text
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'));
-  if (words.length === 0) throw new UsageError(`${path}: the list names no inputs`);
-  return words;
+async function expand(word: string, found: Found): Promise<void> {
+  if (word === '-') found.addStandardInput();
+  else if (word === '') found.addBad(word, 'an input without a name');
+  else await expandPath(word, found);
 }
 
-async function expand(word: string, found: Found): Promise<void> {
+async function expandPath(word: string, found: Found): Promise<void> {
   const stats = statOf(word);
   if (stats?.isDirectory() === true) {
     addDirectory(word, found);
@@ -128,30 +135,30 @@ async function expand(word: string, found: Found): Promise<void> {
   }
   // A name that exists is that file, whatever characters it has.
   if (stats !== null || !isDynamicPattern(word)) {
-    found.addNamed(word, stats);
+    addNamed(word, stats, found);
     return;
   }
   const paths = await glob(word, { absolute: false, onlyFiles: true, expandDirectories: false });
   if (paths.length === 0) found.addBad(word, 'no file matches');
-  for (const path of paths.sort()) found.addNamed(path, statOf(path));
+  for (const path of paths.sort()) addNamed(path, statOf(path), found);
 }
 
-type Stats = NonNullable<ReturnType<typeof statOf>>;
+/** What stands for bytes that are no UTF-8, in names as Node gives them. */
+const REPLACED = '\ufffd';
+const NOT_UTF8 = 'its name is no UTF-8 text; rename it, or pipe it: vtdscope - < FILE';
 
-function fileOf({ dev, ino }: Stats): string {
-  return `${dev}:${ino}`;
+function addNamed(path: string, stats: Stats | null, found: Found): void {
+  if (stats === null && path.includes(REPLACED)) found.addBad(path, NOT_UTF8);
+  else found.addNamed(path, stats);
 }
 
-/** Whether there is something of this name. */
-export function isThere(path: string): boolean {
-  return statOf(path) !== null;
-}
-
-function statOf(path: string) {
+/** The key of the file that standard input is read from; null where that is no file. */
+function keyOfStandardInput(): string | null {
   try {
-    return statSync(path, { throwIfNoEntry: false, bigint: true }) ?? null;
+    const stats = fstatSync(0, { bigint: true });
+    return stats.isFile() ? keyOf(stats) : null;
   } catch {
-    // A name that the system cannot look up is dealt with where it is opened.
+    // It is closed, which shows where it is read.
     return null;
   }
 }
@@ -179,17 +186,34 @@ function joined(directory: string, name: string): string {
 /** Names, from `directory` on, of what is in one below it and may be a file. */
 function* filesBelow(directory: string, below: string, found: Found): Generator<string> {
   const path = below === '' ? directory : joined(directory, below);
-  let entries: readonly Dirent[];
-  try {
-    entries = readdirSync(path, { withFileTypes: true });
-  } catch (thrown) {
-    // What is in there is not known, and that must not pass for nothing.
-    found.addBad(path, reasonOf(thrown));
-    return;
-  }
+  const entries = entriesOf(path, found);
   for (const entry of entries) {
-    const name = below === '' ? entry.name : `${below}/${entry.name}`;
-    if (entry.isDirectory()) yield* filesBelow(directory, name, found);
-    else if (entry.isFile() || entry.isSymbolicLink()) yield name;
+    const own = textOf(entry.name);
+    const name = below === '' ? own.text : `${below}/${own.text}`;
+    const mayBeFile = entry.isFile() || entry.isSymbolicLink();
+    if (!mayBeFile && !entry.isDirectory()) continue;
+    if (!own.isExact) found.addBad(joined(directory, name), NOT_UTF8);
+    else if (isTemporaryName(own.text)) continue;
+    else if (entry.isDirectory()) yield* filesBelow(directory, name, found);
+    else yield name;
   }
+}
+
+/** What is in a directory. What cannot be looked into is not known, and must not pass for nothing. */
+function entriesOf(path: string, found: Found) {
+  try {
+    return readdirSync(path, { withFileTypes: true, encoding: 'buffer' });
+  } catch (thrown) {
+    found.addBad(path, reasonOf(thrown));
+    return [];
+  }
+}
+
+/** The name of a file as text: exact, or what is no UTF-8 as `\xff`. */
+function textOf(name: Buffer): { readonly text: string; readonly isExact: boolean } {
+  const text = name.toString('utf8');
+  if (Buffer.from(text).equals(name)) return { text, isExact: true };
+  const latin1 = name.toString('latin1');
+  const escaped = latin1.replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
+  return { text: escaped, isExact: false };
 }

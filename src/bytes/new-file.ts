@@ -1,17 +1,14 @@
-import {
-  closeSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
-import { codeOf, systemReasonOf, UsageError } from '../base/errors.ts';
+import { fchmodSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { codeOf } from '../base/errors.ts';
+import { behindLinks } from './file-identity.ts';
+import { removeLitter, temporaryName } from './temporary.ts';
+import { guarded, TextWriter } from './text-writer.ts';
 
-/** Text gathered before it is written. */
-const BUFFER_CHARACTERS = 256 * 1024;
+/** Of a file that takes the place of another, before it has that one's mode. */
+const PRIVATE_MODE = 0o600;
+const USUAL_MODE = 0o666;
+const PERMISSIONS = 0o777;
 
 /** Whether a path is there already and is no file: a terminal, a pipe, `/dev/stdout`. */
 function isDevice(path: string): boolean {
@@ -33,98 +30,78 @@ export function isWrittenInPlace(path: string): boolean {
   return isDevice(path) || descriptorOf(path) !== null;
 }
 
-/** What a link leads to is replaced, and not the link. */
-function behindLinks(path: string): string {
-  return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
+function keepMode(file: number, mode: number): void {
+  try {
+    fchmodSync(file, mode & PERMISSIONS);
+  } catch (thrown) {
+    // Some file systems have no modes to keep.
+    if (codeOf(thrown) === undefined) throw thrown;
+  }
 }
 
 /**
- * A file that is written beside its place and takes it only when it is complete. What is no file,
- * such as a pipe, or is open already, is written as it is.
+ * A file that is written beside its place and takes it only when it is complete, with the mode of
+ * what was there. What a link leads to is replaced, and not the link. What is no file, such as a
+ * pipe, or is open already, is written as it is.
  */
 export class NewFile {
   readonly path: string;
   /** What is written beside what; null where the path is written as it is. */
   #place: { readonly partial: string; readonly final: string } | null = null;
-  #file: number | null = null;
-  #isOurs = true;
-  #buffer = '';
-  /** Bytes written and buffered so far; the text is ASCII but for what users name. */
-  bytes = 0;
+  readonly #writer: TextWriter;
 
   /** @throws UsageError if the file cannot be made there. */
   constructor(path: string) {
     this.path = path;
-    this.#guard(() => {
-      if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
-        throw new Error('it is a directory');
-      }
-      if (isDevice(path)) {
-        this.#file = openSync(path, 'w');
-        return;
-      }
-      this.#file = descriptorOf(path);
-      this.#isOurs = this.#file === null;
-      if (this.#file !== null) return;
-      const final = behindLinks(path);
-      this.#place = { partial: `${final}.${process.pid}.partial`, final };
-      this.#file = openSync(this.#place.partial, 'w');
-    });
+    this.#writer = guarded(path, () => this.#open());
   }
 
+  #open(): TextWriter {
+    const { path } = this;
+    const before = statSync(path, { throwIfNoEntry: false });
+    if (before?.isDirectory() === true) throw new Error('it is a directory');
+    if (isDevice(path)) return new TextWriter(openSync(path, 'w'), path);
+    const descriptor = descriptorOf(path);
+    if (descriptor !== null) return new TextWriter(descriptor, path, false);
+    const final = behindLinks(path);
+    const folder = dirname(final);
+    removeLitter(folder);
+    const partial = join(folder, temporaryName());
+    const file = openSync(partial, 'wx', before === undefined ? USUAL_MODE : PRIVATE_MODE);
+    this.#place = { partial, final };
+    if (before !== undefined) keepMode(file, before.mode);
+    return new TextWriter(file, path);
+  }
+
+  /** @throws UsageError if it cannot be written. */
   write(text: string): void {
-    this.#buffer += text;
-    this.bytes += text.length;
-    if (this.#buffer.length >= BUFFER_CHARACTERS) this.#flush();
+    this.#writer.write(text);
   }
 
-  /** The file is complete: puts it in its place. */
+  /**
+   * The file is complete, and waits beside its place.
+   *
+   * @throws UsageError if it cannot be written.
+   */
   finish(): void {
-    this.#close();
+    this.#writer.finish();
+  }
+
+  /**
+   * Puts the finished file in its place.
+   *
+   * @throws UsageError if that cannot be.
+   */
+  place(): void {
     const place = this.#place;
-    if (place !== null) this.#guard(() => renameSync(place.partial, place.final));
+    this.#place = null;
+    if (place !== null) guarded(this.path, () => renameSync(place.partial, place.final));
   }
 
-  /** Takes away what was written. */
+  /** Takes away what was written, unless it is in its place. */
   discard(): void {
-    this.#buffer = '';
-    this.#close();
+    this.#writer.abandon();
     if (this.#place !== null) rmSync(this.#place.partial, { force: true });
+    this.#place = null;
   }
-
-  #flush(): void {
-    const text = this.#buffer;
-    this.#buffer = '';
-    const file = this.#file;
-    if (file !== null && text !== '') this.#guard(() => writeAll(file, Buffer.from(text)));
-  }
-
-  #close(): void {
-    this.#flush();
-    const file = this.#file;
-    this.#file = null;
-    if (file !== null && this.#isOurs) closeSync(file);
-  }
-
-  #guard(act: () => void): void {
-    try {
-      act();
-    } catch (thrown) {
-      // Whoever reads a pipe may have enough of it: the rest is written nowhere.
-      if (codeOf(thrown) === 'EPIPE') this.#close();
-      else throw new UsageError(`${this.path}: cannot be written: ${whyNot(this.path, thrown)}`);
-    }
-  }
-}
-
-/** Why a file cannot be made. */
-export function whyNot(path: string, thrown: unknown): string {
-  return codeOf(thrown) === 'ENOENT'
-    ? `there is no folder ${dirname(path)}`
-    : systemReasonOf(thrown);
-}
-
-/** Writes all of it: a pipe or a full disk may take less at once. */
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
 }

@@ -1,20 +1,12 @@
 import { Command, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
-import { isThere } from '../bytes/inputs.ts';
+import { isThere } from '../bytes/file-identity.ts';
 import { type PassedOver, run } from '../engine/run.ts';
 import type { ReportOptions } from '../reports/report.ts';
 import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
-import {
-  addOutput,
-  type Output,
-  OutputFiles,
-  print,
-  refuseToOverwrite,
-  reportNamed,
-  reportNames,
-} from './outputs.ts';
+import { addOutput, fileOutputs, type Output, print, reportNamed, reportNames } from './outputs.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
@@ -86,17 +78,14 @@ async function analyze(
   const report = reportNamed(flags.format);
   const progress = new ProgressBar(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
-  const written = [...(flags.output ?? []).map(({ path }) => path), flags.unmaps, flags.mappings];
-  const files = written.flatMap((path) => path ?? []);
-  refuseToOverwrite(files, inputs);
-  const outputs = new OutputFiles(flags.output ?? []);
   try {
     const result = await run({
       inputs,
       model: modelFrom(flags),
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
-      outputs: files,
+      outputs: fileOutputs(flags.output ?? [], options),
+      alsoWritten: ['/dev/stdout'],
       maxDecompressedBytes: bytesOf(flags.maxDecompressed),
       signal: terminal.signal,
       onProgress: (state) => progress.update(state),
@@ -107,7 +96,6 @@ async function analyze(
       ...(flags.jobs !== undefined && { jobs: flags.jobs }),
     });
     progress.stop();
-    await outputs.write(result, { ...options, color: false, width: 80 }, terminal.signal);
     await print(report.render(result, options), terminal.stdout, terminal.signal);
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);
@@ -116,7 +104,6 @@ async function analyze(
     return flags.exitZero === true && status !== exitStatus.unusable ? exitStatus.clean : status;
   } finally {
     progress.stop();
-    outputs.discard();
   }
 }
 

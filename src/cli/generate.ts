@@ -170,6 +170,7 @@ async function generate(flags: Flags, terminal: Terminal): Promise<void> {
     const text = JSON.stringify(simulation.truth, hexadecimal, 1);
     truth?.write(`${text}\n`);
     truth?.finish();
+    truth?.place();
   } finally {
     truth?.discard();
   }

@@ -56,8 +56,9 @@ export async function main(process: NodeJS.Process): Promise<void> {
     },
   };
   const output = watchOutput(process);
-  process.once('SIGINT', () => interrupt.abort());
-  process.once('SIGTERM', () => interrupt.abort());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => interrupt.abort());
+  }
 
   const program = addGlobalOptions(new Command('vtdscope'))
     .description(

@@ -8,6 +8,7 @@ import { syslog } from './carriers/syslog.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';
 import type { LineFormat, TraceFormat } from './format.ts';
 import { newKernel } from './kernels.ts';
+import { isOwnReport, OWN_REPORT } from './own-reports.ts';
 import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
 
@@ -69,6 +70,9 @@ export function recognise({ path, compression, head, isFound = false }: Opened):
   if (head.length === 0) return lineFormatNamed(plain.name);
   const gzips = compression.split('+').filter((layer) => layer === 'gzip').length;
   const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
+  if (isFound && isOwnReport(head)) {
+    throw new ForeignError({ path }, OWN_REPORT, `${OWN_REPORT}; name it to have it read`);
+  }
   const foreign = foreignTrace(path, gzips, buffer);
   if (foreign !== undefined) {
     const { what, advice } = foreign;

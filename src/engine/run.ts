@@ -5,10 +5,12 @@ import { findInputs, type Input, type Inputs } from '../bytes/inputs.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Result } from '../result/types.ts';
 import type { TraceOutcome } from './outcome.ts';
+import { type Output, RunFiles } from './outputs.ts';
+import { keysOfOutputs, refuseToOverwrite } from './overwriting.ts';
 import { directoriesWithoutTraces, type PlannedTrace, planOf } from './plan.ts';
 import { Pool } from './pool.ts';
 import { type Progress, RunProgress } from './progress.ts';
-import { type TableShare, Tables } from './tables.ts';
+import type { TableShare } from './tables.ts';
 import { decodeInThreads } from './threaded.ts';
 import { analyzeTrace, type MachineOptions, type TraceTask } from './trace.ts';
 
@@ -35,8 +37,10 @@ export interface RunOptions {
   /** Files for the tables of unmaps and of mappings. */
   readonly unmaps?: string | null;
   readonly mappings?: string | null;
-  /** Other files that are written beside; in a directory of traces they are none. */
-  readonly outputs?: readonly string[];
+  /** Other files, reports for one, to be written when the result is known. */
+  readonly outputs?: readonly Output[];
+  /** What the caller writes besides, open already: `/dev/stdout`, for one. */
+  readonly alsoWritten?: readonly string[];
   readonly maxDecompressedBytes?: number | null;
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Bytes of a range of a large trace; for tests. */
@@ -57,22 +61,35 @@ export interface PassedOver {
 const NO_TRACE: TableShare = { trace: null, tables: null };
 
 /**
- * Analyses traces and returns their results in the order of the inputs, whatever the number of
- * threads. A trace that cannot be analysed is a result with its reason.
+ * Analyses traces, writes the tables and outputs, and returns the results in the order of the
+ * inputs, whatever the number of threads. A trace that cannot be analysed is a result with its
+ * reason.
  *
- * @throws UsageError where an output cannot be written, or a list of inputs not be read.
+ * @throws UsageError where an output cannot be written, or would take the place of a trace or of
+ *   another output, or a list of inputs cannot be read. Then no file is written.
  */
 export async function run(options: RunOptions): Promise<Result> {
-  const { mappings = null, signal, unmaps = null } = options;
-  const tables = new Tables({ unmaps, mappings });
+  const { mappings = null, outputs = [], signal, unmaps = null } = options;
+  const inputs = await unlessAborted(inputsOf(options), signal);
+  const files = new RunFiles({ unmaps, mappings }, outputs);
   const jobs = Math.max(1, options.jobs ?? availableParallelism());
   const threads = new Threads(jobs);
   try {
-    return await unlessAborted(new Run(options, tables, threads).result(), signal);
+    return await unlessAborted(new Run(options, inputs, files, threads).result(), signal);
   } finally {
     await threads.close();
-    tables.discard();
+    files.discard();
   }
+}
+
+/** The inputs, once it is sure that no output does harm to one of them. */
+async function inputsOf(options: RunOptions): Promise<Inputs> {
+  const { alsoWritten = [], outputs = [], mappings, unmaps } = options;
+  const tables = [unmaps, mappings].flatMap((path) => path ?? []);
+  const written = [...outputs.map(({ path }) => path), ...tables];
+  const inputs = await findInputs(options.inputs, keysOfOutputs(written));
+  await refuseToOverwrite(written, alsoWritten, inputs);
+  return inputs;
 }
 
 /** The threads of a run, started when they are first needed. */
@@ -105,33 +122,35 @@ class Threads {
 class Run {
   readonly #options: RunOptions;
   readonly #model: MachineOptions;
-  readonly #tables: Tables;
+  readonly #inputs: Inputs;
+  readonly #files: RunFiles;
   readonly #threads: Threads;
   readonly #passedOver: PassedOver[] = [];
 
-  constructor(options: RunOptions, tables: Tables, threads: Threads) {
+  constructor(options: RunOptions, inputs: Inputs, files: RunFiles, threads: Threads) {
     this.#options = options;
     this.#model = { ...FROM_TRACE, ...options.model };
-    this.#tables = tables;
+    this.#inputs = inputs;
+    this.#files = files;
     this.#threads = threads;
   }
 
   async result(): Promise<Result> {
-    const { inputs: words, mappings, outputs = [], unmaps } = this.#options;
-    const written = [...outputs, unmaps, mappings].flatMap((path) => path ?? []);
-    const inputs = await findInputs(words, written);
+    const inputs = this.#inputs;
     const shares = await this.#analyzeAll(inputs);
     this.#tellPassedOver();
-    await this.#tables.join(shares);
+    await this.#files.tables.join(shares);
     const isTrace = new Set(inputs.traces.filter((_, index) => shares[index]?.trace !== null));
     const failed = [
       ...inputs.bad,
       ...directoriesWithoutTraces(inputs, (input) => isTrace.has(input)),
     ];
-    return resultOf([
+    const result = resultOf([
       ...shares.flatMap(({ trace }) => trace ?? []),
       ...failed.map(({ path, error }) => failedTrace(path, `${path}: ${error}`)),
     ]);
+    await this.#files.write(result, this.#options.signal);
+    return result;
   }
 
   /** What each input comes to, in their order. */
@@ -164,7 +183,7 @@ class Run {
 
   #taskOf({ path, isFound }: Input, index: number): TraceTask {
     const { maxDecompressedBytes = null } = this.#options;
-    const parts = this.#tables.partsOf(index);
+    const parts = this.#files.tables.partsOf(index);
     return { path, isFound, model: this.#model, parts, maxDecompressedBytes };
   }
 

@@ -1,11 +1,11 @@
 import type { NewFile } from '../bytes/new-file.ts';
-import { linesOfPart, removePart } from '../bytes/part-files.ts';
+import { linesOfPart, type Part, removePart } from '../bytes/part-files.ts';
 import { CsvTable } from './csv-table.ts';
 import { type LeadingBytes, TRACKING_OFF, TRACKING_UNKNOWN } from './table-writer.ts';
 
 /** The part of a table that one trace gave. */
 export interface TablePart {
-  readonly part: string;
+  readonly part: Part;
   readonly leading: readonly LeadingBytes[];
   /** Its name, to be added to each line where there is more than one trace. */
   readonly trace: string | null;
@@ -28,7 +28,7 @@ export async function joinParts(table: NewFile, parts: readonly TablePart[]): Pr
 }
 
 async function copyPart(
-  part: string,
+  part: Part,
   leading: readonly LeadingBytes[],
   suffix: string | null,
   csv: CsvTable | null,

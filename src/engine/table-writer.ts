@@ -1,5 +1,6 @@
 import { hexOfPages } from '../base/address.ts';
-import { NewFile } from '../bytes/new-file.ts';
+import { newPart, type Part } from '../bytes/part-files.ts';
+import type { TextWriter } from '../bytes/text-writer.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
 import { ground } from '../inference/claim.ts';
 import type { Unmap } from '../inference/unmap.ts';
@@ -17,26 +18,28 @@ export interface LeadingBytes {
 
 /** The tables of one trace, written while it is replayed. Plain data, so that it can cross threads. */
 export interface TableParts {
-  readonly unmaps: string | null;
-  readonly mappings: string | null;
+  readonly unmaps: Part | null;
+  readonly mappings: Part | null;
   readonly leading: readonly LeadingBytes[];
 }
 
 /** Where the parts of one trace go. */
 export interface PartPaths {
-  readonly unmaps: string | null;
-  readonly mappings: string | null;
+  readonly unmaps: Part | null;
+  readonly mappings: Part | null;
 }
 
 /** Writes the tables of one trace: unmaps in the order of the trace, mappings at the end. */
 export class TableWriter implements RecordSink {
-  readonly #unmaps: NewFile | null;
-  readonly #mappings: NewFile | null;
+  readonly #paths: PartPaths;
+  readonly #unmaps: TextWriter | null;
+  readonly #mappings: TextWriter | null;
   readonly #leading = new Map<number, LeadingBytes>();
 
   constructor(paths: PartPaths) {
-    this.#unmaps = paths.unmaps === null ? null : new NewFile(paths.unmaps);
-    this.#mappings = paths.mappings === null ? null : new NewFile(paths.mappings);
+    this.#paths = paths;
+    this.#unmaps = paths.unmaps === null ? null : newPart(paths.unmaps);
+    this.#mappings = paths.mappings === null ? null : newPart(paths.mappings);
   }
 
   /** What the replay is to tell of; null: nothing. */
@@ -73,15 +76,15 @@ export class TableWriter implements RecordSink {
     this.#unmaps?.finish();
     this.#mappings?.finish();
     return {
-      unmaps: this.#unmaps?.path ?? null,
-      mappings: this.#mappings?.path ?? null,
+      ...this.#paths,
       leading: [...this.#leading.values()].filter(({ wasOff }) => wasOff),
     };
   }
 
+  /** Lets go of the parts; they are taken away with their folder. */
   discard(): void {
-    this.#unmaps?.discard();
-    this.#mappings?.discard();
+    this.#unmaps?.abandon();
+    this.#mappings?.abandon();
   }
 }
 

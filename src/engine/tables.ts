@@ -1,5 +1,5 @@
 import { NewFile } from '../bytes/new-file.ts';
-import { PartFolder } from '../bytes/part-files.ts';
+import { type Part, PartFolder } from '../bytes/part-files.ts';
 import type { Trace } from '../result/types.ts';
 import { joinParts } from './table-parts.ts';
 import type { PartPaths, TableParts } from './table-writer.ts';
@@ -44,10 +44,18 @@ export class Tables {
     }
   }
 
+  /** The files, which the caller puts in their places. */
+  get files(): Iterable<NewFile> {
+    return this.#files.values();
+  }
+
   /** Where the input of this number writes its parts. */
   partsOf(index: number): PartPaths {
-    const part = (kind: TableKind) =>
-      this.#files.has(kind) ? (this.#parts?.pathOf(`${kind}-${index}`) ?? null) : null;
+    const part = (kind: TableKind): Part | null => {
+      const table = this.#files.get(kind)?.path;
+      const path = this.#parts?.pathOf(`${kind}-${index}`);
+      return table === undefined || path === undefined ? null : { path, table };
+    };
     return { unmaps: part('unmaps'), mappings: part('mappings') };
   }
 
@@ -66,7 +74,7 @@ export class Tables {
     }
   }
 
-  /** Takes away what has not been completed. */
+  /** Takes away what is not in its place. */
   discard(): void {
     for (const table of this.#files.values()) table.discard();
     this.#parts?.remove();

@@ -204,7 +204,7 @@ describe('exit status 3', () => {
 });
 
 describe('exit status 130', () => {
-  it.each(['SIGINT', 'SIGTERM'] as const)(
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     'after %s, and nothing half-written stays',
     async (signal) => {
       const folder = testFolder();

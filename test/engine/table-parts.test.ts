@@ -7,13 +7,14 @@ import { testFolder } from '../helpers/folder.ts';
 
 it('a table holds its lines whole, however long', async () => {
   const folder = testFolder();
-  const part = join(folder, 'part');
+  const path = join(folder, 'part');
   // An unmap of a large guest may put a hundred thousand ranges at risk.
   const lines = [3, 5_000_000, 0, 300_000].map((length) => `{"x":"${'y'.repeat(length)}"}\n`);
-  writeFileSync(part, lines.join(''));
+  writeFileSync(path, lines.join(''));
   const table = new NewFile(join(folder, 'table.ndjson'));
-  await joinParts(table, [{ part, leading: [], trace: 'a.log' }]);
+  await joinParts(table, [{ part: { path, table: table.path }, leading: [], trace: 'a.log' }]);
   table.finish();
+  table.place();
   const named = lines.map((line) => line.replace('}', ',"trace":"a.log"}'));
   expect(readFileSync(table.path, 'utf8') === named.join('')).toBe(true);
 });

@@ -20,20 +20,26 @@ export interface ProgramOptions {
   readonly folder?: string;
   /** A file that its standard output goes to, instead of being returned. */
   readonly stdoutTo?: string;
+  /** Behind what is there already. */
+  readonly appends?: boolean;
+  /** A file that its standard input is. */
+  readonly stdinFrom?: string;
   /** Called once the program runs, with the process. */
   readonly onStart?: (child: ReturnType<typeof start>) => void;
 }
 
-function start(args: readonly string[], { environment, folder, stdoutTo }: ProgramOptions) {
+function start(args: readonly string[], options: ProgramOptions) {
+  const { appends = false, environment, folder, stdinFrom, stdoutTo } = options;
   if (!existsSync(program)) throw new Error('the program is not built: npm run build');
   const { NO_COLOR: _, FORCE_COLOR: __, COLUMNS: ___, ...inherited } = process.env;
-  const stdout = stdoutTo === undefined ? null : openSync(stdoutTo, 'w');
+  const stdout = stdoutTo === undefined ? null : openSync(stdoutTo, appends ? 'a' : 'w');
+  const stdin = stdinFrom === undefined ? null : openSync(stdinFrom, 'r');
   const child = spawn(process.execPath, [program, ...args], {
     cwd: folder ?? root,
     env: { ...inherited, ...environment },
-    stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
+    stdio: [stdin ?? 'pipe', stdout ?? 'pipe', 'pipe'],
   });
-  if (stdout !== null) closeSync(stdout);
+  for (const file of [stdin, stdout]) if (file !== null) closeSync(file);
   return child as ChildProcessByStdio<Writable, Readable | null, Readable>;
 }
 
@@ -47,10 +53,12 @@ export async function runProgram(
   const err: Buffer[] = [];
   child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
-  // A program that ends before it has read everything closes the pipe; that is its right.
-  child.stdin.on('error', () => {});
-  if (options.onStart === undefined) child.stdin.end(options.stdin ?? '');
-  else options.onStart(child);
+  if (options.stdinFrom === undefined) {
+    // A program that ends before it has read everything closes the pipe; that is its right.
+    child.stdin.on('error', () => {});
+    if (options.onStart === undefined) child.stdin.end(options.stdin ?? '');
+  }
+  options.onStart?.(child);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status, signal) => {
