@@ -1,5 +1,5 @@
 import { systemReasonOf, UsageError } from '../base/errors.ts';
-import { pipeOf } from './pipe.ts';
+import { openToRead, streamOf } from './open-file.ts';
 
 /** Bytes of a list at most: some hundred thousand paths. */
 const MOST_BYTES = 64 * 2 ** 20;
@@ -28,7 +28,7 @@ async function bytesOf(path: string): Promise<Buffer | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const chunk of pipeOf(path)) {
+    for await (const chunk of streamOf(openToRead(path))) {
       length += chunk.length;
       if (length > MOST_BYTES) return null;
       chunks.push(chunk);

@@ -1,9 +1,10 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { closeSync, fstatSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { codeOf, messageOf, reasonOf, TraceError } from '../base/errors.ts';
 import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
+import { fileAtStandardInput, type OpenFile, openToRead, streamOf } from './open-file.ts';
 import { refuse } from './refused.ts';
+import { TraceFile } from './trace-file.ts';
 import { utf8Of, utf16Of } from './utf16.ts';
 
 /** Bytes read from a file at a time. */
@@ -38,16 +39,35 @@ export interface OpenSource {
   readonly compression: string;
   /** The first bytes, decompressed: up to 64 KiB, less only if the trace is shorter. */
   readonly head: Uint8Array;
-  /** Size of a plain file that can be read in ranges; null for everything else. */
-  readonly rangeSize: number | null;
+  /** A plain file that can be read in ranges; null for everything else. */
+  readonly ranges: OpenRanges | null;
   /** Bytes of the input itself, for progress; null where not known. */
   readonly inputBytes: number | null;
   /** Bytes of the input read so far. */
   readonly readBytes: () => number;
   /** All bytes from the start, in order. To be called once. */
   chunks(): Chunks;
-  /** Filled while `chunks` is read. */
+  /**
+   * What could not be delivered, and what became of the input meanwhile. To be called when all has
+   * been read. `end`: bytes of the trace that have come.
+   */
+  finish(end: number): SourceEnd;
+  /** Lets go of the input, read or not; nobody may be reading it any more. */
+  close(): void;
+}
+
+/** A file open for reading in ranges: its descriptor, which all threads share, and its bytes. */
+export interface OpenRanges {
+  readonly file: number;
+  /** As many as it had when it was opened: what comes behind them is not read. */
+  readonly bytes: number;
+}
+
+/** What is known of an input only in the end. */
+export interface SourceEnd {
   readonly losses: readonly SourceLoss[];
+  /** More was written behind what was read, meanwhile. */
+  readonly hasGrown: boolean;
 }
 
 export interface SourceOptions {
@@ -58,77 +78,125 @@ export interface SourceOptions {
 
 /**
  * Opens a trace: a path, or `-` for standard input. Compression is told by magic numbers, never by
- * names.
+ * names. A file is opened once, and read up to the size that it has then.
  *
  * @throws TraceError if there is no such file, it cannot be read, is a directory, or is compressed
  *   in a way that is not supported.
  */
 export async function openSource(path: string, options: SourceOptions = {}): Promise<OpenSource> {
-  const { size, isPlainFile } =
-    path === '-' ? { size: null, isPlainFile: false } : await look(path);
-  const { layers, head, chunks, readBytes, losses } = isPlainFile
-    ? await openFile(path, size, options)
-    : await openPipe(path, options);
-  return {
-    path,
-    compression: layers.length === 0 ? 'none' : layers.join('+'),
-    head,
-    rangeSize: layers.length === 0 && isPlainFile ? size : null,
-    inputBytes: size,
-    readBytes,
-    chunks,
-    losses,
-  };
+  const input = path === '-' ? openStandardInput(options) : openPath(path);
+  return input instanceof TraceFile ? openFile(input, options) : openStream(path, input, options);
 }
 
-async function look(path: string): Promise<{ size: number | null; isPlainFile: boolean }> {
+function openStandardInput({ stdin }: SourceOptions): TraceFile | Chunks {
+  if (stdin !== undefined) return stdin;
+  const file = fileAtStandardInput();
+  return file === null ? process.stdin : inParts(file, () => process.stdin);
+}
+
+function openPath(path: string): TraceFile | Chunks {
+  let file: OpenFile | null = null;
   try {
-    const stats = await stat(path);
+    file = openToRead(path);
+    const stats = fstatSync(file.number);
     if (stats.isDirectory()) throw new TraceError({ path }, 'is a directory, expected a file');
-    return { size: stats.isFile() ? stats.size : null, isPlainFile: stats.isFile() };
+    const opened = file;
+    return stats.isFile() ? inParts(opened, () => streamOf(opened)) : streamOf(opened);
   } catch (thrown) {
+    if (file !== null) closeSync(file.number);
     if (thrown instanceof TraceError) throw thrown;
     throw new TraceError({ path }, reasonOf(thrown));
   }
 }
 
-type Opened = Pick<OpenSource, 'head' | 'chunks' | 'readBytes' | 'losses'> & {
-  readonly layers: readonly string[];
-};
-
-/** A file is opened for its head and, when it is read, anew: nothing stays open in between. */
-async function openFile(
-  path: string,
-  size: number | null,
-  options: SourceOptions,
-): Promise<Opened> {
-  // Memory of this size is had for each read, and a batch may be of thousands of small files.
-  const highWaterMark = Math.min(READ_BYTES, Math.max(SMALLEST_READ_BYTES, size ?? READ_BYTES));
-  const file = () => createReadStream(path, { highWaterMark });
-  const probe = new Reading(path, options, file);
-  const { layers, head, close } = await probe.unwrap(
-    createReadStream(path, { highWaterMark: Math.min(HEAD_BYTES, highWaterMark) }),
-  );
-  await close();
-  const reading = new Reading(path, options, file);
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    yield* (await reading.unwrap(file())).all;
-  }
-  return { layers, head, chunks, readBytes: () => reading.bytes, losses: reading.losses };
+/** A file of which any part can be read; those that the kernel makes up have no size to cut. */
+function inParts(file: OpenFile, stream: () => Chunks): TraceFile | Chunks {
+  const traceFile = new TraceFile(file);
+  return traceFile.bytes === 0 ? stream() : traceFile;
 }
 
-/** What comes only once: standard input, or a named pipe. */
-async function openPipe(path: string, options: SourceOptions): Promise<Opened> {
-  const pipe = path === '-' ? (options.stdin ?? process.stdin) : createReadStream(path);
+async function openFile(file: TraceFile, options: SourceOptions): Promise<OpenSource> {
+  const { path, bytes } = file;
+  // Memory of this size is had for each read, and a batch may be of thousands of small files.
+  const chunkBytes = Math.min(READ_BYTES, Math.max(SMALLEST_READ_BYTES, bytes));
+  const again = () => file.chunks(chunkBytes);
+  try {
+    const probe = new Reading(path, options, again);
+    const { layers, head, close } = await probe.unwrap(
+      file.chunks(Math.min(HEAD_BYTES, chunkBytes)),
+    );
+    await close();
+    const reading = new Reading(path, options, again);
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      yield* (await reading.unwrap(again())).all;
+    }
+    // Where only the rest of standard input is left, its offsets are not those of the file.
+    const isPlain = layers.length === 0 && file.start === 0;
+    return {
+      path,
+      compression: compressionOf(layers),
+      head,
+      ranges: isPlain ? { file: file.number, bytes } : null,
+      inputBytes: bytes,
+      readBytes: () => reading.bytes,
+      chunks,
+      finish: (end) => endOf(file, reading, end),
+      close: () => file.close(),
+    };
+  } catch (thrown) {
+    file.close();
+    throw thrown;
+  }
+}
+
+/** What comes only once: standard input, a named pipe, a device. */
+async function openStream(
+  path: string,
+  input: Chunks,
+  options: SourceOptions,
+): Promise<OpenSource> {
   const reading = new Reading(path, options, null);
-  const { layers, head, all } = await reading.unwrap(pipe);
+  const { layers, head, all, close } = await reading.unwrap(input);
   return {
-    layers,
+    path,
+    compression: compressionOf(layers),
     head,
-    chunks: () => all,
+    ranges: null,
+    inputBytes: null,
     readBytes: () => reading.bytes,
-    losses: reading.losses,
+    chunks: () => all,
+    finish: () => ({ losses: reading.losses, hasGrown: false }),
+    close: () => void close(),
   };
+}
+
+function compressionOf(layers: readonly string[]): string {
+  return layers.length === 0 ? 'none' : layers.join('+');
+}
+
+/** What could not be read of a file, and whether it is still what it was. */
+function endOf(file: TraceFile, reading: Reading, end: number): SourceEnd {
+  const losses = [...reading.losses];
+  // Nothing has passed here of what threads have read by themselves.
+  const bytes = reading.bytes === 0 ? end : reading.bytes;
+  const fate = file.fate();
+  if (losses.length === 0 && bytes < file.bytes) losses.push(lossAt(file, bytes));
+  else if (fate === 'rewritten') {
+    losses.push({ kind: 'truncated', detail: 'the file was written over while it was read' });
+  }
+  return { losses, hasGrown: losses.length === 0 && fate === 'grown' };
+}
+
+/** Why a file cannot be read beyond so many of its bytes. */
+function lossAt(file: TraceFile, bytes: number): SourceLoss {
+  const error = file.errorAt(bytes);
+  if (error !== null) return { kind: 'unreadable', detail: unreadableBeyond(bytes, error) };
+  const detail = `the file became shorter while it was read: ${bytes} of ${file.bytes} bytes were there`;
+  return { kind: 'truncated', detail };
+}
+
+function unreadableBeyond(bytes: number, error: string): string {
+  return `the input cannot be read beyond ${bytes} bytes: ${error}`;
 }
 
 /** An input with everything around the trace taken off. */
@@ -189,7 +257,7 @@ class Reading {
       }
     } catch (thrown) {
       if (bytes === 0) throw new TraceError({ path: this.#path }, reasonOf(thrown));
-      const detail = `the input cannot be read beyond ${bytes} bytes: ${messageOf(thrown)}`;
+      const detail = unreadableBeyond(bytes, messageOf(thrown));
       this.losses.push({ kind: 'unreadable', detail });
     }
   }
@@ -206,9 +274,10 @@ class Reading {
     try {
       for await (const piece of piecesOf(recorder?.through(input) ?? input, PIECE_BYTES)) {
         for (const chunk of await zlib.write(piece)) {
-          output += chunk.length;
-          this.#guardAgainstBombs(output);
-          yield chunk;
+          const allowed = this.#allowed(chunk, output);
+          output += allowed.length;
+          yield allowed;
+          if (allowed.length < chunk.length) return;
         }
         taken += piece.length;
         // Members may be padded with NUL; what comes then is not looked for.
@@ -228,8 +297,10 @@ class Reading {
       const again = recorder === null ? (this.#file?.() ?? null) : recorder.again();
       if (again !== null) {
         for await (const chunk of partOfDamaged(again, taken, output)) {
-          output += chunk.length;
-          yield chunk;
+          const allowed = this.#allowed(chunk, output);
+          output += allowed.length;
+          yield allowed;
+          if (allowed.length < chunk.length) return;
         }
       }
       this.#lose('unreadable', `is damaged ${after(output)}: ${messageOf(thrown)}`);
@@ -242,19 +313,24 @@ class Reading {
     this.losses.push({ kind, detail: `the compressed input ${what}` });
   }
 
-  /** `output`: bytes decompressed so far. The outermost input counts, whatever is nested in it. */
-  #guardAgainstBombs(output: number): void {
+  /**
+   * As much of a chunk as may be decompressed; what is left out is lost. `output`: bytes before it.
+   * The outermost input counts, whatever is nested in it.
+   */
+  #allowed(chunk: Uint8Array, output: number): Uint8Array {
+    const all = output + chunk.length;
     const limit = this.#limitBytes;
-    const input = this.bytes;
-    const isBomb =
-      limit === null ? output > BOMB_BYTES && output > input * BOMB_RATIO : output > limit;
-    if (!isBomb) return;
-    throw new TraceError(
-      { path: this.#path, byteOffset: output },
-      limit === null
-        ? `${output} bytes out of ${input} compressed ones look like a decompression bomb; --max-decompressed allows more`
-        : `more than the ${limit} bytes that --max-decompressed allows`,
+    if (limit !== null) {
+      if (all <= limit) return chunk;
+      this.#lose('truncated', `goes on beyond the ${limit} bytes that --max-decompressed allows`);
+      return chunk.subarray(0, limit - output);
+    }
+    if (all <= BOMB_BYTES || all <= this.bytes * BOMB_RATIO) return chunk;
+    this.#lose(
+      'truncated',
+      `looks like a decompression bomb ${after(output)}, made of ${this.bytes}; --max-decompressed allows more`,
     );
+    return chunk.subarray(0, 0);
   }
 }
 

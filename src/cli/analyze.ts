@@ -57,7 +57,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     )
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
-    .option('--max-decompressed <size>', 'give up on a compressed trace that becomes larger');
+    .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace');
   for (const option of modelOptions()) command.addOption(option);
   command.addHelpText('after', examples);
   command.action(async (inputs: readonly string[], flags: Flags) => {

@@ -1,6 +1,7 @@
 import type { LineBlock } from '../bytes/lines.ts';
 import { type ByteRange, readRange } from '../bytes/ranges.ts';
 import type { Slot } from '../bytes/slots.ts';
+import type { OpenRanges } from '../bytes/source.ts';
 import type { LineDecoder, LineFormat } from '../decoding/format.ts';
 import { lineFormatNamed } from '../decoding/index.ts';
 import type { EventBatch } from '../events/batch.ts';
@@ -32,7 +33,7 @@ export type DecodeTask = {
   readonly format: string;
   /** Memory for what comes of it; of a block, the bytes are in it already. */
   readonly slot: Slot | null;
-} & ({ readonly path: string; readonly range: ByteRange } | { readonly block: LineBlock });
+} & ({ readonly ranges: OpenRanges; readonly range: ByteRange } | { readonly block: LineBlock });
 
 /** The decoder of one thread, for tasks of any format. */
 export class TaskDecoder {
@@ -41,7 +42,7 @@ export class TaskDecoder {
   decode(task: DecodeTask): readonly EventBatch[] {
     const { format, slot } = task;
     const blocks =
-      'block' in task ? [task.block] : readRange(task.path, task.range, slot?.source ?? null);
+      'block' in task ? [task.block] : readRange(task.ranges, task.range, slot?.source ?? null);
     return blocks.map((block, index) => {
       const decoder = this.#decoderOf(format, block.bytes.length);
       return decoder.decode(block, index === 0 ? (slot?.words ?? null) : null);

@@ -29,7 +29,10 @@ export async function* decodeHere(
 
 /** Each batch uses the memory of the one before it, which has been consumed by then. */
 async function* lineBatches(source: OpenSource, format: LineFormat): AsyncGenerator<EventBatch> {
-  const decoder = new BlockDecoder(format, Math.min(BLOCK_BYTES, source.rangeSize ?? BLOCK_BYTES));
+  const decoder = new BlockDecoder(
+    format,
+    Math.min(BLOCK_BYTES, source.ranges?.bytes ?? BLOCK_BYTES),
+  );
   let words: Uint32Array = new Uint32Array(0);
   for await (const block of blocksOf(source)) {
     const batch = decoder.decode(block, words);

@@ -54,7 +54,8 @@ async function traceAt(path: string): Promise<string | null> {
   const stats = statOf(path);
   if (stats === null || !stats.isFile() || stats.size === 0n) return null;
   try {
-    const { compression, head } = await openSource(path);
+    const { compression, head, close } = await openSource(path);
+    close();
     recognise({ path, compression, head, isFound: true });
     return 'a trace';
   } catch (thrown) {

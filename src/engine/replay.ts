@@ -18,6 +18,8 @@ export interface TraceDescription {
   readonly format: string;
   readonly compression: string;
   readonly clock: Clock;
+  /** It is a file that grew while it was read, up to the size that it had. */
+  readonly hasGrown?: boolean;
 }
 
 /** Something that was lost before a line could be read: truncated input, for one. */
@@ -83,6 +85,11 @@ export class TraceReplay {
     }
   }
 
+  /** Bytes of the trace that have been replayed. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** The result of the trace. `losses`: what its source could not deliver. */
   finish(description: TraceDescription, losses: readonly InputLoss[]): Trace {
     this.#vms.finish(this.#bytes);
@@ -100,6 +107,7 @@ export class TraceReplay {
       format: description.format,
       compression: description.compression,
       bytes: this.#bytes,
+      ...(description.hasGrown === true && { hasGrown: true as const }),
       lines: this.#lines,
       events: this.#events + this.#skippedEvents,
       skippedEvents: Object.fromEntries([...this.#skipped].sort(byName)),

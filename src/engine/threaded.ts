@@ -31,19 +31,23 @@ export function decodeInThreads(pool: () => Pool, rangeBytes: number | null): De
   const isLarge = (bytes: number, least: number) => rangeBytes !== null || bytes >= least;
   return (source, format) => {
     if (format.kind !== 'lines') return decodeHere(source, format);
-    const { inputBytes, path, rangeSize } = source;
-    if (rangeSize !== null) {
-      if (!isLarge(rangeSize, LARGE_BYTES)) return decodeHere(source, format);
-      const ranges = rangesOf(rangeSize, rangeBytes ?? RANGE_BYTES, FIRST_RANGE_BYTES);
+    const { inputBytes, ranges } = source;
+    if (ranges !== null) {
+      if (!isLarge(ranges.bytes, LARGE_BYTES)) return decodeHere(source, format);
+      const parts = rangesOf(ranges.bytes, rangeBytes ?? RANGE_BYTES, FIRST_RANGE_BYTES);
       const { name } = format;
-      return sideBySide(ranges, (range, slot) => ({ format: name, slot, path, range }), pool());
+      return sideBySide(parts, (range, slot) => ({ format: name, slot, ranges, range }), pool());
     }
     if (inputBytes !== null && inputBytes < LARGE_BYTES / 8) return decodeHere(source, format);
     return sideBySide(blocksOf(source), (block, slot) => blockTask(format, block, slot), pool());
   };
 }
 
-/** Decodes parts in threads; a bounded number is under way or waiting. */
+/**
+ * Decodes parts in threads; a bounded number is under way or waiting. It is over when no thread is
+ * at work any more. Where a part is missing, since a file became shorter or cannot be read there,
+ * what comes behind it is left out, as it is where one thread reads it from the start.
+ */
 async function* sideBySide<Part>(
   parts: Iterable<Part> | AsyncIterable<Part>,
   taskOf: (part: Part, slot: Slot | null) => DecodeTask,
@@ -51,19 +55,35 @@ async function* sideBySide<Part>(
 ): AsyncGenerator<Decoded> {
   const ahead = pool.threads * AHEAD;
   const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES);
+  const atWork = new Set<Promise<unknown>>();
   const decode = async (part: Part) => {
     const slot = slots.take();
-    return { slot, batches: await pool.decode(taskOf(part, slot)) };
+    const work = pool.decode(taskOf(part, slot));
+    atWork.add(work);
+    try {
+      return { slot, batches: await work };
+    } finally {
+      atWork.delete(work);
+    }
   };
   const limits = { concurrency: pool.threads * TASKS_PER_THREAD, backpressure: ahead };
-  for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
-    let left = batches.length;
-    const release = () => {
-      left -= 1;
-      if (left === 0 && slot !== null) slots.give(slot);
-    };
-    if (batches.length === 0 && slot !== null) slots.give(slot);
-    for (const batch of batches) yield { batch, release };
+  let end = 0;
+  try {
+    for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
+      let left = batches.length;
+      const release = () => {
+        left -= 1;
+        if (left === 0 && slot !== null) slots.give(slot);
+      };
+      if (batches.length === 0 && slot !== null) slots.give(slot);
+      for (const batch of batches) {
+        if (batch.byteOffset !== end) return;
+        end += batch.byteLength;
+        yield { batch, release };
+      }
+    }
+  } finally {
+    await Promise.allSettled(atWork);
   }
 }
 

@@ -46,9 +46,10 @@ export async function analyzeTrace(
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, onProgress, signal, stdin } = surroundings;
   const { isFound, maxDecompressedBytes, model, parts, path } = task;
+  let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   try {
-    const source = await openSource(path, {
+    source = await openSource(path, {
       maxDecompressedBytes,
       ...(stdin !== undefined && { stdin }),
     });
@@ -61,13 +62,15 @@ export async function analyzeTrace(
       await nextTurn();
       signal?.throwIfAborted();
       replay.consume(batch, release);
-      onProgress?.(source.rangeSize === null ? source.readBytes() : batch.byteOffset);
+      onProgress?.(source.ranges === null ? source.readBytes() : batch.byteOffset);
     }
     return { ok: true, trace: resultOf(replay, source, format), tables: tables.finish() };
   } catch (thrown) {
     tables?.discard();
     signal?.throwIfAborted();
     return failedOutcome(thrown);
+  } finally {
+    source?.close();
   }
 }
 
@@ -81,7 +84,8 @@ async function replayOf(
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {
-  const { path, compression, losses } = source;
-  const description = { path, compression, format: format.name, clock: format.clock };
+  const { path, compression } = source;
+  const { losses, hasGrown } = source.finish(replay.bytes);
+  const description = { path, compression, format: format.name, clock: format.clock, hasGrown };
   return replay.finish(description, losses);
 }

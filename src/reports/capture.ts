@@ -45,8 +45,10 @@ export function wantsBetterTrace(trace: Trace): boolean {
   return trace.reasons.length > 0 || trace.losses.length > 0 || missingEvents(trace).length > 0;
 }
 
+const GROWN = 'the file grew while it was read: what it held when it was opened is analysed';
+
 /** Why the verdict is not certain, and what was lost besides. */
-export function doubtsOf({ reasons, losses }: Trace): readonly string[] {
+export function doubtsOf({ reasons, losses, hasGrown }: Trace): readonly string[] {
   // A loss may be a reason as well.
   const others = losses.filter(({ detail }) => !reasons.some((reason) => reason.includes(detail)));
   return [
@@ -55,6 +57,7 @@ export function doubtsOf({ reasons, losses }: Trace): readonly string[] {
       ({ kind, count, line, detail }) =>
         `${kind.replace('-', ' ')} (${count}, first at line ${line}): ${detail}`,
     ),
+    ...(hasGrown === true ? [GROWN] : []),
   ];
 }
 

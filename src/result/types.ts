@@ -67,6 +67,8 @@ export interface Trace {
   readonly reasons: readonly string[];
   readonly totals: Totals;
   readonly sessions: readonly Session[];
+  /** The file grew while it was read; analysed is what it held when it was opened. Absent elsewhere. */
+  readonly hasGrown?: true;
   /** Why the trace could not be analysed at all; absent where it was. */
   readonly error?: string;
 }

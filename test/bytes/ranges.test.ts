@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -16,13 +16,23 @@ function joined(blocks: readonly LineBlock[], start = 0): { bytes: Buffer; end: 
   return { bytes: Buffer.concat(blocks.map(({ bytes }) => bytes)), end };
 }
 
+/** Reads a range of a file that has so many bytes; all, if it is not told. */
+function read(path: string, range: ByteRange, into?: Uint8Array, bytes = statSync(path).size) {
+  const file = openSync(path, 'r');
+  try {
+    return readRange({ file, bytes }, range, into);
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Reads a file in ranges that end at `cuts`. */
 function readCut(path: string, size: number, cuts: readonly number[]): LineBlock[] {
   const ends = [...new Set([...cuts.filter((cut) => cut > 0 && cut < size), size])];
   const ranges: ByteRange[] = [];
   for (const end of ends.sort((a, b) => a - b))
     ranges.push({ start: ranges.at(-1)?.end ?? 0, end });
-  return ranges.flatMap((range) => readRange(path, range));
+  return ranges.flatMap((range) => read(path, range));
 }
 
 describe('rangesOf', () => {
@@ -66,7 +76,7 @@ describe('readRange', () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo\nthree\nfour');
     const textOf = (start: number, end: number) =>
-      readRange(path, { start, end }).map(({ bytes }) => Buffer.from(bytes).toString());
+      read(path, { start, end }).map(({ bytes }) => Buffer.from(bytes).toString());
     expect(textOf(0, 1).join('')).toBe('one\n');
     expect(textOf(1, 4)).toEqual([]);
     expect(textOf(4, 5).join('')).toBe('two\n');
@@ -97,26 +107,40 @@ describe('readRange', () => {
   it('stops where a file has become shorter than it was', () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo');
-    const blocks = readRange(path, { start: 0, end: 1000 });
+    const blocks = read(path, { start: 0, end: 1000 }, undefined, 1000);
     expect(joined(blocks).bytes.toString()).toBe('one\ntwo');
-    expect(readRange(path, { start: 500, end: 1000 })).toEqual([]);
+    expect(read(path, { start: 500, end: 1000 }, undefined, 1000)).toEqual([]);
+  });
+
+  it('stops where a file ended when it was opened, however long it is now', () => {
+    const path = join(testFolder(), 'log');
+    writeFileSync(path, 'one\ntwo\nthree\n');
+    for (const [start, end, text] of [
+      [0, 2, 'one\n'],
+      [0, 6, 'one\ntw'],
+      [4, 6, 'tw'],
+      [5, 6, ''],
+    ] as const) {
+      const blocks = read(path, { start, end }, undefined, 6);
+      expect(joined(blocks, start).bytes.toString()).toBe(text);
+    }
   });
 
   it('gives bytes that can be handed to another thread', () => {
     const path = join(testFolder(), 'log');
-    writeFileSync(path, 'one\ntwo\n');
-    const [block] = readRange(path, { start: 0, end: 8 });
+    writeFileSync(path, 'one\ntwo\n'.repeat(TAIL_BYTES));
+    const [block] = read(path, { start: 0, end: 8 });
     expect(block?.bytes.buffer.byteLength).toBe(8 + TAIL_BYTES);
   });
 
   it('puts the lines into the memory that it is given, if that is large enough', () => {
     const path = join(testFolder(), 'log');
-    writeFileSync(path, 'one\ntwo\nthree\n');
+    writeFileSync(path, `one\ntwo\nthree\n${'more\n'.repeat(TAIL_BYTES)}`);
     const into = new Uint8Array(new SharedArrayBuffer(TAIL_BYTES + 6));
-    const read = (end: number) => readRange(path, { start: 0, end }, into);
-    expect(joined(read(6)).bytes.toString()).toBe('one\ntwo\n');
-    expect(read(6).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([true]);
-    expect(joined(read(9)).bytes.toString()).toBe('one\ntwo\nthree\n');
-    expect(read(9).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([false]);
+    const readTo = (end: number) => read(path, { start: 0, end }, into);
+    expect(joined(readTo(6)).bytes.toString()).toBe('one\ntwo\n');
+    expect(readTo(6).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([true]);
+    expect(joined(readTo(9)).bytes.toString()).toBe('one\ntwo\nthree\n');
+    expect(readTo(9).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([false]);
   });
 });

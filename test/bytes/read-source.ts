@@ -12,7 +12,9 @@ export async function readSource(path: string, options: SourceOptions = {}): Pro
   const source = await openSource(path, options);
   const chunks: Uint8Array[] = [];
   for await (const chunk of source.chunks()) chunks.push(Uint8Array.from(chunk));
-  const { compression, head, losses } = source;
+  const { compression, head } = source;
+  const { losses } = source.finish(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  source.close();
   return { bytes: Buffer.concat(chunks), compression, head: Buffer.from(head), losses };
 }
 

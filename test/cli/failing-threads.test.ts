@@ -12,16 +12,16 @@ const saboteur = `
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import threads from 'node:worker_threads';
-const { createReadStream } = fs;
+const { openSync } = fs;
 const faults = {
   error: () => void setImmediate(() => { throw new Error('a defect'); }),
   exit: () => process.exit(7),
   memory: () => { for (const all = []; ; ) all.push(new Array(1e6).fill(0.5)); },
 };
-fs.createReadStream = (path, options) => {
+fs.openSync = (path, flags, mode) => {
   const [, fault] = /(\\w+)\\.bad$/.exec(path) ?? [];
   if (fault !== undefined && !threads.isMainThread) faults[fault]();
-  return createReadStream(path, options);
+  return openSync(path, flags, mode);
 };
 const { Worker } = threads;
 threads.Worker = class extends Worker {
