@@ -11,6 +11,7 @@ import { joinExposed } from '../result/result.ts';
 import { addTotals, NO_TOTALS } from '../result/totals.ts';
 import type { Clock, Loss, Session, Trace } from '../result/types.ts';
 import type { Rule } from '../rules/rule.ts';
+import { SkippedEvents } from './skipped-events.ts';
 
 /** What the source of a trace tells of it. */
 export interface TraceDescription {
@@ -51,11 +52,10 @@ export class TraceReplay {
   readonly #recorders = new Map<number, SessionRecorder>();
   readonly #vms = new Vms((writer) => this.#newRecorder(writer));
   readonly #losses = new Map<LossKind, Loss>();
-  readonly #skipped = new Map<string, number>();
+  readonly #skipped = new SkippedEvents();
   #lines = 0;
   #bytes = 0;
   #events = 0;
-  #skippedEvents = 0;
   #firstTime: string | null = null;
   #lastSeconds = 0;
   #lastNanoseconds: number = NO_TIME;
@@ -79,10 +79,7 @@ export class TraceReplay {
     this.#lines += batch.lines;
     this.#bytes = batch.byteOffset + batch.byteLength;
     this.#events += batch.traceEvents;
-    for (const [name, count] of Object.entries(batch.skipped)) {
-      this.#skipped.set(name, (this.#skipped.get(name) ?? 0) + count);
-      this.#skippedEvents += count;
-    }
+    this.#skipped.add(batch.skipped);
   }
 
   /** Bytes of the trace that have been replayed. */
@@ -109,8 +106,8 @@ export class TraceReplay {
       bytes: this.#bytes,
       ...(description.hasGrown === true && { hasGrown: true as const }),
       lines: this.#lines,
-      events: this.#events + this.#skippedEvents,
-      skippedEvents: Object.fromEntries([...this.#skipped].sort(byName)),
+      events: this.#events + this.#skipped.total,
+      skippedEvents: this.#skipped.result(),
       losses: [...this.#losses.values()],
       time: {
         clock: this.#firstTime === null ? 'none' : description.clock,
@@ -215,10 +212,6 @@ function together(one: Unlisted, other: Unlisted): Unlisted {
     exposed: joinExposed([one.exposed, other.exposed]),
     totals: addTotals(one.totals, other.totals),
   };
-}
-
-function byName([a]: readonly [string, number], [b]: readonly [string, number]): number {
-  return a < b ? -1 : 1;
 }
 
 function verdictOf(

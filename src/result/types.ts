@@ -59,6 +59,7 @@ export interface Trace {
   readonly lines: number;
   /** Trace events, the skipped ones included. */
   readonly events: number;
+  /** By name, the first some thousands in the alphabet; `(other names)` stands for all that are not listed. */
   readonly skippedEvents: Readonly<Record<string, number>>;
   readonly losses: readonly Loss[];
   readonly time: TraceTime;

@@ -26,9 +26,6 @@ const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 const UNDERSCORE = 0x5f;
 
-/** Of the FNV-1a hash. */
-const HASH_PRIME = 0x0100_0193;
-
 /** Digits of a second's fraction that are looked at. */
 const NANO_DIGITS = 9;
 /** Nanoseconds of one unit of a fraction's last digit, by how many digits it has. */
@@ -59,12 +56,16 @@ export class CompiledReader implements LineReader {
   kind: EventKind = -1;
   next = 0;
 
-  readonly #skipped = new SkippedNames();
+  readonly #skipped: SkippedNames;
   readonly #guess: NameGuesser = compiled().guess;
   readonly #readers: readonly EventReader[] = compiled().readers;
   // Seconds of the day that was read last, as a log stays within one for long.
   #date = -1;
   #midnight = 0;
+
+  constructor(skipped = new SkippedNames()) {
+    this.#skipped = skipped;
+  }
 
   readStamp(bytes: Uint8Array, at: number): number {
     this.nanoseconds = NO_TIME;
@@ -167,17 +168,18 @@ export class CompiledReader implements LineReader {
   }
 
   #skip(bytes: Uint8Array, from: number): Outcome {
+    const { key } = this.#skipped;
     let hash = 0;
     let at = from;
     let underscores = 0;
-    for (; ; at += 1) {
+    for (; at - from < LONGEST_NAME; at += 1) {
       const byte = bytes[at] as number;
       if (NAME_BYTE[byte] !== 1) break;
       if (byte === UNDERSCORE) underscores += 1;
-      hash = Math.imul(hash ^ byte, HASH_PRIME);
+      hash = (hash + Math.imul(key[at - from] as number, byte)) | 0;
     }
     const byte = bytes[at] as number;
-    if (underscores === 0 || at - from > LONGEST_NAME) return outcome.foreign;
+    if (underscores === 0) return outcome.foreign;
     if (byte !== SPACE && byte !== LF && byte !== CR) return outcome.foreign;
     return this.#skipped.count(bytes, from, at, hash) ? outcome.skipped : outcome.malformed;
   }
