@@ -27,10 +27,10 @@ export const noDirtyQuery: RuleBody = {
   },
   fix({ cause, backend }) {
     if (cause === 'region-del') {
-      return 'Switches between pass-through and translation: fixed in QEMU 11.0 for the RAM of a device in pass-through, in no release for that of a translated one. Today: do not let the guest switch a device while migrating.';
+      return 'Switches between pass-through and translation: fixed in QEMU 11.0, but only for the RAM of a device in pass-through, not for that of a translated one. Today: do not let the guest switch a device while migrating.';
     }
     return backend === 'vfio-user'
-      ? 'vfio-user tracks no dirty pages: no release does so yet. Today: do not migrate with this device attached.'
+      ? 'vfio-user tracks no dirty pages: no release fixes this yet. Today: do not migrate with this device attached.'
       : 'Unmaps of iommufd without a dirty query: fixed in QEMU 11.0. Today: do not migrate with this device attached.';
   },
 };
