@@ -14,6 +14,7 @@ import {
   type KnowledgeInterval,
   type VtdAddressSpace,
 } from '../inference/vtd-address-space.ts';
+import { fixText } from '../result/fix-text.ts';
 import type { Finding, Hex } from '../result/types.ts';
 import type { SessionFacts } from '../rules/facts.ts';
 import {
@@ -376,6 +377,7 @@ export class Findings {
     }
     const evidence: Evidence = group.basis.evidence;
     const severity: Severity = rule.severity(group);
+    const fix = rule.fix(group);
     return {
       id: idOf(group),
       rule: rule.id as Finding['rule'],
@@ -406,7 +408,8 @@ export class Findings {
       atRiskBytes: group.atRiskBytes,
       message: rule.message(group),
       basis: group.basis.texts,
-      fix: rule.fix(group),
+      fix: fixText(fix),
+      fixDetails: fix,
       excerpt: group.excerpt,
     };
   }

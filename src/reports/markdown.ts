@@ -1,11 +1,10 @@
 import { humanSize } from '../base/address.ts';
 import type { PageRangeSet } from '../base/page-range-set.ts';
 import type { Finding, Result, Session, Trace } from '../result/types.ts';
+import { type Advice, adviceOf } from './advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
 import { containerRows, hasLegacyLimits } from './container-rows.ts';
 import {
-  type Advice,
-  adviceOf,
   atRiskText,
   digestOf,
   headlineOf,

@@ -6,6 +6,7 @@
  * Interfaces list their fields in the order in which they are printed.
  */
 
+import type { Fix } from '../base/fix.ts';
 import type { Place } from '../base/place.ts';
 import type {
   Backend,
@@ -17,7 +18,7 @@ import type {
   Verdict,
 } from '../base/vocabulary.ts';
 
-export type { Backend, Cause, DirtyQuery, Evidence, Mode, Place, Severity, Verdict };
+export type { Backend, Cause, DirtyQuery, Evidence, Fix, Mode, Place, Severity, Verdict };
 
 export const SCHEMA_VERSION = '1.0';
 
@@ -278,7 +279,10 @@ export interface Finding {
   readonly message: string;
   /** What the finding was derived from, and for assumptions what would settle them. */
   readonly basis: readonly string[];
+  /** What mends it, in sentences. */
   readonly fix: string;
+  /** The same as data. */
+  readonly fixDetails: Fix;
   /** Lines of the trace around the first, each as `number: text`. */
   readonly excerpt: readonly string[];
 }

@@ -1,3 +1,4 @@
+import type { Fix } from '../base/fix.ts';
 import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { EventName } from '../events/catalogue/index.ts';
@@ -107,7 +108,7 @@ export interface RuleBody {
   readonly symptoms?: number;
   start(facts: SessionFacts, report: HazardSink): RuleRun;
   message(group: GroupView): string;
-  fix(group: GroupView): string;
+  fix(group: GroupView): Fix;
 }
 
 /** A kind of hazard, by the name of its page. */

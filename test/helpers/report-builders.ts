@@ -105,6 +105,7 @@ export function aFinding(given: Partial<Finding> = {}): Finding {
     message: '4 unmaps failed.',
     basis: ["QEMU's own message in the trace"],
     fix: 'Whole unmaps: fixed in QEMU 11.0. Today: aw-bits=39.',
+    fixDetails: { release: { of: 'Whole unmaps', first: '11.0' }, today: 'aw-bits=39.' },
     excerpt: ['11: before', '12: vfio_iommu_map_notify iommu UNMAP', '13: after'],
     ...given,
   };
@@ -134,6 +135,10 @@ export function aWhatIf(given: Partial<Finding> = {}): Finding {
     message: '2 unmaps would lose dirty bits.',
     basis: ['carried address: printed by vtd_page_walk_one'],
     fix: 'Unmaps of single pages: no release fixes this yet. Today: unplug the device.',
+    fixDetails: {
+      release: { of: 'Unmaps of single pages', first: null },
+      today: 'Unplug the device.',
+    },
     excerpt: [],
     ...given,
   });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../src/events/catalogue/index.ts';
 import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
-import { adviceOf, compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
+import { compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
 import { bytesIn, lowest, union } from '../../src/reports/guest-ranges.ts';
 import { tracesWorstFirst } from '../../src/reports/verdicts.ts';
 import { listed } from '../../src/reports/wording.ts';
@@ -231,43 +231,6 @@ describe('the order to people', () => {
   it('takes no assumed version for a fact', () => {
     const model = { ...aModel, qemu: { ...aModel.qemu, source: 'assumed' } as const };
     expect(order({ model })).toBe(base);
-  });
-});
-
-describe('advice', () => {
-  it('leaves out what only follows from something else', () => {
-    const { releases, today } = adviceOf([
-      aFinding({ rule: 'VTD009', fix: 'Follows from mappings left behind: see there.' }),
-      aFinding({
-        rule: 'VTD006',
-        fix: 'Follows from the wrong address. Today: unplug the device.',
-      }),
-    ]);
-    expect(releases).toEqual([]);
-    expect(today).toEqual([{ text: 'Unplug the device.', rules: ['VTD006'] }]);
-  });
-
-  it('is split into releases and today, each text once', () => {
-    const { releases, today } = adviceOf([
-      aFinding({ fix: 'Whole unmaps: fixed in QEMU 11.0. Today: aw-bits=39.' }),
-      aFinding({
-        rule: 'VTD006',
-        fix: 'Whole unmaps: fixed in QEMU 11.0. Today: unplug the device.',
-      }),
-      aFinding({ rule: 'VTD008', fix: 'Raise dma_entry_limit.' }),
-      aFinding({ rule: 'VTD012', severity: 'warning', fix: 'Not told beside errors.' }),
-    ]);
-    expect(releases).toEqual([
-      {
-        text: 'Whole unmaps: fixed in QEMU 11.0.',
-        rules: ['VTD001', 'VTD006'],
-      },
-    ]);
-    expect(today).toEqual([
-      { text: 'aw-bits=39.', rules: ['VTD001'] },
-      { text: 'Unplug the device.', rules: ['VTD006'] },
-      { text: 'Raise dma_entry_limit.', rules: ['VTD008'] },
-    ]);
   });
 });
 

@@ -1,8 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import type { Result, Trace } from '../../result/types.ts';
+import { type Advice, adviceOf } from '../advice.ts';
 import {
-  type Advice,
-  adviceOf,
   atRiskText,
   digestOf,
   headlineOf,

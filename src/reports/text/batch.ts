@@ -1,6 +1,7 @@
 import { type Verdict, verdicts } from '../../base/vocabulary.ts';
 import type { Result, Trace } from '../../result/types.ts';
-import { adviceOf, atRiskText, digestOf, staleMappingsOf } from '../digest.ts';
+import { adviceOf } from '../advice.ts';
+import { atRiskText, digestOf, staleMappingsOf } from '../digest.ts';
 import {
   failuresOf,
   isExposedOnly,

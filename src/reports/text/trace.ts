@@ -1,16 +1,10 @@
 import { humanSize } from '../../base/address.ts';
 import { plain } from '../../base/plain.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
+import { type Advice, adviceOf } from '../advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
-import {
-  type Advice,
-  adviceOf,
-  type Digest,
-  digestOf,
-  headlineOf,
-  migrationNote,
-} from '../digest.ts';
+import { type Digest, digestOf, headlineOf, migrationNote } from '../digest.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
 import {
   countText,

@@ -203,7 +203,7 @@ export const backendError: RuleBody = {
     if (about === null) return `${plural(count, 'MAP')} failed${result}${where}. ${says}${ended}`;
     return `${says}${ended} ${plural(count, 'message')}, the first: ${detail}`;
   },
-  fix: (group) => meaningOf(group).todo,
+  fix: (group) => ({ today: meaningOf(group).todo }),
 };
 
 /** What an unmap that failed in QEMU's words is worth. */

@@ -29,5 +29,5 @@ export const bitmapMemory: RuleBody = {
       `does so before it checks the limit, so a host short of memory returns -12 in the place of -7.${failed}`
     );
   },
-  fix: () => 'aw-bits=39 on intel-iommu keeps every bitmap at 8 MiB or less.',
+  fix: () => ({ today: 'aw-bits=39 on intel-iommu keeps every bitmap at 8 MiB or less.' }),
 };

@@ -50,6 +50,18 @@ export const bitmapTooBig: RuleBody = {
   },
   fix: ({ cause }) =>
     cause === 'whole-unmap'
-      ? 'Failing whole unmaps: fixed in QEMU 11.0 (commit cac33cb5533a), which leaves mappings behind instead (VTD005). Today: start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.'
-      : 'Start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.',
+      ? {
+          release: {
+            of: 'Failing whole unmaps',
+            first: '11.0',
+            commit: 'cac33cb5533a',
+            note: 'which leaves mappings behind instead (VTD005)',
+          },
+          today:
+            'Start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.',
+        }
+      : {
+          today:
+            'Start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.',
+        },
 };

@@ -35,6 +35,8 @@ export const dmaEntryLimit: RuleBody = {
     const verb = mode === 'observed' ? 'failed' : 'fails by the emulation';
     return `${plural(count, 'MAP')} ${verb} with -28 (No space left on device), ${iova === null ? '' : `the first at iova ${iova}: `}the container has reached its limit of mappings.`;
   },
-  fix: () =>
-    'Raise dma_entry_limit of vfio_iommu_type1 on the host, or let the guest map larger pages (65535 mappings of 4 KiB are only 256 MiB).',
+  fix: () => ({
+    today:
+      'Raise dma_entry_limit of vfio_iommu_type1 on the host, or let the guest map larger pages (65535 mappings of 4 KiB are only 256 MiB).',
+  }),
 };

@@ -89,6 +89,16 @@ export const mapConflict: RuleBody = {
   },
   fix: ({ topic }) =>
     topic === 'abort'
-      ? 'Entries that cross the interrupt range: fixed in QEMU 10.2, which cuts the event in two. Today: no guest system that maps, or clears, entries of 1 GiB and more there.'
-      : 'Follows from mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it.',
+      ? {
+          release: {
+            of: 'Entries that cross the interrupt range',
+            first: '10.2',
+            note: 'which cuts the event in two',
+          },
+          today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
+        }
+      : {
+          followsFrom:
+            'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
+        },
 };

@@ -37,10 +37,16 @@ export const markPastRam: RuleBody = {
       (died ? ' The trace ends right there, as it does when QEMU dies of it.' : '')
     );
   },
-  fix: ({ cause }) =>
-    `Dirty bits past the end of RAM, ${
+  fix: ({ cause }) => ({
+    release:
       cause === 'whole-unmap'
-        ? 'set for whole unmaps: fixed in QEMU 11.0'
-        : 'set for single mappings: no release fixes this yet, 11.x included'
-    }. Today: no migration, dirty-rate measurement or dirty limit with this device attached; aw-bits=39 on intel-iommu only keeps the damage smaller.`,
+        ? { of: 'Dirty bits past the end of RAM, set for whole unmaps', first: '11.0' }
+        : {
+            of: 'Dirty bits past the end of RAM, set for single mappings',
+            first: null,
+            note: '11.x included',
+          },
+    today:
+      'No migration, dirty-rate measurement or dirty limit with this device attached; aw-bits=39 on intel-iommu only keeps the damage smaller.',
+  }),
 };

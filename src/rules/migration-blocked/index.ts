@@ -14,6 +14,8 @@ export const migrationBlocked: RuleBody = {
     },
   }),
   message: ({ about, detail }) => `${about?.says ?? 'A migration failed.'} QEMU says: ${detail}`,
-  fix: () =>
-    'Nothing is to be mended here; calc-dirty-rate and the dirty limit can still switch tracking on.',
+  fix: () => ({
+    today:
+      'Nothing is to be mended here; calc-dirty-rate and the dirty limit can still switch tracking on.',
+  }),
 };

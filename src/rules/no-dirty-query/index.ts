@@ -27,10 +27,21 @@ export const noDirtyQuery: RuleBody = {
   },
   fix({ cause, backend }) {
     if (cause === 'region-del') {
-      return 'Switches between pass-through and translation: fixed in QEMU 11.0, but only for the RAM of a device in pass-through, not for that of a translated one. Today: do not let the guest switch a device while migrating.';
+      return {
+        release: {
+          of: 'Switches between pass-through and translation',
+          first: '11.0',
+          note: 'but only for the RAM of a device in pass-through, not for that of a translated one',
+        },
+        today: 'Do not let the guest switch a device while migrating.',
+      };
     }
-    return backend === 'vfio-user'
-      ? 'vfio-user tracks no dirty pages: no release fixes this yet. Today: do not migrate with this device attached.'
-      : 'Unmaps of iommufd without a dirty query: fixed in QEMU 11.0. Today: do not migrate with this device attached.';
+    return {
+      release:
+        backend === 'vfio-user'
+          ? { of: 'vfio-user tracks no dirty pages', first: null }
+          : { of: 'Unmaps of iommufd without a dirty query', first: '11.0' },
+      today: 'Do not migrate with this device attached.',
+    };
   },
 };

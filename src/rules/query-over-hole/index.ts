@@ -26,6 +26,8 @@ export const queryOverHole: RuleBody = {
     const verb = mode === 'what-if' ? 'would fail' : mode === 'active' ? 'fails' : 'failed';
     return `${plural(count, 'unmap')} ${verb} with -22: the kernel answers a dirty query only for a range that is mapped without holes. The first covers ${sizeText} at iova ${iova}. The unmap itself is done, and a running migration fails.`;
   },
-  fix: () =>
-    'Dirty queries of iommufd over holes: no release fixes this yet. Today: the legacy container with aw-bits=39, or do not migrate with this device attached.',
+  fix: () => ({
+    release: { of: 'Dirty queries of iommufd over holes', first: null },
+    today: 'The legacy container with aw-bits=39, or do not migrate with this device attached.',
+  }),
 };

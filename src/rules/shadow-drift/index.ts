@@ -18,6 +18,8 @@ export const shadowDrift: RuleBody = {
       ? `${plural(count, 'mapping')} of the host that QEMU's shadow does not know, the first at iova ${iova}: mostly an entry that the guest had cleared and not yet invalidated when a dirty sync rebuilt the shadow, or one that iommufd left in place without a word. The device can still reach the memory behind it.`
       : `${plural(count, 'mapping')} of QEMU's shadow that the host does not hold, the first at iova ${iova}: a dirty sync met an entry that the guest had set and not yet invalidated, so that no MAP follows, or QEMU dropped the MAP on its way. The device faults there.`;
   },
-  fix: () =>
-    'Mostly mends itself at the next attach. If it does not, a report with the trace around the line is worth sending upstream.',
+  fix: () => ({
+    today:
+      'Mostly mends itself at the next attach. If it does not, a report with the trace around the line is worth sending upstream.',
+  }),
 };

@@ -55,6 +55,10 @@ export const staleHostMapping: RuleBody = {
   },
   fix: ({ topic }) =>
     topic === 'wrap'
-      ? 'Mappings left behind: no release fixes this yet, 11.x included. Today: do not migrate, and do not measure the dirty rate, while a guest may move the device to another domain.'
-      : 'Follows from the failure before it: see that finding.',
+      ? {
+          release: { of: 'Mappings left behind', first: null, note: '11.x included' },
+          today:
+            'Do not migrate, and do not measure the dirty rate, while a guest may move the device to another domain.',
+        }
+      : { followsFrom: 'the failure before it: see that finding' },
 };

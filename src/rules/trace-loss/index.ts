@@ -14,6 +14,8 @@ export const traceLoss: RuleBody = {
   }),
   message: ({ topic, count, detail }) =>
     `${plural(count, `${topic.replace('-', ' ')} item`)}: ${detail}. Mappings and tracking are uncertain from there on until the next whole unmap or replay.`,
-  fix: () =>
-    'Capture again with a larger buffer, to a file of its own (-D), and from the start of the VM.',
+  fix: () => ({
+    today:
+      'Capture again with a larger buffer, to a file of its own (-D), and from the start of the VM.',
+  }),
 };

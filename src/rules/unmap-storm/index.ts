@@ -45,6 +45,8 @@ export const unmapStorm: RuleBody = {
   },
   message: ({ detail }) =>
     `While dirty tracking was on: ${detail}. Each such unmap allocates, clears and reads a bitmap under QEMU's big lock, which slows the guest and the migration down.`,
-  fix: () =>
-    'aw-bits=39 makes whole unmaps cheap; a guest in lazy (non-strict) IOMMU mode unmaps less often.',
+  fix: () => ({
+    today:
+      'aw-bits=39 makes whole unmaps cheap; a guest in lazy (non-strict) IOMMU mode unmaps less often.',
+  }),
 };

@@ -28,6 +28,13 @@ export const wrongTranslatedAddress: RuleBody = {
   },
   fix: ({ cause }) =>
     cause === 'changed-translation'
-      ? 'A translation changed in place: no release fixes this yet, 11.x included. Today: keep the device quiet, or unplug it, before migrating.'
-      : 'A guest address sent as ram_addr: no release fixes this yet, 11.x included. Today: keep guest RAM below the hole (less than 2.75 GiB on q35), or unplug the device before migrating.',
+      ? {
+          release: { of: 'A translation changed in place', first: null, note: '11.x included' },
+          today: 'Keep the device quiet, or unplug it, before migrating.',
+        }
+      : {
+          release: { of: 'A guest address sent as ram_addr', first: null, note: '11.x included' },
+          today:
+            'Keep guest RAM below the hole (less than 2.75 GiB on q35), or unplug the device before migrating.',
+        },
 };

@@ -32,6 +32,20 @@ export const zeroTranslatedAddress: RuleBody = {
   },
   fix: ({ cause }) =>
     cause === 'whole-unmap'
-      ? 'Address 0 in whole unmaps: fixed in QEMU 11.0, but not for RAM above 4 GiB (VTD003). Today: do not migrate while a guest may move the device to another domain.'
-      : 'Address 0 in unmaps of single pages: no release fixes this yet, 11.x included. Today: unplug the device, or shut its driver down, before migrating.',
+      ? {
+          release: {
+            of: 'Address 0 in whole unmaps',
+            first: '11.0',
+            note: 'but not for RAM above 4 GiB (VTD003)',
+          },
+          today: 'Do not migrate while a guest may move the device to another domain.',
+        }
+      : {
+          release: {
+            of: 'Address 0 in unmaps of single pages',
+            first: null,
+            note: '11.x included',
+          },
+          today: 'Unplug the device, or shut its driver down, before migrating.',
+        },
 };
