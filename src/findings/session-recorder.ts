@@ -3,7 +3,6 @@ import { type Verdict, worse } from '../base/vocabulary.ts';
 import { versionNumber } from '../emulation/profiles/profile.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
 import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
-import type { EventName } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { Boot, type BootOptions } from '../inference/boot.ts';
 import type { Loss, Operation } from '../inference/operation.ts';
@@ -27,9 +26,9 @@ import type {
 import { plural, type Rule } from '../rules/rule.ts';
 import { modeOf, RuleRunner } from '../rules/runner.ts';
 import { ActivityRecorder } from './activity.ts';
+import { BootFacts } from './boot-facts.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
-import { MachineFacts } from './machine-facts.ts';
 import { SessionTotals } from './totals.ts';
 
 /** Where unmaps and mappings go, if the user asked for them. */
@@ -45,20 +44,6 @@ export interface RecordSink {
 
 /** What the recorder tells the trace it belongs to. */
 export type LossListener = (loss: Pick<Loss, 'loss' | 'count' | 'mark' | 'detail'>) => void;
-
-/** Commands that make QEMU switch devices. */
-const OF_COMMANDS: readonly EventName[] = [
-  'vtd_inv_desc_cc_device',
-  'vtd_inv_desc_cc_global',
-  'vtd_dmar_enable',
-];
-
-/** What shows that QEMU unmaps a device's whole space; any event of each group will do. */
-const OF_UNMAP_IN_MIGRATION: readonly (readonly EventName[])[] = [
-  ['vtd_switch_address_space'],
-  OF_COMMANDS,
-  ['vtd_ce_not_present'],
-];
 
 /** Ranges and stale mappings listed per address space; the rest is counted in the findings. */
 const MOST_STALE = 10_000;
@@ -100,7 +85,7 @@ export class SessionRecorder {
     this.#onLoss = onLoss;
     this.boot = new Boot(options, (operation) => this.#operation(operation));
     const { machine } = this.boot;
-    const facts = new MachineFacts(machine);
+    const facts = new BootFacts(this.boot, this.#totals);
     this.#findings = new Findings(facts, excerpts, () => this.#now);
     this.#activity = new ActivityRecorder(machine);
     this.#rules = new RuleRunner(rules, facts, (rule) => this.#findings.sink(rule));
@@ -218,42 +203,7 @@ export class SessionRecorder {
   /** Why the verdict cannot be `clean`; empty where it can. */
   #reasons(): readonly string[] {
     const { machine, startsAtBoot } = this.boot;
-    const reasons: string[] = [...this.#rules.failures];
-    if (!machine.hasNotifications && machine.containers.all.length === 0) {
-      reasons.push(
-        'no VFIO activity in the trace: vfio_iommu_map_notify was not traced, or no device is assigned',
-      );
-    } else if (!machine.hasNotifications && !machine.dueNotifications.wereNone) {
-      reasons.push('no vfio_iommu_map_notify in the trace: unmaps cannot be seen');
-    }
-    const { tracked, unknown } = this.#totals;
-    if (unknown.hasHazard || unknown.uncertain > 0) {
-      const which = unknown.hasHazard ? 'unmaps that would then do harm' : 'unmaps that might';
-      // In 7.2 the flag word is not enough.
-      const events = machine.tracking.mask === null ? 'global_dirty_changed' : 'migrate_set_state';
-      reasons.push(
-        `whether dirty tracking was on is not in the trace for ${which}: enable ${events}`,
-      );
-    }
-    if (tracked.uncertain > 0) {
-      const { firstLine, lastLine } = this.boot.unmaps.uncertain;
-      reasons.push(
-        machine.hasWalks
-          ? `${tracked.uncertain} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`
-          : 'guest addresses of mappings are not in the trace: enable vtd_page_walk_one',
-      );
-    }
-    if (machine.skipsUnseen !== null) {
-      reasons.push(
-        `QEMU had forgotten mappings when the guest invalidated something (line ${machine.skipsUnseen.line}), and whether it was them is not in the trace: enable vtd_page_walk_one_skip_unmap`,
-      );
-    }
-    const untraced = this.#untracedForUnmapInMigration();
-    if (untraced.length > 0) {
-      reasons.push(
-        `QEMU 11.x leaves mappings behind without a line that says so: enable ${untraced.join(', ')}`,
-      );
-    }
+    const reasons: string[] = [...this.#rules.silenced];
     for (const [what, { count, first }] of machine.losses.gaps) {
       reasons.push(`lines are missing: ${what} (${count}, first at line ${first.line})`);
     }
@@ -280,23 +230,6 @@ export class SessionRecorder {
         const places = plural(doubtful.intervals, 'place');
         return `what ${device} maps is doubtful in ${doubtful.lines} of ${lines} lines (at ${places}, lines ${doubtful.firstLine} to ${doubtful.lastLine})`;
       });
-  }
-
-  /**
-   * Events that show which devices 11.x unmaps, of which the trace has none, although dirty tracking
-   * may have been on. A guest that uses its IOMMU makes QEMU print each of them.
-   */
-  #untracedForUnmapInMigration(): readonly string[] {
-    const { machine } = this.boot;
-    const { tracking } = machine;
-    const mayTrack = tracking.windows.length > 0 || tracking.mask === null;
-    if (machine.profile.unmapInMigration === null || !mayTrack || !machine.hasNotifications)
-      return [];
-    return OF_UNMAP_IN_MIGRATION.filter(
-      (names) =>
-        !names.some((name) => machine.isTraced(name)) ||
-        (names === OF_COMMANDS && machine.dueNotifications.unexplainedSwitch !== null),
-    ).map(([name]) => name as string);
   }
 
   /** What would happen had tracking been on where it was not, or is not known to have been. */

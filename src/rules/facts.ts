@@ -36,6 +36,33 @@ export interface SessionFacts {
   readonly ramPages: number;
   readonly ramSource: FactSource;
 
+  /** Dirty tracking was on at some time, or no line of the flag word shows that it was not. */
+  readonly mayHaveTracked: boolean;
+  /** Unmaps for which the trace does not show whether dirty tracking was on. */
+  readonly unmapsOfUnknownTracking: {
+    /** Some of them would do harm under tracking. */
+    readonly hasHazard: boolean;
+    /** How many were judged on mappings that are not wholly known. */
+    readonly uncertain: number;
+  };
+  /** Unmaps under tracking that were judged on mappings that are not wholly known. */
+  readonly uncertainUnderTracking: {
+    readonly count: number;
+    readonly firstLine: number;
+    readonly lastLine: number;
+  };
+
+  /** A container of VFIO shows in the trace. */
+  readonly hasContainers: boolean;
+  /** QEMU may have had something to notify VFIO of. */
+  readonly mayLackNotifications: boolean;
+  /**
+   * Line at which the guest first invalidated something while the host held what QEMU had forgotten,
+   * and no line shows what; or 0.
+   */
+  readonly unseenSkipAtLine: number;
+  /** A device was switched to translation by a command that is not in the trace. */
+  readonly hasUnexplainedSwitch: boolean;
   /** The trace has a line of this event so far. */
   isTraced(event: EventName): boolean;
   /** QEMU's messages are in the trace, so that a failure would show. */

@@ -1,7 +1,6 @@
 import type { Fix } from '../base/fix.ts';
 import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
-import type { EventName } from '../events/catalogue/index.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 import type { Operation, OperationOf } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
@@ -9,6 +8,7 @@ import type { VfioContainer } from '../inference/vfio-container.ts';
 import type { VtdAddressSpace } from '../inference/vtd-address-space.ts';
 import type { SessionFacts } from './facts.ts';
 import type { Basis, Dependencies } from './grounds.ts';
+import type { RequiredEvent } from './requirements.ts';
 
 /** A hazard, handed to the findings; all but the first of a group only count. */
 export interface Hazard {
@@ -100,8 +100,11 @@ export interface RuleBody {
   severity(group: GroupView): Severity;
   /** What a group that is active or observed makes of its session; null: nothing. */
   verdict(group: GroupView): Verdict | null;
-  /** Events without which it cannot see its hazard. */
-  readonly requiredEvents: readonly EventName[];
+  /**
+   * Events without which its silence does not mean that there is no hazard: the runner says why, and
+   * the session is not clean. It is asked all the same: what QEMU says of a hazard needs no event.
+   */
+  readonly requiredEvents: readonly RequiredEvent[];
   /** What its verdict on an unmap depends on; absent: on nothing but the unmap, or it reports none. */
   readonly restsOn?: Dependencies;
   /** It is about unmaps with any of these only, and need not ask for them; absent: about every unmap. */

@@ -3,6 +3,7 @@ import type { Mode } from '../base/vocabulary.ts';
 import type { Operation } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { SessionFacts } from './facts.ts';
+import { whatIsMissing } from './requirements.ts';
 import { type HazardSink, modeOfFailure, type Rule, type RuleRun } from './rule.ts';
 
 /** The mode that a hazard of an unmap has. */
@@ -25,10 +26,11 @@ export class RuleRunner {
   readonly #unmapPanels: Panel[] = [];
   /** By the kind of any other operation. */
   readonly #panels = new Map<Operation['kind'], Panel>();
-  /** Rules that threw, with what they said. */
-  readonly failures: string[] = [];
+  readonly #facts: SessionFacts;
+  readonly #failures: string[] = [];
 
   constructor(rules: readonly Rule[], facts: SessionFacts, sinkOf: (rule: Rule) => HazardSink) {
+    this.#facts = facts;
     for (const rule of rules) {
       this.#guard(rule, () => this.#runs.set(rule, rule.start(facts, sinkOf(rule))));
     }
@@ -42,6 +44,18 @@ export class RuleRunner {
   /** The session is over. */
   finish(): void {
     for (const [rule, run] of [...this.#runs]) this.#guard(rule, () => run.finish?.());
+  }
+
+  /**
+   * Why the silence of rules does not mean that the session is clean: one of them threw, or requires
+   * events that the trace does not have although something was due that they would have shown. Asked
+   * for when the session is over.
+   */
+  get silenced(): readonly string[] {
+    const required = new Set(
+      [...this.#runs.keys()].flatMap(({ requiredEvents }) => requiredEvents),
+    );
+    return [...this.#failures, ...whatIsMissing(required, this.#facts)];
   }
 
   /** The index of the rule to go on with where one threw, and is out; -1 where all have had their turn. */
@@ -96,6 +110,6 @@ export class RuleRunner {
     this.#runs.delete(rule);
     this.#unmapPanels.length = 0;
     this.#panels.clear();
-    this.failures.push(`rule ${rule.id} (${rule.slug}) failed: ${messageOf(thrown)}`);
+    this.#failures.push(`rule ${rule.id} (${rule.slug}) failed: ${messageOf(thrown)}`);
   }
 }

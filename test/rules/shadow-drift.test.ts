@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { shadowDrift } from '../../src/rules/shadow-drift/page.ts';
 import { analyzeLines } from '../helpers/analyze.ts';
 import { GuestLog } from '../helpers/guest-log.ts';
+import { anUnmap, mark, space, staleMappings } from '../helpers/rule-builders.ts';
+import { testRule } from '../helpers/test-rule.ts';
 
 /** VTD011: what only one of QEMU's shadow and the host holds, although nothing failed. */
 
@@ -108,3 +111,36 @@ it('iommufd leaves what an unmap would cut through, and QEMU takes it for gone',
   expect(legacy.found).toEqual([]);
   expect(legacy.rules).toContain('VTD009 what-if');
 });
+
+const drift = { kind: 'drift', mark: mark(5), space, first: 0x10, last: 0x10 } as const;
+
+testRule(shadowDrift, [
+  {
+    name: 'what has another name',
+    operations: [anUnmap({ first: 0, last: 0 }), staleMappings()],
+    finds: [],
+  },
+  {
+    name: 'the host holds what the shadow does not',
+    operations: [{ ...drift, side: 'host' }],
+    finds: [
+      {
+        mode: 'active',
+        severity: 'warning',
+        verdict: null,
+        evidence: 'assumed',
+        iova: '0x10000',
+        message: 'can still reach the memory',
+      },
+    ],
+  },
+  {
+    name: 'each side is a finding',
+    operations: [
+      { ...drift, side: 'host' },
+      { ...drift, side: 'shadow' },
+      { ...drift, side: 'host' },
+    ],
+    finds: [{ count: 2 }, { count: 1, message: 'The device faults there' }],
+  },
+]);

@@ -9,7 +9,7 @@ const WORTH_NOTING_BYTES = 128 * 2 ** 20;
 export const bitmapMemory: RuleBody = {
   severity: warningUnlessWhatIf,
   verdict: () => null,
-  requiredEvents: ['vfio_iommu_map_notify'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed'],
   restsOn,
   start: (_facts, report) => ({
     unmap(unmap, mode) {

@@ -9,7 +9,7 @@ const restsOn = { backend: true, bitmapSize: true, noDeviceLog: true, version: f
 export const bitmapTooBig: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'fails',
-  requiredEvents: ['vfio_iommu_map_notify'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed'],
   restsOn,
   symptoms: symptom.failure | symptom.tooBig,
   start: (_facts, report) => ({

@@ -19,7 +19,7 @@ function harmOf({ pastRamPage, facts }: GroupView): string {
 export const markPastRam: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed', 'vtd_page_walk_one'],
   restsOn,
   symptoms: symptom.pastRam,
   start: (_facts, report) => ({

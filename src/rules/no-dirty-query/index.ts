@@ -7,7 +7,7 @@ const restsOn = { backend: true, mappings: true, version: true } as const;
 export const noDirtyQuery: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  requiredEvents: ['vfio_iommu_map_notify'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed', 'vtd_page_walk_one'],
   restsOn,
   symptoms: symptom.noQuery,
   start: (_facts, report) => ({

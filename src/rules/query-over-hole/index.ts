@@ -14,7 +14,7 @@ const restsOn = {
 export const queryOverHole: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'fails',
-  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed', 'vtd_page_walk_one'],
   restsOn,
   symptoms: symptom.failure,
   start: (_facts, report) => ({

@@ -14,7 +14,13 @@ const WHY = {
 export const staleHostMapping: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'leaves-mappings',
-  requiredEvents: ['vfio_iommu_map_notify', 'vtd_ce_not_present'],
+  requiredEvents: [
+    'vfio_iommu_map_notify',
+    'vtd_page_walk_one_skip_unmap',
+    'vtd_switch_address_space',
+    'vtd_inv_desc_cc_device',
+    'vtd_ce_not_present',
+  ],
   start: (facts, report) => ({
     'stale-mappings'({ mark, space, container, count, first, last, guest, pages, why, happened }) {
       const basis = new Basis().add('emulated');

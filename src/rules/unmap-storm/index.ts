@@ -13,7 +13,7 @@ const MANY_BYTES = 4 * 2 ** 30;
 export const unmapStorm: RuleBody = {
   severity: warningUnlessWhatIf,
   verdict: () => null,
-  requiredEvents: ['vfio_iommu_map_notify'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed'],
   start(facts, report) {
     let window: Window | null = null;
     let { profile } = facts;

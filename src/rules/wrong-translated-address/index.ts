@@ -7,7 +7,7 @@ const restsOn = { backend: true, address: true, mappings: true, ram: true, versi
 export const wrongTranslatedAddress: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed', 'vtd_page_walk_one'],
   restsOn,
   symptoms: symptom.wrongAddress,
   start: (_facts, report) => ({

@@ -7,7 +7,7 @@ const restsOn = { backend: true, address: true, mappings: true, ram: true } as c
 export const zeroTranslatedAddress: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'loses-dirty-pages',
-  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'global_dirty_changed', 'vtd_page_walk_one'],
   restsOn,
   symptoms: symptom.harmfulZero,
   start: (_facts, report) => ({

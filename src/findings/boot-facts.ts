@@ -1,16 +1,22 @@
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { EventName } from '../events/catalogue/index.ts';
+import type { Boot } from '../inference/boot.ts';
 import type { Machine } from '../inference/machine.ts';
 import type { Known } from '../inference/parameters.ts';
 import type { Window } from '../inference/tracking.ts';
 import type { FactSource, SessionFacts } from '../rules/facts.ts';
+import type { SessionTotals } from './totals.ts';
 
-/** The facts of a session as its machine has them: all that rules see of it. */
-export class MachineFacts implements SessionFacts {
+/** The facts of a session as its boot and totals have them: all that rules see of it. */
+export class BootFacts implements SessionFacts {
+  readonly #boot: Boot;
   readonly #machine: Machine;
+  readonly #totals: SessionTotals;
 
-  constructor(machine: Machine) {
-    this.#machine = machine;
+  constructor(boot: Boot, totals: SessionTotals) {
+    this.#boot = boot;
+    this.#machine = boot.machine;
+    this.#totals = totals;
   }
 
   get profile(): Profile {
@@ -53,6 +59,30 @@ export class MachineFacts implements SessionFacts {
   }
   get ramSource(): FactSource {
     return this.#machine.ram.source;
+  }
+
+  get mayHaveTracked(): boolean {
+    const { mask, windows } = this.#machine.tracking;
+    return windows.length > 0 || mask === null;
+  }
+  get unmapsOfUnknownTracking(): SessionFacts['unmapsOfUnknownTracking'] {
+    return this.#totals.unknown;
+  }
+  get uncertainUnderTracking(): SessionFacts['uncertainUnderTracking'] {
+    return { count: this.#totals.tracked.uncertain, ...this.#boot.unmaps.uncertain };
+  }
+
+  get hasContainers(): boolean {
+    return this.#machine.containers.all.length > 0;
+  }
+  get mayLackNotifications(): boolean {
+    return !this.#machine.dueNotifications.wereNone;
+  }
+  get unseenSkipAtLine(): number {
+    return this.#machine.skipsUnseen?.line ?? 0;
+  }
+  get hasUnexplainedSwitch(): boolean {
+    return this.#machine.dueNotifications.unexplainedSwitch !== null;
   }
 
   isTraced(event: EventName): boolean {
