@@ -55,6 +55,17 @@ export function reasonOf(thrown: unknown): string {
   return `cannot be read: ${systemReasonOf(thrown)}`;
 }
 
+/**
+ * What to say of what nobody expected. That too many files are open is no defect, and may show
+ * anywhere, as an error that has crossed threads and has its message alone. `details`: of a defect.
+ */
+export function defectOf(thrown: unknown, details: string): string {
+  const isOutOfFiles = /^E[MN]FILE: /.test(messageOf(thrown));
+  return isOutOfFiles
+    ? 'too many files are open; ulimit -n 1024 allows more'
+    : `internal error: ${details}`;
+}
+
 /** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Help, Option } from 'commander';
-import { messageOf, systemReasonOf, TraceError, UsageError } from '../base/errors.ts';
+import { defectOf, messageOf, systemReasonOf, TraceError, UsageError } from '../base/errors.ts';
 import { plain } from '../base/plain.ts';
 import { toolVersion } from '../result/result.ts';
 import { analyzeCommand, examples } from './analyze.ts';
@@ -60,6 +60,15 @@ export async function main(process: NodeJS.Process): Promise<void> {
     process.once(signal, () => interrupt.abort());
   }
 
+  // What nobody waits for can fail, too: a thread, for one. What is under way is taken away first.
+  let hasFailed = false;
+  process.on('uncaughtException', (thrown) => {
+    // Others that follow, of the same cause mostly, say no more.
+    if (!hasFailed) status = statusOf(thrown, STILL, terminal);
+    hasFailed = true;
+    interrupt.abort();
+  });
+
   const program = addGlobalOptions(new Command('vtdscope'))
     .description(
       "Replays QEMU's VT-d and VFIO trace logs and finds DMA unmaps that fail with E2BIG, or lose dirty pages, during live migration.",
@@ -89,7 +98,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   try {
     await program.parseAsync(process.argv);
   } catch (thrown) {
-    if (output.error === null) status = statusOf(thrown, interrupt.signal, terminal);
+    if (output.error === null && !hasFailed) status = statusOf(thrown, interrupt.signal, terminal);
   }
   // Nothing that still waits for a pipe may keep an interrupted program alive.
   if (interrupt.signal.aborted) process.exit(status);
@@ -132,6 +141,9 @@ function mainHelp(program: Command, main: Command, helper: Help): string {
   return `${help.formatHelp(main, help)}\nOther commands:\n${list.join('\n')}\n`;
 }
 
+/** A signal that nobody aborts. */
+const STILL = new AbortController().signal;
+
 function statusOf(thrown: unknown, signal: AbortSignal, terminal: Terminal): number {
   if (signal.aborted) return exitStatus.interrupted;
   // Commander has said what is wrong, or printed the help that was asked for.
@@ -141,7 +153,7 @@ function statusOf(thrown: unknown, signal: AbortSignal, terminal: Terminal): num
     terminal.complain(thrown.message);
   else {
     const details = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown);
-    terminal.complain(`internal error: ${details}`);
+    terminal.complain(defectOf(thrown, details));
   }
   return exitStatus.unusable;
 }

@@ -3,9 +3,13 @@ import type { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
 import { EmbeddedLine } from './embedded-line.ts';
 import type { LineReader } from './line-reader.ts';
+import { writeLoss } from './notes.ts';
+import { mayBeFront } from './unfinished.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
+/** Bytes of an unfinished line that are read. */
+const TEXT_LIMIT = 4096;
 
 /** Decodes lines that a carrier embeds, whichever way QEMU's text in them is read. */
 export class FramedLines {
@@ -23,11 +27,29 @@ export class FramedLines {
       const lf = bytes.indexOf(LF, at);
       const end = lf < 0 ? bytes.length : lf;
       writer.line = line;
-      this.#one(bytes, at, bytes[end - 1] === CR ? end - 1 : end, carrier, writer);
+      if (lf < 0) this.#unfinished(bytes, at, carrier, writer);
+      else this.#one(bytes, at, bytes[end - 1] === CR ? end - 1 : end, carrier, writer);
       at = end + 1;
     }
     this.#line.takeCounts(writer);
     return line;
+  }
+
+  /** The last line of a trace, without its LF: not believed, as it may be the front of a longer one. */
+  #unfinished(bytes: Buffer, at: number, carrier: Carrier, writer: BatchWriter): void {
+    writer.source = NO_SOURCE;
+    const frame = this.#frame;
+    frame.reset();
+    const isFramed = carrier.frame(bytes, at, bytes.length, frame);
+    const { textAt, seconds, nanoseconds, thread, source } = frame;
+    const text = bytes.toString('latin1', isFramed ? textAt : at, at + TEXT_LIMIT);
+    // A header that is cut, or has nothing behind it yet, may be of any line.
+    if (isFramed && text !== '' && !mayBeFront(text)) {
+      writer.foreignLines += 1;
+      return;
+    }
+    if (source !== '') writer.source = writer.sourceOf(source);
+    writeLoss(writer, { byteOffset: at, seconds, nanoseconds, thread }, 'torn', text);
   }
 
   #one(bytes: Buffer, at: number, end: number, carrier: Carrier, writer: BatchWriter): void {

@@ -9,8 +9,8 @@ import type { Carrier } from './carrier.ts';
 export interface LineKernel {
   /**
    * Decodes a block of whole lines, as `carrier` frames them, and returns how many there were. Only
-   * the last line of a trace may lack its LF; a carrier that does not embed lines then does not
-   * believe it, as it may be the front of a longer line.
+   * the last line of a trace may lack its LF; it is not believed then, as it may be the front of a
+   * longer line.
    */
   decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number;
 }

@@ -7,6 +7,7 @@ import { writeMessage } from './messages.ts';
 import { type LinePlace, writeLoss, writeText } from './notes.ts';
 import { FAMILY, LINE_START, PART_OF_STAMP, STAMP, THREAD_STAMP } from './patterns.ts';
 import { writeRemark } from './remarks/remark.ts';
+import { mayBeFront } from './unfinished.ts';
 
 /*
  * The lines that QEMU's process printed, where they are more than a stamp and an event: messages,
@@ -47,7 +48,6 @@ const MAY_START_LINE = /@|Z |\+0000: /;
 const BEGINS_LIKE_EVENT = new RegExp(
   String.raw`^(?:${THREAD_STAMP}|${STAMP}[a-z]*_|${PART_OF_STAMP}\s*$|(?:global_|${FAMILY})(?!\w*[:(]))`,
 );
-const FRONT_OF_EVENT = new RegExp(`^\0*(?:${PART_OF_STAMP}|${FAMILY})`);
 /** A message behind the guest's name, as -msg guest-name=on has it. The name may look like an event's. */
 const GUEST_MESSAGE = new RegExp(String.raw`^${STAMP}?\w+ (?:\S*/)?(?:qemu|kvm)[\w-]*: `);
 /** Every place where a name may begin, inside another name too. */
@@ -114,7 +114,7 @@ export class OddLines {
     // Its time is its own, or none: which line was decoded before it depends on how the trace was cut.
     this.#reader.readStamp(line, behindPadding(line, 0));
     const text = latin1(line, 0, Math.min(line.length, TEXT_LIMIT));
-    if (FRONT_OF_EVENT.test(text)) writeLoss(writer, this.#place(byteOffset), 'torn', text);
+    if (mayBeFront(text)) writeLoss(writer, this.#place(byteOffset), 'torn', text);
     else if (text.trim() !== '') writer.foreignLines += 1;
   }
 

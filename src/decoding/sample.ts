@@ -22,7 +22,10 @@ export function hasFramedNote(carrier: Carrier, head: Uint8Array): boolean {
   for (let at = 0, line = 0; line < LINES && at < bytes.length; line += 1) {
     const lf = bytes.indexOf(LF, at);
     const end = lf < 0 ? bytes.length : lf;
-    if (carrier.frame(bytes, at, end, frame)) return decoded(carrier, bytes).events > 0;
+    if (carrier.frame(bytes, at, end, frame)) {
+      // The last line is as it is: where the head was cut, not where the trace ends.
+      return decoded(carrier, Buffer.concat([bytes, LF])).events > 0;
+    }
     at = end + 1;
   }
   return false;

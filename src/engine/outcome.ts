@@ -1,4 +1,4 @@
-import { ForeignError, placedMessageOf, TraceError, UsageError } from '../base/errors.ts';
+import { defectOf, ForeignError, placedMessageOf, TraceError, UsageError } from '../base/errors.ts';
 import type { Trace } from '../result/types.ts';
 import type { TableParts } from './table-writer.ts';
 
@@ -27,5 +27,5 @@ export function failedOutcome(thrown: unknown): TraceOutcome {
   }
   if (thrown instanceof TraceError) return failed(thrown.message, { of: 'input' });
   if (thrown instanceof UsageError) return failed(thrown.message, { of: 'output' });
-  return failed(`internal error: ${placedMessageOf(thrown)}`, { of: 'program' });
+  return failed(defectOf(thrown, placedMessageOf(thrown)), { of: 'program' });
 }

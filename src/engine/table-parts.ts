@@ -1,3 +1,4 @@
+import { jsonText } from '../base/json-text.ts';
 import type { NewFile } from '../bytes/new-file.ts';
 import { linesOfPart, type Part, removePart } from '../bytes/part-files.ts';
 import { CsvTable } from './csv-table.ts';
@@ -19,7 +20,7 @@ export async function joinParts(table: NewFile, parts: readonly TablePart[]): Pr
   const csv = table.path.endsWith('.csv') ? new CsvTable() : null;
   try {
     for (const { part, leading, trace } of parts) {
-      const suffix = trace === null ? null : `,"trace":${JSON.stringify(trace)}}`;
+      const suffix = trace === null ? null : `,"trace":${jsonText(trace)}}`;
       await copyPart(part, leading, suffix, csv, table);
     }
   } finally {

@@ -1,3 +1,4 @@
+import { jsonText } from '../base/json-text.ts';
 import type { Trace } from '../result/types.ts';
 import type { Report } from './report.ts';
 
@@ -44,5 +45,5 @@ function* opening(head: object, list: string, columns: number): Generator<string
 
 /** A value, its lines but the first moved to the right. */
 function text(value: unknown, columns: number): string {
-  return JSON.stringify(value, null, 2).replaceAll('\n', `\n${' '.repeat(columns)}`);
+  return jsonText(value, 2).replaceAll('\n', `\n${' '.repeat(columns)}`);
 }

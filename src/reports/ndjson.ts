@@ -1,3 +1,4 @@
+import { jsonText } from '../base/json-text.ts';
 import type { Report } from './report.ts';
 
 /** One finding per line, with the path of its trace and the index of its session. */
@@ -8,7 +9,7 @@ export const ndjsonReport: Report = {
     for (const { path, sessions } of traces) {
       for (const [session, { findings }] of sessions.entries()) {
         for (const finding of findings) {
-          yield `${JSON.stringify({ trace: path, session, ...finding })}\n`;
+          yield `${jsonText({ trace: path, session, ...finding })}\n`;
         }
       }
     }

@@ -1,4 +1,5 @@
 import type { Log, Notification, ReportingDescriptor, Run, Result as SarifResult } from 'sarif';
+import { jsonText } from '../base/json-text.ts';
 import { plain } from '../base/plain.ts';
 import type { Finding, Result, Trace } from '../result/types.ts';
 import { compareFindings } from './digest.ts';
@@ -17,7 +18,7 @@ export const sarifReport: Report = {
   name: 'sarif',
   extension: 'sarif',
   *render(result) {
-    yield `${JSON.stringify(logOf(result), null, 2)}\n`;
+    yield `${jsonText(logOf(result), 2)}\n`;
   },
 };
 
