@@ -24,10 +24,15 @@ interface Block {
   used: number;
 }
 
+// What maps share that have never held anything, of which a log with many boots makes many.
+const NO_CELLS = new Float64Array(0);
+const NO_BLOCK: Block = { cells: NO_CELLS, used: 0 };
+const NO_STARTS = new Float64Array(1);
+
 /** Ranges handed out by `collect` and `remove`, valid until the next call of either. */
 export class RangeScratch {
   count = 0;
-  #cells = new Float64Array(64 * STRIDE);
+  #cells = NO_CELLS;
 
   first(index: number): number {
     return this.#cells[index * STRIDE] as number;
@@ -47,7 +52,7 @@ export class RangeScratch {
     const at = this.count * STRIDE;
     const needed = at + (to - from);
     if (needed > this.#cells.length) {
-      const larger = new Float64Array(Math.max(needed, this.#cells.length * 2));
+      const larger = new Float64Array(Math.max(needed, this.#cells.length * 2, 16 * STRIDE));
       larger.set(this.#cells.subarray(0, at));
       this.#cells = larger;
     }
@@ -66,9 +71,9 @@ export class RangeScratch {
  * microsecond. Neighbouring traffic, as page walks make it, hits the block of the call before.
  */
 export class PageRangeMap {
-  readonly #blocks: Block[] = [{ cells: new Float64Array(FULL), used: 0 }];
+  readonly #blocks: Block[] = [NO_BLOCK];
   /** First page of each block, kept beside them so that the search stays in one array. */
-  #starts = new Float64Array(64);
+  #starts = NO_STARTS;
   #spare: Block[] = [];
   #size = 0;
   #recent = 0;
@@ -321,6 +326,11 @@ export class PageRangeMap {
       }
     }
     let block = this.#blocks[index] as Block;
+    if (block === NO_BLOCK) {
+      block = this.#newBlock();
+      this.#blocks[index] = block;
+      this.#starts = new Float64Array(64);
+    }
     if (block.used === FULL) {
       if (cell === FULL) {
         block = this.#insertBlock(index + 1, first);

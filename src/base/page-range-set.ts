@@ -14,6 +14,10 @@ const CHUNK_WORDS = CHUNK_PAGES / WORD_BITS;
 /** Places for each chunk up to which they are found by index: half the memory of their bits. */
 const SPARSEST = 16;
 
+// What empty sets share.
+const NO_DIRECTORY = new Int32Array(0);
+const NO_BITS = new Uint32Array(0);
+
 /**
  * A set of pages that is told as the fewest ranges.
  *
@@ -26,9 +30,9 @@ export class PageRangeSet {
   /** Where the bits of a chunk begin in #bits, by the chunk's number. */
   readonly #chunks = new Map<number, number>();
   /** The same by index, where chunks lie close together; -1 for those that are not there. */
-  #directory = new Int32Array(0);
+  #directory = NO_DIRECTORY;
   #highest = 0;
-  #bits = new Uint32Array(0);
+  #bits = NO_BITS;
   #recentChunk = -1;
   #recentStart = 0;
   readonly #spans = new Spans();
@@ -43,6 +47,11 @@ export class PageRangeSet {
   /** How many ranges it takes to write the set down. */
   get size(): number {
     return this.#inOrder().count;
+  }
+
+  /** How many parts the set is held in: parts of CHUNK_PAGES with their bits, and long ranges. */
+  get parts(): number {
+    return this.#chunks.size + this.#spans.size;
   }
 
   /** Adds pages `first .. last`. */
@@ -78,6 +87,7 @@ export class PageRangeSet {
   /** Made when the set is read, and kept until it is added to. */
   #inOrder(): RangeList {
     if (this.#ranges !== null) return this.#ranges;
+    if (this.parts === 0) return NOTHING;
     const runs = this.#runs();
     const ranges = this.#spans.size === 0 ? runs : union(runs, this.#spans);
     this.#ranges = ranges;
@@ -189,6 +199,8 @@ class RangeList {
     this.#cells = larger;
   }
 }
+
+const NOTHING = new RangeList();
 
 /** What is in either. */
 function union(runs: RangeList, spans: Iterable<Pages>): RangeList {

@@ -1,4 +1,4 @@
-import { type EventBatch, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
+import { type EventBatch, FIRST_SOURCE, NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Boot } from '../inference/boot.ts';
@@ -50,16 +50,40 @@ const ROLES = Uint8Array.from(eventNames, (name, kind) => {
   return kind === LOSS ? role.loss : role.none;
 });
 
+// A log can make up processes and threads as it has lines. What follows is far more than one host runs.
+
 /** Lines held back at most; a machine that is being made prints some dozens. */
 const MOST_HELD = 4096;
+/** The same in all of a trace. */
+export const MOST_HELD_IN_ALL = 16_384;
+/** Processes that are replayed side by side: of more, the one that has been silent longest is taken to be over. */
+export const MOST_PROCESSES = 1024;
+/** VMs that write into one file and are told apart by their threads alone. */
+export const MOST_VMS = 128;
+/** Threads of all those VMs that are remembered. */
+export const MOST_THREADS = 65_536;
+/** Threads of nobody's that are named one by one. */
+const MOST_NAMED_THREADS = 64;
+/** Devices of a VM that are remembered as attached, or as switched. */
+const MOST_DEVICES = 1024;
 /** Threads of one process have numbers close to one another, if nobody starts thousands of them. */
 const NEARBY_THREADS = 1000;
 
+/** How many lines more may be held in a trace. */
+interface Room {
+  lines: number;
+}
+
 /** Lines with which a machine that is being made could begin: devices that are switched off. */
 class EarlyLines {
+  readonly #room: Room;
   readonly #lines: BatchCursor[] = [];
   readonly #devices = new Set<number>();
   #hasHostBridge = false;
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
 
   get isEmpty(): boolean {
     return this.#lines.length === 0;
@@ -67,7 +91,7 @@ class EarlyLines {
 
   /** True where the line can be one of them. */
   takes(cursor: BatchCursor): boolean {
-    if (this.#lines.length >= MOST_HELD) return false;
+    if (this.#lines.length >= MOST_HELD || this.#room.lines === 0) return false;
     switch (ROLES[cursor.kind]) {
       case role.early:
         return cursor.kind !== SWITCH || cursor.u32(at.switch.on) === 0;
@@ -80,6 +104,7 @@ class EarlyLines {
 
   add(cursor: BatchCursor): void {
     this.#lines.push(cursor.copy());
+    this.#room.lines -= 1;
     if (cursor.kind !== SWITCH) return;
     const device = bdfOf(cursor, at.switch);
     this.#devices.add(device);
@@ -99,6 +124,7 @@ class EarlyLines {
 
   /** Hands the lines over, in order, and forgets them. */
   release(to: (cursor: BatchCursor) => void): void {
+    this.#room.lines += this.#lines.length;
     for (const line of this.#lines.splice(0)) to(line);
     this.#devices.clear();
     this.#hasHostBridge = false;
@@ -109,13 +135,17 @@ class EarlyLines {
 class Vm {
   readonly #open: () => BootReplay;
   #replay: BootReplay;
-  readonly threads: number[] = [];
+  /** The first thread that is known to be its; null where none is. */
+  founder: number | null = null;
+  /** Line of its newest one as something was lost that may have been its. */
+  lostAtLine = -1;
   readonly #attached = new Set<string>();
   readonly #devices = new Set<number>();
-  readonly #early = new EarlyLines();
+  readonly #early: EarlyLines;
 
-  constructor(open: () => BootReplay) {
+  constructor(open: () => BootReplay, room: Room) {
     this.#open = open;
+    this.#early = new EarlyLines(room);
     this.#replay = open();
   }
 
@@ -166,27 +196,65 @@ class Vm {
       this.#attached.clear();
       this.#devices.clear();
     }
-    this.#attached.add(device);
+    if (this.#attached.size < MOST_DEVICES) this.#attached.add(device);
   }
 
   #deliver(cursor: BatchCursor): void {
-    if (cursor.kind === SWITCH) this.#devices.add(bdfOf(cursor, at.switch));
+    if (cursor.kind === SWITCH && this.#devices.size < MOST_DEVICES) {
+      this.#devices.add(bdfOf(cursor, at.switch));
+    }
     this.#replay.apply(cursor);
+  }
+}
+
+/** Numbers of threads, with the question whether one is far from all of them. */
+class ThreadNumbers {
+  /** The least and the greatest number of each NEARBY_THREADS numbers. */
+  readonly #ends = new Map<number, { least: number; greatest: number }>();
+
+  add(thread: number): void {
+    const group = Math.floor(thread / NEARBY_THREADS);
+    const ends = this.#ends.get(group);
+    if (ends === undefined) this.#ends.set(group, { least: thread, greatest: thread });
+    else {
+      ends.least = Math.min(ends.least, thread);
+      ends.greatest = Math.max(ends.greatest, thread);
+    }
+  }
+
+  /** No known thread is less than NEARBY_THREADS, or just as many, away. */
+  isApart(thread: number): boolean {
+    const group = Math.floor(thread / NEARBY_THREADS);
+    const below = this.#ends.get(group - 1)?.greatest ?? Number.NEGATIVE_INFINITY;
+    const above = this.#ends.get(group + 1)?.least ?? Number.POSITIVE_INFINITY;
+    return (
+      !this.#ends.has(group) && thread - below > NEARBY_THREADS && above - thread > NEARBY_THREADS
+    );
+  }
+
+  clear(): void {
+    this.#ends.clear();
   }
 }
 
 /** What one process wrote, or all that the trace does not say who wrote. */
 class Stream {
   readonly #open: () => BootReplay;
+  readonly #room: Room;
+  readonly ordinal: number;
   #vms: Vm[] = [];
   readonly #byThread = new Map<number, Vm>();
+  readonly #numbers = new ThreadNumbers();
   /** Threads that may be those of a new VM, with their lines so far. */
   readonly #newcomers = new Map<number, EarlyLines>();
   readonly #unplaced = new Set<number>();
   #newest: Vm | null = null;
 
-  constructor(open: () => BootReplay) {
+  /** `ordinal`: how many processes began before it. */
+  constructor(open: () => BootReplay, room: Room, ordinal: number) {
     this.#open = open;
+    this.#room = room;
+    this.ordinal = ordinal;
   }
 
   get vms(): readonly Vm[] {
@@ -224,6 +292,7 @@ class Stream {
     for (const vm of this.#vms) vm.finish(byteOffset);
     this.#vms = [];
     this.#byThread.clear();
+    this.#numbers.clear();
     this.#unplaced.clear();
     this.#newest = null;
   }
@@ -237,15 +306,15 @@ class Stream {
   }
 
   #make(): Vm {
-    const vm = new Vm(this.#open);
+    const vm = new Vm(this.#open, this.#room);
     this.#vms.push(vm);
     return vm;
   }
 
   #unknownThread(cursor: BatchCursor): void {
     const { thread } = cursor;
-    const lines = this.#newcomers.get(thread) ?? new EarlyLines();
-    if (this.#vms.some(({ threads }) => threads.length > 0)) {
+    const lines = this.#newcomers.get(thread) ?? new EarlyLines(this.#room);
+    if (this.#vms.some(({ founder }) => founder !== null)) {
       const isFirst = lines.isEmpty && cursor.kind === SWITCH;
       if (lines.takes(cursor) && !(isFirst && bdfOf(cursor, at.switch) !== HOST_BRIDGE)) {
         lines.add(cursor);
@@ -257,7 +326,7 @@ class Stream {
       }
     } else this.#adopt(thread, this.#vms[0] ?? this.#make());
     this.#settle(thread, lines);
-    const vm = this.#byThread.get(thread);
+    const vm = this.#vmOf(thread);
     if (vm === undefined) this.#lose(cursor);
     else {
       this.#newest = vm;
@@ -268,19 +337,13 @@ class Stream {
   #isNewVm(cursor: BatchCursor, lines: EarlyLines): boolean {
     const device = cursor.text(at.device.name);
     const isKnown = this.#vms.some((vm) => vm.has(device));
-    const devices = Math.max(...this.#vms.map((vm) => vm.devices));
+    if (this.#vms.length >= MOST_VMS) return false;
+    const devices = this.#vms.reduce((most, vm) => Math.max(most, vm.devices), 0);
     // Without any line about devices' address spaces, the attached device has to do.
     return (
       devices === 0 ||
-      this.#isApart(cursor.thread) ||
+      this.#numbers.isApart(cursor.thread) ||
       lines.beginMachine(isKnown, Number.POSITIVE_INFINITY)
-    );
-  }
-
-  /** Whether no process of the threads so far is likely to have started the thread: all have other numbers. */
-  #isApart(thread: number): boolean {
-    return this.#vms.every(({ threads }) =>
-      threads.every((known) => Math.abs(thread - known) > NEARBY_THREADS),
     );
   }
 
@@ -291,16 +354,28 @@ class Stream {
       const vm = this.#placeOf(thread);
       if (vm !== null) this.#adopt(thread, vm);
     }
-    const vm = this.#byThread.get(thread);
+    const vm = this.#vmOf(thread);
     lines.release((line) => {
       if (vm === undefined) this.#lose(line);
       else vm.apply(line);
     });
   }
 
+  /** The VM of a thread: also of one that is not remembered, where there is only one VM. */
+  #vmOf(thread: number): Vm | undefined {
+    return this.#byThread.get(thread) ?? (this.#isFull ? this.#onlyVm : undefined);
+  }
+
+  /** There have been more threads than are remembered. */
+  get #isFull(): boolean {
+    return this.#byThread.size >= MOST_THREADS;
+  }
+
   #adopt(thread: number, vm: Vm): void {
+    if (this.#isFull) return;
     this.#byThread.set(thread, vm);
-    vm.threads.push(thread);
+    this.#numbers.add(thread);
+    vm.founder ??= thread;
   }
 
   /** A process's first thread has the lowest number, and those it starts have numbers near it. */
@@ -310,8 +385,8 @@ class Stream {
     let place: Vm | null = null;
     let nearest = NEARBY_THREADS + 1;
     for (const vm of this.#vms) {
-      const founder = vm.threads[0];
-      if (founder === undefined || (vm.boot.startsAtBoot && thread < founder)) continue;
+      const { founder } = vm;
+      if (founder === null || (vm.boot.startsAtBoot && thread < founder)) continue;
       const distance = Math.abs(thread - founder);
       if (distance < nearest) {
         nearest = distance;
@@ -323,11 +398,14 @@ class Stream {
 
   /** A line that any of the VMs could have written: what each of them maps is not sure any more. */
   #lose(cursor: BatchCursor): void {
-    if (this.#unplaced.has(cursor.thread)) return;
+    if (this.#unplaced.has(cursor.thread) || this.#unplaced.size >= MOST_THREADS) return;
     this.#unplaced.add(cursor.thread);
-    const numbers = [cursor.thread, this.#vms.length];
+    const isNamed = this.#unplaced.size <= MOST_NAMED_THREADS;
+    const place = placeOf(cursor);
+    const count = this.#vms.length;
     for (const { boot } of this.#vms) {
-      boot.loseLines('thread-of-some-vm', placeOf(cursor), numbers);
+      if (isNamed) boot.loseLines('thread-of-some-vm', place, [cursor.thread, count]);
+      else boot.loseLines('threads-of-some-vm', place, [count]);
     }
   }
 }
@@ -338,11 +416,17 @@ export type OpenBoot = (writer: () => string | null) => BootReplay;
 /** Gives each line of a trace to the boot of the VM that wrote it. */
 export class Vms {
   readonly #open: OpenBoot;
-  readonly #streams = new Map<number, Stream>();
-  /** By the number of their source. */
-  readonly #names = new Map<number, string>();
+  /** By the name of the process, null where the trace tells none; the one that spoke last is the last. */
+  readonly #streams = new Map<string | null, Stream>();
+  /** Of the batch. */
+  #names: readonly string[] = [];
+  readonly #room: Room = { lines: MOST_HELD_IN_ALL };
+  /** Processes so far. */
+  #begun = 0;
   // Most lines are by whoever wrote the one before, and decide nothing: they take a short way.
   #thread = NO_THREAD;
+  #name: string | null = null;
+  /** Its number in the batch; -1 where the batch does not name it. */
   #source = NO_SOURCE;
   #plain: BootReplay | null = null;
   /** All lines of the batch are by the same. */
@@ -355,7 +439,11 @@ export class Vms {
 
   /** The lines of a batch are about to come. */
   begin({ sources, writer }: EventBatch): void {
-    for (const [number, name] of Object.entries(sources)) this.#names.set(Number(number), name);
+    this.#names = sources;
+    if (this.#name !== null) {
+      const index = sources.indexOf(this.#name);
+      this.#source = index < 0 ? -1 : FIRST_SOURCE + index;
+    }
     this.#hasOneWriter = writer !== null;
     const isSame = writer?.thread === this.#thread && writer.source === this.#source;
     if (this.#hasOneWriter && !isSame) this.#plain = null;
@@ -376,10 +464,11 @@ export class Vms {
   #look(cursor: BatchCursor): void {
     const { source, thread } = cursor;
     if (ROLES[cursor.kind] === role.loss) this.#lose(cursor);
-    else this.#stream(source).apply(cursor);
+    else this.#stream(cursor).apply(cursor);
     this.#thread = thread;
     this.#source = source;
-    this.#plain = this.#streams.get(source)?.plainOf(thread) ?? null;
+    this.#name = this.#nameOf(source);
+    this.#plain = this.#streams.get(this.#name)?.plainOf(thread) ?? null;
   }
 
   /** The trace is over. */
@@ -390,23 +479,51 @@ export class Vms {
   /** Something of the trace is lost: of which process, only its own line can say. */
   #lose(cursor: BatchCursor): void {
     const [first, ...others] =
-      cursor.source === NO_SOURCE
-        ? [...this.#streams.values()].flatMap(({ vms }) => vms)
-        : this.#stream(cursor.source).vms;
+      cursor.source === NO_SOURCE ? this.#vmsByAge() : this.#stream(cursor).vms;
     if (first === undefined) {
-      this.#stream(cursor.source).apply(cursor);
+      this.#stream(cursor).apply(cursor);
       return;
     }
     first.apply(cursor);
-    for (const { boot } of others) boot.loseLines('loss-of-some-vm', placeOf(cursor));
+    const place = placeOf(cursor);
+    for (const vm of others) {
+      // Behind another, with no line of the VM between, it is no news.
+      if (vm.lostAtLine === vm.boot.lastLine) continue;
+      vm.lostAtLine = vm.boot.lastLine;
+      vm.boot.loseLines('loss-of-some-vm', place);
+    }
   }
 
-  #stream(source: number): Stream {
-    let stream = this.#streams.get(source);
+  /** All VMs, those of the process that began first before the others. */
+  #vmsByAge(): readonly Vm[] {
+    const streams = [...this.#streams.values()].filter(({ vms }) => vms.length > 0);
+    const [any] = streams;
+    if (any === undefined) return [];
+    const first = streams.reduce((old, other) => (other.ordinal < old.ordinal ? other : old), any);
+    return [first, ...streams.filter((stream) => stream !== first)].flatMap(({ vms }) => vms);
+  }
+
+  #nameOf(source: number): string | null {
+    return source === NO_SOURCE ? null : (this.#names[source - FIRST_SOURCE] ?? null);
+  }
+
+  /** The stream of the process that wrote the line. */
+  #stream({ byteOffset, source }: BatchCursor): Stream {
+    const name = this.#nameOf(source);
+    let stream = this.#streams.get(name);
     if (stream === undefined) {
-      stream = new Stream(() => this.#open(() => this.#names.get(source) ?? null));
-      this.#streams.set(source, stream);
-    }
+      if (this.#streams.size >= MOST_PROCESSES) this.#endSilent(byteOffset);
+      stream = new Stream(() => this.#open(() => name), this.#room, this.#begun);
+      this.#begun += 1;
+    } else this.#streams.delete(name);
+    this.#streams.set(name, stream);
     return stream;
+  }
+
+  /** Takes the process that has been silent longest to be over. */
+  #endSilent(byteOffset: number): void {
+    const [name = null] = this.#streams.keys();
+    this.#streams.get(name)?.end(byteOffset);
+    this.#streams.delete(name);
   }
 }

@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { codeOf } from '../base/errors.ts';
 import type { EventBatch } from '../events/batch.ts';
 import type { DecodeTask } from './decode.ts';
+import { heapFull } from './memory.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
 import type { TraceTask } from './trace.ts';
 
@@ -74,6 +76,8 @@ export class Pool {
       return (await this.#pool.run(task, { filename: this.#analyzer, signal })) as TraceOutcome;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
+      const isFull = codeOf(thrown) === 'ERR_WORKER_OUT_OF_MEMORY';
+      if (isFull) return failedOutcome(heapFull(task.path, THREAD_HEAP_MIB));
       return failedOutcome(thrown);
     }
   }

@@ -7,6 +7,7 @@ import { BatchCursor } from '../events/cursor.ts';
 import { Excerpts } from '../findings/excerpts.ts';
 import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
 import type { BootOptions } from '../inference/boot.ts';
+import { TraceUse } from '../inference/bounds.ts';
 import { joinExposed } from '../result/result.ts';
 import { addTotals, NO_TOTALS } from '../result/totals.ts';
 import type { Clock, Loss, Session, Trace } from '../result/types.ts';
@@ -31,6 +32,11 @@ export interface InputLoss {
 
 /** Boots that a result lists; logs have some dozens. Of the rest it holds what they come to. */
 const MOST_SESSIONS = 10_000;
+/** Findings, ranges, windows, steps and their like that all listed boots have together. */
+const MOST_ROWS = 1_000_000;
+
+/** Boots between which it is asked for room for more. */
+const BOOTS_PER_CHECK = 64;
 
 /** What boots that are not listed come to. */
 type Unlisted = Pick<Session, 'verdict' | 'exposed' | 'totals'>;
@@ -44,10 +50,14 @@ export class TraceReplay {
   readonly #options: BootOptions;
   readonly #rules: readonly Rule[];
   readonly #sink: RecordSink | null;
+  readonly #checkRoom: () => void;
   readonly #excerpts = new Excerpts();
   /** In the order in which they began; null while they are not over. */
   readonly #sessions: (Session | null)[] = [];
   #boots = 0;
+  #rows = 0;
+  /** What the boots that are open hold and have done. */
+  readonly #use = new TraceUse();
   #unlisted = NOTHING;
   readonly #recorders = new Map<number, SessionRecorder>();
   readonly #vms = new Vms((writer) => this.#newRecorder(writer));
@@ -61,10 +71,17 @@ export class TraceReplay {
   #lastNanoseconds: number = NO_TIME;
   #backwards: Place | null = null;
 
-  constructor(options: BootOptions, rules: readonly Rule[], sink: RecordSink | null) {
+  /** `checkRoom`: called now and then where a batch brings many boots; what it throws ends the replay. */
+  constructor(
+    options: BootOptions,
+    rules: readonly Rule[],
+    sink: RecordSink | null,
+    checkRoom: () => void = () => {},
+  ) {
     this.#options = options;
     this.#rules = rules;
     this.#sink = sink;
+    this.#checkRoom = checkRoom;
   }
 
   /**
@@ -152,6 +169,7 @@ export class TraceReplay {
     this.#conclude((end) => this.#excerpts.hasDelivered(end));
     const index = this.#boots;
     this.#boots += 1;
+    if (this.#boots % BOOTS_PER_CHECK === 0) this.#checkRoom();
     const recorder = new SessionRecorder(
       this.#options,
       this.#rules,
@@ -160,6 +178,7 @@ export class TraceReplay {
       this.#sink,
       ({ loss, count, mark, detail }) => this.#lose(loss, count, mark, detail),
       writer,
+      this.#use,
     );
     if (index < MOST_SESSIONS) this.#sessions.push(null);
     this.#recorders.set(index, recorder);
@@ -168,11 +187,17 @@ export class TraceReplay {
 
   /** Makes the results of sessions that are over, and lets go of all that they emulated. */
   #conclude(isTold: (end: number) => boolean): void {
+    const over: { readonly index: number; readonly recorder: SessionRecorder }[] = [];
     for (const [index, recorder] of this.#recorders) {
-      if (recorder.end < 0 || !isTold(recorder.end)) continue;
+      if (recorder.end >= 0 && isTold(recorder.end)) over.push({ index, recorder });
+    }
+    // In the order in which they ended, which does not depend on how the trace is cut into batches.
+    over.sort((one, other) => one.recorder.end - other.recorder.end || one.index - other.index);
+    for (const { index, recorder } of over) {
       this.#recorders.delete(index);
       const session = recorder.result();
-      if (index < MOST_SESSIONS) this.#sessions[index] = session;
+      this.#rows += rowsOf(session);
+      if (index < MOST_SESSIONS && this.#rows <= MOST_ROWS) this.#sessions[index] = session;
       else this.#unlisted = together(this.#unlisted, session);
     }
   }
@@ -204,6 +229,23 @@ export class TraceReplay {
     }
     return reasons;
   }
+}
+
+/** How long the lists of a session are. */
+function rowsOf(session: Session): number {
+  const { activity, addressSpaces, containers, findings, reasons, trackingWindows } = session;
+  const lists = [
+    findings,
+    reasons,
+    trackingWindows,
+    containers,
+    addressSpaces,
+    activity.steps,
+    activity.pieces,
+    ...findings.map(({ atRisk }) => atRisk),
+    ...addressSpaces.flatMap(({ notifiers, stale }) => [notifiers, stale]),
+  ];
+  return lists.reduce((sum, { length }) => sum + length, 0);
 }
 
 function together(one: Unlisted, other: Unlisted): Unlisted {

@@ -7,6 +7,7 @@ import type { BootOptions } from '../inference/boot.ts';
 import type { Trace } from '../result/types.ts';
 import { loadRules } from '../rules/index.ts';
 import { type Decode, decodeHere } from './local.ts';
+import { checkHeap } from './memory.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
 import { TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
@@ -56,12 +57,13 @@ export async function analyzeTrace(
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);
-    const replay = await replayOf(format, model, tables.sink);
+    const replay = await replayOf(format, model, tables.sink, () => checkHeap(path));
     for await (const { batch, release } of decode(source, format)) {
       // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
       await nextTurn();
       signal?.throwIfAborted();
       replay.consume(batch, release);
+      checkHeap(path);
       onProgress?.(source.ranges === null ? source.readBytes() : batch.byteOffset);
     }
     return { ok: true, trace: resultOf(replay, source, format), tables: tables.finish() };
@@ -78,9 +80,10 @@ async function replayOf(
   format: TraceFormat,
   model: MachineOptions,
   sink: RecordSink | null,
+  checkRoom: () => void,
 ): Promise<TraceReplay> {
   const { stampsTellVersion } = format;
-  return new TraceReplay({ ...model, stampsTellVersion }, await loadRules(), sink);
+  return new TraceReplay({ ...model, stampsTellVersion }, await loadRules(), sink, checkRoom);
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {

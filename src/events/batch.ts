@@ -29,8 +29,8 @@ export interface EventBatch {
   readonly foreignLines: number;
   /** Events that the replay does not need, by name. */
   readonly skipped: Readonly<Record<string, number>>;
-  /** Names of the processes that records name by number, where the trace tells them apart. */
-  readonly sources: Readonly<Record<number, string>>;
+  /** Names of the processes that records name by number from FIRST_SOURCE on, where the trace tells them apart. */
+  readonly sources: readonly string[];
   /** The thread and the process of all records, where they are the same; else null. */
   readonly writer: { readonly thread: number; readonly source: number } | null;
   /** Null where no record has a time. */
@@ -79,6 +79,8 @@ export const NO_THREAD = 0;
 export const LAST_THREAD = 0x7fff_ffff;
 /** In the place of the source: the line does not say which process wrote it. */
 export const NO_SOURCE = 0;
+/** The number of the first process that a batch names. */
+export const FIRST_SOURCE = 1;
 
 /** Words of a record, by the number of its event. */
 export const RECORD_WORDS = Uint32Array.from(

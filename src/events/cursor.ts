@@ -12,6 +12,11 @@ import {
   SOURCE,
   THREAD,
 } from './batch.ts';
+import { eventNames, textsOf } from './catalogue/index.ts';
+
+const NO_BYTES = new Uint8Array(0);
+/** Where the texts of an event lie in its record, by its number. */
+const TEXTS = eventNames.map(textsOf);
 
 /**
  * Reads a batch record by record. `at` arguments are word offsets as `offsetsOf` gives them.
@@ -43,7 +48,15 @@ export class BatchCursor {
   /** A cursor on a copy of the current record, which stays when the batch's memory is used again. */
   copy(): BatchCursor {
     const words = this.#words.slice(this.#args - HEADER_WORDS, this.#next);
-    const record = { ...this.#batch, words, source: new Uint8Array(0) };
+    const texts = TEXTS[this.kind] as readonly number[];
+    const text = Buffer.concat(texts.map((at) => this.#textBytes(at)));
+    let from = 0;
+    for (const at of texts) {
+      words[HEADER_WORDS + at] = from;
+      from += words[HEADER_WORDS + at + 1] as number;
+    }
+    // Nothing else of the batch, whose memory would be kept with it.
+    const record = { ...this.#batch, words, text, source: NO_BYTES, skipped: {}, sources: [] };
     const copy = new BatchCursor(record, this.#firstLine - 1);
     copy.next();
     return copy;
@@ -128,12 +141,13 @@ export class BatchCursor {
 
   /** A text; what is no UTF-8 in it shows as U+FFFD. */
   text(at: number): string {
+    return this.#textBytes(at).toString();
+  }
+
+  #textBytes(at: number): Buffer {
     const from = this.#words[this.#args + at] as number;
     const length = this.#words[this.#args + at + 1] as number;
-    return Buffer.from(
-      this.#batch.text.buffer,
-      this.#batch.text.byteOffset + from,
-      length,
-    ).toString();
+    const { text } = this.#batch;
+    return Buffer.from(text.buffer, text.byteOffset + from, length);
   }
 }

@@ -2,6 +2,7 @@ import { NO_TIME } from '../base/place.ts';
 import {
   type BatchClock,
   type EventBatch,
+  FIRST_SOURCE,
   HEADER_WORDS,
   isSetBack,
   KIND,
@@ -143,11 +144,11 @@ export class BatchWriter {
     this.addText(at, bytes, 0, bytes.length);
   }
 
-  /** The number of a process by its name, such as a syslog ident: the same in every batch. */
+  /** The number of a process by its name, such as a syslog ident: of this batch only. */
   sourceOf(name: string): number {
     let number = this.#sources.get(name);
     if (number === undefined) {
-      number = hashOf(name);
+      number = FIRST_SOURCE + this.#sources.size;
       this.#sources.set(name, number);
     }
     return number;
@@ -171,7 +172,7 @@ export class BatchWriter {
       traceEvents: this.#traceEvents,
       foreignLines: this.foreignLines,
       skipped: Object.fromEntries(this.#skipped),
-      sources: Object.fromEntries([...this.#sources].map(([name, number]) => [number, name])),
+      sources: [...this.#sources.keys()],
       writer:
         this.#events > 0 && this.#hasOneWriter
           ? { thread: this.#firstThread, source: this.#firstSource }
@@ -213,11 +214,4 @@ export class BatchWriter {
     larger.set(this.#words.subarray(0, this.#used));
     this.#words = larger;
   }
-}
-
-/** FNV-1a, 31 bits of it; never NO_SOURCE. */
-function hashOf(name: string): number {
-  let hash = 0x811c_9dc5;
-  for (const byte of Buffer.from(name)) hash = Math.imul(hash ^ byte, 0x0100_0193);
-  return hash & 0x7fff_ffff || 1;
 }

@@ -5,6 +5,7 @@ import { type Place, ReusedPlace } from '../base/place.ts';
 import type { Backend, Cause, Evidence, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
+import type { Bounds } from '../inference/bounds.ts';
 import { ground } from '../inference/claim.ts';
 import { DirtyTracking, type Window } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
@@ -29,6 +30,9 @@ import type { Excerpts } from './excerpts.ts';
 
 /** Tracking windows that have findings of their own; later ones share the last. */
 const MOST_WINDOWS = 1000;
+/** Ranges of guest memory that a finding lists, and all of a session: their bytes are of all. */
+export const MOST_RANGES = 65_536;
+const MOST_RANGES_IN_ALL = 4 * MOST_RANGES;
 
 const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
 
@@ -216,11 +220,16 @@ export class Findings {
   readonly #excerpts: Excerpts;
   /** Byte offset of the line that is being replayed. */
   readonly #now: () => number;
+  readonly #bounds: Bounds;
   readonly #groups = new Map<string, Group>();
-  readonly #spaces: (VtdAddressSpace | null)[] = [null];
+  /** Devices that findings are about, numbered as they come. */
+  readonly #spaces = new Map<VtdAddressSpace, number>();
+  /** Ranges that may still be listed. */
+  #rangesLeft = MOST_RANGES_IN_ALL;
 
-  constructor(facts: SessionFacts, excerpts: Excerpts, now: () => number) {
+  constructor(facts: SessionFacts, excerpts: Excerpts, bounds: Bounds, now: () => number) {
     this.#facts = facts;
+    this.#bounds = bounds;
     this.#excerpts = excerpts;
     this.#now = now;
   }
@@ -256,9 +265,12 @@ export class Findings {
     return Math.min(this.#facts.trackingWindow?.ordinal ?? 0, MOST_WINDOWS);
   }
 
-  #indexOf(space: VtdAddressSpace | null): number {
-    const index = this.#spaces.indexOf(space);
-    return index >= 0 ? index : this.#spaces.push(space) - 1;
+  #indexOf(space: VtdAddressSpace): number {
+    const known = this.#spaces.get(space);
+    if (known !== undefined) return known;
+    const index = this.#spaces.size + 1;
+    this.#spaces.set(space, index);
+    return index;
   }
 
   #group(
@@ -278,6 +290,7 @@ export class Findings {
     group.space = space;
     group.container = container;
     this.#groups.set(key, group);
+    this.#bounds.add('findings');
     return group;
   }
 
@@ -353,6 +366,18 @@ export class Findings {
     for (const [first, last] of hazard.risk ?? []) group.risk.add(first, last);
   }
 
+  /** The lowest ranges of a set, as far as results list them. */
+  #listed(risk: PageRangeSet): Finding['atRisk'] {
+    const ranges: Finding['atRisk'][number][] = [];
+    const most = Math.min(MOST_RANGES, this.#rangesLeft);
+    for (const { first, last } of risk) {
+      if (ranges.length >= most) break;
+      ranges.push({ gpa: hexPages(first), size: hexPages(last - first + 1) });
+    }
+    this.#rangesLeft -= ranges.length;
+    return ranges;
+  }
+
   #quote(group: Group): void {
     this.#excerpts.request(group.first, this.#now(), (lines) => {
       group.excerpt = lines;
@@ -401,10 +426,7 @@ export class Findings {
       limitBytes: group.limitBytes,
       errno: group.errno,
       worst: group.worst,
-      atRisk: [...group.risk].map(({ first, last }) => ({
-        gpa: hexPages(first),
-        size: hexPages(last - first + 1),
-      })),
+      atRisk: this.#listed(group.risk),
       atRiskBytes: group.atRiskBytes,
       message: rule.message(group),
       basis: group.basis.texts,

@@ -5,6 +5,7 @@ import { E2BIG } from '../emulation/vfio/errno.ts';
 import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { Boot, type BootOptions } from '../inference/boot.ts';
+import { boundText, type TraceUse } from '../inference/bounds.ts';
 import type { Loss, Operation } from '../inference/operation.ts';
 import { DirtyTracking } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
@@ -47,6 +48,8 @@ export type LossListener = (loss: Pick<Loss, 'loss' | 'count' | 'mark' | 'detail
 
 /** Ranges and stale mappings listed per address space; the rest is counted in the findings. */
 const MOST_STALE = 10_000;
+/** The same in all of a session. */
+const MOST_STALE_IN_ALL = 10 * MOST_STALE;
 
 const ACCESS = permission.read | permission.write;
 
@@ -68,8 +71,15 @@ export class SessionRecorder {
   /** Byte offset of the end, once the session is over. */
   #end = -1;
   #cursor: BatchCursor | null = null;
+  /** Parts of guest memory at risk that the bounds know of. */
+  #riskParts = 0;
+  /** Stale mappings that may still be listed. */
+  #staleLeft = MOST_STALE_IN_ALL;
 
-  /** `writer`: names the process that writes the lines, once it is known. */
+  /**
+   * `writer`: names the process that writes the lines, once it is known. `use`: what the boots of the
+   * trace hold together.
+   */
   constructor(
     options: BootOptions,
     rules: readonly Rule[],
@@ -77,16 +87,17 @@ export class SessionRecorder {
     excerpts: Excerpts,
     sink: RecordSink | null,
     onLoss: LossListener,
-    writer: () => string | null = () => null,
+    writer: () => string | null,
+    use: TraceUse,
   ) {
     this.#index = index;
     this.#writer = writer;
     this.#sink = sink;
     this.#onLoss = onLoss;
-    this.boot = new Boot(options, (operation) => this.#operation(operation));
+    this.boot = new Boot(options, (operation) => this.#operation(operation), use);
     const { machine } = this.boot;
     const facts = new BootFacts(this.boot, this.#totals);
-    this.#findings = new Findings(facts, excerpts, () => this.#now);
+    this.#findings = new Findings(facts, excerpts, machine.bounds, () => this.#now);
     this.#activity = new ActivityRecorder(machine);
     this.#rules = new RuleRunner(rules, facts, (rule) => this.#findings.sink(rule));
   }
@@ -181,6 +192,7 @@ export class SessionRecorder {
       machine.tracking.mask === null &&
       machine.options.tracking === 'from-trace';
     this.#totals.count(unmap, isLeading);
+    if (unmap.underTracking.riskCount > 0) this.#watchRisk();
     this.#activity.unmap(unmap);
     const mode = modeOf(unmap);
     this.#rules.handle(unmap, mode);
@@ -190,6 +202,14 @@ export class SessionRecorder {
       const fails = unmap.errno !== 0 || unmap.underTracking.errno === E2BIG;
       this.#sink.unmap(unmap, this.#index, losesBits || fails ? mode : null, isLeading);
     }
+  }
+
+  /** Tells the bounds how much guest memory is remembered as at risk. */
+  #watchRisk(): void {
+    const { parts } = this.#totals;
+    if (parts <= this.#riskParts) return;
+    this.boot.machine.bounds.add('memory-at-risk', parts - this.#riskParts);
+    this.#riskParts = parts;
   }
 
   // --- Verdict -------------------------------------------------------------------------------------
@@ -204,6 +224,8 @@ export class SessionRecorder {
   #reasons(): readonly string[] {
     const { machine, startsAtBoot } = this.boot;
     const reasons: string[] = [...this.#rules.silenced];
+    const { reached } = machine.bounds;
+    if (reached !== null) reasons.push(boundText(reached));
     for (const [what, { count, first }] of machine.losses.gaps) {
       reasons.push(`lines are missing: ${what} (${count}, first at line ${first.line})`);
     }
@@ -339,7 +361,7 @@ export class SessionRecorder {
     if (space.container === null || space.container.staleCount === 0) return stale;
     for (const { first, last, value, flags } of space.container.host) {
       if ((flags & mappingFlag.stale) === 0) continue;
-      if (stale.length >= MOST_STALE) break;
+      if (stale.length >= Math.min(MOST_STALE, this.#staleLeft)) break;
       const known = (flags & mappingFlag.addressUnknown) === 0;
       stale.push({
         iova: hexPages(first),
@@ -347,6 +369,7 @@ export class SessionRecorder {
         gpa: known ? hexPages(value) : null,
       });
     }
+    this.#staleLeft -= stale.length;
     return stale;
   }
 

@@ -45,6 +45,11 @@ export class HazardCounts {
     this.atRisk.addAll(other.atRisk);
   }
 
+  /** Parts of which the memory at risk consists, as it is held. */
+  get parts(): number {
+    return this.atRisk.parts;
+  }
+
   /** True where any of them would have done harm. */
   get hasHazard(): boolean {
     return this.e2big > 0 || this.losesDirtyPages;
@@ -94,6 +99,12 @@ export class SessionTotals {
     if (unmap.tracked === true) this.tracked.count(unmap, errno === E2BIG);
     else if (unmap.tracked === false) this.untracked.count(unmap, wouldBeTooBig);
     else (isLeading ? this.leading : this.unknown).count(unmap, wouldBeTooBig);
+  }
+
+  /** Parts of which the memory at risk consists, as it is held. */
+  get parts(): number {
+    const { leading, tracked, unknown, untracked } = this;
+    return leading.parts + tracked.parts + unknown.parts + untracked.parts;
   }
 
   /** A message alone tells of an unmap that failed with -7. */

@@ -2,6 +2,7 @@ import type { Place } from '../base/place.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { BackendLines } from './backend-lines.ts';
+import { TraceUse } from './bounds.ts';
 import { Commands } from './commands.ts';
 import type { LossId } from './losses.ts';
 import { Machine, type ModelOptions } from './machine.ts';
@@ -9,7 +10,7 @@ import { FailureMessages } from './messages.ts';
 import type { OperationSink } from './operation.ts';
 import { PageWalks } from './page-walks.ts';
 import { PendingUnmaps } from './pending-unmaps.ts';
-import { type Handler, handlersOf } from './reader.ts';
+import { type Handler, handlers, type Parts } from './reader.ts';
 import { Replays } from './replays.ts';
 import { VfioListener } from './sections.ts';
 import { ShadowDrift } from './shadow-drift.ts';
@@ -95,13 +96,16 @@ export class Boot {
   readonly #whole: WholeUnmaps;
   readonly #drift: ShadowDrift;
   readonly #failures: FailureMessages;
-  readonly #handlers: readonly Handler[];
+  readonly #parts: Parts;
   #lastOffset = 0;
   /** Something may be open that the next line ends. */
   #isOpen = false;
+  /** Lines have come behind the end of the replay. */
+  #isPassedOver = false;
 
-  constructor(options: BootOptions, report: OperationSink) {
-    const machine = new Machine(options, report);
+  /** `use`: what the boots of the trace hold together. */
+  constructor(options: BootOptions, report: OperationSink, use = new TraceUse()) {
+    const machine = new Machine(options, report, use);
     const stale = new StaleMappings(machine);
     const unmaps = new PendingUnmaps(machine, stale);
     const walks = new PageWalks(machine, unmaps, stale);
@@ -115,7 +119,7 @@ export class Boot {
     this.#whole = whole;
     this.#drift = drift;
     this.#failures = failures;
-    this.#handlers = handlersOf({
+    this.#parts = {
       boot: this,
       machine,
       walks,
@@ -126,8 +130,8 @@ export class Boot {
       replays: new Replays(machine, listener, walks, stale, drift),
       tracking: new TrackingLines(machine),
       backends: new BackendLines(machine, unmaps, walks, listener),
-      stampsTellVersion: options.stampsTellVersion,
-    });
+      isStampNews: options.stampsTellVersion,
+    };
   }
 
   get lastLine(): number {
@@ -137,6 +141,10 @@ export class Boot {
   /** Takes the event that the cursor stands on. */
   apply(cursor: BatchCursor): void {
     const { kind } = cursor;
+    if (this.machine.bounds.reached !== null) {
+      this.#passOver(cursor);
+      return;
+    }
     this.machine.seen.count(kind);
     if (!this.#start.isSettled) this.#begin(cursor);
     this.machine.line = cursor.line;
@@ -148,7 +156,7 @@ export class Boot {
     else if (kind === SKIP_MAP) this.#walks.skippedMap(cursor);
     else if (kind === SKIP_UNMAP) this.#walks.skippedUnmap(cursor);
     else if (kind === LEVEL) this.#walks.level(cursor);
-    else (this.#handlers[kind] as Handler)(cursor);
+    else (handlers[kind] as Handler)(this.#parts, cursor);
     if (LEAVES_NOTHING_OPEN[kind] === 0) this.#isOpen = true;
   }
 
@@ -177,6 +185,14 @@ export class Boot {
       this.#drift.finish({ line: this.lastLine, byteOffset: this.#lastOffset, time: null });
     }
     this.machine.finish();
+  }
+
+  /** A line behind the end of the replay, where a bound was reached: what it does is not known. */
+  #passOver({ byteOffset, line }: BatchCursor): void {
+    if (!this.#isPassedOver) this.machine.losses.saidByTrace(line);
+    this.#isPassedOver = true;
+    this.machine.line = line;
+    this.#lastOffset = byteOffset;
   }
 
   /** The first lines of interest. */

@@ -1,5 +1,6 @@
 import type { Backend } from '../base/vocabulary.ts';
 import type { Attribution } from './attribution.ts';
+import type { Bounds } from './bounds.ts';
 import { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
@@ -7,12 +8,14 @@ import type { VtdAddressSpace } from './vtd-address-space.ts';
 export class Containers {
   readonly #backend: Backend | null;
   readonly #attribution: Attribution;
+  readonly #bounds: Bounds;
   readonly #all: VfioContainer[] = [];
 
   /** `backend`: what the user says all of them are; null: the trace shows it. */
-  constructor(backend: Backend | null, attribution: Attribution) {
+  constructor(backend: Backend | null, attribution: Attribution, bounds: Bounds) {
     this.#backend = backend;
     this.#attribution = attribution;
+    this.#bounds = bounds;
   }
 
   /** In the order in which lines showed them. */
@@ -43,6 +46,7 @@ export class Containers {
 
   /** A new container; its backend is taken to be that of one whose backend is known. */
   make(): VfioContainer {
+    this.#bounds.add('containers');
     const container = new VfioContainer(`container-${this.#all.length}`);
     const sibling = this.#all.find((known) => known.backendSource !== 'assumed');
     if (this.#backend !== null) container.setBackend(this.#backend, 'option', '--backend');

@@ -13,8 +13,10 @@ export const NO_DEVICE = -2;
  * command that switches the device. Everywhere else a device is taken to have an entry.
  */
 export class ContextEntries {
-  /** Devices that are translated (bus << 8 | devfn), and whether they have an entry. */
-  readonly #present = new Map<number, boolean>();
+  /** Devices that are translated (bus << 8 | devfn). */
+  readonly #translated = new Set<number>();
+  /** Those of them that have an entry. */
+  readonly #present = new Set<number>();
   /** Devices that have an entry, or have had one. */
   readonly #everPresent = new Set<number>();
   /** Devices that some line has switched. */
@@ -46,17 +48,20 @@ export class ContextEntries {
   /** `vtd_switch_address_space` of a device. */
   switched(bdf: number, on: boolean): void {
     const isMissed = this.#absent.delete(bdf);
-    const isFirst = !this.#present.has(bdf);
+    const isFirst = !this.#translated.has(bdf);
     const isCommanded = this.#commanded === bdf || this.#commanded === EVERY_DEVICE;
     const isAsked = isFirst || (isCommanded && !this.#switched.has(bdf));
     const isPresent = on && !(isMissed && isAsked);
     if (isPresent) this.#everPresent.add(bdf);
-    if (on) this.#present.set(bdf, isPresent);
+    if (on) this.#translated.add(bdf);
+    else this.#translated.delete(bdf);
+    if (isPresent) this.#present.add(bdf);
     else this.#present.delete(bdf);
     if (on && !this.#known.has(bdf)) this.#isWhole = false;
     this.#known.add(bdf);
     this.#switched.add(bdf);
-    this.#single = this.#findSingle();
+    const [single = null] = this.#present;
+    this.#single = this.#present.size === 1 ? single : null;
   }
 
   /** The only device that has an entry; null where several have one, none, or lines are missing. */
@@ -72,15 +77,5 @@ export class ContextEntries {
   /** Several devices have had one. */
   get hadSeveral(): boolean {
     return this.#everPresent.size > 1;
-  }
-
-  #findSingle(): number | null {
-    let only: number | null = null;
-    for (const [bdf, isPresent] of this.#present) {
-      if (!isPresent) continue;
-      if (only !== null) return null;
-      only = bdf;
-    }
-    return only;
   }
 }

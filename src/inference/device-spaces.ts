@@ -1,9 +1,13 @@
+import { Bounds } from './bounds.ts';
 import { HOST_BRIDGE } from './line.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import { VtdAddressSpace } from './vtd-address-space.ts';
 
+const NOBODY: readonly VtdAddressSpace[] = [];
+
 /** The address spaces that lines have shown, by what is known of their devices. */
 export class DeviceSpaces {
+  readonly #bounds: Bounds;
   readonly #byBdf = new Map<number, VtdAddressSpace>();
   /** Spaces that no line has named yet, by domain (-1: unknown). */
   readonly #anonymous = new Map<number, VtdAddressSpace>();
@@ -15,10 +19,17 @@ export class DeviceSpaces {
   /** That was found since spaces or their containers changed. */
   #isSingleKnown = false;
 
+  /** The spaces of each container; null since spaces or their containers changed. */
+  #byContainer: ReadonlyMap<VfioContainer, readonly VtdAddressSpace[]> | null = null;
+
   /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
   startsUncertain = false;
   /** A MAP was given to the likeliest device: it may be of one that no line has shown yet. */
   #hasGuessedMaps = false;
+
+  constructor(bounds = new Bounds()) {
+    this.#bounds = bounds;
+  }
 
   /** All spaces, those of named devices first. */
   get spaces(): readonly VtdAddressSpace[] {
@@ -74,6 +85,7 @@ export class DeviceSpaces {
   /** A space got its container. */
   contained(): void {
     this.#isSingleKnown = false;
+    this.#byContainer = null;
   }
 
   /** Whether a device may be VFIO's: emulated ones have translations too, and never a container. */
@@ -90,12 +102,14 @@ export class DeviceSpaces {
 
   /** The devices that share a container. */
   devicesIn(container: VfioContainer): readonly VtdAddressSpace[] {
-    return this.spaces.filter((space) => space.container === container);
+    this.#byContainer ??= groupedByContainer(this.#spaces);
+    return this.#byContainer.get(container) ?? NOBODY;
   }
 
   /** The device that has a container to itself; null where several share it, or none is known. */
   singleDeviceIn(container: VfioContainer): VtdAddressSpace | null {
-    return singleOf(this.spaces, (space) => space.container === container);
+    const devices = this.devicesIn(container);
+    return devices.length === 1 ? (devices[0] as VtdAddressSpace) : null;
   }
 
   /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
@@ -139,6 +153,7 @@ export class DeviceSpaces {
 
   #list(): void {
     this.#isSingleKnown = false;
+    this.#byContainer = null;
     this.#spaces = [
       ...this.#byBdf.values(),
       ...this.#busless.values(),
@@ -147,6 +162,7 @@ export class DeviceSpaces {
   }
 
   #make(bdf: number | null): VtdAddressSpace {
+    this.#bounds.add('devices');
     const isUncertain = this.startsUncertain || this.#hasGuessedMaps;
     return new VtdAddressSpace(bdf, null, isUncertain ? 'partial' : 'whole');
   }
@@ -154,6 +170,19 @@ export class DeviceSpaces {
 
 function hasContainer({ container }: VtdAddressSpace): boolean {
   return container !== null;
+}
+
+function groupedByContainer(
+  spaces: readonly VtdAddressSpace[],
+): ReadonlyMap<VfioContainer, readonly VtdAddressSpace[]> {
+  const groups = new Map<VfioContainer, VtdAddressSpace[]>();
+  for (const space of spaces) {
+    if (space.container === null) continue;
+    const group = groups.get(space.container);
+    if (group === undefined) groups.set(space.container, [space]);
+    else group.push(space);
+  }
+  return groups;
 }
 
 /** The only one of which `is` holds; null where there is none, or several. */

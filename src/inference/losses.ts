@@ -248,6 +248,12 @@ export const losses = {
     source: 'log_timestamp stamps of 7.2 to 10.1 name a thread, and no process',
     text: 'the lines of thread {0} can be of any of {1} VMs',
   },
+  'threads-of-some-vm': {
+    kind: 'missing-events',
+    cost: 'boot',
+    source: 'log_timestamp stamps of 7.2 to 10.1 name a thread, and no process',
+    text: 'the lines of more threads can be of any of {0} VMs',
+  },
   'loss-of-some-vm': {
     kind: 'missing-events',
     cost: 'boot',

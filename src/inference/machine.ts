@@ -6,6 +6,7 @@ import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { type EventName, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { Attribution } from './attribution.ts';
+import { Bounds, TraceUse } from './bounds.ts';
 import { Containers } from './containers.ts';
 import { ContextEntries, EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
 import { DueNotifications } from './due-notifications.ts';
@@ -48,15 +49,16 @@ export class Machine {
   readonly options: ModelOptions;
   /** Where operations are reported. */
   readonly report: OperationSink;
-  readonly tracking = new DirtyTracking();
-  readonly attribution = new Attribution();
+  readonly bounds: Bounds;
+  readonly tracking: DirtyTracking;
+  readonly attribution: Attribution;
   readonly contextEntries = new ContextEntries();
   readonly statusWrites = new StatusWrites();
   readonly version: QemuVersion;
   readonly parameters: Parameters;
   readonly ram: RamLayout;
   readonly seen = new SeenEvents();
-  readonly mappings = new Mappings();
+  readonly mappings: Mappings;
   readonly containers: Containers;
   readonly dueNotifications: DueNotifications;
   readonly losses: LostLines;
@@ -75,13 +77,18 @@ export class Machine {
   /** Whole unmaps seen, one per notifier. */
   wholeUnmaps = 0;
 
-  constructor(options: ModelOptions, report: OperationSink) {
+  /** `use`: what the boots of the trace hold together. */
+  constructor(options: ModelOptions, report: OperationSink, use = new TraceUse()) {
     this.options = options;
     this.report = report;
+    this.bounds = new Bounds(use, () => this.line);
+    this.tracking = new DirtyTracking(this.bounds);
+    this.attribution = new Attribution(this.bounds);
+    this.mappings = new Mappings(this.bounds);
     this.version = new QemuVersion(options.qemu);
     this.parameters = new Parameters(options);
     const { ram } = options;
-    this.containers = new Containers(options.backend, this.attribution);
+    this.containers = new Containers(options.backend, this.attribution, this.bounds);
     this.dueNotifications = new DueNotifications(this.seen, this.attribution);
     this.losses = new LostLines(report, this.seen, this.attribution, this.tracking);
     this.attribution.onLostWalk = () => this.losses.doubtAll(this.line);
@@ -195,5 +202,6 @@ export class Machine {
   finish(): void {
     for (const space of this.attribution.spaces) space.finish(this.line);
     this.losses.finish();
+    this.bounds.release();
   }
 }

@@ -1,5 +1,6 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
 import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import type { Bounds } from './bounds.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
@@ -9,20 +10,44 @@ export interface MappingCount {
   readonly peak: number;
 }
 
+/** Mappings that are told to the bounds at a time. */
+const COUNTED_TOGETHER = 1024;
+
 class Count implements MappingCount {
+  readonly #bounds: Bounds;
   now = 0;
   peak = 0;
+  #told = 0;
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds;
+  }
 
   add(count: number): void {
     this.now += count;
-    if (this.now > this.peak) this.peak = this.now;
+    if (this.now > this.peak) this.#rise();
+  }
+
+  #rise(): void {
+    this.peak = this.now;
+    while (this.#told + COUNTED_TOGETHER <= this.peak) {
+      this.#told += COUNTED_TOGETHER;
+      this.#bounds.add('mappings', COUNTED_TOGETHER);
+    }
   }
 }
 
 /** Changes of what the host maps and of QEMU's shadows, counted over all containers and devices. */
 export class Mappings {
-  readonly #host = new Count();
-  readonly #shadow = new Count();
+  readonly #bounds: Bounds;
+  readonly #host: Count;
+  readonly #shadow: Count;
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds;
+    this.#host = new Count(bounds);
+    this.#shadow = new Count(bounds);
+  }
 
   get host(): MappingCount {
     return this.#host;
@@ -78,6 +103,7 @@ export class Mappings {
    * takes out what a lost UNMAP must have, and puts in what a lost MAP must have.
    */
   reconcile(container: VfioContainer, { shadow }: VtdAddressSpace): void {
+    this.#bounds.step(container.host.size + shadow.size);
     const kept = mappingFlag.ram | mappingFlag.stale | mappingFlag.kept;
     const gone = [...container.host].filter(
       ({ first, last, value, flags }) =>

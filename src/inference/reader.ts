@@ -24,7 +24,8 @@ const at = {
   loss: offsetsOf('trace:loss'),
 } as const;
 
-export type Handler = (cursor: BatchCursor) => void;
+/** What a line of an event does in a boot. */
+export type Handler = (parts: Parts, cursor: BatchCursor) => void;
 
 /** The parts of a boot that take lines. */
 export interface Parts {
@@ -38,178 +39,164 @@ export interface Parts {
   readonly replays: Replays;
   readonly tracking: TrackingLines;
   readonly backends: BackendLines;
-  /** The trace's own stamps show QEMU's version, as those of the log backend do. */
-  readonly stampsTellVersion: boolean;
+  /** The trace's own stamps show QEMU's version, as those of the log backend do, and none has come so far. */
+  isStampNews: boolean;
 }
 
 type Routes = Partial<Readonly<Record<EventName, Handler>>>;
 
-/**
- * The routing table: by event number, the part that takes its line. The events that come most often
- * are routed by `Boot.apply` itself, as calls through a table are dearer.
- */
-export function handlersOf(parts: Parts): readonly Handler[] {
-  const routes: Routes = {
-    ...walksAndReplays(parts),
-    ...commandsOf(parts),
-    ...listenerOf(parts),
-    ...backendsOf(parts),
-    ...trackingOf(parts),
-    ...messagesOf(parts),
-    ...headersOf(parts),
-  };
-  const { version } = parts.machine;
-  return eventNames.map((name) => {
-    const handle = routes[name] ?? (() => {});
-    const span = eventMarks[name];
-    if (span === undefined) return handle;
-    const mark = { ...span, reason: name };
-    // Some events show QEMU's version, whatever else they are for.
-    return (cursor) => {
-      version.learn(mark);
-      handle(cursor);
-    };
-  });
-}
+const ofWalksAndReplays: Routes = {
+  vtd_page_walk_skip_read: ({ walks }, cursor) => walks.unusable(cursor),
+  vtd_page_walk_skip_reserve: ({ walks }, cursor) => walks.unusable(cursor),
+  vtd_as_unmap_whole: ({ boot }, cursor) => boot.closeWholeUnmap(cursor),
+  vtd_replay_ce_valid: ({ replays }, cursor) => replays.valid(cursor),
+  vtd_replay_ce_invalid: ({ replays }, cursor) => replays.invalid(cursor),
+};
 
-function walksAndReplays({ boot, replays, walks }: Parts): Routes {
-  return {
-    vtd_page_walk_skip_read: (cursor) => walks.unusable(cursor),
-    vtd_page_walk_skip_reserve: (cursor) => walks.unusable(cursor),
-    vtd_as_unmap_whole: (cursor) => boot.closeWholeUnmap(cursor),
-    vtd_replay_ce_valid: (cursor) => replays.valid(cursor),
-    vtd_replay_ce_invalid: (cursor) => replays.invalid(cursor),
-  };
-}
+const ofCommands: Routes = {
+  vtd_inv_desc_cc_global: ({ commands }, cursor) => commands.refreshAll(cursor),
+  // Treated as global: that line follows, and brings what there is to bring.
+  vtd_inv_desc_cc_domain: ({ commands }, cursor) => commands.other(cursor),
+  vtd_dmar_enable: ({ commands }, cursor) => commands.refreshAll(cursor),
+  vtd_reg_dmar_root: ({ commands }, cursor) => commands.refreshAll(cursor),
+  vtd_reset_exit: ({ commands }, cursor) => commands.refreshAll(cursor),
+  vtd_inv_desc_cc_devices: ({ commands }, cursor) => commands.contextOfDevices(cursor),
+  vtd_inv_desc_cc_device: ({ commands }, cursor) => commands.contextOfDevice(cursor),
+  vtd_inv_desc_wait_sw: ({ commands }, cursor) => commands.wait(cursor),
+  vtd_inv_desc_iotlb_global: ({ commands }, cursor) => commands.iotlbGlobal(cursor),
+  vtd_inv_desc_iotlb_domain: ({ commands }, cursor) => commands.iotlbDomain(cursor),
+  vtd_inv_desc_iotlb_pages: ({ commands }, cursor) => commands.iotlbPages(cursor),
+  vtd_inv_desc_iotlb_pasid: ({ commands }, cursor) => commands.other(cursor),
+  vtd_inv_desc_iotlb_pasid_pages: ({ commands }, cursor) => commands.other(cursor),
+  vtd_inv_desc_pasid_cache_gsi: ({ commands }, cursor) => commands.switchAll(cursor),
+  vtd_inv_desc_pasid_cache_dsi: ({ commands }, cursor) => commands.switchAll(cursor),
+  vtd_inv_desc_pasid_cache_psi: ({ commands }, cursor) => commands.switchAll(cursor),
+  vtd_ce_not_present: ({ commands }, cursor) => commands.contextAbsent(cursor),
+  vtd_iotlb_cc_update: ({ commands }, cursor) => commands.contextCached(cursor),
+};
 
-function commandsOf({ commands }: Parts): Routes {
-  return {
-    vtd_inv_desc_cc_global: (cursor) => commands.refreshAll(cursor),
-    // Treated as global: that line follows, and brings what there is to bring.
-    vtd_inv_desc_cc_domain: (cursor) => commands.other(cursor),
-    vtd_dmar_enable: (cursor) => commands.refreshAll(cursor),
-    vtd_reg_dmar_root: (cursor) => commands.refreshAll(cursor),
-    vtd_reset_exit: (cursor) => commands.refreshAll(cursor),
-    vtd_inv_desc_cc_devices: (cursor) => commands.contextOfDevices(cursor),
-    vtd_inv_desc_cc_device: (cursor) => commands.contextOfDevice(cursor),
-    vtd_inv_desc_wait_sw: (cursor) => commands.wait(cursor),
-    vtd_inv_desc_iotlb_global: (cursor) => commands.iotlbGlobal(cursor),
-    vtd_inv_desc_iotlb_domain: (cursor) => commands.iotlbDomain(cursor),
-    vtd_inv_desc_iotlb_pages: (cursor) => commands.iotlbPages(cursor),
-    vtd_inv_desc_iotlb_pasid: (cursor) => commands.other(cursor),
-    vtd_inv_desc_iotlb_pasid_pages: (cursor) => commands.other(cursor),
-    vtd_inv_desc_pasid_cache_gsi: (cursor) => commands.switchAll(cursor),
-    vtd_inv_desc_pasid_cache_dsi: (cursor) => commands.switchAll(cursor),
-    vtd_inv_desc_pasid_cache_psi: (cursor) => commands.switchAll(cursor),
-    vtd_ce_not_present: (cursor) => commands.contextAbsent(cursor),
-    vtd_iotlb_cc_update: (cursor) => commands.contextCached(cursor),
-  };
-}
+const attached: Handler = ({ listener, machine }, cursor) => {
+  machine.attribution.enrol();
+  listener.attached(cursor);
+};
 
-function listenerOf({ listener, machine, stampsTellVersion, whole }: Parts): Routes {
-  const attached: Handler = (cursor) => {
-    machine.attribution.enrol();
-    listener.attached(cursor);
-  };
-  let isStampNews = stampsTellVersion;
-  return {
-    vtd_switch_address_space(cursor) {
-      // The first line of VT-d shows which generation of stamps QEMU writes.
-      if (isStampNews) learnStamp(machine, cursor);
-      isStampNews = false;
-      listener.switched(cursor);
-    },
-    vtd_device_attach_hwpt(cursor) {
-      machine.nestedAtLine ||= cursor.line;
-    },
-    vfio_realize: attached,
-    vfio_attach_device: attached,
-    vfio_device_attach: attached,
-    iommufd_cdev_connect_and_bind: attached,
-    vfio_listener_region_add_iommu(cursor) {
-      const space = listener.addIommu(cursor);
-      // Before 8.1 the replay that follows begins with a whole unmap.
-      if (space !== null && !machine.writtenBy.replayClearsShadow) whole.announce([], cursor);
-    },
-    vfio_listener_region_del_iommu: (cursor) => listener.deleteIommu(cursor),
-    vfio_listener_region_add_ram: (cursor) => listener.addRam(cursor),
-    vfio_listener_region_del: (cursor) => listener.delete(cursor),
-  };
-}
+const ofListener: Routes = {
+  vtd_switch_address_space(parts, cursor) {
+    // The first line of VT-d shows which generation of stamps QEMU writes.
+    if (parts.isStampNews) learnStamp(parts.machine, cursor);
+    parts.isStampNews = false;
+    parts.listener.switched(cursor);
+  },
+  vtd_device_attach_hwpt({ machine }, cursor) {
+    machine.nestedAtLine ||= cursor.line;
+  },
+  vfio_realize: attached,
+  vfio_attach_device: attached,
+  vfio_device_attach: attached,
+  iommufd_cdev_connect_and_bind: attached,
+  vfio_listener_region_add_iommu({ listener, machine, whole }, cursor) {
+    const space = listener.addIommu(cursor);
+    // Before 8.1 the replay that follows begins with a whole unmap.
+    if (space !== null && !machine.writtenBy.replayClearsShadow) whole.announce([], cursor);
+  },
+  vfio_listener_region_del_iommu: ({ listener }, cursor) => listener.deleteIommu(cursor),
+  vfio_listener_region_add_ram: ({ listener }, cursor) => listener.addRam(cursor),
+  vfio_listener_region_del: ({ listener }, cursor) => listener.delete(cursor),
+};
 
 function learnStamp({ version }: Machine, cursor: BatchCursor): void {
   if (cursor.nanoseconds === NO_TIME) return;
   version.learn(cursor.thread === NO_THREAD ? lineMarks.isoStamp : lineMarks.threadStamp);
 }
 
-function backendsOf({ backends }: Parts): Routes {
-  return {
-    iommufd_cdev_alloc_ioas: (cursor) => backends.allocatedIoas(cursor),
-    iommufd_backend_alloc_hwpt: (cursor) => backends.allocatedHwpt(cursor),
-    iommufd_backend_map_dma: (cursor) => backends.mapped(cursor),
-    iommufd_backend_map_file_dma: (cursor) => backends.mapped(cursor),
-    iommufd_backend_unmap_dma: (cursor) => backends.unmapped(cursor),
-    iommufd_backend_unmap_dma_non_exist: (cursor) => backends.unmapped(cursor),
-    vfio_user_version: (cursor) => backends.vfioUserVersion(cursor),
-    vfio_user_dma_map: (cursor) => backends.vfioUserMapped(cursor),
-    vfio_user_dma_unmap: (cursor) => backends.vfioUserUnmapped(cursor),
-  };
-}
+const ofBackends: Routes = {
+  iommufd_cdev_alloc_ioas: ({ backends }, cursor) => backends.allocatedIoas(cursor),
+  iommufd_backend_alloc_hwpt: ({ backends }, cursor) => backends.allocatedHwpt(cursor),
+  iommufd_backend_map_dma: ({ backends }, cursor) => backends.mapped(cursor),
+  iommufd_backend_map_file_dma: ({ backends }, cursor) => backends.mapped(cursor),
+  iommufd_backend_unmap_dma: ({ backends }, cursor) => backends.unmapped(cursor),
+  iommufd_backend_unmap_dma_non_exist: ({ backends }, cursor) => backends.unmapped(cursor),
+  vfio_user_version: ({ backends }, cursor) => backends.vfioUserVersion(cursor),
+  vfio_user_dma_map: ({ backends }, cursor) => backends.vfioUserMapped(cursor),
+  vfio_user_dma_unmap: ({ backends }, cursor) => backends.vfioUserUnmapped(cursor),
+};
 
-function trackingOf({ boot, tracking }: Parts): Routes {
-  return {
-    global_dirty_changed: (cursor) => tracking.flagsChanged(cursor, boot.startsAtBoot),
-    migrate_set_state: (cursor) => tracking.migrationState(cursor),
-    vfio_save_setup: (cursor) => tracking.saveSetup(cursor),
-    vfio_save_cleanup: (cursor) => tracking.saveCleanup(cursor),
-    vfio_vmstate_change: (cursor) => tracking.vmStateChanged(cursor),
-    vfio_device_dirty_tracking_start: () => tracking.deviceTrackingStarted(),
-    vfio_get_dirty_bitmap: (cursor) => tracking.dirtyBitmap(cursor),
-    vfio_container_query_dirty_bitmap: (cursor) => tracking.dirtyBitmapQuery(cursor),
-    iommufd_backend_get_dirty_bitmap: (cursor) => tracking.iommufdDirtyBitmap(cursor),
-    vfio_known_safe_misalignment: (cursor) => tracking.misalignment(cursor),
-  };
-}
+const ofTracking: Routes = {
+  global_dirty_changed: ({ boot, tracking }, cursor) =>
+    tracking.flagsChanged(cursor, boot.startsAtBoot),
+  migrate_set_state: ({ tracking }, cursor) => tracking.migrationState(cursor),
+  vfio_save_setup: ({ tracking }, cursor) => tracking.saveSetup(cursor),
+  vfio_save_cleanup: ({ tracking }, cursor) => tracking.saveCleanup(cursor),
+  vfio_vmstate_change: ({ tracking }, cursor) => tracking.vmStateChanged(cursor),
+  vfio_device_dirty_tracking_start: ({ tracking }) => tracking.deviceTrackingStarted(),
+  vfio_get_dirty_bitmap: ({ tracking }, cursor) => tracking.dirtyBitmap(cursor),
+  vfio_container_query_dirty_bitmap: ({ tracking }, cursor) => tracking.dirtyBitmapQuery(cursor),
+  iommufd_backend_get_dirty_bitmap: ({ tracking }, cursor) => tracking.iommufdDirtyBitmap(cursor),
+  vfio_known_safe_misalignment: ({ tracking }, cursor) => tracking.misalignment(cursor),
+};
 
-function messagesOf({ failures, machine }: Parts): Routes {
-  return {
-    'message:bitmap-too-big': (cursor) => failures.bitmapTooBig(cursor),
-    'message:dma-unmap-failed': (cursor) => failures.unmapFailed(cursor),
-    'message:dma-map-failed': (cursor) => failures.mapFailed(cursor),
-    'message:known': (cursor) => failures.known(cursor),
-    // It says nothing known.
-    'message:unknown': (cursor) => failures.seen(cursor),
-    migrate_error: (cursor) => failures.migrationError(cursor),
-    migrate_fd_error: (cursor) => failures.migrationError(cursor),
-    'trace:loss'(cursor) {
-      const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
-      const count = Number(cursor.u64(at.loss.count));
-      machine.losses.saidByTrace(cursor.line);
-      const detail = cursor.text(at.loss.detail);
-      machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });
-    },
-  };
-}
+const ofMessages: Routes = {
+  'message:bitmap-too-big': ({ failures }, cursor) => failures.bitmapTooBig(cursor),
+  'message:dma-unmap-failed': ({ failures }, cursor) => failures.unmapFailed(cursor),
+  'message:dma-map-failed': ({ failures }, cursor) => failures.mapFailed(cursor),
+  'message:known': ({ failures }, cursor) => failures.known(cursor),
+  // It says nothing known.
+  'message:unknown': ({ failures }, cursor) => failures.seen(cursor),
+  migrate_error: ({ failures }, cursor) => failures.migrationError(cursor),
+  migrate_fd_error: ({ failures }, cursor) => failures.migrationError(cursor),
+  'trace:loss'({ machine }, cursor) {
+    const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
+    const count = Number(cursor.u64(at.loss.count));
+    machine.losses.saidByTrace(cursor.line);
+    const detail = cursor.text(at.loss.detail);
+    machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });
+  },
+};
 
-function headersOf({ boot, failures, machine }: Parts): Routes {
-  return {
-    'session:start'(cursor) {
-      machine.version.name(versionIn(cursor.text(at.start.qemu)));
-    },
-    'session:name'(cursor) {
-      boot.vm ??= cursor.text(at.name.name);
-    },
-    'session:argument'(cursor) {
-      machine.parameters.commandLine(cursor.text(at.argument.text), cursor.line);
-    },
-    'session:end'(cursor) {
-      boot.ending = cursor.text(at.end.text);
-      if (boot.ending.includes('reason=crashed')) failures.crashed(boot.ending, cursor);
-    },
-  };
-}
+const ofHeaders: Routes = {
+  'session:start'({ machine }, cursor) {
+    machine.version.name(versionIn(cursor.text(at.start.qemu)));
+  },
+  'session:name'({ boot }, cursor) {
+    boot.vm ??= cursor.text(at.name.name);
+  },
+  'session:argument'({ machine }, cursor) {
+    machine.parameters.commandLine(cursor.text(at.argument.text), cursor.line);
+  },
+  'session:end'({ boot, failures }, cursor) {
+    boot.ending = cursor.text(at.end.text);
+    if (boot.ending.includes('reason=crashed')) failures.crashed(boot.ending, cursor);
+  },
+};
 
 /** The `x.y.z` in what libvirt prints as QEMU's version, e.g. `10.0.13Debian 1:10.0.13+ds`. */
 function versionIn(text: string): string {
   return /\d+\.\d+(?:\.\d+)?/.exec(text)?.[0] ?? '';
 }
+
+const routes: Routes = {
+  ...ofWalksAndReplays,
+  ...ofCommands,
+  ...ofListener,
+  ...ofBackends,
+  ...ofTracking,
+  ...ofMessages,
+  ...ofHeaders,
+};
+
+/**
+ * The routing table: by event number, the part that takes its line. The events that come most often
+ * are routed by `Boot.apply` itself, as calls through a table are dearer. One table for all boots: a
+ * trace may have as many of them as lines.
+ */
+export const handlers: readonly Handler[] = eventNames.map((name) => {
+  const handle = routes[name] ?? (() => {});
+  const span = eventMarks[name];
+  if (span === undefined) return handle;
+  const mark = { ...span, reason: name };
+  // Some events show QEMU's version, whatever else they are for.
+  return (parts, cursor) => {
+    parts.machine.version.learn(mark);
+    handle(parts, cursor);
+  };
+});

@@ -63,6 +63,7 @@ export class Replays {
       const isFirst = registering !== null && space.notifiers.length === 1;
       if (hasWalks || isFirst) this.#machine.mappings.shadowClear(space);
       // What the walk does not find again, QEMU has forgotten and the host still maps.
+      this.#machine.bounds.step(space.container?.host.size ?? 0);
       space.container?.host.setFlags(0, Number.MAX_SAFE_INTEGER, 0, mappingFlag.kept);
     }
     this.#stale.replayed(space);

@@ -109,6 +109,7 @@ export class VfioListener {
     const on = cursor.u32(at.switch.on) !== 0;
     const before = this.#enabled.get(bdf);
     const changed = before !== undefined && before !== on;
+    if (before === undefined) this.#machine.bounds.add('switched-devices');
     this.#enabled.set(bdf, on);
     this.#lastSwitch = bdf;
     this.#switchedSinceAttach = true;
@@ -213,7 +214,7 @@ export class VfioListener {
       this.#machine.attribution.forgetRoster();
       space.removeNotifier(range);
     }
-    space.addNotifier(range);
+    this.#addNotifier(space, range);
     this.#forgetSections(space, range, cursor);
     this.#machine.attribution.replay(space);
     this.#machine.registering = { space, notifier: range };
@@ -239,8 +240,13 @@ export class VfioListener {
     from.removeNotifier(range);
     if (from.notifiers.length === 0) attribution.unregister(from);
     if (to.notifiers.length === 0) attribution.register(to);
-    to.addNotifier(range);
+    this.#addNotifier(to, range);
     this.#machine.losses.report('switch-before-registration', cursor, from);
+  }
+
+  #addNotifier(space: VtdAddressSpace, range: AddressRange): void {
+    space.addNotifier(range);
+    this.#machine.bounds.check('notifiers', space.notifiers.length);
   }
 
   /**
@@ -363,7 +369,10 @@ export class VfioListener {
   #noteRemoved(container: VfioContainer, first: number): void {
     const removed = this.#removed.get(container);
     if (removed === undefined) this.#removed.set(container, new Set([first]));
-    else removed.add(first);
+    else {
+      removed.add(first);
+      this.#machine.bounds.check('removed-sections', removed.size);
+    }
   }
 
   get #arePermissionsTraced(): boolean {

@@ -54,6 +54,7 @@ export class ShadowDrift {
   #look(space: VtdAddressSpace, mark: Place): void {
     const { container, shadow } = space;
     if (container === null || !this.#isSure(space)) return;
+    this.#machine.bounds.step(container.host.size + shadow.size);
     for (const { first, last, flags } of container.host) {
       if ((flags & TOLD) === 0 && !shadow.overlaps(first, last)) {
         this.#report(space, first, last, mark, 'host');
@@ -87,6 +88,7 @@ export class ShadowDrift {
     const key = `${side} ${first}`;
     if (known.has(key) || known.size >= MOST_REMEMBERED) return;
     known.add(key);
+    this.#machine.bounds.add('drifting-mappings');
     this.#machine.report({ kind: 'drift', mark, space, first, last, side });
   }
 }

@@ -37,6 +37,8 @@ export class StaleMappings {
     if (container === null || !this.#machine.hasNotifications) return;
     if (!container.host.overlaps(first, last)) return;
     const summary = summarise(container.host.collect(first, last), 0, mappingFlag.stale);
+    // Those that are known are gone through each time.
+    this.#machine.bounds.step(container.staleCount);
     container.markStale(first, last);
     if (summary.count === 0) return;
     this.#machine.report({
@@ -82,6 +84,7 @@ export class StaleMappings {
   #lookThrough(): void {
     if (this.#replayed.size === 0) return;
     for (const container of this.#replayed) {
+      this.#machine.bounds.step(container.host.size);
       const held = container.host.collect(0, Number.MAX_SAFE_INTEGER);
       this.#doubt(container, held, this.#machine.attribution.devicesIn(container));
     }

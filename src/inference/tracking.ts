@@ -5,6 +5,7 @@ import {
   migrationIsRunning,
   migrationIsSetupOrActive,
 } from '../emulation/vfio/dirty-tracking.ts';
+import { Bounds } from './bounds.ts';
 
 /** Bits of QEMU's flag word behind `global_dirty_changed`. */
 const DIRTY_BITS = [
@@ -42,10 +43,15 @@ export class DirtyTracking {
   /** Set when the first line of the flag word shows that tracking had been off until then. */
   offUntilFirstLine = false;
   readonly windows: Window[] = [];
+  readonly #bounds: Bounds;
   #current: Window | null = null;
   readonly #saving = new Set<string>();
   #anySaveSetup = false;
   #running = true;
+
+  constructor(bounds = new Bounds()) {
+    this.#bounds = bounds;
+  }
 
   /** The window that is open, if any. */
   get window(): Window | null {
@@ -108,6 +114,7 @@ export class DirtyTracking {
   saveSetup(name: string): void {
     this.#anySaveSetup = true;
     this.#saving.add(name);
+    this.#bounds.check('saving-devices', this.#saving.size);
   }
 
   saveCleanup(name: string): void {
@@ -163,6 +170,7 @@ export class DirtyTracking {
       isDoubted: false,
     };
     this.windows.push(this.#current);
+    this.#bounds.add('windows');
   }
 
   #close(last: Place): void {

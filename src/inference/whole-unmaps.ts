@@ -1,4 +1,4 @@
-import { pageOf } from '../base/address.ts';
+import { addressOfPage, pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { intelIommu, LOW_NOTIFIER } from '../emulation/viommu/intel/index.ts';
@@ -308,7 +308,9 @@ export class WholeUnmaps {
 
   /** The notifier whose whole unmap can begin with this piece. */
   #notifierOf(first: number, last: number): AddressRange | null {
-    const isIt = (known: AddressRange) => isPiece(this.#predictions.of(known), 0, first, last);
+    const start = addressOfPage(first);
+    const isIt = (known: AddressRange) =>
+      known.start === start && isPiece(this.#predictions.of(known), 0, first, last);
     for (const { notifiers } of this.#machine.attribution.spaces) {
       const found = notifiers.find(isIt);
       if (found !== undefined) return found;
@@ -379,7 +381,8 @@ export class WholeUnmaps {
       this.#machine.mappings.shadowRemove(space, firstPage, reach);
     }
     // What the replay's walk does not find again, QEMU has forgotten and the host still maps.
-    space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
+    const kept = space.container?.host.setFlags(firstPage, lastPage, 0, mappingFlag.kept);
+    this.#machine.bounds.step(kept ?? 0);
     if (!this.#machine.hasNotifications) this.#unmappedInPieces.add(space);
     if (!writtenBy.replayClearsShadow || !this.#machine.hasNotifications) return;
     if (isDue) {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { MOST_PROCESSES, MOST_VMS } from '../../src/boots/vms.ts';
 import type { Session, UnmapRecord } from '../../src/result/types.ts';
 import { analyzeLines } from '../helpers/analyze.ts';
 import { root } from '../helpers/ground-truth.ts';
@@ -184,6 +185,49 @@ describe('what cannot be told apart', () => {
     expect(trace.sessions.length).toBe(2);
     for (const session of trace.sessions) {
       expect(session.reasons.join()).toContain('thread 50000');
+    }
+  });
+});
+
+describe('made-up processes and threads', () => {
+  const reset = ['vtd_reset_exit '];
+
+  it('are two also where their names have the same hash', async () => {
+    // Of 31 bits of FNV-1a, by which processes were told apart once.
+    const lines = [...inSyslog(reset, 99_149), ...inSyslog(reset, 513_856)];
+    const { trace } = await analyzeLines(lines);
+    expect(trace.sessions.map(({ vm }) => vm)).toEqual([
+      'host-a qemu-system-x86_64[99149]',
+      'host-a qemu-system-x86_64[513856]',
+    ]);
+  });
+
+  it('are held side by side up to a bound; the one that is silent longest is over', async () => {
+    const others = Array.from({ length: MOST_PROCESSES }, (_, pid) => inSyslog(reset, pid + 1));
+    const log = inSyslog(linesOf('qemu-10.0/blocked-aw48-minimal.log'), 70_001);
+    const alone = await analyzeLines(log);
+    const among = await analyzeLines([...log, ...others.flat(), ...inSyslog(reset, 70_001)]);
+    const { sessions } = among.trace;
+    expect(sessions.length).toBe(MOST_PROCESSES + 2);
+    expect(essenceOf(sessions[0] as Session)).toEqual(essenceOf(alone.session));
+    // What it says later is of a boot whose beginning is not known.
+    expect(sessions.at(-1)?.vm).toBe(sessions[0]?.vm);
+    expect(sessions.at(-1)?.verdict).not.toBe('clean');
+  });
+
+  it('are taken for no more VMs than a bound, and the rest is said to be unknown', async () => {
+    const count = MOST_VMS + 100;
+    const lines = Array.from(
+      { length: count },
+      (_, thread) =>
+        `${(thread + 1) * 2000}@1795333589.213354:vfio_attach_device  (0000:00:05.0) group 3`,
+    );
+    const { trace } = await analyzeLines(lines);
+    expect(trace.sessions.length).toBe(MOST_VMS);
+    const told = `can be of any of ${MOST_VMS} VMs`;
+    for (const { reasons } of trace.sessions) {
+      expect(reasons.filter((reason) => reason.includes(told)).length).toBeGreaterThan(1);
+      expect(reasons.length).toBeLessThan(100);
     }
   });
 });

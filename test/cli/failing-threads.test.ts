@@ -49,7 +49,7 @@ it('a thread that dies is a row, and the others are analysed', async () => {
   expect(errors).toEqual([
     expect.stringContaining('internal error: a defect'),
     expect.stringContaining('exited with code: 7'),
-    expect.stringContaining('out of memory'),
+    expect.stringContaining('needs more memory than'),
   ]);
   expect(ended.status).toBe(2);
   for (const error of errors) expect(ended.stderr).toContain(error);

@@ -1,5 +1,5 @@
 import { formats } from '../../src/decoding/index.ts';
-import { type EventBatch, NO_SOURCE, NO_THREAD } from '../../src/events/batch.ts';
+import { type EventBatch, FIRST_SOURCE, NO_SOURCE, NO_THREAD } from '../../src/events/batch.ts';
 import type { EventDeclaration } from '../../src/events/catalogue/declaration.ts';
 import { catalogue, eventNames, offsetsOf } from '../../src/events/catalogue/index.ts';
 import { BatchCursor } from '../../src/events/cursor.ts';
@@ -48,7 +48,7 @@ function eventOf(cursor: BatchCursor, { sources }: EventBatch): DecodedEvent {
     byteOffset: cursor.byteOffset,
     time: cursor.hasTime ? `${seconds}.${String(nanoseconds).padStart(9, '0')}` : null,
     thread: thread === NO_THREAD ? null : thread,
-    source: source === NO_SOURCE ? null : (sources[source] ?? ''),
+    source: source === NO_SOURCE ? null : (sources[source - FIRST_SOURCE] ?? ''),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Excerpts } from '../../src/findings/excerpts.ts';
 import { Findings, type JudgedFinding } from '../../src/findings/findings.ts';
+import { Bounds } from '../../src/inference/bounds.ts';
 import type { ModelOptions } from '../../src/inference/machine.ts';
 import type { Operation } from '../../src/inference/operation.ts';
 import type { Finding, Verdict } from '../../src/result/types.ts';
@@ -86,7 +87,7 @@ async function findingsOf(page: Explanation, row: RuleRow): Promise<readonly Jud
     return found.map((finding) => ({ finding, verdict: trace.verdict }));
   }
   const facts = someFacts(row.facts);
-  const findings = new Findings(facts, new Excerpts(), () => 0);
+  const findings = new Findings(facts, new Excerpts(), new Bounds(), () => 0);
   const runner = new RuleRunner([await ruleOf(page)], facts, (rule) => findings.sink(rule));
   for (const operation of row.operations) {
     runner.handle(operation, operation.kind === 'unmap' ? modeOf(operation) : 'what-if');

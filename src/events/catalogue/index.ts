@@ -60,6 +60,15 @@ export function offsetsOf<Name extends EventName>(name: Name): Offsets<Name> {
   return offsets as Offsets<Name>;
 }
 
+/** Where the texts of an event lie in its record, in words after the record's header. */
+export function textsOf(name: EventName): readonly number[] {
+  const args: Readonly<Record<string, ArgumentType>> = catalogue[name].args;
+  const offsets: Readonly<Record<string, number>> = offsetsOf(name);
+  return Object.keys(args)
+    .filter((argument) => args[argument] === 'text')
+    .map((argument) => offsets[argument] ?? 0);
+}
+
 /** The words that all arguments of an event take. */
 export function argumentWords(name: EventName): number {
   const args: Readonly<Record<string, ArgumentType>> = catalogue[name].args;

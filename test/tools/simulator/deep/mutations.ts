@@ -342,6 +342,12 @@ export const mutations: readonly Mutation[] = [
     replace: '',
   },
   {
+    what: 'the replay of any boot ends early',
+    file: 'src/inference/bounds.ts',
+    find: 'if (count > bounds[id].most)',
+    replace: 'if (count > 1)',
+  },
+  {
     what: 'a global invalidation unmaps no whole space',
     file: 'src/inference/commands.ts',
     find: 'this.#whole.announce(this.#machine.attribution.order, cursor);',
