@@ -1,4 +1,5 @@
 import { UNSET_PAGE } from '../base/address.ts';
+import { PageRangeSet } from '../base/page-range-set.ts';
 import type { DirtyQuery } from '../base/vocabulary.ts';
 import { E2BIG, EINVAL, EPERM } from './vfio/errno.ts';
 
@@ -101,6 +102,7 @@ export class Outcome {
 
   /** All UNMAPs have been added: one that fails, or carries a wrong address, is what the operation is about. */
   classify(): void {
+    this.#uniteRisks();
     if (this.wrongAddress) this.harmfulZero = false;
     if (this.errno === 0) return;
     this.noQuery = false;
@@ -118,6 +120,7 @@ export class Outcome {
       this.#addRisk(this.#markedFirst[index] as number, this.#markedLast[index] as number);
     }
     this.#markedCount = 0;
+    this.#uniteRisks();
   }
 
   /** Forgets what is marked: only what is lost is to be told. */
@@ -136,5 +139,27 @@ export class Outcome {
     this.#riskFirst[count] = first;
     this.#riskLast[count] = last;
     this.#riskCount = count + 1;
+  }
+
+  /** Guest pages to which several mappings lead are at risk once: the ranges are then their union, ascending. */
+  #uniteRisks(): void {
+    if (this.#areRisksApart()) return;
+    const union = new PageRangeSet();
+    let pages = 0;
+    for (let index = 0; index < this.#riskCount; index += 1) {
+      union.add(this.riskFirst(index), this.riskLast(index));
+      pages += this.riskLast(index) - this.riskFirst(index) + 1;
+    }
+    if (union.pages === pages) return;
+    this.#riskCount = 0;
+    for (const { first, last } of union) this.#addRisk(first, last);
+  }
+
+  /** Quick to see of most: the ranges ascend. */
+  #areRisksApart(): boolean {
+    for (let index = 1; index < this.#riskCount; index += 1) {
+      if (this.riskFirst(index) <= this.riskLast(index - 1)) return false;
+    }
+    return true;
   }
 }

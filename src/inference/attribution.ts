@@ -275,6 +275,11 @@ export class Attribution extends DeviceSpaces {
     return walking;
   }
 
+  /** The command that makes QEMU walk is an invalidation of single pages. */
+  get isOfPages(): boolean {
+    return this.#operation === 'domain' && this.#scope.end > 0;
+  }
+
   /** What `walker` found is beyond doubt. */
   get isSure(): boolean {
     return this.#isSure;

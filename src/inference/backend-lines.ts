@@ -36,7 +36,11 @@ export class BackendLines {
   /** `iommufd_cdev_alloc_ioas`: a new container. */
   allocatedIoas(cursor: BatchCursor): void {
     const { containers } = this.#machine;
-    const container = this.#listener.container ?? containers.newest ?? containers.make();
+    const container =
+      this.#listener.attachedUnseen() ??
+      this.#listener.container ??
+      containers.newest ??
+      containers.make();
     container.ioas = cursor.u32(at.ioas.ioas);
     this.#is(container, 'iommufd', cursor);
   }

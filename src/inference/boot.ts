@@ -95,6 +95,7 @@ export class Boot {
   readonly #walks: PageWalks;
   readonly #whole: WholeUnmaps;
   readonly #drift: ShadowDrift;
+  readonly #stale: StaleMappings;
   readonly #failures: FailureMessages;
   readonly #parts: Parts;
   #lastOffset = 0;
@@ -118,6 +119,7 @@ export class Boot {
     this.#walks = walks;
     this.#whole = whole;
     this.#drift = drift;
+    this.#stale = stale;
     this.#failures = failures;
     this.#parts = {
       boot: this,
@@ -180,6 +182,7 @@ export class Boot {
     this.#whole.release(true);
     this.#whole.finish(null);
     this.#failures.finish();
+    this.#stale.finish();
     if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
     if (!isCutShort) {
       this.#drift.finish({ line: this.lastLine, byteOffset: this.#lastOffset, time: null });
@@ -200,7 +203,7 @@ export class Boot {
     if (this.firstLine === 0) this.firstLine = cursor.line;
     this.#start.take(cursor);
     this.startsAtBoot = this.#start.isAtBoot;
-    this.machine.attribution.startsUncertain = this.#start.isSettled && !this.startsAtBoot;
+    this.machine.attribution.startsUncertain = !this.startsAtBoot;
   }
 
   /** `vtd_as_unmap_whole`: ends the unmap or MAP and the walk before it, and closes its own pieces. */

@@ -144,6 +144,7 @@ export class Commands {
     this.#machine.attribution.begin(operation, space, scope);
     this.#machine.losses.reportHole(cursor);
     this.#drift.replayEnded();
+    this.#stale.walkEnded();
     this.#listener.forget();
   }
 

@@ -33,6 +33,8 @@ export type StaleReason =
   /** An unmap in migration takes what is in the shadow, and they are not, or only as parts. */
   | 'unlisted'
   | 'failed-unmap'
+  /** That of a section, which the memory listener removes. */
+  | 'failed-removal'
   | 'skipped-invalidation';
 
 /** Host mappings that an unmap should have removed, and did not. */

@@ -114,6 +114,7 @@ export class PageWalks {
     if (isRoot && attribution.operation !== 'replay') {
       this.#stale.walked(attribution.walking, start, end - 1, cursor);
     }
+    this.#stale.visits(level, start, end - 1, cursor);
     if (start === 0) {
       this.#machine.parameters.walkEnd(end, cursor.line);
     }
@@ -123,6 +124,7 @@ export class PageWalks {
   unusable(cursor: BatchCursor): void {
     const [first, last] = [cursor.page(at.skipRead.start), cursor.page(at.skipRead.end) - 1];
     this.#walker(cursor, -1, first, last);
+    this.#stale.passesBy(first, last);
   }
 
   /** True where the event is what QEMU can print: aligned, and of a size that a table entry has. */
@@ -379,8 +381,10 @@ export class PageWalks {
     const found = host.collect(first, last);
     for (let index = 0; index < found.count; index += 1) {
       const flags = found.flags(index);
-      if ((flags & (mappingFlag.stale | mappingFlag.kept)) === 0) return false;
-      if ((flags & mappingFlag.ram) !== 0) return false;
+      const isRam = (flags & mappingFlag.ram) !== 0;
+      // Of a section of RAM only a failure shows that it is still there.
+      const left = isRam ? mappingFlag.stale : mappingFlag.stale | mappingFlag.kept;
+      if ((flags & left) === 0) return false;
     }
     return true;
   }

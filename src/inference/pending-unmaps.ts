@@ -193,11 +193,15 @@ export class PendingUnmaps {
     this.#singleOpen = false;
     const unmap = this.#single;
     this.decide(unmap);
-    const { value: space } = unmap.space;
-    if (unmap.cause === 'drain' && unmap.asTraced.errno !== 0 && space !== null) {
-      this.#stale.mark(space, unmap.first, unmap.last, unmap.place.mark, 'failed-unmap');
-    }
+    this.#markLeft(unmap);
     this.report(unmap);
+  }
+
+  /** What a failed unmap by node, or the failed removal of a section, leaves is stale. */
+  #markLeft({ asTraced, cause, first, last, place, space: { value: space } }: Unmap): void {
+    if (asTraced.errno === 0 || space === null) return;
+    if (cause === 'drain') this.#stale.mark(space, first, last, place.mark, 'failed-unmap');
+    else if (cause === 'region-del') this.#stale.markSection(space, first, last, place.mark);
   }
 
   /** The switch is over: reports the pieces that were held, in order, as one whole unmap. */

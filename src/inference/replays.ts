@@ -51,7 +51,10 @@ export class Replays {
 
   /** `vtd_replay_ce_invalid`: the device has no tables. */
   invalid(cursor: BatchCursor): void {
-    this.#begin(this.#machine.attribution.named(bdfOf(cursor, at.invalid)), cursor);
+    const space = this.#machine.attribution.named(bdfOf(cursor, at.invalid));
+    this.#begin(space, cursor);
+    space.rootPage = -1;
+    space.isRootKnown = true;
   }
 
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */

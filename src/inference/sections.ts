@@ -69,6 +69,10 @@ export class VfioListener {
   readonly #enabled = new Map<number, boolean>();
   #lastSwitch = -1;
   #switchedSinceAttach = false;
+  /** Some line of an attach has come: then each device has one. */
+  #areAttachesTraced = false;
+  /** The device whose address space has just been made, as for one that is being attached; -1: none. */
+  #newcomer = -1;
   /** The container that is being attached, while no line has named its device (7.2, vfio-user). */
   #attaching: VfioContainer | null = null;
   /** Where the sections of the current change go, if the lines before it say so. */
@@ -99,6 +103,7 @@ export class VfioListener {
     this.#container = null;
     if (this.#removed.size > 0) this.#removed.clear();
     this.#space = null;
+    this.#newcomer = -1;
     this.#walks.replayedNotifier = null;
     this.#machine.registering = null;
   }
@@ -113,6 +118,7 @@ export class VfioListener {
     this.#enabled.set(bdf, on);
     this.#lastSwitch = bdf;
     this.#switchedSinceAttach = true;
+    this.#newcomer = before === undefined && bdf !== HOST_BRIDGE ? bdf : -1;
     this.#removed.clear();
     // Had the replay's own lines been traced, they would have come.
     this.#machine.registering = null;
@@ -152,6 +158,7 @@ export class VfioListener {
 
   /** A device is attached: `vfio_realize`, `vfio_attach_device`, `vfio_device_attach`, or iommufd's bind. */
   attached(cursor: BatchCursor): void {
+    this.#areAttachesTraced = true;
     this.#checkAttach(cursor);
     const container = this.#machine.containers.make();
     container.hostNames.add(cursor.text(at.attach.name));
@@ -167,6 +174,21 @@ export class VfioListener {
     // From 8.2 on the device's address space has just been made, and switched.
     else if (isNamed) this.#bind(this.#lastSwitch, container);
     this.#container = container;
+  }
+
+  /**
+   * Attaches are not traced, and the container of a device begins: VT-d has just made the device's
+   * address space (`vtd_find_add_as`, which `vfio_realize` calls right before it attaches the device).
+   * Null where no device is being made, or its container is there.
+   */
+  attachedUnseen(): VfioContainer | null {
+    const bdf = this.#newcomer;
+    if (this.#areAttachesTraced || bdf < 0 || this.#isBound(bdf)) return null;
+    this.#newcomer = -1;
+    const container = this.#machine.containers.make();
+    this.#bind(bdf, container);
+    this.#machine.attribution.enrol();
+    return container;
   }
 
   /** Sections of RAM come when a device has been attached: one before has shown another's. */
@@ -191,6 +213,7 @@ export class VfioListener {
 
   /** A container whose device the next switch names; made unless one is waiting already. */
   attaching(): VfioContainer {
+    this.#areAttachesTraced = true;
     this.#attaching ??= this.#machine.containers.make();
     this.#container = this.#attaching;
     return this.#attaching;
@@ -259,8 +282,7 @@ export class VfioListener {
     const found = container.host.collect(pageOf(range.start), pageOf(range.end));
     const sections: [number, number][] = [];
     for (let index = 0; index < found.count; index += 1) {
-      const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
-      if (kind !== mappingFlag.ram) continue;
+      if (!isLiveSection(found.flags(index))) continue;
       sections.push([found.first(index), found.last(index)]);
     }
     if (sections.length === 0) return;
@@ -288,7 +310,12 @@ export class VfioListener {
       this.#attaching = null;
       this.#machine.losses.report('switch-before-sections', cursor);
     }
-    if (this.#isOfUnseen(first, last)) {
+    const isNew = this.#machine.containers.all.every(
+      (container) => !this.#fits(container, first, last, 'add'),
+    );
+    if (isNew && this.attachedUnseen() !== null) {
+      // Whatever comes before the next command is of that device.
+    } else if (this.#isOfUnseen(first, last)) {
       this.#machine.losses.report('attach-or-section-removal', cursor);
       this.#machine.attribution.forgetRoster();
     }
@@ -496,8 +523,7 @@ export class VfioListener {
     if (!isSingleSure || single === null) return false;
     const found = single.host.collect(first, last);
     for (let index = 0; index < found.count; index += 1) {
-      const kind = found.flags(index) & (mappingFlag.ram | mappingFlag.stale);
-      if (kind === mappingFlag.ram) return true;
+      if (isLiveSection(found.flags(index))) return true;
     }
     return false;
   }
@@ -513,6 +539,12 @@ export class VfioListener {
     if (change === 'add') return !container.host.overlaps(first, last);
     return container.holdsExactly(first, last);
   }
+}
+
+/** True for a section of RAM, unless its removal failed and left it behind. */
+function isLiveSection(flags: number): boolean {
+  const left = mappingFlag.stale | mappingFlag.failed;
+  return (flags & (mappingFlag.ram | left)) === mappingFlag.ram;
 }
 
 /** True for a section of an IOMMU, be it that its registration is not in the trace. */

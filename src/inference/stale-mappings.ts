@@ -12,6 +12,26 @@ import type { VtdAddressSpace } from './vtd-address-space.ts';
 const TOLD = mappingFlag.ram | mappingFlag.stale;
 const NOBODY: readonly VtdAddressSpace[] = [];
 
+/** A mapping of the host's that QEMU has forgotten, under a walk. */
+interface ForgottenMapping {
+  readonly first: number;
+  readonly last: number;
+  /** The table with its entry, once the walk has come to that. */
+  visited: Place | null;
+}
+
+/** A walk over mappings that QEMU has forgotten. */
+interface PassingWalk {
+  readonly space: VtdAddressSpace;
+  readonly root: Place;
+  readonly forgotten: readonly ForgottenMapping[];
+}
+
+/** Pages that an entry of a table of this level leads. */
+function pagesOfEntry(level: number): number {
+  return 512 ** (level - 1);
+}
+
 /**
  * Host mappings that outlive the unmap that should have removed them: behind a failed piece, above
  * the wrap of 11.x's search in migration, or after an invalidation that QEMU skipped. The device can still reach
@@ -26,6 +46,8 @@ export class StaleMappings {
   readonly #doubted = new Map<VfioContainer, PageRangeMap>();
   /** Containers with a device whose tables were replayed since they were looked through. */
   readonly #replayed = new Set<VfioContainer>();
+  /** The walk under way, if its lines show what it skips. */
+  #walk: PassingWalk | null = null;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -33,13 +55,29 @@ export class StaleMappings {
 
   /** Marks what the host still maps in a range that should be empty, and reports what is new. */
   mark(space: VtdAddressSpace, first: number, last: number, mark: Place, why: StaleReason): void {
+    // Sections of RAM are there for another reason.
+    if (this.#machine.hasNotifications) this.#mark(space, first, last, mark, why, mappingFlag.ram);
+  }
+
+  /** The same of a section, of RAM or of an IOMMU, whose removal failed. */
+  markSection(space: VtdAddressSpace, first: number, last: number, mark: Place): void {
+    this.#mark(space, first, last, mark, 'failed-removal', 0);
+  }
+
+  #mark(
+    space: VtdAddressSpace,
+    first: number,
+    last: number,
+    mark: Place,
+    why: StaleReason,
+    but: number,
+  ): void {
     const { container } = space;
-    if (container === null || !this.#machine.hasNotifications) return;
-    if (!container.host.overlaps(first, last)) return;
-    const summary = summarise(container.host.collect(first, last), 0, mappingFlag.stale);
+    if (container === null || !container.host.overlaps(first, last)) return;
+    const summary = summarise(container.host.collect(first, last), 0, mappingFlag.stale | but);
     // Those that are known are gone through each time.
     this.#machine.bounds.step(container.staleCount);
-    container.markStale(first, last);
+    container.markStale(first, last, but);
     if (summary.count === 0) return;
     this.#machine.report({
       kind: 'stale-mappings',
@@ -67,8 +105,8 @@ export class StaleMappings {
    * not unmap, and says so in lines that are often left out, as they are the bulk of most logs.
    */
   walked(space: VtdAddressSpace | null, first: number, last: number, cursor: BatchCursor): void {
+    this.walkEnded();
     if (this.#doubted.size === 0 && this.#replayed.size === 0) return;
-    if (this.#machine.skipsUnseen !== null) return;
     if (this.#machine.isTraced('vtd_page_walk_one_skip_unmap')) return;
     this.#lookThrough();
     const isForgotten =
@@ -77,7 +115,68 @@ export class StaleMappings {
             this.#holdsForgotten(container, first, last),
           )
         : space.container !== null && this.#holdsForgotten(space.container, first, last);
-    if (isForgotten) this.#machine.skipsUnseen = placeOf(cursor);
+    if (!isForgotten) return;
+    const root = placeOf(cursor);
+    this.#walk = space === null ? null : this.#passing(space, first, last, root);
+    if (this.#walk === null) this.#machine.skipsUnseen ??= root;
+  }
+
+  /** `vtd_page_walk_level`: the entries of a table of `level` that lead the pages `first .. last` are walked. */
+  visits(level: number, first: number, last: number, cursor: BatchCursor): void {
+    for (const mapping of this.#walk?.forgotten ?? []) {
+      const isEntry = mapping.last - mapping.first + 1 === pagesOfEntry(level);
+      if (isEntry && mapping.first >= first && mapping.last <= last)
+        mapping.visited = placeOf(cursor);
+    }
+  }
+
+  /** `vtd_page_walk_skip_read` or `..._reserve`: what becomes of an entry that QEMU cannot use is not told. */
+  passesBy(first: number, last: number): void {
+    for (const mapping of this.#walk?.forgotten ?? []) {
+      if (mapping.first <= last && mapping.last >= first) mapping.visited = null;
+    }
+  }
+
+  /**
+   * The walk is over. An entry of its tables that left no line is not there, and QEMU had nothing to
+   * unmap for it: had it been there, it would have been mapped anew.
+   */
+  walkEnded(): void {
+    const walk = this.#walk;
+    if (walk === null) return;
+    this.#walk = null;
+    const { forgotten, root, space } = walk;
+    for (const { first, last, visited } of forgotten) {
+      if (space.shadow.overlaps(first, last)) continue;
+      if (visited === null) this.#machine.skipsUnseen ??= root;
+      else this.mark(space, first, last, visited, 'skipped-invalidation');
+    }
+  }
+
+  /** The trace ends: of a walk under way nobody knows what would have come. */
+  finish(): void {
+    if (this.#walk !== null) this.#machine.skipsUnseen ??= this.#walk.root;
+  }
+
+  /**
+   * The walk of single pages that the guest has invalidated, if its lines will show what becomes of
+   * all that QEMU has forgotten there; else null.
+   */
+  #passing(space: VtdAddressSpace, first: number, last: number, root: Place): PassingWalk | null {
+    const { attribution, hasWalks, losses } = this.#machine;
+    const { container } = space;
+    if (container === null || !attribution.isOfPages || !attribution.isSure || !hasWalks)
+      return null;
+    if (losses.isAny || space.interval.knowledge !== 'whole') return null;
+    const held = container.host.collect(first, last);
+    const forgotten: ForgottenMapping[] = [];
+    for (let index = 0; index < held.count; index += 1) {
+      const mapping = { first: held.first(index), last: held.last(index), visited: null };
+      if ((held.flags(index) & TOLD) !== 0) continue;
+      if (!space.shadow.overlaps(mapping.first, mapping.last)) forgotten.push(mapping);
+      else if (!space.shadow.covers(mapping.first, mapping.last)) return null;
+    }
+    return { space, root, forgotten };
   }
 
   /** Finds what the replays since the last time did not find again. */
@@ -131,7 +230,7 @@ export class StaleMappings {
   /** Reports what an unmap in migration would have left, had tracking been on: the nodes from index `from` on. */
   wouldBe(space: VtdAddressSpace, nodes: RangeScratch, from: number, mark: Place): void {
     const { container } = space;
-    const summary = summarise(nodes, from, 0);
+    const summary = summarise(nodes, from, mappingFlag.ram);
     if (container === null || summary.count === 0) return;
     this.#machine.report({
       kind: 'stale-mappings',
@@ -171,7 +270,7 @@ function summarise(ranges: RangeScratch, from: number, but: number) {
   const summary = { count: 0, pages: 0, first: -1, last: -1, gpa: -1, guest };
   for (let index = from; index < ranges.count; index += 1) {
     const flags = ranges.flags(index);
-    if ((flags & (mappingFlag.ram | but)) !== 0) continue;
+    if ((flags & but) !== 0) continue;
     const first = ranges.first(index);
     const last = ranges.last(index);
     const gpa = (flags & mappingFlag.addressUnknown) === 0 ? ranges.value(index) : -1;

@@ -15,6 +15,12 @@ const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
   'vtd_pasid_cache_reset',
 ]);
 
+/** Messages about unmaps, which a machine that is being made does not have. */
+const OF_RUNNING_MACHINE: ReadonlySet<EventName> = new Set<EventName>([
+  'message:bitmap-too-big',
+  'message:dma-unmap-failed',
+]);
+
 /**
  * Whether a trace shows its machine from the start on.
  *
@@ -40,7 +46,7 @@ export class TraceStart {
     this.isAtBoot = isDisabled || isAsked || FIRST_OF_A_BOOT.has(name);
   }
 
-  /** A line of libvirt's header, or a message of QEMU's that follows it. */
+  /** A line of libvirt's header, or a message of QEMU's before the first event. */
   #isHeader(name: EventName, cursor: BatchCursor): boolean {
     if (name === 'session:start') {
       this.#header = 'unknown';
@@ -49,9 +55,10 @@ export class TraceStart {
       const asks = cursor.text(at.argument.text).startsWith('-trace');
       if (asks) this.#header = 'traced';
       else if (this.#header === 'unknown') this.#header = 'untraced';
-    } else {
-      return name === 'session:name' || (this.#header !== null && name.startsWith('message:'));
-    }
+    } else if (name.startsWith('message:')) {
+      // What QEMU warns of while it makes its devices; an unmap can fail only later.
+      return this.#header !== null || !OF_RUNNING_MACHINE.has(name);
+    } else return name === 'session:name';
     return true;
   }
 }

@@ -104,6 +104,8 @@ export class DirtyTracking {
 
   setMigrationState(state: string, mark: Place): void {
     this.migrationState = state;
+    // `migrate_fd_cleanup` has ended the saving of the migration before, or its notifier has, without a line.
+    if (state === 'setup') this.#saving.clear();
     if (this.mask !== null) return;
     // Without the flag word, the migration's own state is the best there is.
     if (migrationHasStartedLog(state)) {

@@ -72,20 +72,14 @@ export class VfioContainer {
     if (removed !== null) this.#dropStale(removed);
   }
 
-  /** Marks the mappings in a range as stale. */
-  markStale(first: number, last: number): void {
+  /** Marks the mappings in a range as stale, but for those that have one of the flags `but`. */
+  markStale(first: number, last: number, but: number): void {
     const held = this.host.collect(first, last);
-    let fresh = 0;
     for (let index = 0; index < held.count; index += 1) {
-      if ((held.flags(index) & (mappingFlag.stale | mappingFlag.ram)) === 0) fresh += 1;
+      if ((held.flags(index) & (mappingFlag.stale | but)) !== 0) continue;
+      this.host.setFlags(held.first(index), held.first(index), 0, mappingFlag.stale);
+      this.staleCount += 1;
     }
-    if (fresh === 0) return;
-    for (let index = 0; index < held.count; index += 1) {
-      if ((held.flags(index) & mappingFlag.ram) === 0) {
-        this.host.setFlags(held.first(index), held.first(index), 0, mappingFlag.stale);
-      }
-    }
-    this.staleCount += fresh;
   }
 
   /** The guest's tables hold this translation again: if it was stale, it no longer is. */

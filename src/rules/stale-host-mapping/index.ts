@@ -6,8 +6,27 @@ const WHY = {
   unlisted:
     'while dirty tracking is on, QEMU 11.x unmaps only what its own list holds, and these are not in it as the host has them',
   'failed-unmap': 'the unmap that should have removed them failed',
+  'failed-removal': 'the unmap by which QEMU takes the section of memory out failed',
   'skipped-invalidation':
     'the guest invalidated them when QEMU had already forgotten them, so that nothing was unmapped',
+} as const;
+
+/** Why they should not be there. */
+const LEFT = {
+  wrap: 'the device has left the domain',
+  unlisted: 'the device has left the domain',
+  'failed-unmap': 'the device has left the domain',
+  'failed-removal': 'the device has another address space',
+  'skipped-invalidation': 'the guest has invalidated them',
+} as const;
+
+/** What brought the unmap that did not remove them. */
+const CAUSES = {
+  wrap: 'drain',
+  unlisted: 'drain',
+  'failed-unmap': 'whole-unmap',
+  'failed-removal': 'region-del',
+  'skipped-invalidation': 'page-walk',
 } as const;
 
 /** VTD005: a host mapping outlives the unmap that should have removed it. */
@@ -37,8 +56,8 @@ export const staleHostMapping: RuleBody = {
         mode: happened ? 'active' : 'what-if',
         mark,
         basis,
-        restsOn: { backend: why === 'failed-unmap' },
-        cause: isInMigration ? 'drain' : why === 'failed-unmap' ? 'whole-unmap' : 'page-walk',
+        restsOn: { backend: why === 'failed-unmap' || why === 'failed-removal' },
+        cause: CAUSES[why],
         space,
         container,
         count,
@@ -53,9 +72,9 @@ export const staleHostMapping: RuleBody = {
   message({ mode, count, iova, sizeText, topic }) {
     const verb = mode === 'what-if' ? 'would stay' : 'stay';
     const why = WHY[topic as keyof typeof WHY];
+    const left = LEFT[topic as keyof typeof LEFT];
     return (
-      `${plural(count, 'host mapping')} ${verb} in the container although the device has left the ` +
-      `domain: ${why}. The first covers ${sizeText} at iova ${iova}. The device can still reach the ` +
+      `${plural(count, 'host mapping')} ${verb} in the container although ${left}: ${why}. The first covers ${sizeText} at iova ${iova}. The device can still reach the ` +
       `memory behind them, and mapping the same iova again fails with -17 (File exists).`
     );
   },

@@ -200,6 +200,7 @@ const HOW = {
   wrap: 'not-drained',
   unlisted: 'not-drained',
   'failed-unmap': 'failed-unmap',
+  'failed-removal': 'failed-unmap',
   'skipped-invalidation': 'skipped',
 } as const;
 
