@@ -391,6 +391,7 @@ export class Findings {
     const restsOn: Dependencies = {
       ...group.restsOn,
       tracking: group.mode === 'active',
+      sectionAddress: group.cause === 'region-del' && group.restsOn.address === true,
       // Under tracking, 11.x sends no such pieces.
       unmapInMigration: group.mode === 'what-if' && isWholeUnmap(group.cause),
     };

@@ -172,6 +172,13 @@ export class Attribution extends DeviceSpaces {
     return isOfDevices || this.#awaitsDevice || (this.#isRefresh && !this.#switched.has(bdf));
   }
 
+  /** The current command is a context invalidation of this device. */
+  isCommandOf(bdf: number): boolean {
+    return (
+      this.#operation === 'device' && this.#device !== null && this.#device === this.likely(bdf)
+    );
+  }
+
   /** `vtd_inv_desc_cc_devices`: the devices themselves follow, each with a line of its own, if traced. */
   beginDevices(): void {
     this.begin('idle');

@@ -15,6 +15,7 @@ const at = {
   ccDevice: offsetsOf('vtd_inv_desc_cc_device'),
   iotlbDomain: offsetsOf('vtd_inv_desc_iotlb_domain'),
   iotlbPages: offsetsOf('vtd_inv_desc_iotlb_pages'),
+  pasidDevice: offsetsOf('vtd_pasid_cache_devsi'),
   waitSw: offsetsOf('vtd_inv_desc_wait_sw'),
 } as const;
 
@@ -74,6 +75,18 @@ export class Commands {
   /** `vtd_inv_desc_cc_device`. */
   contextOfDevice(cursor: BatchCursor): void {
     this.#begin(cursor, 'device', this.#deviceOf(bdfOf(cursor, at.ccDevice)));
+  }
+
+  /**
+   * `vtd_pasid_cache_devsi`: QEMU drops the PASID entries of the device whose context it has just
+   * invalidated (`vtd_context_device_invalidate`), and may unmap and switch it once more.
+   */
+  pasidCacheOfDevice(cursor: BatchCursor): void {
+    const bdf = bdfOf(cursor, at.pasidDevice);
+    const { attribution, contextEntries } = this.#machine;
+    if (attribution.isCommandOf(bdf)) return;
+    this.#begin(cursor, 'device', this.#deviceOf(bdf));
+    contextEntries.command(bdf);
   }
 
   /** `vtd_inv_desc_wait_sw`. */

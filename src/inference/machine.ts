@@ -136,9 +136,9 @@ export class Machine {
    * user, says that it was tracked, and by what.
    */
   wouldRefuse(container: VfioContainer | null): boolean {
-    const { options, tracking } = this;
+    const { options } = this;
     const isAsTraced = options.tracking === 'from-trace' && options.qemu === null;
-    if (!isAsTraced || tracking.deviceTracking || container === null) return false;
+    if (!isAsTraced || container === null || this.deviceTrackingIn(container)) return false;
     return container.backend === 'legacy' && container.backendSource !== 'option';
   }
 
@@ -162,8 +162,13 @@ export class Machine {
   trackedIn(container: VfioContainer | null): boolean | null {
     if (this.options.tracking !== 'from-trace') return this.options.tracking === 'on';
     if (container?.backend === 'vfio-user') return false;
-    if (container?.canTrack === false && !this.tracking.deviceTracking) return false;
+    if (container?.canTrack === false && !this.deviceTrackingIn(container)) return false;
     return this.tracking.started(this.profile);
+  }
+
+  /** Whether the devices of a container log their own DMA: as they said when they were made, else as tracking started. */
+  deviceTrackingIn(container: VfioContainer | null): boolean {
+    return container?.devicesLogDma ?? this.tracking.deviceTracking;
   }
 
   /**
@@ -174,6 +179,8 @@ export class Machine {
     if (this.version.agree('legacyTracking') && this.profile.legacyTracking === 'saving')
       return true;
     if (this.parameters.hasRefusal) return true;
+    const { all } = this.containers;
+    if (all.length > 0 && all.every(({ devicesLogDma }) => devicesLogDma === false)) return true;
     return this.tracking.windows.length > 0 && !this.tracking.deviceTracking;
   }
 

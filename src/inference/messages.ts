@@ -288,6 +288,7 @@ export class FailureMessages {
         about.operation === 'dirty-query' &&
         about.backend === 'iommufd' &&
         cursor.page(at.known.iova) === unmap.first;
+      if (isOfIt) this.#askedIommu(unmap);
       if (about.operation === 'unmap' || isOfIt) {
         // QEMU's own line with the range follows, or went elsewhere.
         this.#observe(unmap, returned);
@@ -299,6 +300,12 @@ export class FailureMessages {
     if (!isBehindCall || cursor.line - this.#callLine !== 1) return false;
     this.#callLine = -1;
     return true;
+  }
+
+  /** The IOMMU's dirty bits were asked for ahead of an unmap, so that not all devices have a log of their own. */
+  #askedIommu({ container, underTracking }: Unmap): void {
+    underTracking.query = 'before';
+    if (container.value !== null) container.value.isIommuAsked = true;
   }
 
   // --- What the lines come to ------------------------------------------------------------------------

@@ -62,6 +62,7 @@ const ofCommands: Routes = {
   vtd_reset_exit: ({ commands }, cursor) => commands.refreshAll(cursor),
   vtd_inv_desc_cc_devices: ({ commands }, cursor) => commands.contextOfDevices(cursor),
   vtd_inv_desc_cc_device: ({ commands }, cursor) => commands.contextOfDevice(cursor),
+  vtd_pasid_cache_devsi: ({ commands }, cursor) => commands.pasidCacheOfDevice(cursor),
   vtd_inv_desc_wait_sw: ({ commands }, cursor) => commands.wait(cursor),
   vtd_inv_desc_iotlb_global: ({ commands }, cursor) => commands.iotlbGlobal(cursor),
   vtd_inv_desc_iotlb_domain: ({ commands }, cursor) => commands.iotlbDomain(cursor),
@@ -101,7 +102,9 @@ const ofListener: Routes = {
   },
   vfio_listener_region_del_iommu: ({ listener }, cursor) => listener.deleteIommu(cursor),
   vfio_listener_region_add_ram: ({ listener }, cursor) => listener.addRam(cursor),
+  vfio_listener_region_skip_dma_map: ({ listener }, cursor) => listener.skippedDmaMap(cursor),
   vfio_listener_region_del: ({ listener }, cursor) => listener.delete(cursor),
+  vfio_migration_init: ({ listener }, cursor) => listener.migrationInit(cursor),
 };
 
 function learnStamp({ version }: Machine, cursor: BatchCursor): void {

@@ -34,7 +34,7 @@ export class Scenarios {
 
   /** The machine that is emulated, with dirty pages tracked or not. Reused by the next call. */
   of(container: VfioContainer | null, tracked: boolean): Scenario {
-    const { parameters, tracking } = this.#machine;
+    const { parameters } = this.#machine;
     const profile: Profile = this.#machine.profile;
     const scenario = this.#scenario;
     scenario.profile = profile;
@@ -44,7 +44,7 @@ export class Scenarios {
     this.#limits.entries = parameters.entryLimit.value;
     scenario.awBits = parameters.awBits.value ?? profile.defaultAwBits;
     scenario.pageSize = parameters.hostPageSize.value;
-    scenario.deviceTracking = tracking.deviceTracking;
+    scenario.deviceTracking = this.#machine.deviceTrackingIn(container);
     return scenario;
   }
 }

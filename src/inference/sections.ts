@@ -11,6 +11,7 @@ import { bdfOf, HOST_BRIDGE, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
+import { UNKNOWN_ADDRESS } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { Knowledge, VtdAddressSpace } from './vtd-address-space.ts';
@@ -20,6 +21,8 @@ const at = {
   attach: offsetsOf('vfio_attach_device'),
   addIommu: offsetsOf('vfio_listener_region_add_iommu'),
   delIommu: offsetsOf('vfio_listener_region_del_iommu'),
+  skipped: offsetsOf('vfio_listener_region_skip_dma_map'),
+  migrationInit: offsetsOf('vfio_migration_init'),
   addRam: offsetsOf('vfio_listener_region_add_ram'),
   regionDel: offsetsOf('vfio_listener_region_del'),
 } as const;
@@ -84,6 +87,8 @@ export class VfioListener {
   #unattached: VfioContainer | null = null;
   /** First pages of the sections that the current change has taken from each container. */
   readonly #removed = new Map<VfioContainer, Set<number>>();
+  /** Sections that are not mapped for DMA, by their pages: what removes them is no unmap. */
+  readonly #unmapped = new Set<string>();
   /** The name in the `region_del_iommu` line just before a `region_del`. */
   #deletedRegion: string | null = null;
 
@@ -211,6 +216,17 @@ export class VfioListener {
     attribution.forgetRoster();
   }
 
+  /** `vfio_migration_init`: whether the device logs its own DMA, as it is made. */
+  migrationInit(cursor: BatchCursor): void {
+    const { containers } = this.#machine;
+    const name = cursor.text(at.migrationInit.name);
+    const container =
+      containers.all.find(({ hostNames }) => hostNames.has(name)) ??
+      this.#container ??
+      containers.single;
+    container?.dmaLogs.set(name, cursor.u32(at.migrationInit.logsDma) !== 0);
+  }
+
   /** A container whose device the next switch names; made unless one is waiting already. */
   attaching(): VfioContainer {
     this.#areAttachesTraced = true;
@@ -331,6 +347,17 @@ export class VfioListener {
     this.#machine.mappings.hostMap(container, first, last, first, flags);
   }
 
+  /** `vfio_listener_region_skip_dma_map`: the section before it is not mapped. */
+  skippedDmaMap(cursor: BatchCursor): void {
+    const [start, size] = [cursor.u64(at.skipped.start), cursor.u64(at.skipped.size)];
+    const { first, last } = this.#hostPages(start, start + size - 1n);
+    const container = this.#sectionOwner;
+    this.#sectionOwner = null;
+    this.#unmapped.add(`${first}-${last}`);
+    if (container?.holdsExactly(first, last) !== true) return;
+    this.#machine.mappings.hostForget(container, first, last);
+  }
+
   /** A line of the backend says how the section before it was mapped. */
   sectionMapped(first: number, pages: number, isWritable: boolean): void {
     const container = this.#sectionOwner;
@@ -346,7 +373,7 @@ export class VfioListener {
     const name = this.#deletedRegion;
     this.#deletedRegion = null;
     const { space, isSure } = this.#spaceOfDeleted(name, range);
-    if (last < first) return;
+    if (last < first || this.#isUnmapped(first, last)) return;
     const unmap = this.#pending.open(cursor, first, last);
     unmap.cause = 'region-del';
     if (space === null) {
@@ -386,11 +413,28 @@ export class VfioListener {
       nodes === null || nodes.count === 0
         ? !this.#machine.ram.isOutside(first)
         : (nodes.flags(0) & permission.write) !== 0;
-    unmap.carried = regionDelCarries(this.#machine.profile, mayBeRam && isRam, first);
+    const { profile, ram } = this.#machine;
+    const carried = regionDelCarries(profile, mayBeRam && isRam, first, ram);
+    // QEMU knows where its RAM lies: what the trace does not tell is right.
+    const isRight = Number.isNaN(carried);
+    unmap.carried = isRight ? UNKNOWN_ADDRESS : carried;
     // A section is there to be removed, whether or not the trace has seen it come.
     const unseen = nodes === null || nodes.count === 0 ? 1 : 0;
-    this.#pending.evaluate(unmap, nodes, unseen);
+    this.#pending.evaluate(unmap, isRight ? null : nodes, isRight ? 0 : unseen);
     if (this.#machine.tracking.globalDirty !== true) unmap.carried = NO_ENTRY;
+    else if (carried > 0 && !this.#isAddressSure(first)) unmap.carried = UNKNOWN_ADDRESS;
+  }
+
+  /** Whether all versions that may have written the trace give a section's entry the same address. */
+  #isAddressSure(first: number): boolean {
+    const { ram, version } = this.#machine;
+    return ram.ramPage(first) === first || version.agree('regionDelAddress');
+  }
+
+  /** Whether a section is one that no container maps. */
+  #isUnmapped(first: number, last: number): boolean {
+    if (!this.#unmapped.has(`${first}-${last}`)) return false;
+    return !this.#machine.containers.all.some((container) => container.holdsExactly(first, last));
   }
 
   #noteRemoved(container: VfioContainer, first: number): void {

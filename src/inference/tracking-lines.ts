@@ -34,7 +34,9 @@ export class TrackingLines {
 
   /** `migrate_set_state`. */
   migrationState(cursor: BatchCursor): void {
-    this.#machine.tracking.setMigrationState(cursor.text(at.state.state), placeOf(cursor));
+    const state = cursor.text(at.state.state);
+    if (state === 'failing') this.#machine.version.learn(lineMarks.failingState);
+    this.#machine.tracking.setMigrationState(state, placeOf(cursor));
   }
 
   /** `vfio_save_setup`. */

@@ -2,6 +2,7 @@ import type { Place } from '../base/place.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import {
   migrationHasStartedLog,
+  migrationIsEnding,
   migrationIsRunning,
   migrationIsSetupOrActive,
 } from '../emulation/vfio/dirty-tracking.ts';
@@ -45,6 +46,8 @@ export class DirtyTracking {
   readonly windows: Window[] = [];
   readonly #bounds: Bounds;
   #current: Window | null = null;
+  /** By the migration's states, the newest one has started the dirty log and not ended it. */
+  #hasStartedLog = false;
   readonly #saving = new Set<string>();
   #anySaveSetup = false;
   #running = true;
@@ -103,12 +106,15 @@ export class DirtyTracking {
   }
 
   setMigrationState(state: string, mark: Place): void {
+    // One that is given up has started the dirty log, or has not, as the state before tells.
+    const isTold = migrationIsEnding(state) && this.migrationState !== '';
+    if (!isTold) this.#hasStartedLog = migrationHasStartedLog(state);
     this.migrationState = state;
     // `migrate_fd_cleanup` has ended the saving of the migration before, or its notifier has, without a line.
     if (state === 'setup') this.#saving.clear();
     if (this.mask !== null) return;
     // Without the flag word, the migration's own state is the best there is.
-    if (migrationHasStartedLog(state)) {
+    if (this.#hasStartedLog) {
       if (this.#current === null) this.#open(mark, 1);
     } else if (state === 'failed' || state === 'cancelled') this.#close(mark);
   }
@@ -138,8 +144,7 @@ export class DirtyTracking {
    */
   get globalDirty(): boolean | null {
     if (this.mask !== null) return this.mask !== 0;
-    if (this.migrationState === '') return null;
-    return migrationHasStartedLog(this.migrationState) ? true : null;
+    return this.#hasStartedLog ? true : null;
   }
 
   /** Whether an unmap of a container that can track asks for dirty bits now. */

@@ -47,6 +47,8 @@ export const eventMarks: Readonly<Partial<Record<EventName, VersionSpan>>> = {
   vfio_listener_region_add_skip: { from: 0, to: V8_1 },
   iommufd_cdev_attach_ioas_hwpt: { from: V8_2, to: V10_2 },
   vfio_migration_init: { from: V11_0, to: LATER },
+  vfio_listener_region_skip_dma_map: { from: V11_0, to: LATER },
+  vtd_pasid_cache_devsi: { from: V11_0, to: LATER },
   vfio_query_stop_copy_size: { from: V11_0, to: LATER },
   vfio_state_pending: { from: V11_0, to: LATER },
   vfio_region_dmabuf: { from: V11_0, to: LATER },
@@ -75,6 +77,7 @@ export const lineMarks = {
   },
   threadStamp: { from: 0, to: V10_1, reason: 'stamps of the form thread@time' },
   isoStamp: { from: V10_2, to: LATER, reason: 'UTC stamps on trace lines' },
+  failingState: { from: V11_0, to: LATER, reason: 'the migration state failing' },
   wholeUnmapAtReplay: { from: 0, to: V8_0, reason: 'a whole unmap ahead of a replay' },
 } as const satisfies Readonly<Record<string, VersionMark>>;
 

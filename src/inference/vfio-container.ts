@@ -18,6 +18,10 @@ export class VfioContainer {
   readonly host = new PageRangeMap();
   /** Names of its devices on the host, where lines told them. */
   readonly hostNames = new Set<string>();
+  /** Which of them log their own DMA, by name, where lines told it. */
+  readonly dmaLogs = new Map<string, boolean>();
+  /** QEMU has asked the IOMMU for dirty bits, as it does not where all devices log their own DMA. */
+  isIommuAsked = false;
   backend: Backend = 'legacy';
   /** How the backend is known. */
   backendSource: 'option' | 'trace' | 'derived' | 'assumed' = 'assumed';
@@ -41,6 +45,16 @@ export class VfioContainer {
 
   get behaviour(): ContainerBackend {
     return backends[this.backend];
+  }
+
+  /**
+   * Whether all its devices log their own DMA (`vfio_devices_all_device_dirty_tracking`), so that an
+   * unmap needs no bitmap from the IOMMU; null where lines do not tell it of all.
+   */
+  get devicesLogDma(): boolean | null {
+    const told = [...this.dmaLogs.values()];
+    if (this.isIommuAsked || told.includes(false)) return false;
+    return told.length > 0 && told.length >= this.hostNames.size ? true : null;
   }
 
   setBackend(

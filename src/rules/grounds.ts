@@ -210,6 +210,8 @@ export interface Dependencies {
   readonly holes?: boolean;
   readonly ram?: boolean;
   readonly version?: boolean;
+  /** The address in the entry that 11.x makes up for a section of RAM. */
+  readonly sectionAddress?: boolean;
   /** Whole unmaps come in pieces under tracking, too; `maybe`: if it is one. */
   readonly unmapInMigration?: boolean | 'maybe';
 }
@@ -280,7 +282,8 @@ export function basisOfSession(
   if (restsOn.unmapInMigration === 'maybe' && !(agree && facts.profile.unmapInMigration === null)) {
     basis.add('pieceOfWhole');
   }
-  if (!isSeen && !(isTrackingSure && arePiecesSure)) basis.add('versionAssumed');
+  const isAddressSure = restsOn.sectionAddress !== true || facts.versionsAgree('regionDelAddress');
+  if (!isSeen && !(isTrackingSure && arePiecesSure && isAddressSure)) basis.add('versionAssumed');
   return basis;
 }
 

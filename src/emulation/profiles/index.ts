@@ -6,6 +6,7 @@ import { qemu10_0 } from './qemu-10.0.ts';
 import { qemu10_1 } from './qemu-10.1.ts';
 import { qemu10_2 } from './qemu-10.2.ts';
 import { qemu11_0 } from './qemu-11.0.ts';
+import { qemu11_1 } from './qemu-11.1.ts';
 import { v4Patch } from './v4-patch.ts';
 import { v5Patch } from './v5-patch.ts';
 
@@ -18,6 +19,7 @@ export const profiles: readonly Profile[] = [
   qemu10_1,
   qemu10_2,
   qemu11_0,
+  qemu11_1,
   v4Patch,
   v5Patch,
 ];
@@ -32,7 +34,8 @@ export function unmapAlike(a: Profile, b: Profile): boolean {
     (a.unmapInMigration?.carries === b.unmapInMigration?.carries &&
       a.legacyTracking === b.legacyTracking &&
       a.iommufdQuery === b.iommufdQuery &&
-      a.regionDelEntry === b.regionDelEntry)
+      a.regionDelEntry === b.regionDelEntry &&
+      a.regionDelAddress === b.regionDelAddress)
   );
 }
 

@@ -31,6 +31,8 @@ export interface Profile {
   readonly iommufdQuery: 'none' | 'before';
   /** `vfio_listener_region_del` makes up an IOTLB entry for RAM while tracking is on. */
   readonly regionDelEntry: boolean;
+  /** The address in that entry: the section's guest address, or where it lies in `ram_addr`. */
+  readonly regionDelAddress: 'guest' | 'ram';
   /** Migration with a VFIO device behind a vIOMMU. */
   readonly migration: 'allowed' | 'blocked' | 'without-device-tracking';
   /** Address width of the newest machine type when `aw-bits` is not given. */

@@ -12,6 +12,7 @@ export const qemu7_2: Profile = {
   legacyTracking: 'saving',
   iommufdQuery: 'none',
   regionDelEntry: false,
+  regionDelAddress: 'guest',
   migration: 'allowed',
   defaultAwBits: 39,
 };

@@ -18,12 +18,23 @@ export function migrationIsSetupOrActive(state: string): boolean {
   return SETUP_OR_ACTIVE.has(state);
 }
 
-/** `migration_is_running` (migration/migration.c; 10.2's states are those of the older ones and more). */
+/** States in which a migration is being given up, its cleanup under way; `failing` is new in 11.x. */
+const ENDING: ReadonlySet<string> = new Set(['cancelling', 'failing']);
+
+/**
+ * `migration_is_running` (migration/migration.c; 10.2's states are those of the older ones and more,
+ * 11.x adds `failing`).
+ */
 export function migrationIsRunning(state: string): boolean {
-  return state === 'cancelling' || (state !== 'colo' && SETUP_OR_ACTIVE.has(state));
+  return migrationIsEnding(state) || (state !== 'colo' && SETUP_OR_ACTIVE.has(state));
 }
 
-/** States that a migration reaches only after `ram_save_setup` has started the dirty log. */
+/** The migration has failed or was cancelled, and what it had started has not been stopped yet. */
+export function migrationIsEnding(state: string): boolean {
+  return ENDING.has(state);
+}
+
+/** States that a migration mostly reaches after `ram_save_setup` has started the dirty log; of one that is ending the state before says more. */
 export function migrationHasStartedLog(state: string): boolean {
   return migrationIsRunning(state) && state !== 'setup' && state !== 'wait-unplug';
 }

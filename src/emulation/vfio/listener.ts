@@ -1,5 +1,6 @@
 import type { PageRangeMap } from '../../base/page-range-map.ts';
 import type { Profile } from '../profiles/profile.ts';
+import type { RamLayout } from '../ram-layout.ts';
 import { type ContainerBackend, NO_ENTRY } from './container-backend.ts';
 import { EINVAL } from './errno.ts';
 
@@ -25,13 +26,16 @@ function isPowerOfTwo(pages: number): boolean {
 }
 
 /**
- * The page that the unmap of `vfio_listener_region_del` carries while dirty pages are tracked, for a
- * section that begins at guest page `first`: NO_ENTRY up to 10.2, and for all but writable RAM.
+ * The page that the unmap of `vfio_listener_region_del` (hw/vfio/listener.c) carries while dirty pages
+ * are tracked, for a section that begins at guest page `first`: NO_ENTRY up to 10.2, and for all but
+ * writable RAM. NaN where 11.1 looks up a ram_addr that `ram` does not know.
  */
 export function regionDelCarries(
-  { regionDelEntry }: Profile,
+  { regionDelEntry, regionDelAddress }: Profile,
   isWritableRam: boolean,
   first: number,
+  ram: RamLayout,
 ): number {
-  return regionDelEntry && isWritableRam ? first : NO_ENTRY;
+  if (!regionDelEntry || !isWritableRam) return NO_ENTRY;
+  return regionDelAddress === 'ram' ? ram.ramPage(first) : first;
 }

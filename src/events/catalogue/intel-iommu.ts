@@ -127,6 +127,13 @@ export const intelIommu = {
       },
     ],
   },
+  // Behind a context invalidation of the device, in scalable mode.
+  vtd_pasid_cache_devsi: {
+    args: bdf,
+    shapes: [
+      { text: 'Dev selective PC invalidation dev: {bus:x}:{slot:x}.{fn:x}', versions: '11.0+' },
+    ],
+  },
   vtd_inv_desc_wait_sw: {
     args: { addr: 'u64' },
     shapes: [{ text: 'wait invalidate status write addr 0x{addr:x} data 0x{_:x}' }],

@@ -33,6 +33,16 @@ export const vfio = {
     args: range,
     shapes: [{ text: 'region_del 0x{start:x} - 0x{end:x}' }],
   },
+  // A section of RAM that is not mapped after all.
+  vfio_listener_region_skip_dma_map: {
+    args: { start: 'u64', size: 'u64' },
+    shapes: [
+      {
+        text: 'Region "{_:s}" 0x{start:x} size=0x{size:x} marked to skip IOMMU mapping',
+        versions: '11.0+',
+      },
+    ],
+  },
   vfio_realize: {
     args: deviceName,
     shapes: [{ text: ' ({name:s}) group {_:d}', versions: '7.2' }],
@@ -112,7 +122,15 @@ export const vfio = {
   vfio_device_reset_handler: { args: {}, shapes: [{ text: '{_:s}', versions: '10.2+' }] },
   vfio_listener_region_add_skip: { args: {}, shapes: [{ text: '{_:s}', versions: '7.2' }] },
   iommufd_cdev_attach_ioas_hwpt: { args: {}, shapes: [{ text: '{_:s}', versions: '10.0, 10.2' }] },
-  vfio_migration_init: { args: {}, shapes: [{ text: '{_:s}', versions: '11.0+' }] },
+  vfio_migration_init: {
+    args: { name: 'text', logsDma: 'u32' },
+    shapes: [
+      {
+        text: ' ({name:s}) mig_flags 0x{_:x}, precopy_info_v2_used {_:d}, dirty_pages_supported {logsDma:d}',
+        versions: '11.0+',
+      },
+    ],
+  },
   vfio_query_stop_copy_size: { args: {}, shapes: [{ text: '{_:s}', versions: '11.0+' }] },
   vfio_state_pending: { args: {}, shapes: [{ text: '{_:s}', versions: '11.0+' }] },
   vfio_region_dmabuf: { args: {}, shapes: [{ text: '{_:s}', versions: '11.0+' }] },

@@ -33,8 +33,8 @@ export interface QemuProfile {
   readonly cropsEvents: boolean;
   /** under dirty tracking the whole unmap becomes one unmap per shadow node (11.x) */
   readonly drainsUnderTracking: boolean;
-  /** region_del of writable RAM carries an address under dirty tracking (11.x) */
-  readonly regionDelCarriesAddress: boolean;
+  /** the address that region_del of writable RAM carries under dirty tracking (11.x); null: none */
+  readonly regionDelCarriesAddress: 'guest' | 'ram' | null;
   /** tracking means "the migration status is in a set and the devices save", not the flag word (7.2) */
   readonly tracksByMigrationStatus: boolean;
   /** a migration behind a vIOMMU is refused (8.0 to 10.2) */
@@ -83,7 +83,7 @@ const QEMU_7_2: QemuProfile = {
   wholeUnmapClearsOneByteMore: true,
   cropsEvents: false,
   drainsUnderTracking: false,
-  regionDelCarriesAddress: false,
+  regionDelCarriesAddress: null,
   tracksByMigrationStatus: true,
   blocksMigration: false,
   unmapFailure: 'report',
@@ -164,14 +164,19 @@ const QEMU_11_0: QemuProfile = {
   version: '11.0',
   release: '11.0.2',
   drainsUnderTracking: true,
-  regionDelCarriesAddress: true,
+  regionDelCarriesAddress: 'guest',
   blocksMigration: false,
   iommufdQuery: 'before',
   dirtyQueryEvent: '11',
   skipsReadOnlyAtSync: true,
 };
 
-const QEMU_11_1: QemuProfile = { ...QEMU_11_0, version: '11.1', release: '11.1.3' };
+const QEMU_11_1: QemuProfile = {
+  ...QEMU_11_0,
+  version: '11.1',
+  release: '11.1.3',
+  regionDelCarriesAddress: 'ram',
+};
 
 const PROFILES: Readonly<Record<QemuVersion, QemuProfile>> = {
   '7.2': QEMU_7_2,

@@ -233,12 +233,13 @@ export class VfioListener {
     if (error !== null) throw new QemuDied('abort', 'RAM could not be mapped');
   }
 
-  #deleteRam({ gpa, size, readOnly }: RamSection): void {
+  #deleteRam({ gpa, size, readOnly, ramAddress }: RamSection): void {
     const { profile, tracking } = this.#machine;
-    const carries = profile.regionDelCarriesAddress && !readOnly;
+    const { regionDelCarriesAddress: kind } = profile;
+    const carried = kind === null || readOnly ? null : kind === 'ram' ? ramAddress : gpa;
     const node = { iova: gpa, last: gpa + size - 1n, gpa, permission: readOnly ? 1 : 3 } as const;
-    const address = carries && tracking.flags !== 0 ? gpa : null;
-    this.#deleteRegion(gpa, gpa + size - 1n, [node], address, 'ram', carries ? gpa : null);
+    const address = tracking.flags !== 0 ? carried : null;
+    this.#deleteRegion(gpa, gpa + size - 1n, [node], address, 'ram', carried);
   }
 
   #deleteRegion(

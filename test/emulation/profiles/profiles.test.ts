@@ -32,8 +32,9 @@ describe('the profiles', () => {
     ['8.0.3', '7.2'],
     ['9.1', '8.1'],
     ['10.0.13', '10.0'],
-    ['11.1', '11.0'],
-    ['42.0', '11.0'],
+    ['11.0.2', '11.0'],
+    ['11.1.3', '11.1'],
+    ['42.0', '11.1'],
     ['v4-patch', 'v4-patch'],
     ['v5-patch', 'v5-patch'],
   ])('%s is treated as %s', (name, id) => {
@@ -53,6 +54,7 @@ describe('the profiles', () => {
     expect(unmapAlike(named('8.1'), named('10.2'))).toBe(true);
     expect(unmapAlike(named('7.2'), named('8.1'))).toBe(false);
     expect(unmapAlike(named('10.2'), named('11.0'))).toBe(false);
+    expect(unmapAlike(named('11.0'), named('11.1'))).toBe(false);
     expect(unmapAlike(named('v4-patch'), named('v5-patch'))).toBe(false);
     expect(unmapAlike(named('v5-patch'), named('11.0'))).toBe(true);
   });

@@ -19,6 +19,7 @@ const BEHAVIOUR = [
   'legacyTracking',
   'iommufdQuery',
   'regionDelEntry',
+  'regionDelAddress',
 ] as const satisfies readonly (keyof Profile)[];
 
 /** What a reader of a log can know, whatever it does. */

@@ -278,8 +278,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'region_del carries an address in every version',
     file: 'src/emulation/vfio/listener.ts',
-    find: 'regionDelEntry && isWritableRam',
-    replace: 'isWritableRam',
+    find: '!regionDelEntry || !isWritableRam',
+    replace: '!isWritableRam',
   },
 
   // --- Tracking --------------------------------------------------------------------------------------
