@@ -47,6 +47,11 @@ export class RangeScratch {
     return this.#cells[index * STRIDE + 3] as number;
   }
 
+  /** Appends the range at `index` of `source`. */
+  copy(source: RangeScratch, index: number): void {
+    this.append(source.#cells, index * STRIDE, (index + 1) * STRIDE);
+  }
+
   /** Appends the ranges of `source` in cells `from` up to, not including, `to`. */
   append(source: Float64Array, from: number, to: number): void {
     const at = this.count * STRIDE;

@@ -2,7 +2,10 @@ import { pageOf } from '../base/address.ts';
 import type { SentUnmaps } from './viommu/sent.ts';
 import type { AddressRange } from './viommu/viommu.ts';
 
-/** True where a notifier is concerned by an event of the pages `first .. last`. */
+/**
+ * True where a notifier is concerned by an event of the pages `first .. last`: what
+ * `memory_region_notify_iommu_one` (softmmu/memory.c in 7.2, system/memory.c later) asks first.
+ */
 export function concernsNotifier(
   { start, end }: AddressRange,
   first: number,

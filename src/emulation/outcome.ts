@@ -25,10 +25,8 @@ export class Outcome {
   pastRamPage: number = UNSET_PAGE;
   /** Guest page of the first mapping whose bits are misplaced; -1 if there is none. */
   misplaced: number = UNSET_PAGE;
-  /** Its page of ram_addr, which should have been marked; its guest page while the layout is unknown. */
+  /** Its page of ram_addr, which should have been marked; its guest page where it has none. */
   expected: number = UNSET_PAGE;
-  /** Mappings that were only counted. */
-  notJudged = 0;
 
   readonly #riskFirst: number[] = [];
   readonly #riskLast: number[] = [];
@@ -62,7 +60,6 @@ export class Outcome {
     this.pastRamPage = -1;
     this.misplaced = -1;
     this.expected = -1;
-    this.notJudged = 0;
     this.#riskCount = 0;
     this.#markedCount = 0;
   }
@@ -110,7 +107,7 @@ export class Outcome {
     this.wrongAddress = false;
   }
 
-  /** It has failed after all: nothing is marked, so that nothing is marked correctly either. */
+  /** The same, had the UNMAPs failed: nothing is marked, so that nothing is marked correctly either. */
   markNothing(): void {
     this.noQuery = false;
     this.harmfulZero = false;
@@ -123,7 +120,7 @@ export class Outcome {
     this.#uniteRisks();
   }
 
-  /** Forgets what is marked: only what is lost is to be told. */
+  /** Leaves of it what is lost, and nothing of what is marked. */
   forgetMarks(): void {
     this.pastRamPage = -1;
     this.#markedCount = 0;

@@ -39,8 +39,6 @@ export interface World {
   /** What the container of the host maps. */
   readonly host: PageRangeMap;
   readonly ram: RamLayout;
-  /** Flags of mappings that are counted only: whoever calls knows too little of them. */
-  readonly notJudged: number;
 }
 
 /**
@@ -87,7 +85,7 @@ function addUnmap(
   // Dirty bits matter only while somebody wants them.
   if (!tracked) return from;
 
-  const { mapped, notJudged, ram } = world;
+  const { mapped, ram } = world;
   const marks = errno === 0 && query !== 'none' && carried >= 0;
   if (marks) {
     const page = pageMarkedPastRam(world, query === 'bitmap', first, last, carried);
@@ -98,10 +96,6 @@ function addUnmap(
   while (next < mapped.count && mapped.last(next) < first) next += 1;
   for (let at = next; at < mapped.count && mapped.first(at) <= last; at += 1) {
     const flags = mapped.flags(at);
-    if ((flags & notJudged) !== 0) {
-      outcome.notJudged += 1;
-      continue;
-    }
     if ((flags & permission.write) === 0) continue;
     const start = mapped.first(at);
     const end = mapped.last(at);
@@ -131,14 +125,14 @@ function pageMarkedPastRam(
   last: number,
   carried: number,
 ): number {
-  if (totalPages < 0 || carried + (last - first) < totalPages) return -1;
+  if (carried + (last - first) < totalPages) return -1;
   const highest = reportsAllMapped ? host.highest(first, last) : highestWritable(host, first, last);
   if (highest < 0) return -1;
   const marked = carried + (highest - first);
   return marked >= totalPages ? marked : -1;
 }
 
-/** The last page of `first .. last` that the device may write, or -1. */
+/** The last page of `first .. last` in the host that the device may write, or -1. */
 function highestWritable(host: PageRangeMap, first: number, last: number): number {
   const held = host.collect(first, last);
   for (let index = held.count - 1; index >= 0; index -= 1) {

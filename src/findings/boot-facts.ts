@@ -55,7 +55,7 @@ export class BootFacts implements SessionFacts {
     return this.#machine.parameters.entryLimit;
   }
   get ramPages(): number {
-    return this.#machine.ram.totalPages;
+    return this.#machine.ram.sizes?.totalPages ?? -1;
   }
   get ramSource(): FactSource {
     return this.#machine.ram.source;

@@ -2,10 +2,11 @@ import { hex, hexOfPages } from '../base/address.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { versionNumber } from '../emulation/profiles/profile.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
-import { isSameAccess, mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { permission } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { Boot, type BootOptions } from '../inference/boot.ts';
 import { boundText, type TraceUse } from '../inference/bounds.ts';
+import { isSameAccess, mappingFlag } from '../inference/mapping-flags.ts';
 import type { Loss, Operation } from '../inference/operation.ts';
 import { DirtyTracking } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
@@ -278,7 +279,7 @@ export class SessionRecorder {
 
   #model(): Model {
     const { options, parameters, profile, ram, version } = this.boot.machine;
-    const size = (pages: number) => (pages < 0 ? null : hexPages(pages));
+    const size = (pages: number | undefined) => (pages === undefined ? null : hexPages(pages));
     const layout = { source: ram.source, from: ram.from } as const;
     const tracking = options.tracking;
     const byDefault = {
@@ -292,8 +293,8 @@ export class SessionRecorder {
       maxDirtyBitmapBytes: parameters.bitmapLimit,
       awBits: parameters.awBits.value === null ? byDefault : parameters.awBits,
       dmaEntryLimit: parameters.entryLimit,
-      ramSize: { value: size(ram.totalPages), ...layout },
-      below4g: { value: size(ram.belowPages), ...layout },
+      ramSize: { value: size(ram.sizes?.totalPages), ...layout },
+      below4g: { value: size(ram.sizes?.belowPages), ...layout },
       tracking: {
         value: tracking,
         ...(tracking === 'from-trace'

@@ -1,7 +1,6 @@
 import type { Place } from '../base/place.ts';
 import type { Backend } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
-import { RamLayout } from '../emulation/ram-layout.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { type EventName, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
@@ -17,6 +16,7 @@ import type { OperationSink } from './operation.ts';
 import { type ParameterOptions, Parameters } from './parameters.ts';
 import { SeenEvents } from './seen-events.ts';
 import { StatusWrites } from './status-writes.ts';
+import { TracedRam } from './traced-ram.ts';
 import { DirtyTracking } from './tracking.ts';
 import { QemuVersion, type WrittenBy } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
@@ -56,7 +56,7 @@ export class Machine {
   readonly statusWrites = new StatusWrites();
   readonly version: QemuVersion;
   readonly parameters: Parameters;
-  readonly ram: RamLayout;
+  readonly ram: TracedRam;
   readonly seen = new SeenEvents();
   readonly mappings: Mappings;
   readonly containers: Containers;
@@ -93,7 +93,7 @@ export class Machine {
     this.losses = new LostLines(report, this.seen, this.attribution, this.tracking);
     this.attribution.onLostWalk = () => this.losses.doubtAll(this.line);
     this.attribution.onWholeWalk = (space, line) => this.#walkedWhole(space, line);
-    this.ram = ram === null ? new RamLayout() : RamLayout.fromOptions(ram.total, ram.below);
+    this.ram = new TracedRam(ram);
   }
 
   get profile(): Profile {

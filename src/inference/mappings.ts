@@ -1,6 +1,6 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
-import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { Bounds } from './bounds.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 

@@ -359,7 +359,7 @@ export class FailureMessages {
     if (space !== null && space.notifiers.length > 0) return 'viommu';
     if (first < 0) return null;
     const { ram } = this.#machine;
-    if (ram.belowPages >= 0) return ram.isInside(first, last) ? 'ram' : 'bar';
+    if (ram.sizes !== null) return ram.isInside(first, last) ? 'ram' : 'bar';
     return memoryAt(first, last);
   }
 

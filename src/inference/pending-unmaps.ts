@@ -1,14 +1,14 @@
 import type { Mutable } from '../base/mutable.ts';
-import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
+import { PageRangeMap, RangeScratch } from '../base/page-range-map.ts';
 import { Outcome } from '../emulation/outcome.ts';
 import { unmapOutcome, type World } from '../emulation/scenario.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { E2BIG, EINVAL, ENOMEM, EPERM } from '../emulation/vfio/errno.ts';
-import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
 import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { WholeUnmap } from './operation.ts';
 import { Scenarios } from './scenarios.ts';
 import type { StaleMappings } from './stale-mappings.ts';
@@ -16,7 +16,7 @@ import { Unmap } from './unmap.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** Mappings of which the trace does not hold all: they are counted, and nothing is said of them. */
-const NOT_JUDGED = mappingFlag.unknown | mappingFlag.addressUnknown;
+const NOT_TOLD = mappingFlag.unknown | mappingFlag.addressUnknown;
 /** The host's mappings of a container that nothing tells. */
 const NOTHING = new PageRangeMap();
 
@@ -36,6 +36,8 @@ export class PendingUnmaps {
   readonly #scenarios: Scenarios;
   readonly #sent = new SentUnmaps();
   readonly #world: Mutable<World>;
+  /** Mappings under an unmap of which the trace tells all. */
+  readonly #told = new RangeScratch();
   /** What became of an unmap while nothing was tracked. */
   readonly #untracked = new Outcome();
   readonly #single = new Unmap();
@@ -61,7 +63,7 @@ export class PendingUnmaps {
     this.#machine = machine;
     this.#stale = stale;
     this.#scenarios = new Scenarios(machine);
-    this.#world = { mapped: null, host: NOTHING, ram: machine.ram, notJudged: NOT_JUDGED };
+    this.#world = { mapped: null, host: NOTHING, ram: machine.ram };
   }
 
   /** The unmap that stands alone and is still open, if any. */
@@ -153,8 +155,9 @@ export class PendingUnmaps {
     unmap.bitmapBytes = dirtyBitmapBytesOfPages(pages, pageSize);
     this.#sent.clear();
     this.#sent.add(unmap.first, unmap.last, unmap.carried);
-    this.#outcome(unmap, this.#sent, mapped, true, outcome);
-    unmap.mappings.unknown = unseen + outcome.notJudged;
+    const untold = this.#countUntold(mapped);
+    this.#outcome(unmap, this.#sent, untold > 0 ? this.#told : mapped, true, outcome);
+    unmap.mappings.unknown = unseen + untold;
     // What the trace does not hold may be at risk, too.
     if (unmap.mappings.unknown === 0 || outcome.errno !== 0) return;
     if (outcome.query === 'none') outcome.noQuery = true;
@@ -168,10 +171,31 @@ export class PendingUnmaps {
   evaluateInstead(unmap: Unmap, sent: SentUnmaps, mapped: RangeScratch): void {
     const outcome = unmap.underTracking;
     const { query } = outcome;
-    this.#outcome(unmap, sent, mapped, true, outcome);
+    const untold = this.#countUntold(mapped, sent);
+    this.#outcome(unmap, sent, untold > 0 ? this.#told : mapped, true, outcome);
     outcome.forgetMarks();
     outcome.query = query;
-    unmap.mappings.unknown = outcome.notJudged;
+    unmap.mappings.unknown = untold;
+  }
+
+  /**
+   * How many mappings the trace does not tell all of; puts the others into `#told`, if there are any.
+   * `sent`: only those count that it meets.
+   */
+  #countUntold(mapped: RangeScratch | null, sent: SentUnmaps | null = null): number {
+    let untold = 0;
+    for (let index = 0; index < (mapped?.count ?? 0); index += 1) {
+      if (((mapped?.flags(index) ?? 0) & NOT_TOLD) !== 0) untold += 1;
+    }
+    if (mapped === null || untold === 0) return 0;
+    this.#told.count = 0;
+    let met = 0;
+    for (let index = 0; index < mapped.count; index += 1) {
+      if ((mapped.flags(index) & NOT_TOLD) === 0) this.#told.copy(mapped, index);
+      else if (sent === null) met += 1;
+      else met += sent.meeting(mapped.first(index), mapped.last(index));
+    }
+    return met;
   }
 
   #outcome(

@@ -1,8 +1,8 @@
-import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { bdfOf, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { VfioListener } from './sections.ts';
 import type { ShadowDrift } from './shadow-drift.ts';

@@ -2,13 +2,14 @@ import { pageOf } from '../base/address.ts';
 import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { regionDelCarries } from '../emulation/vfio/listener.ts';
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
-import { mappingFlag, permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { permission } from '../emulation/viommu/intel/iova-tree.ts';
 import { type AddressRange, isSameRange } from '../emulation/viommu/viommu.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
 import { bdfOf, HOST_BRIDGE, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import { UNKNOWN_ADDRESS } from './unmap.ts';
@@ -414,7 +415,7 @@ export class VfioListener {
         ? !this.#machine.ram.isOutside(first)
         : (nodes.flags(0) & permission.write) !== 0;
     const { profile, ram } = this.#machine;
-    const carried = regionDelCarries(profile, mayBeRam && isRam, first, ram);
+    const carried = regionDelCarries(profile, mayBeRam && isRam, first, ram.ramPage(first));
     // QEMU knows where its RAM lies: what the trace does not tell is right.
     const isRight = Number.isNaN(carried);
     unmap.carried = isRight ? UNKNOWN_ADDRESS : carried;

@@ -1,7 +1,7 @@
 import { pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
-import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** Which of the two holds a mapping that the other does not. */

@@ -1,9 +1,9 @@
 import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import type { Place } from '../base/place.ts';
-import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { StaleReason } from './operation.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';

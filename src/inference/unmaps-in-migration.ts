@@ -1,12 +1,12 @@
 import { pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
-import { mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
 import type { UnmapInMigration } from '../emulation/viommu/intel/unmap-in-migration.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { PieceGroup } from './piece-groups.ts';
 import type { StaleMappings } from './stale-mappings.ts';

@@ -4,7 +4,7 @@ import type { ContainerBackend } from '../emulation/vfio/container-backend.ts';
 import { iommufdBackend } from '../emulation/vfio/iommufd.ts';
 import { legacyBackend } from '../emulation/vfio/legacy.ts';
 import { vfioUserBackend } from '../emulation/vfio/vfio-user.ts';
-import { isSameAccess, mappingFlag } from '../emulation/viommu/intel/iova-tree.ts';
+import { isSameAccess, mappingFlag } from './mapping-flags.ts';
 
 const backends: Readonly<Record<Backend, ContainerBackend>> = {
   legacy: legacyBackend,

@@ -1,6 +1,6 @@
 import { intelIommu } from '../emulation/viommu/intel/index.ts';
-import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
 import { type AddressRange, isSameRange } from '../emulation/viommu/viommu.ts';
+import { Shadow } from './shadow.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
 /** How well it is known what a device maps. */
@@ -47,7 +47,7 @@ export class VtdAddressSpace {
   readonly notifiers: AddressRange[] = [];
   /** Notifiers that were seen once; kept for reports when they are gone. */
   lastNotifiers: readonly AddressRange[] = [];
-  readonly shadow = new IovaTree();
+  readonly shadow = new Shadow();
   container: VfioContainer | null = null;
   /** The current one. */
   interval: KnowledgeInterval;

@@ -5,7 +5,7 @@ import type { DirtyQuery } from '../../src/base/vocabulary.ts';
 import { Outcome } from '../../src/emulation/outcome.ts';
 import { qemu10_2 } from '../../src/emulation/profiles/qemu-10.2.ts';
 import { qemu11_0 } from '../../src/emulation/profiles/qemu-11.0.ts';
-import { RamLayout } from '../../src/emulation/ram-layout.ts';
+import { PcRamLayout } from '../../src/emulation/ram-layout.ts';
 import { type Scenario, unmapOutcome } from '../../src/emulation/scenario.ts';
 import { NO_ENTRY } from '../../src/emulation/vfio/container-backend.ts';
 import { DEFAULT_BITMAP_LIMIT } from '../../src/emulation/vfio/dirty-bitmap.ts';
@@ -21,7 +21,6 @@ type Mapping = readonly [first: number, last: number, gpa: number, flags: number
 type Sent = readonly [first: number, last: number, carried: number];
 
 const [READ, WRITE] = [1, 2];
-const UNKNOWN = 4;
 /** 4 GiB of RAM, 2 GiB of it below the hole. */
 const RAM = { total: 0x10_0000, below: 0x8_0000 } as const;
 const FOUR_GIB = 0x10_0000;
@@ -49,8 +48,7 @@ function worldOf(mappings: readonly Mapping[]) {
     host.insert(first, last, gpa, flags);
   }
   const mapped = shadow.collect(0, Number.MAX_SAFE_INTEGER);
-  const ram = RamLayout.fromOptions(RAM.total, RAM.below);
-  return { mapped, host, ram, notJudged: UNKNOWN };
+  return { mapped, host, ram: new PcRamLayout(RAM.total, RAM.below) };
 }
 
 function sentOf(unmaps: readonly Sent[]): SentUnmaps {
@@ -254,12 +252,6 @@ describe('unmapOutcome', () => {
       risk,
       pastRam,
     });
-  });
-
-  it('only counts what it is told not to judge', () => {
-    const outcome = outcomeOf(legacy, [[0x10, 0x1f, 0x100, WRITE | UNKNOWN]], [0, 0xff, 0]);
-    expect(outcome.notJudged).toBe(1);
-    expect(told(outcome).risk).toEqual([]);
   });
 
   it('names the first mapping whose bits go elsewhere, and where they belong', () => {

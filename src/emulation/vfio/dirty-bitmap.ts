@@ -31,7 +31,10 @@ export function dirtyBitmapBytesOfPages(pages: number, hostPageSize: number): nu
   return Math.ceil(hostPages / 64) * 8;
 }
 
-/** True where the container refuses the bitmap: QEMU's unmap then returns -7 (E2BIG). */
+/**
+ * True where the container refuses the bitmap, so that QEMU's unmap returns -7 (E2BIG): the check in
+ * `vfio_dma_unmap_bitmap` (hw/vfio/common.c in 7.2, container.c in 10.0, container-legacy.c in 10.2).
+ */
 export function isBitmapTooBig(bytes: number, limitBytes: number): boolean {
   return bytes > limitBytes;
 }

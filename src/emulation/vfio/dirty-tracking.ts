@@ -34,7 +34,10 @@ export function migrationIsEnding(state: string): boolean {
   return ENDING.has(state);
 }
 
-/** States that a migration mostly reaches after `ram_save_setup` has started the dirty log; of one that is ending the state before says more. */
+/**
+ * States that a migration reaches after `ram_save_setup` (migration/ram.c; 7.2, 10.0) has started the
+ * dirty log. One that is ending may have ended before.
+ */
 export function migrationHasStartedLog(state: string): boolean {
   return migrationIsRunning(state) && state !== 'setup' && state !== 'wait-unplug';
 }

@@ -1,6 +1,5 @@
 import type { PageRangeMap } from '../../base/page-range-map.ts';
 import type { Profile } from '../profiles/profile.ts';
-import type { RamLayout } from '../ram-layout.ts';
 import { type ContainerBackend, NO_ENTRY } from './container-backend.ts';
 import { EINVAL } from './errno.ts';
 
@@ -27,15 +26,15 @@ function isPowerOfTwo(pages: number): boolean {
 
 /**
  * The page that the unmap of `vfio_listener_region_del` (hw/vfio/listener.c) carries while dirty pages
- * are tracked, for a section that begins at guest page `first`: NO_ENTRY up to 10.2, and for all but
- * writable RAM. NaN where 11.1 looks up a ram_addr that `ram` does not know.
+ * are tracked, for a section that begins at guest page `first` and in `ram_addr` at `ramPage`: NO_ENTRY
+ * up to 10.2, and for all but writable RAM.
  */
 export function regionDelCarries(
   { regionDelEntry, regionDelAddress }: Profile,
   isWritableRam: boolean,
   first: number,
-  ram: RamLayout,
+  ramPage: number,
 ): number {
   if (!regionDelEntry || !isWritableRam) return NO_ENTRY;
-  return regionDelAddress === 'ram' ? ram.ramPage(first) : first;
+  return regionDelAddress === 'ram' ? ramPage : first;
 }

@@ -25,6 +25,15 @@ export class SentUnmaps {
     this.#count = 0;
   }
 
+  /** How many of them share a page with `first .. last`. */
+  meeting(first: number, last: number): number {
+    let count = 0;
+    for (let index = 0; index < this.#count; index += 1) {
+      if (this.first(index) <= last && this.last(index) >= first) count += 1;
+    }
+    return count;
+  }
+
   /** Takes out those that begin behind page `last`. */
   cutBehind(last: number): void {
     while (this.#count > 0 && this.first(this.#count - 1) > last) this.#count -= 1;

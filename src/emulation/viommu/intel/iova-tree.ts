@@ -1,38 +1,18 @@
 import { PageRangeMap, type RangeScratch } from '../../../base/page-range-map.ts';
 
-/** Permission bits of a DMA mapping, as `vtd_page_walk_one` prints them. */
+/** Permission bits of a DMA mapping (`IOMMUAccessFlags`, include/system/memory.h), as VT-d's tables have them. */
 export const permission = { none: 0, read: 1, write: 2 } as const;
 
-/** Bits beside the permissions that mappings carry here. */
-export const mappingFlag = {
-  /** Permissions and guest address were not in the trace. */
-  unknown: 4,
-  /** A RAM section that the memory listener mapped, not a translation. */
-  ram: 8,
-  /** An unmap should have removed it and did not. */
-  stale: 16,
-  /** The guest address is not known. */
-  addressUnknown: 32,
-  /** An unmap that concerned it failed, or QEMU may have forgotten it in a replay. */
-  kept: 64,
-  /** Its MAP or its UNMAP failed, which has a report of its own. */
-  failed: 128,
-} as const;
-
-/** True where two mappings let the device write, or both do not, as far as is known of them. */
-export function isSameAccess(flags: number, others: number): boolean {
-  const isUnknown = ((flags | others) & mappingFlag.unknown) !== 0;
-  return isUnknown || ((flags ^ others) & permission.write) === 0;
-}
+const ANY = permission.read | permission.write;
 
 /**
- * QEMU's shadow of one device's translations: `IOVATree` of `util/iova-tree.c`, the same in 7.2,
- * 10.0 and 10.2. Ranges are in 4 KiB pages with inclusive ends; `value` is the guest page.
+ * QEMU's shadow of one device's translations: `IOVATree` (util/iova-tree.c; the same in 7.2, 10.0 and
+ * 10.2). Ranges are in 4 KiB pages with inclusive ends; `value` is the guest page. Flags beside the
+ * permissions are the caller's.
  */
 export class IovaTree {
   readonly #ranges = new PageRangeMap();
-  /** First pages of nodes whose MAP failed; a replay forgets the node, and finds it again. */
-  readonly #failed = new Set<number>();
+  /** The most nodes that there ever were. */
   peak = 0;
 
   get size(): number {
@@ -40,32 +20,30 @@ export class IovaTree {
   }
 
   /**
-   * `iova_tree_insert`: false where the range overlaps another or has no permission; QEMU's VT-d
-   * code ignores that, and so the tree stays as it was.
+   * `iova_tree_insert` (util/iova-tree.c): false where the range overlaps another or has no
+   * permission; QEMU's VT-d code ignores that, and so the tree stays as it was.
    */
   insert(first: number, last: number, gpa: number, flags: number): boolean {
-    if ((flags & (permission.read | permission.write | mappingFlag.unknown)) === 0) return false;
-    const failed = this.#failed.size > 0 && this.#failed.has(first) ? mappingFlag.failed : 0;
-    if (!this.#ranges.insert(first, last, gpa, flags | failed)) return false;
+    if ((flags & ANY) === 0) return false;
+    if (!this.#ranges.insert(first, last, gpa, flags)) return false;
     if (this.#ranges.size > this.peak) this.peak = this.#ranges.size;
     return true;
   }
 
   /**
-   * `iova_tree_remove`: takes out every node that shares a page with the range, also those that
-   * lie only partly in it, and returns them.
+   * `iova_tree_remove` (util/iova-tree.c): takes out every node that shares a page with the range,
+   * also those that lie only partly in it, and returns them.
    */
   remove(first: number, last: number): RangeScratch {
-    const removed = this.#ranges.remove(first, last);
-    if (this.#failed.size > 0) this.#forgetFailed(removed);
-    return removed;
+    return this.#ranges.remove(first, last);
   }
 
-  /** The nodes that share a page with the range, lowest first. */
+  /** What `iova_tree_find` (util/iova-tree.c) finds one after the other: the nodes that share a page with the range, lowest first. */
   overlapping(first: number, last: number): RangeScratch {
     return this.#ranges.collect(first, last);
   }
 
+  /** Whether `iova_tree_find` (util/iova-tree.c) finds one. */
   overlaps(first: number, last: number): boolean {
     return this.#ranges.overlaps(first, last);
   }
@@ -85,19 +63,12 @@ export class IovaTree {
     return this.#ranges.flagsOf(first, last, gpa);
   }
 
-  /** Remembers that the MAP of this node failed. */
-  markFailed(first: number, last: number): void {
-    const nodes = this.#ranges.collect(first, last);
-    for (let index = 0; index < nodes.count; index += 1) this.#failed.add(nodes.first(index));
-    this.#ranges.setFlags(first, last, 0, mappingFlag.failed);
+  /** Clears and sets flags of every node that shares a page with the range. */
+  setFlags(first: number, last: number, clear: number, set: number): void {
+    this.#ranges.setFlags(first, last, clear, set);
   }
 
-  #forgetFailed(removed: RangeScratch): void {
-    for (let index = 0; index < removed.count; index += 1) {
-      this.#failed.delete(removed.first(index));
-    }
-  }
-
+  /** A new tree in the place of this one (`iova_tree_new`, util/iova-tree.c). */
   clear(): void {
     this.#ranges.clear();
   }

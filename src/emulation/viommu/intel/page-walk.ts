@@ -36,7 +36,10 @@ export function vtdPageWalkOne(
 /** Pages of the interrupt range, 0xfee00000 .. 0xfeefffff, which no notifier of VFIO covers. */
 const INTERRUPT_RANGE = { first: 0xf_ee00, last: 0xf_eeff } as const;
 
-/** True where an event holds some of the interrupt range, and reaches beyond it. */
+/**
+ * True where an event holds some of the interrupt range, and reaches beyond it, as
+ * `memory_region_notify_iommu_one` (softmmu/memory.c, system/memory.c) up to 10.1 asserts it does not.
+ */
 export function crossesInterruptRange(first: number, last: number): boolean {
   const meets = first <= INTERRUPT_RANGE.last && last >= INTERRUPT_RANGE.first;
   return meets && (first < INTERRUPT_RANGE.first || last > INTERRUPT_RANGE.last);

@@ -2,9 +2,15 @@ import { wrap64 } from '../../../base/address.ts';
 import type { AddressRange } from '../viommu.ts';
 import { dmaAlignedPow2Mask } from './dma-aligned-pow2-mask.ts';
 
+/** `VTD_PAGE_SIZE` (hw/i386/intel_iommu_internal.h). */
 const VTD_PAGE_SIZE = 0x1000n;
 
-/** One UNMAP of a whole unmap: `size` bytes from `iova`. All carry address 0. */
+/** `VTD_ADDRESS_SIZE` (hw/i386/intel_iommu_internal.h; VTD_HOST_ADDRESS_WIDTH and `aw-bits`): the first address behind the space. */
+function vtdAddressSize(awBits: number): bigint {
+  return 1n << BigInt(awBits);
+}
+
+/** One UNMAP of a whole unmap: `size` bytes from `iova`. All carry address 0 and no permission. */
 export interface Piece {
   readonly iova: bigint;
   readonly size: bigint;
@@ -21,23 +27,28 @@ export interface PieceList {
 
 /**
  * `vtd_address_space_unmap` (hw/i386/intel_iommu.c; 7.2, 10.0, 10.2, and 11.0 while dirty pages are
- * not tracked: the same loop) over the notifier `n`, with an address width of `awBits`.
+ * not tracked) over the notifier `n`, with an address width of `awBits`, statement by statement. What
+ * it then takes from the shadow is the range from `n.start` over `total`, in 7.2 one byte more.
  */
 export function vtdAddressSpaceUnmap(n: AddressRange, awBits: number): PieceList {
-  const lastOfSpace = (1n << BigInt(awBits)) - 1n;
-  const end = n.end > lastOfSpace ? lastOfSpace : n.end;
-  if (n.start > end) return { pieces: [], total: 0n, abort: 'start above the clamped end' };
-
-  const pieces: Piece[] = [];
   let start = n.start;
-  let remain = wrap64(end - start + 1n);
+  let end = n.end;
+  // Clamped to the address width.
+  if (end > vtdAddressSize(awBits) - 1n) end = vtdAddressSize(awBits) - 1n;
+  if (start > end) return { pieces: [], total: 0n, abort: 'start above the clamped end' };
+
+  const total = wrap64(end - start + 1n);
+  let remain = total;
+  const pieces: Piece[] = [];
   while (remain >= VTD_PAGE_SIZE) {
-    const size = wrap64(dmaAlignedPow2Mask(start, end, awBits) + 1n);
+    const mask = dmaAlignedPow2Mask(start, end, awBits);
+    const size = wrap64(mask + 1n);
+    // An assertion: with a width below 64 bits no mask covers everything.
     if (size === 0n) break;
+    // IOMMU_NOTIFIER_UNMAP, IOMMU_NONE, translated_addr 0: to this notifier only.
     pieces.push({ iova: start, size });
     start = wrap64(start + size);
     remain = wrap64(remain - size);
   }
-  const total = pieces.reduce((sum, { size }) => sum + size, 0n);
-  return { pieces, total, abort: remain === 0n ? null : 'remainder below one page' };
+  return { pieces, total: total - remain, abort: remain === 0n ? null : 'remainder below one page' };
 }

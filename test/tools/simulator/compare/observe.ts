@@ -1,6 +1,5 @@
 import { LineBlocks } from '../../../../src/bytes/lines.ts';
 import { lineFormatNamed } from '../../../../src/decoding/index.ts';
-import { mappingFlag } from '../../../../src/emulation/viommu/intel/iova-tree.ts';
 import { BlockDecoder } from '../../../../src/engine/decode.ts';
 import { TraceReplay } from '../../../../src/engine/replay.ts';
 import type { EventBatch } from '../../../../src/events/batch.ts';
@@ -8,6 +7,7 @@ import { BatchCursor } from '../../../../src/events/cursor.ts';
 import type { RecordSink } from '../../../../src/findings/session-recorder.ts';
 import { Boot } from '../../../../src/inference/boot.ts';
 import type { ModelOptions } from '../../../../src/inference/machine.ts';
+import { mappingFlag } from '../../../../src/inference/mapping-flags.ts';
 import type { Operation, StaleReason } from '../../../../src/inference/operation.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../../../../src/inference/unmap.ts';
 import type { VfioContainer } from '../../../../src/inference/vfio-container.ts';
