@@ -4,7 +4,7 @@ import type { Backend, Cause } from '../../src/base/vocabulary.ts';
 import { Outcome } from '../../src/emulation/outcome.ts';
 import type { Profile } from '../../src/emulation/profiles/profile.ts';
 import { qemu10_0 } from '../../src/emulation/profiles/qemu-10.0.ts';
-import { RamLayout } from '../../src/emulation/ram-layout.ts';
+import { PcRamLayout } from '../../src/emulation/ram-layout.ts';
 import { type Scenario, unmapOutcome } from '../../src/emulation/scenario.ts';
 import { NO_ENTRY } from '../../src/emulation/vfio/container-backend.ts';
 import {
@@ -31,7 +31,7 @@ export const TIB = 1024 * GIB;
 export const mark = (line: number): Place => ({ line, byteOffset: line * 100, time: null });
 
 /** 4 GiB of RAM, 2 GiB of it below the hole. */
-const RAM = RamLayout.fromOptions(4 * GIB, 2 * GIB);
+const RAM = new PcRamLayout(4 * GIB, 2 * GIB);
 
 export const trackingWindow: Window = {
   first: mark(1),
@@ -154,7 +154,6 @@ export function anUnmap({
     mapped: shadow.collect(first, last),
     host: container.host,
     ram: RAM,
-    notJudged: 0,
   };
   const entry = carried === 'none' ? NO_ENTRY : carried;
   const sent = new SentUnmaps();

@@ -50,5 +50,9 @@ export function vtdAddressSpaceUnmap(n: AddressRange, awBits: number): PieceList
     start = wrap64(start + size);
     remain = wrap64(remain - size);
   }
-  return { pieces, total: total - remain, abort: remain === 0n ? null : 'remainder below one page' };
+  return {
+    pieces,
+    total: total - remain,
+    abort: remain === 0n ? null : 'remainder below one page',
+  };
 }

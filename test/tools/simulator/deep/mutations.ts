@@ -292,8 +292,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'a migration that is being cancelled no longer runs',
     file: 'src/emulation/vfio/dirty-tracking.ts',
-    find: "state === 'cancelling' ||",
-    replace: '',
+    find: "new Set(['cancelling', 'failing'])",
+    replace: 'new Set()',
   },
   {
     what: 'tracking ends with the migration, not with the flag word',
@@ -450,8 +450,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'pieces are half as large as they are',
     file: 'src/emulation/viommu/intel/unmap.ts',
-    find: 'start, end, awBits) + 1n)',
-    replace: 'start, end, awBits) / 2n + 1n)',
+    find: 'wrap64(mask + 1n)',
+    replace: 'wrap64(mask / 2n + 1n)',
   },
   {
     what: 'what a failed piece leaves is called what an unmap in migration left',
@@ -592,14 +592,14 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'what an unmap in migration would find is counted among what it would leave',
     file: 'src/inference/stale-mappings.ts',
-    find: 'summarise(nodes, from, 0)',
-    replace: 'summarise(nodes, 0, 0)',
+    find: 'summarise(nodes, from, mappingFlag.ram)',
+    replace: 'summarise(nodes, 0, mappingFlag.ram)',
   },
   {
     what: 'what is stale is told once more by each unmap',
     file: 'src/inference/stale-mappings.ts',
-    find: 'first, last), 0, mappingFlag.stale);',
-    replace: 'first, last), 0, 0);',
+    find: 'first, last), 0, mappingFlag.stale | but);',
+    replace: 'first, last), 0, but);',
   },
   {
     what: 'what the host alone holds is not told',
@@ -618,14 +618,14 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'guest addresses are ram_addrs above the hole, too',
     file: 'src/emulation/ram-layout.ts',
-    find: 'guestPage - FOUR_GIB + this.#below',
+    find: 'guestPage - FOUR_GIB + this.belowPages',
     replace: 'guestPage',
   },
   {
     what: 'RAM above the hole is not counted',
-    file: 'src/emulation/ram-layout.ts',
-    find: 'this.#below + this.#above;',
-    replace: 'this.#below;',
+    file: 'src/inference/traced-ram.ts',
+    find: 'this.#below + this.#above,',
+    replace: 'this.#below,',
   },
   {
     what: '7.2’s replay clears the whole shadow',
@@ -666,7 +666,7 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'devices never log their own DMA',
     file: 'src/inference/scenarios.ts',
-    find: 'scenario.deviceTracking = tracking.deviceTracking;',
+    find: 'scenario.deviceTracking = this.#machine.deviceTrackingIn(container);',
     replace: '',
   },
   {
