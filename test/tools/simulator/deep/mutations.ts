@@ -614,6 +614,25 @@ export const mutations: readonly Mutation[] = [
     replace: 'isTold && !container.host',
   },
 
+  {
+    what: 'that a MAP failed is forgotten with its node',
+    file: 'src/inference/shadow.ts',
+    find: 'this.#failed.add(nodes.first(index));',
+    replace: ';',
+  },
+  {
+    what: 'mappings that let the device do other things are one',
+    file: 'src/inference/mapping-flags.ts',
+    find: 'isUnknown || ((flags ^ others) & permission.write) === 0',
+    replace: 'isUnknown || flags >= others || others >= flags',
+  },
+  {
+    what: 'address spaces that are disabled do not begin a boot',
+    file: 'src/inference/trace-start.ts',
+    find: 'isDisabled || isAsked',
+    replace: 'isAsked',
+  },
+
   // --- RAM and versions ------------------------------------------------------------------------------
   {
     what: 'guest addresses are ram_addrs above the hole, too',
