@@ -33,6 +33,9 @@ const KNOWN_SPEAKER =
 const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w.-]+|qemu|kvm): /;
 /** Hosts with pages of other sizes than 4 KiB. */
 const NOT_X86 = /\bqemu-system-(?:aarch64|arm|ppc64|ppc|riscv64|s390x|loongarch64)\b/;
+/** A field of a line that passes QEMU's words on. */
+const IN_LOGFMT = /\bmsg=\\?"/;
+const IN_JSON = /"(?:msg|log|message|MESSAGE)": ?\\?"/;
 /** What tells once more what was said when it happened. */
 const RETOLD =
   /\b(?:[Mm]igration s|S)tatus:\s*failed \(|"error-desc"|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
@@ -137,6 +140,7 @@ function writeRange(text: string, writer: BatchWriter): boolean {
   if (big !== null) {
     const base = writer.begin(tooBig.kind);
     writeU64(writer, base + tooBig.at.bytes, numberOf(big[1] ?? '0'));
+    writer.words[base + tooBig.at.flags] = flagsOf(text);
     return true;
   }
   const call = CALL.exec(text);
@@ -239,6 +243,8 @@ function flagsOf(text: string): number {
     (WARNING.test(text) ? messageFlag.warning : 0) |
     (RETOLD.test(text) ? messageFlag.retold : 0) |
     (NOT_X86.test(text) ? messageFlag.notX86 : 0) |
+    (IN_LOGFMT.test(text) ? messageFlag.inLogfmt : 0) |
+    (IN_JSON.test(text) ? messageFlag.inJson : 0) |
     (/\bmemory listener initialization failed\b/.test(text) ? messageFlag.atAttach : 0)
   );
 }

@@ -10,6 +10,7 @@ import {
   messageEra,
   messageTexts,
 } from '../events/messages/index.ts';
+import { Echoes } from './echoes.ts';
 import { FailureLines, type OpenFailure } from './failure-lines.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
@@ -41,6 +42,7 @@ export class FailureMessages {
   readonly #pending: PendingUnmaps;
   readonly #walks: PageWalks;
   readonly #lines: FailureLines;
+  readonly #echoes = new Echoes();
   /** A failure whose notification is not in the trace. */
   readonly #alone = new Unmap();
   /** Ranges and errnos of failed unmaps that were told of. */
@@ -93,6 +95,7 @@ export class FailureMessages {
   /** "UNMAP: Size of bitmap too big": the unmap before it fails with -7, before any ioctl. */
   bitmapTooBig(cursor: BatchCursor): void {
     this.seen(cursor);
+    if (this.#isEcho(cursor, cursor.hex(at.tooBig.bytes), cursor.u32(at.tooBig.flags))) return;
     this.#lines.flush();
     this.#flushBitmap();
     const bytes = Number(cursor.u64(at.tooBig.bytes));
@@ -139,6 +142,7 @@ export class FailureMessages {
 
   /** "...dma_unmap(container, iova, size) = errno". */
   unmapFailed(cursor: BatchCursor): void {
+    if (this.#isEchoOfCall(cursor, at.unmap)) return;
     const first = cursor.page(at.unmap.iova);
     const last = first + cursor.page(at.unmap.size) - 1;
     const unmap = this.#pending.newest;
@@ -188,6 +192,7 @@ export class FailureMessages {
 
   /** "...dma_map(container, iova, size, vaddr) = errno". */
   mapFailed(cursor: BatchCursor): void {
+    if (this.#isEchoOfCall(cursor, at.map)) return;
     this.seen(cursor);
     this.#flushBitmap();
     this.#learnEra(cursor.u32(at.map.era));
@@ -226,6 +231,8 @@ export class FailureMessages {
     this.#flushBitmap();
     const about = messageTexts[cursor.u32(at.known.about)];
     if (about === undefined) return;
+    const told = `${about.id} ${cursor.i32(at.known.errno)} ${cursor.hex(at.known.iova)}`;
+    if (this.#isEcho(cursor, told, cursor.u32(at.known.flags))) return;
     if (about.backend === 'iommufd') this.#sawIommufd = true;
     const errno = cursor.i32(at.known.errno);
     const limit = cursor.u32(at.known.limit);
@@ -258,6 +265,18 @@ export class FailureMessages {
       isWarning: (cursor.u32(at.known.flags) & messageFlag.warning) !== 0,
       pointer: '',
     });
+  }
+
+  #isEchoOfCall(cursor: BatchCursor, call: typeof at.unmap | typeof at.map): boolean {
+    const [pointer, iova] = [cursor.hex(call.container), cursor.hex(call.iova)];
+    const told = `${pointer} ${iova} ${cursor.hex(call.size)} ${cursor.i32(call.errno)}`;
+    return this.#isEcho(cursor, told, cursor.u32(call.flags));
+  }
+
+  /** Whether another program has passed on the same message already. */
+  #isEcho(cursor: BatchCursor, told: string, flags: number): boolean {
+    const carrier = flags & (messageFlag.inLogfmt | messageFlag.inJson);
+    return this.#echoes.isEcho(`${cursor.kind} ${told}`, carrier, cursor.line);
   }
 
   /** libvirt says that QEMU crashed: of what was told before, or of what no line tells. */

@@ -14,7 +14,7 @@ const failedCall = {
 /** What a trace says beside its trace events, in the same batches. */
 export const notes = {
   /** QEMU's message "UNMAP: Size of bitmap too big". */
-  'message:bitmap-too-big': { args: { bytes: 'u64' }, shapes: [] },
+  'message:bitmap-too-big': { args: { bytes: 'u64', flags: 'u32' }, shapes: [] },
   /** "...dma_unmap(container, iova, size) = errno (text)"; `flags`: of `messageFlag`. */
   'message:dma-unmap-failed': { args: failedCall, shapes: [] },
   /** "...dma_map(container, iova, size, vaddr) = errno (text)", and the region's name if one is told. */
@@ -63,4 +63,7 @@ export const messageFlag = {
   atAttach: 8,
   /** Its program is not that of an x86 host. */
   notX86: 16,
+  /** It is a field of a line that another program wrote: in logfmt, or in JSON. */
+  inLogfmt: 32,
+  inJson: 64,
 } as const;

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { analyzeLines } from '../helpers/analyze.ts';
+
+const QEMU = 'qemu-system-x86_64: ';
+const MAP =
+  'vfio_container_dma_map(0x55d5c0ffee00, 0x380000000000, 0x8000, 0x7f1234567000) = -22 (Invalid argument)';
+const UNMAP =
+  'vfio_container_dma_unmap(0x55d5c0ffee00, 0x100000000000, 0x100000000000) = -7 (Argument list too long)';
+const TOO_BIG = 'UNMAP: Size of bitmap too big 0x20000000';
+const PINNED = 'IOMMU_IOAS_MAP failed: Bad address, PCI BAR?';
+
+const plain = (text: string) => QEMU + text;
+const logfmt = (text: string) =>
+  `time="2026-01-21T14:57:32.000705Z" level=error msg="${QEMU}${text}" name=containerd-shim-v2 pid=812 qemuPid=830 sandbox=abc source=virtcontainers/hypervisor subsystem=qemu`;
+const json = (text: string) =>
+  `{"level":"error","msg":"${QEMU}${text}","time":"2026-01-21T14:57:32.000715Z"}`;
+
+async function told(...lines: readonly string[]) {
+  const { session } = await analyzeLines(lines);
+  return session.findings.map(({ rule, count, errno }) => `${rule} ${errno} x${count}`);
+}
+
+describe('a failure that two programs pass on', () => {
+  it.each([
+    ['logfmt and plain', logfmt, plain],
+    ['plain and logfmt', plain, logfmt],
+    ['logfmt and JSON', logfmt, json],
+    ['plain and JSON', plain, json],
+  ])('is one: %s', async (_, one, other) => {
+    expect(await told(one(MAP), other(MAP))).toEqual(['VTD015 -22 x1']);
+    expect(await told(one(PINNED), other(PINNED))).toEqual(['VTD015 -14 x1']);
+    const both = [TOO_BIG, UNMAP].flatMap((text) => [one(text), other(text)]);
+    expect(await told(...both)).toEqual(['VTD001 -7 x1']);
+    const apart = [one, other].flatMap((carrier) => [carrier(TOO_BIG), carrier(UNMAP)]);
+    expect(await told(...apart)).toEqual(['VTD001 -7 x1']);
+  });
+
+  it('happened twice where both tell it twice', async () => {
+    expect(await told(logfmt(MAP), plain(MAP), logfmt(MAP), plain(MAP))).toEqual(['VTD015 -22 x2']);
+  });
+
+  it('happened twice where one of them tells it twice', async () => {
+    expect(await told(logfmt(MAP), logfmt(MAP))).toEqual(['VTD015 -22 x2']);
+    expect(await told(plain(MAP), plain(MAP))).toEqual(['VTD015 -22 x2']);
+  });
+
+  it('is another with other numbers, or far away', async () => {
+    expect(await told(logfmt(MAP), plain(MAP.replace('0x8000', '0x4000')))).toEqual([
+      'VTD015 -22 x2',
+    ]);
+    const between = Array.from({ length: 20 }, (_, index) => `something else ${index}`);
+    expect(await told(logfmt(MAP), ...between, plain(MAP))).toEqual(['VTD015 -22 x2']);
+  });
+});
+
+describe('what stands in one file as well', () => {
+  it('a call that a mail broke inside a number is torn', async () => {
+    const broken = [`> ${QEMU}${MAP.slice(0, 45)}`, `> ${MAP.slice(45)}`];
+    const { trace } = await analyzeLines(broken);
+    expect(trace.losses.map(({ kind, count }) => `${kind} x${count}`)).toEqual(['torn x1']);
+    expect(trace.totals.observed.failures).toBe(0);
+  });
+
+  it('the three lines of a window that sPAPR cannot make are one failure', async () => {
+    const lines = [
+      'qemu-system-ppc64: Failed to create a window, ret = -1 (Input/output error)',
+      'qemu-system-ppc64: vfio: spapr_tce_create failed',
+      'qemu-system-ppc64: hw/vfio: DMA mapping failed, unable to continue',
+    ];
+    const { session } = await analyzeLines(lines);
+    expect(session.findings).toHaveLength(1);
+  });
+});
