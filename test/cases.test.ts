@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { exitStatusOf } from '../src/cli/exit-status.ts';
 import { run } from '../src/engine/run.ts';
 import { root } from './helpers/ground-truth.ts';
 
 /** What must come out of a log; what is absent is open. */
 interface Expected {
   readonly verdict?: string;
+  readonly exit?: number;
+  readonly migration?: string;
   readonly rules?: Readonly<Record<string, number>>;
   readonly none?: readonly string[];
   readonly severity?: string;
@@ -27,8 +30,8 @@ describe('logs as people post them', () => {
   it('are there', () => expect(cases.length).toBeGreaterThan(35));
 
   it.each(cases)('%s', async (name, expected) => {
-    const { traces } = await run({ inputs: [folder + name], jobs: 1 });
-    const [trace] = traces;
+    const result = await run({ inputs: [folder + name], jobs: 1 });
+    const [trace] = result.traces;
     expect(trace?.error).toBeUndefined();
     const findings = trace?.sessions.flatMap((session) => session.findings) ?? [];
     const countOf = (wanted: string) => findings.filter(({ rule }) => rule === wanted).length;
@@ -38,6 +41,11 @@ describe('logs as people post them', () => {
     );
     for (const rule of expected.none ?? []) expect([rule, countOf(rule)]).toEqual([rule, 0]);
     if (expected.verdict !== undefined) expect(trace?.verdict).toBe(expected.verdict);
+    if (expected.exit !== undefined) expect(exitStatusOf(result, 'active')).toBe(expected.exit);
+    if (expected.migration !== undefined) {
+      expect(trace?.migration.answer).toBe(expected.migration);
+      expect(trace?.migration.why).not.toBe('');
+    }
     const first = findings.find(({ rule }) => rules.length === 0 || rules.includes(rule));
     const { severity, mode, count, bitmapBytes, backend, containers } = expected;
     const wanted = Object.entries({ severity, mode, count, bitmapBytes });

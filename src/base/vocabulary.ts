@@ -43,3 +43,10 @@ export type Verdict = (typeof verdicts)[number];
 export function worse(a: Verdict, b: Verdict): Verdict {
   return verdicts.indexOf(a) <= verdicts.indexOf(b) ? a : b;
 }
+
+/**
+ * Whether to migrate, worst first: harm was done, or would be; the trace does not show enough; QEMU of
+ * this version refuses by itself; nothing in the trace speaks against it.
+ */
+export const migrationAnswers = ['no', 'unknown', 'refused', 'yes'] as const;
+export type MigrationAnswer = (typeof migrationAnswers)[number];

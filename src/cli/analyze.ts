@@ -4,7 +4,14 @@ import { UsageError } from '../base/errors.ts';
 import { isThere } from '../bytes/file-identity.ts';
 import { type PassedOver, run } from '../engine/run.ts';
 import type { ReportOptions } from '../reports/report.ts';
-import { exitStatus, exitStatusOf, type FailLevel, failLevels } from './exit-status.ts';
+import {
+  exitStatus,
+  exitStatusOf,
+  type FailLevel,
+  failLevels,
+  type Gate,
+  gates,
+} from './exit-status.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
 import { addOutput, fileOutputs, type Output, print, reportNamed, reportNames } from './outputs.ts';
 import { ProgressBar } from './progress-bar.ts';
@@ -18,6 +25,8 @@ interface Flags extends ModelFlags {
   readonly mappings?: string;
   readonly jobs?: number;
   readonly failOn: FailLevel;
+  readonly strict?: boolean;
+  readonly gate?: Gate;
   readonly exitZero?: boolean;
   readonly maxDecompressed?: string;
 }
@@ -31,8 +40,8 @@ Examples:
   vtdscope qemu.log --format json         the result for programs
   vtdscope qemu.log --output html=report.html --unmaps unmaps.ndjson
 
-Exit status: 0 nothing found; 1 findings; 2 an input or option cannot be used;
-3 inconclusive; 130 interrupted.`;
+Exit status: 0 nothing found; 1 errors were found, or the gate is shut; 2 an
+input or option cannot be used; 3 inconclusive; 130 interrupted.`;
 
 /** The main command: analyse traces and report. */
 export function analyzeCommand(terminal: Terminal): Command {
@@ -51,9 +60,16 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('--unmaps <file>', 'write every unmap as a line of JSON (*.csv: as CSV)')
     .option('--mappings <file>', 'write the mappings at the end, likewise')
     .addOption(
-      new Option('--fail-on <level>', 'from which findings on the exit status is 1')
+      new Option('--fail-on <level>', 'from which errors on the exit status is 1')
         .choices([...failLevels])
         .default('active'),
+    )
+    .option('--strict', 'warnings count for it, too')
+    .addOption(
+      new Option(
+        '--gate <question>',
+        '1 also unless each VM may be migrated, or QEMU refuses',
+      ).choices([...gates]),
     )
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
@@ -100,7 +116,7 @@ async function analyze(
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);
     }
-    const status = exitStatusOf(result, flags.failOn);
+    const status = exitStatusOf(result, flags.failOn, flags);
     return flags.exitZero === true && status !== exitStatus.unusable ? exitStatus.clean : status;
   } finally {
     progress.stop();

@@ -32,6 +32,7 @@ const TITLES: readonly RegExp[] = [
   /^[\d,]+ traces?: .*\b(?:crash|fail|loses? dirty|leaves? mappings|inconclusive|clean|analysed)/,
   /^(?:crashes|fails|loses-dirty-pages|leaves-mappings|inconclusive|clean|unusable)\t[^\t]+\t/,
   new RegExp(`^## ${TITLE}: `),
+  new RegExp(`^The worst of [\\d,]+ traces: ${TITLE}$`),
 ];
 const FIRST_LINES = 3;
 /** Bytes that are looked at. */

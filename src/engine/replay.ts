@@ -8,9 +8,10 @@ import { Excerpts } from '../findings/excerpts.ts';
 import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
 import type { BootOptions } from '../inference/boot.ts';
 import { TraceUse } from '../inference/bounds.ts';
+import { about, joinMigrations, NOTHING_AGAINST, worseMigration } from '../result/migration.ts';
 import { joinExposed } from '../result/result.ts';
 import { addTotals, NO_TOTALS } from '../result/totals.ts';
-import type { Clock, Loss, Session, Trace } from '../result/types.ts';
+import type { Clock, Loss, Migration, Session, Trace } from '../result/types.ts';
 import type { Rule } from '../rules/rule.ts';
 import { SkippedEvents } from './skipped-events.ts';
 
@@ -39,8 +40,13 @@ const MOST_ROWS = 1_000_000;
 const BOOTS_PER_CHECK = 64;
 
 /** What boots that are not listed come to. */
-type Unlisted = Pick<Session, 'verdict' | 'exposed' | 'totals'>;
-const NOTHING: Unlisted = { verdict: 'clean', exposed: joinExposed([]), totals: NO_TOTALS };
+type Unlisted = Pick<Session, 'verdict' | 'migration' | 'exposed' | 'totals'>;
+const NOTHING: Unlisted = {
+  verdict: 'clean',
+  migration: NOTHING_AGAINST,
+  exposed: joinExposed([]),
+  totals: NO_TOTALS,
+};
 
 /**
  * The replay of one trace: takes its batches in order, gives each boot of each VM a session, and
@@ -132,6 +138,7 @@ export class TraceReplay {
         last: timeText(this.#lastSeconds, this.#lastNanoseconds),
       },
       verdict: verdictOf([...sessions, this.#unlisted], reasons),
+      migration: migrationOf(sessions, this.#unlisted, reasons),
       exposed: joinExposed([...sessions, this.#unlisted].map(({ exposed }) => exposed)),
       reasons,
       totals: sessions.map(({ totals }) => totals).reduce(addTotals, this.#unlisted.totals),
@@ -251,6 +258,7 @@ function rowsOf(session: Session): number {
 function together(one: Unlisted, other: Unlisted): Unlisted {
   return {
     verdict: worse(one.verdict, other.verdict),
+    migration: worseMigration(one.migration, other.migration),
     exposed: joinExposed([one.exposed, other.exposed]),
     totals: addTotals(one.totals, other.totals),
   };
@@ -262,4 +270,21 @@ function verdictOf(
 ): Verdict {
   const floor: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
   return sessions.reduce((verdict: Verdict, session) => worse(verdict, session.verdict), floor);
+}
+
+/** The answer for the worst boot; where none stands against it, the trace itself may show too little. */
+function migrationOf(
+  sessions: readonly Session[],
+  unlisted: Unlisted,
+  reasons: readonly string[],
+): Migration {
+  const isAlone = sessions.length === 1;
+  const all = sessions.map(({ migration }, index) =>
+    isAlone ? migration : about(`session ${index + 1}`, migration),
+  );
+  const worst = joinMigrations([...all, about('a boot that is not listed', unlisted.migration)]);
+  const [reason] = reasons;
+  return worst.answer === 'yes' && reason !== undefined
+    ? { answer: 'unknown', why: reason }
+    : worst;
 }

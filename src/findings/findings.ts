@@ -208,10 +208,10 @@ class Group implements GroupView {
   }
 }
 
-/** A finding, with what it makes of its session. */
+/** A finding, with what it would make of its session under dirty tracking; null where nothing, or it happened. */
 export interface JudgedFinding {
   readonly finding: Finding;
-  readonly verdict: Verdict | null;
+  readonly threat: Verdict | null;
 }
 
 /** Gathers the hazards of a session into findings that a person can read. */
@@ -256,7 +256,7 @@ export class Findings {
   finish(): readonly JudgedFinding[] {
     return [...this.#groups.values()].map((group) => ({
       finding: this.#finding(group),
-      verdict: group.mode === 'what-if' ? null : group.rule.verdict(group),
+      threat: group.mode === 'what-if' ? group.rule.verdict(group) : null,
     }));
   }
 
@@ -409,6 +409,7 @@ export class Findings {
       rule: rule.id as Finding['rule'],
       slug: rule.slug,
       severity,
+      verdict: group.mode === 'what-if' ? null : rule.verdict(group),
       mode: group.mode,
       evidence,
       device: group.device,

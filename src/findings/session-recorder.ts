@@ -7,10 +7,11 @@ import type { BatchCursor } from '../events/cursor.ts';
 import { Boot, type BootOptions } from '../inference/boot.ts';
 import { boundText, type TraceUse } from '../inference/bounds.ts';
 import { isSameAccess, mappingFlag } from '../inference/mapping-flags.ts';
-import type { Loss, Operation } from '../inference/operation.ts';
+import type { Loss, Operation, OperationOf } from '../inference/operation.ts';
 import { DirtyTracking } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
+import { vIommuKind } from '../inference/viommu-kind.ts';
 import { bdfText, type VtdAddressSpace } from '../inference/vtd-address-space.ts';
 import type {
   AddressSpace,
@@ -18,6 +19,7 @@ import type {
   Exposed,
   Hex,
   MappingRecord,
+  Migration,
   Mode,
   Model,
   Session as SessionResult,
@@ -31,6 +33,7 @@ import { ActivityRecorder } from './activity.ts';
 import { BootFacts } from './boot-facts.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
+import { migrationOf } from './migration.ts';
 import { SessionTotals } from './totals.ts';
 
 /** Where unmaps and mappings go, if the user asked for them. */
@@ -76,6 +79,8 @@ export class SessionRecorder {
   #riskParts = 0;
   /** Stale mappings that may still be listed. */
   #staleLeft = MOST_STALE_IN_ALL;
+  /** What QEMU, or libvirt, says first that keeps it from migrating this VM. */
+  #blocker: OperationOf<'message'> | null = null;
 
   /**
    * `writer`: names the process that writes the lines, once it is known. `use`: what the boots of the
@@ -139,6 +144,7 @@ export class SessionRecorder {
       lastLine: boot.lastLine,
       model: this.#model(),
       verdict,
+      migration: this.#migration(judged, verdict, reasons),
       exposed: this.#exposed(judged),
       reasons,
       totals: this.totals(),
@@ -181,6 +187,7 @@ export class SessionRecorder {
       for (let index = 0; index < operation.count; index += 1) this.#unmap(operation.piece(index));
     }
     if (operation.kind === 'loss') this.#onLoss(operation);
+    if (operation.kind === 'message' && isBlocker(operation)) this.#blocker ??= operation;
     if (operation.kind === 'refused-bitmap') this.#totals.countRefusedBitmap();
     // Only unmaps have a mode that does not depend on the rule.
     this.#rules.handle(operation, 'what-if');
@@ -217,8 +224,44 @@ export class SessionRecorder {
 
   #verdict(judged: readonly JudgedFinding[], reasons: readonly string[]): Verdict {
     let verdict: Verdict = reasons.length > 0 ? 'inconclusive' : 'clean';
-    for (const { verdict: effect } of judged) if (effect !== null) verdict = worse(verdict, effect);
+    for (const { finding } of judged) {
+      if (finding.verdict !== null) verdict = worse(verdict, finding.verdict);
+    }
     return verdict;
+  }
+
+  #migration(
+    judged: readonly JudgedFinding[],
+    verdict: Verdict,
+    reasons: readonly string[],
+  ): Migration {
+    const leading = judged.filter(({ finding }) => finding.verdict === verdict);
+    const observed = leading.find(({ finding }) => finding.mode === 'observed');
+    return migrationOf({
+      verdict,
+      leading: (observed ?? leading[0])?.finding ?? null,
+      exposed: this.#exposed(judged),
+      threat:
+        judged.find(({ threat }) => threat !== null && threat !== 'loses-dirty-pages')?.finding ??
+        null,
+      refusal: this.#refusal(),
+      hasRun: this.boot.machine.tracking.hasMigrated,
+      reasons,
+    });
+  }
+
+  /** Why QEMU does not migrate this VM: by its own words, or by its version; null: it may. */
+  #refusal(): string | null {
+    if (this.#blocker !== null) {
+      const { about, mark, text } = this.#blocker;
+      return `${(about.says ?? text).replace(/\.$/, '')} (line ${mark.line})`;
+    }
+    const { containers, hasNotifications, profile, seen, version } = this.boot.machine;
+    const hasVfio = containers.all.length > 0 || hasNotifications;
+    const isBehind = hasVfio && vIommuKind(seen).value === 'intel-iommu';
+    return isBehind && version.refusesBehindVIommu
+      ? `QEMU of this version (${shownVersion(version.known) ?? profile.id}) refuses to migrate a VM with a VFIO device behind a vIOMMU`
+      : null;
   }
 
   /** Why the verdict cannot be `clean`; empty where it can. */
@@ -268,8 +311,8 @@ export class SessionRecorder {
   }
 
   #via(): readonly Via[] {
-    const { profile } = this.boot.machine;
-    const blocked = profile.migration === 'blocked';
+    const { profile, version } = this.boot.machine;
+    const blocked = version.refusesBehindVIommu;
     // In 7.2 only a migration makes unmaps ask for dirty bits.
     if (profile.version < versionNumber(8, 0)) return ['migration'];
     return blocked ? ['dirty-rate', 'dirty-limit'] : ['migration', 'dirty-rate', 'dirty-limit'];
@@ -278,7 +321,7 @@ export class SessionRecorder {
   // --- Parts of the result ---------------------------------------------------------------------------
 
   #model(): Model {
-    const { options, parameters, profile, ram, version } = this.boot.machine;
+    const { options, parameters, profile, ram, seen, version } = this.boot.machine;
     const size = (pages: number | undefined) => (pages === undefined ? null : hexPages(pages));
     const layout = { source: ram.source, from: ram.from } as const;
     const tracking = options.tracking;
@@ -289,6 +332,7 @@ export class SessionRecorder {
     } as const;
     return {
       qemu: version.known,
+      vIommu: vIommuKind(seen),
       hostPageSize: parameters.hostPageSize,
       maxDirtyBitmapBytes: parameters.bitmapLimit,
       awBits: parameters.awBits.value === null ? byDefault : parameters.awBits,
@@ -444,4 +488,14 @@ function backendFrom(
 
 function deviceOf(space: VtdAddressSpace): string | null {
   return space.bdf === null ? null : bdfText(space.bdf);
+}
+
+/** True for a text that says that this VM is not migrated, and was no mere warning. */
+function isBlocker({ about, isWarning }: OperationOf<'message'>): boolean {
+  return about.operation === 'blocker' && about.isOfOneKind !== true && !isWarning;
+}
+
+/** `10.0.13` where the trace prints it, `~10.0` where it is inferred. */
+function shownVersion({ source, value }: Model['qemu']): string | null {
+  return value === null || source === 'trace' || source === 'option' ? value : `~${value}`;
 }

@@ -333,10 +333,10 @@ export class FailureMessages {
     const { operation } = failure;
     if (operation === 'map' || operation === 'attach-map') this.#reportMap(failure);
     else {
-      const { about, endsQemu, errno, lead } = failure;
+      const { about, endsQemu, errno, isWarning, lead } = failure;
       if (about === null) return;
       const { mark, text } = lead;
-      this.#machine.report({ kind: 'message', mark, about, text, errno, endsQemu });
+      this.#machine.report({ kind: 'message', mark, about, text, errno, isWarning, endsQemu });
     }
   }
 

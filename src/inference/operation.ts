@@ -96,6 +96,8 @@ export interface Message {
   readonly text: string;
   /** 0 where no line tells it. */
   readonly errno: number;
+  /** It came as a warning: QEMU went on. */
+  readonly isWarning: boolean;
   /** QEMU stopped because of it. */
   readonly endsQemu: boolean;
 }

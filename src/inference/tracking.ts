@@ -133,6 +133,11 @@ export class DirtyTracking {
     this.#running = running;
   }
 
+  /** A migration ran: it kept tracking on at some time. */
+  get hasMigrated(): boolean {
+    return this.windows.some(({ bits }) => (bits & 1) !== 0);
+  }
+
   /** `migration_is_running`, by the states seen; null before the first. */
   get migrationRunning(): boolean | null {
     return this.migrationState === '' ? null : migrationIsRunning(this.migrationState);

@@ -171,6 +171,17 @@ export class QemuVersion {
     return this.#evidence.narrowed && this.#evidence.agree(field);
   }
 
+  /**
+   * QEMU of this version refuses to migrate a VM with a VFIO device behind a vIOMMU, whichever of the
+   * versions that may have written the trace it is, and behaves like one that does.
+   */
+  get refusesBehindVIommu(): boolean {
+    if (this.#option !== null) return this.#option.migration === 'blocked';
+    const isKnown = this.known.source !== 'assumed' && this.agree('migration');
+    const all = [this.#profile, this.#evidence.profile];
+    return isKnown && all.every(({ migration }) => migration === 'blocked');
+  }
+
   /** The version, for the report. */
   get known(): Known<string | null> {
     if (this.#option !== null) {

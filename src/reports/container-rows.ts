@@ -1,5 +1,5 @@
+import { listed, plural } from '../base/words.ts';
 import type { Container, Resolved, ValueSource } from '../result/types.ts';
-import { listed, plural } from './wording.ts';
 
 /** Containers of one kind that are known in one way, as a row of a table. */
 export interface ContainerRow {

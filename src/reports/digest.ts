@@ -1,17 +1,10 @@
 import { humanSize } from '../base/address.ts';
 import type { PageRangeSet } from '../base/page-range-set.ts';
+import { listed, plural } from '../base/words.ts';
+import { exposureText, viaText } from '../result/exposure.ts';
 import type { Exposed, Finding, RuleId, Session, Trace, Verdict } from '../result/types.ts';
 import { bytesIn, union } from './guest-ranges.ts';
-import {
-  deviceText,
-  exposureText,
-  isRefusedMigration,
-  listed,
-  plural,
-  verdictMeanings,
-  verdictOrders,
-  viaText,
-} from './wording.ts';
+import { deviceText, isRefusedMigration, verdictMeanings, verdictOrders } from './wording.ts';
 
 /** What people are told of a result, in whatever form: order, selection and the leading sentences. */
 
@@ -251,9 +244,7 @@ function orderOf(trace: Trace, worst: readonly Session[], real: readonly Finding
   const { verdict, exposed } = trace;
   const exposure = exposureText(exposed);
   if (verdict !== 'clean' && verdict !== 'inconclusive') {
-    return [baseOrder(verdict, worst), suspicion(worst, real)]
-      .filter((text) => text !== '')
-      .join(' ');
+    return [verdictOrders[verdict], suspicion(worst, real)].filter((text) => text !== '').join(' ');
   }
   if (exposure === '') return verdictOrders[verdict];
   const noClearance =
@@ -268,14 +259,6 @@ function isRefused(sessions: readonly Session[]): boolean {
   return sessions.every(
     (session) => isRefusedMigration(session.model) && migrationOf(session) !== 'ran',
   );
-}
-
-/** The order of a verdict, and where QEMU itself refuses to migrate, that it does. */
-function baseOrder(verdict: Verdict, worst: readonly Session[]): string {
-  const refusal = isRefused(worst)
-    ? ' QEMU of this version refuses to migrate it behind a vIOMMU, but not to measure its dirty rate.'
-    : '';
-  return `${verdictOrders[verdict]}${refusal}`;
 }
 
 /** Whether the memory that was lost may be missing on another host by now. */
@@ -293,7 +276,7 @@ function suspicion(worst: readonly Session[], real: readonly Finding[]): string 
 function exposedOrder(exposed: Exposed): string {
   return exposed.via.includes('migration')
     ? 'Do not migrate this VM before the cause is mended.'
-    : `Avoid ${viaText(exposed)} on this VM; QEMU of this version refuses to migrate it.`;
+    : `Avoid ${viaText(exposed)} on this VM.`;
 }
 
 /** Whether a migration ran while dirty pages were tracked, as far as the trace shows it. */

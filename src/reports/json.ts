@@ -4,7 +4,7 @@ import type { Report } from './report.ts';
 
 type Session = Trace['sessions'][number];
 
-/** The result itself, as `result-1.0.schema.json` describes it; one session at a time. */
+/** The result itself, as `result-1.1.schema.json` describes it; one session at a time. */
 export const jsonReport: Report = {
   name: 'json',
   extension: 'json',

@@ -1,5 +1,7 @@
 import { humanSize } from '../base/address.ts';
 import type { PageRangeSet } from '../base/page-range-set.ts';
+import { countText, listed, plural, timesText } from '../base/words.ts';
+import { exposureText } from '../result/exposure.ts';
 import type { Finding, Result, Session, Trace } from '../result/types.ts';
 import { type Advice, adviceOf } from './advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
@@ -17,6 +19,7 @@ import {
 } from './digest.ts';
 import { bytesIn, lowest } from './guest-ranges.ts';
 import { code, details, escaped, fence, tableRow } from './markdown-syntax.ts';
+import { answersText, migrationText } from './migration.ts';
 import type { Report } from './report.ts';
 import {
   failuresOf,
@@ -29,15 +32,10 @@ import {
   causeMeanings,
   causeStories,
   commonFolder,
-  countText,
   deviceText,
   errnoText,
-  exposureText,
-  listed,
   modeMeanings,
-  plural,
   qemuText,
-  timesText,
   traceName,
   trackedByText,
   trackedUnmapsText,
@@ -93,7 +91,8 @@ const UNKNOWN_MEMORY =
 /** The table of traces, what mends them all, and each that is not clean in brief, folded up. */
 function* batchBlocks({ traces, verdict }: Result): Iterable<string> {
   const sorted = tracesWorstFirst(traces);
-  yield `## ${verdictWords[verdict]}: the worst of ${plural(traces.length, 'trace')}\n`;
+  yield `## ${answersText(traces)}\n`;
+  yield `The worst of ${plural(traces.length, 'trace')}: ${verdictWords[verdict]}\n`;
   yield* tableBlocks(sorted);
   const digests = sorted.flatMap(({ sessions }) => sessions.map(digestOf));
   yield* adviceBlocks(
@@ -124,6 +123,7 @@ function* tableBlocks(sorted: readonly Trace[]): Iterable<string> {
     const word = trace.error === undefined ? trace.verdict : 'unusable';
     const number = (count: number) => (count === 0 ? '' : countText(count));
     return tableRow([
+      trace.migration.answer,
       `**${word}**${isExposedOnly(trace) ? ' \\*' : ''}`,
       code(traceName(trace.path).slice(folder.length)),
       escaped(session === undefined ? '?' : qemuText(session.model)),
@@ -132,7 +132,7 @@ function* tableBlocks(sorted: readonly Trace[]): Iterable<string> {
       atRiskText(trace),
     ]);
   });
-  yield `| verdict | trace | QEMU | failed unmaps | stale mappings | guest memory at risk |\n|---|---|---|--:|--:|--:|\n${rows.join('')}`;
+  yield `| migrate | verdict | trace | QEMU | failed unmaps | stale mappings | guest memory at risk |\n|---|---|---|---|--:|--:|--:|\n${rows.join('')}`;
   if (sorted.length > MOST_ROWS) yield `and ${countText(sorted.length - MOST_ROWS)} more\n`;
   if (sorted.some(isExposedOnly)) {
     yield '\\* unmaps of these would fail or lose dirty pages if dirty pages were tracked\n';
@@ -141,7 +141,8 @@ function* tableBlocks(sorted: readonly Trace[]): Iterable<string> {
 
 function headlineBlock(trace: Trace): string {
   const { meaning, also, order } = headlineOf(trace);
-  const rest = [also, order].filter((text) => text !== '').join(' ');
+  const migration = trace.error === undefined ? migrationText(trace.migration) : '';
+  const rest = [also, migration, order].filter((text) => text !== '').join(' ');
   return `**${escaped(meaning)}** ${escaped(rest)}\n`;
 }
 

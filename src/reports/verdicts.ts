@@ -1,6 +1,6 @@
-import { type Verdict, verdicts } from '../base/vocabulary.ts';
+import { migrationAnswers, type Verdict, verdicts } from '../base/vocabulary.ts';
+import { exposureText } from '../result/exposure.ts';
 import type { Exposed, Trace } from '../result/types.ts';
-import { exposureText } from './wording.ts';
 
 /** The verdict as it stands at the end of a title. */
 export const verdictWords: Readonly<Record<Verdict, string>> = {
@@ -53,12 +53,14 @@ export function failuresOf({ totals }: Pick<Trace, 'totals'>): number {
   return Math.max(totals.observed.failures, totals.tracked.e2big);
 }
 
-/** Unusable first, then by verdict, failures and memory at risk. */
+/** By the answer whether to migrate, then unusable ones first, by verdict, failures and memory at risk. */
 export function tracesWorstFirst(traces: readonly Trace[]): readonly Trace[] {
+  const answer = ({ migration }: Trace) => migrationAnswers.indexOf(migration.answer);
   const rank = ({ error, verdict }: Trace) =>
     error === undefined ? verdicts.indexOf(verdict) : -1;
   return [...traces].sort(
     (a, b) =>
+      answer(a) - answer(b) ||
       rank(a) - rank(b) ||
       failuresOf(b) - failuresOf(a) ||
       b.totals.tracked.atRiskBytes - a.totals.tracked.atRiskBytes ||

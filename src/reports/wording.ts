@@ -1,8 +1,9 @@
 import { plain } from '../base/plain.ts';
+import { countText, listed, plural } from '../base/words.ts';
+import { viaMeanings } from '../result/exposure.ts';
 import type {
   Cause,
   Evidence,
-  Exposed,
   Finding,
   Mode,
   Model,
@@ -13,25 +14,6 @@ import type {
 } from '../result/types.ts';
 
 /** The words that reports for people share. */
-
-/** From here on a number is hard to read without separators. */
-const MANY = 10_000;
-const GROUPED = new Intl.NumberFormat('en-US');
-
-/** A count for people: `9876`, `72,330`. Numbers of lines stay as editors take them. */
-export function countText(count: number): string {
-  return count < MANY ? String(count) : GROUPED.format(count);
-}
-
-/** `1 unmap`, `3 unmaps`, `72,330 unmaps`. */
-export function plural(count: number, noun: string): string {
-  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** `once`, `3 times`. */
-export function timesText(count: number): string {
-  return count === 1 ? 'once' : `${countText(count)} times`;
-}
 
 /** The version of QEMU in a few characters: `10.0.13` where the trace prints it, `~10.0` where it is inferred. */
 export function qemuText({ qemu }: Pick<Model, 'qemu'>): string {
@@ -46,10 +28,10 @@ const LAST_REFUSING = 1002;
 /** From here on a whole unmap goes mapping by mapping while dirty pages are tracked. */
 const FIRST_DRAINING = 1100;
 
-/** Whether QEMU of this version refuses to migrate what is in these traces. */
-export function isRefusedMigration({ qemu }: Pick<Model, 'qemu'>): boolean {
+/** Whether QEMU of this version refuses to migrate this VM: it has a vIOMMU. */
+export function isRefusedMigration({ qemu, vIommu }: Pick<Model, 'qemu' | 'vIommu'>): boolean {
   const version = versionNumber(qemu.value);
-  if (version === null || qemu.source === 'assumed') return false;
+  if (version === null || qemu.source === 'assumed' || vIommu.value !== 'intel-iommu') return false;
   return version >= FIRST_REFUSING && version <= LAST_REFUSING;
 }
 
@@ -81,12 +63,6 @@ export function commonFolder(names: readonly string[]): string {
   return parts.join('') === '' ? '' : `${parts.join('/')}/`;
 }
 
-/** `a`, `a and b`, `a, b and c`. */
-export function listed(words: readonly string[], last = 'and'): string {
-  if (words.length < 2) return words.join('');
-  return `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
-}
-
 /** What a verdict means, without the particulars of a trace. */
 export const verdictMeanings: Readonly<Record<Verdict, string>> = {
   crashes: 'QEMU died.',
@@ -107,7 +83,7 @@ export const verdictOrders: Readonly<Record<Verdict, string>> = {
   'leaves-mappings':
     'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
   inconclusive: 'Capture a better trace (see below), or treat the VM as affected.',
-  clean: 'Nothing in this trace speaks against a migration.',
+  clean: '',
 };
 
 export const modeMeanings: Readonly<Record<Mode, string>> = {
@@ -146,12 +122,6 @@ export const causeStories: Readonly<Record<Cause, string>> = {
   drain: 'QEMU 11 unmapped the device mapping by mapping',
   'region-del': 'a memory section went: to or from pass-through',
   unknown: 'unknown: the lines before it are not in the trace',
-};
-
-export const viaMeanings: Readonly<Record<Via, string>> = {
-  migration: 'a migration',
-  'dirty-rate': 'calc-dirty-rate',
-  'dirty-limit': 'a vCPU dirty limit',
 };
 
 const ERRNO_NAMES: Readonly<Record<number, string>> = {
@@ -197,26 +167,6 @@ export function unmapsText({ unmaps, wholeUnmaps, walkUnmaps, withoutDevice }: T
 /** Unmaps in a stretch of dirty tracking; none may mean that QEMU asks for no dirty bits there. */
 export function trackedUnmapsText(count: number): string {
   return count === 0 ? 'no tracked unmap' : plural(count, 'unmap');
-}
-
-/** What would do harm if dirty pages were tracked, and what could track them; '' where nothing. */
-export function exposureText(exposed: Exposed): string {
-  const harms = [
-    exposed.e2big ? 'unmaps would fail with E2BIG' : '',
-    exposed.lostDirtyPages ? 'dirty pages would be lost' : '',
-    exposed.staleMappings ? 'host mappings would be left behind' : '',
-  ].filter((harm) => harm !== '');
-  if (harms.length === 0) return '';
-  return `${listed(harms)} if ${viaText(exposed)} tracked dirty pages`;
-}
-
-/** What can turn tracking on in this version: `a migration, calc-dirty-rate or a vCPU dirty limit`. */
-export function viaText({ via }: Exposed): string {
-  if (via.length === 0) return 'something';
-  return listed(
-    via.map((way) => viaMeanings[way]),
-    'or',
-  );
 }
 
 /** What turned tracking on: `calc-dirty-rate`, from `dirty-rate`. */

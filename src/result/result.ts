@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { type Verdict, worse } from '../base/vocabulary.ts';
+import { about, joinMigrations } from './migration.ts';
 import { addTotals, NO_TOTALS } from './totals.ts';
-import { type Exposed, type Result, SCHEMA_VERSION, type Trace, type Via } from './types.ts';
+import {
+  type Exposed,
+  type Migration,
+  type Result,
+  SCHEMA_VERSION,
+  type Trace,
+  type Via,
+} from './types.ts';
 
 const NOT_EXPOSED: Exposed = { e2big: false, lostDirtyPages: false, staleMappings: false, via: [] };
 const VIA: readonly Via[] = ['migration', 'dirty-rate', 'dirty-limit'];
@@ -27,10 +35,19 @@ export function resultOf(traces: readonly Trace[]): Result {
     schemaVersion: SCHEMA_VERSION,
     tool: { name: 'vtdscope', version: toolVersion() },
     verdict: worstVerdict(traces.map((trace) => trace.verdict)),
+    migration: migrationOfRun(traces),
     exposed: joinExposed(traces.map((trace) => trace.exposed)),
     traces,
     totals: traces.map((trace) => trace.totals).reduce(addTotals, NO_TOTALS),
   };
+}
+
+/** The answer for the worst of them, which is named where there are several. */
+function migrationOfRun(traces: readonly Trace[]): Migration {
+  const isAlone = traces.length === 1;
+  return joinMigrations(
+    traces.map(({ path, migration }) => (isAlone ? migration : about(path, migration))),
+  );
 }
 
 /** The result of a trace that could not be analysed. */
@@ -46,6 +63,7 @@ export function failedTrace(path: string, error: string): Trace {
     losses: [],
     time: { clock: 'none', first: null, last: null },
     verdict: 'inconclusive',
+    migration: { answer: 'unknown', why: error },
     exposed: NOT_EXPOSED,
     reasons: [error],
     totals: NO_TOTALS,

@@ -1,5 +1,5 @@
 /**
- * The JSON result, schema version 1.0. `result-1.0.schema.json` beside this file says the same to
+ * The JSON result, schema version 1.1. `result-1.1.schema.json` beside this file says the same to
  * other programs. Addresses and sizes in address space are lower-case hexadecimal strings, counts
  * and bytes of files are numbers, times are decimal nanoseconds of the trace's own clock.
  *
@@ -13,14 +13,26 @@ import type {
   Cause,
   DirtyQuery,
   Evidence,
+  MigrationAnswer,
   Mode,
   Severity,
   Verdict,
 } from '../base/vocabulary.ts';
 
-export type { Backend, Cause, DirtyQuery, Evidence, Fix, Mode, Place, Severity, Verdict };
+export type {
+  Backend,
+  Cause,
+  DirtyQuery,
+  Evidence,
+  Fix,
+  MigrationAnswer,
+  Mode,
+  Place,
+  Severity,
+  Verdict,
+};
 
-export const SCHEMA_VERSION = '1.0';
+export const SCHEMA_VERSION = '1.1';
 
 /** `0x` and lower-case digits. */
 export type Hex = `0x${string}`;
@@ -34,9 +46,17 @@ export interface Result {
   readonly schemaVersion: typeof SCHEMA_VERSION;
   readonly tool: { readonly name: string; readonly version: string };
   readonly verdict: Verdict;
+  readonly migration: Migration;
   readonly exposed: Exposed;
   readonly traces: readonly Trace[];
   readonly totals: Totals;
+}
+
+/** Whether to migrate, and why. */
+export interface Migration {
+  readonly answer: MigrationAnswer;
+  /** In words, to stand behind a colon. */
+  readonly why: string;
 }
 
 /** What would happen if dirty tracking were on where it was not, or is not known to have been. */
@@ -65,6 +85,7 @@ export interface Trace {
   readonly losses: readonly Loss[];
   readonly time: TraceTime;
   readonly verdict: Verdict;
+  readonly migration: Migration;
   readonly exposed: Exposed;
   readonly reasons: readonly string[];
   readonly totals: Totals;
@@ -106,6 +127,7 @@ export interface Session {
   readonly lastLine: number;
   readonly model: Model;
   readonly verdict: Verdict;
+  readonly migration: Migration;
   readonly exposed: Exposed;
   readonly reasons: readonly string[];
   readonly totals: Totals;
@@ -155,6 +177,8 @@ export interface Resolved<Value> {
 export interface Model {
   /** The version of QEMU whose behaviour is emulated, e.g. `10.0`; null where none could be told. */
   readonly qemu: Resolved<string | null>;
+  /** `none`: no line of one is in the trace; null: and none of VFIO. */
+  readonly vIommu: Resolved<'intel-iommu' | 'none' | null>;
   readonly hostPageSize: Resolved<number>;
   readonly maxDirtyBitmapBytes: Resolved<number>;
   readonly awBits: Resolved<number | null>;
@@ -248,6 +272,8 @@ export interface Finding {
   readonly rule: RuleId;
   readonly slug: string;
   readonly severity: Severity;
+  /** What it makes of its session; null: nothing. */
+  readonly verdict: Verdict | null;
   /** Null for what is no hazard of an unmap: blockers, losses. */
   readonly mode: Mode | null;
   readonly evidence: Evidence;

@@ -89,6 +89,40 @@ describe('exit status 1', () => {
   });
 });
 
+describe('with --strict', () => {
+  it('warnings count: a trace that shows too little, and a clean one', async () => {
+    const harmless = 'test/cases/01-proxmox-journal-bar-einval.log';
+    expect((await json(harmless)).status).toBe(3);
+    expect((await json(harmless, '--strict')).status).toBe(1);
+    expect((await json(harmless, '--strict', '--fail-on', 'none')).status).toBe(3);
+    const warned = 'test/cases/50-clean-iommufd-plus-bar-warning.log.gz';
+    expect((await json(warned)).status).toBe(0);
+    expect((await json(warned, '--strict')).status).toBe(1);
+    expect((await json(exposed, '--strict')).status).toBe(0);
+  });
+});
+
+describe('with --gate migrate', () => {
+  const gated = async (path: string) => (await json(path, '--gate', 'migrate')).status;
+
+  it('all is well where QEMU refuses, or nothing speaks against a migration', async () => {
+    expect(await gated(exposed)).toBe(0);
+    expect(await gated('test/cases/52-novtd-vfio-realize.log')).toBe(0);
+    // Refused, but inconclusive.
+    expect(await gated('traces/qemu-10.0/migrate-viommu-refused.log.gz')).toBe(3);
+  });
+
+  it('1 where a migration would do harm, though nothing was found', async () => {
+    expect(await gated(clean)).toBe(1);
+    expect((await json(clean, '--gate', 'migrate', '--fail-on', 'none')).status).toBe(1);
+    expect((await json(clean, '--gate', 'migrate', '--exit-zero')).status).toBe(0);
+  });
+
+  it('1 where the trace does not show enough', async () => {
+    expect(await gated('test/cases/01-proxmox-journal-bar-einval.log')).toBe(1);
+  });
+});
+
 describe('exit status 2', () => {
   const unusable = async (args: string[], ...words: string[]) => {
     const ended = await runProgram(args);
@@ -102,6 +136,7 @@ describe('exit status 2', () => {
     await unusable([], 'no trace given');
     await unusable([fails, '--format', 'yaml'], 'yaml', 'json');
     await unusable([fails, '--qemu', 'nine'], 'nine');
+    await unusable([fails, '--gate', 'garden'], 'garden', 'migrate');
     await unusable([fails, '--output', 'json'], 'FORMAT=PATH');
   });
 

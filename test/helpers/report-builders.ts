@@ -4,6 +4,7 @@ import type {
   Finding,
   Hazards,
   Hex,
+  Migration,
   Model,
   Result,
   Session,
@@ -30,6 +31,17 @@ export const NOT_EXPOSED: Exposed = {
   via: [],
 };
 
+/** What speaks against a migration of a session of this kind, as far as a builder can tell. */
+function aMigration({ verdict, exposed = NOT_EXPOSED }: Partial<Session>): Migration {
+  if (verdict === 'clean' && exposed.via.length === 0) {
+    return { answer: 'yes', why: 'nothing in the trace speaks against a migration' };
+  }
+  if (verdict === 'inconclusive' && exposed.via.length === 0) {
+    return { answer: 'unknown', why: 'too little is traced' };
+  }
+  return { answer: 'no', why: 'VTD001 bitmap-too-big 4 times from line 12 on' };
+}
+
 export function aHazards(given: Partial<Hazards> = {}): Hazards {
   return { ...NO_HAZARDS, ...given };
 }
@@ -52,6 +64,7 @@ export function aTotals(given: Partial<Totals> = {}): Totals {
 
 export const aModel: Model = {
   qemu: { value: '10.0', source: 'derived', from: '8.2 to 10.0 (vfio_attach_device)' },
+  vIommu: { value: 'intel-iommu', source: 'trace', from: 'vtd_dmar_enable' },
   hostPageSize: { value: 4096, source: 'derived', from: '4 KiB host pages, as on x86' },
   maxDirtyBitmapBytes: {
     value: 0x1000_0000,
@@ -77,6 +90,7 @@ export function aFinding(given: Partial<Finding> = {}): Finding {
     rule: 'VTD001',
     slug: 'bitmap-too-big',
     severity: 'error',
+    verdict: 'fails',
     mode: 'observed',
     evidence: 'observed',
     device: '00:10.0',
@@ -118,6 +132,7 @@ export function aWhatIf(given: Partial<Finding> = {}): Finding {
     rule: 'VTD002',
     slug: 'zero-translated-address',
     severity: 'warning',
+    verdict: null,
     mode: 'what-if',
     evidence: 'derived',
     cause: 'page-walk',
@@ -155,6 +170,7 @@ export function aSession(given: Partial<Session> = {}): Session {
     lastLine: 40,
     model: aModel,
     verdict: 'fails',
+    migration: aMigration(given),
     exposed: NOT_EXPOSED,
     reasons: [],
     totals: aTotals({
@@ -251,6 +267,7 @@ export function aTrace(given: Partial<Trace> = {}): Trace {
     losses: [],
     time: { clock: 'none', first: null, last: null },
     verdict: first?.verdict ?? 'inconclusive',
+    migration: first?.migration ?? { answer: 'unknown', why: 'it could not be analysed' },
     exposed: first?.exposed ?? NOT_EXPOSED,
     reasons: first?.reasons ?? [],
     totals: first?.totals ?? aTotals(),
@@ -277,9 +294,10 @@ export function aResult(...traces: readonly Trace[]): Result {
   const all = traces.length === 0 ? [aTrace()] : traces;
   const [first] = all;
   return {
-    schemaVersion: '1.0',
+    schemaVersion: '1.1',
     tool: { name: 'vtdscope', version: '0.0.0' },
     verdict: first?.verdict ?? 'clean',
+    migration: first?.migration ?? aMigration({ verdict: 'clean' }),
     exposed: first?.exposed ?? NOT_EXPOSED,
     traces: all,
     totals: first?.totals ?? aTotals(),

@@ -35,6 +35,7 @@ export const hostileTexts: readonly string[] = [
 const OURS: ReadonlySet<string> = new Set([
   'schemaVersion',
   'verdict',
+  'answer',
   'via',
   'kind',
   'clock',
@@ -69,7 +70,8 @@ export function hostile(result: Result, text: string): Result {
 
 function poisoned(value: unknown, key: string, text: string): unknown {
   if (typeof value === 'string') {
-    const isOurs = OURS.has(key) || NUMBERS_IN_TEXT.test(value) || value === 'legacy';
+    const isOurs =
+      OURS.has(key) || NUMBERS_IN_TEXT.test(value) || value === 'legacy' || value === 'intel-iommu';
     return isOurs ? value : text;
   }
   if (Array.isArray(value)) return value.map((item) => poisoned(item, key, text));

@@ -232,6 +232,7 @@ export function aMessage(id: string, given: Partial<Message> = {}): Message {
     about,
     text: `what QEMU says of ${id}`,
     errno: about.errno ?? 0,
+    isWarning: false,
     endsQemu: false,
     ...given,
   };

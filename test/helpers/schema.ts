@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 
-const file = new URL('../../src/result/result-1.0.schema.json', import.meta.url);
+const file = new URL('../../src/result/result-1.1.schema.json', import.meta.url);
 const validate = new Ajv2020({ strict: true, allErrors: true }).compile(
   JSON.parse(readFileSync(file, 'utf8')) as object,
 );

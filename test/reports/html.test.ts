@@ -129,11 +129,14 @@ describe('the page', () => {
       ),
     ];
     expect(rows.map(([, verdict, path]) => [verdict, path])).toEqual([
-      ['v-unusable', 'notes.txt'],
       ['v-fails', 'qemu.log'],
       ['v-exposed', 'exposed.log'],
+      ['v-unusable', 'notes.txt'],
       ['v-clean', 'clean.log'],
     ]);
+    expect(batch).toContain(
+      '<p class="answers">2 of 4: do not migrate. 1 is not known and 1 may be migrated.</p>',
+    );
   });
 });
 

@@ -16,7 +16,7 @@ describe('markdown', () => {
     expect(render('markdown', aResult(aTrace({ sessions: [session] })))).toMatchInlineSnapshot(`
       "## FAILS: \`qemu.log\`
 
-      **4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.** Do not migrate this VM, and do not measure its dirty rate, before the cause is mended. QEMU of this version refuses to migrate it behind a vIOMMU, but not to measure its dirty rate.
+      **4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.** Migrate? No: VTD001 bitmap-too-big 4 times from line 12 on. Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.
 
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No migration ran then: no memory was lost on the way to another host.
 

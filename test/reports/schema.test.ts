@@ -20,7 +20,7 @@ interface Schema {
   >;
 }
 
-const file = new URL('../../src/result/result-1.0.schema.json', import.meta.url);
+const file = new URL('../../src/result/result-1.1.schema.json', import.meta.url);
 const schema = JSON.parse(readFileSync(file, 'utf8')) as Schema;
 const ajv = new Ajv2020({ strict: true, allErrors: true });
 ajv.addSchema(schema);

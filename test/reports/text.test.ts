@@ -30,9 +30,9 @@ describe('one trace', () => {
       "qemu.log                                                                   FAILS
       4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than
       the VFIO container accepts.
+      Migrate? No: VTD001 bitmap-too-big 4 times from line 12 on.
       Do not migrate this VM, and do not measure its dirty rate, before the cause is
-      mended. QEMU of this version refuses to migrate it behind a vIOMMU, but not to
-      measure its dirty rate.
+      mended.
 
       qemu-log, 40 lines, 2 KiB; 30 unmaps, 2 of them by page walks, 2 whole unmaps.
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No
@@ -95,7 +95,7 @@ describe('one trace', () => {
       [
         "qemu.log                                                                   CLEAN",
         "No unmap failed or lost dirty bits while dirty pages were tracked.",
-        "Nothing in this trace speaks against a migration.",
+        "Migrate? Yes: nothing in the trace speaks against a migration.",
         "",
       ]
     `);
@@ -111,11 +111,11 @@ describe('one trace', () => {
 
   it('that is exposed, but that QEMU refuses to migrate', () => {
     const exposed = { ...EXPOSED, via: ['dirty-rate', 'dirty-limit'] } as const;
-    const session = aCleanSession({ exposed, findings: [aWhatIf()] });
+    const migration = { answer: 'refused', why: 'QEMU 10.0 refuses to migrate it' } as const;
+    const session = aCleanSession({ exposed, migration, findings: [aWhatIf()] });
     const text = unwrapped(render('text', aResult(aTrace({ sessions: [session] }))));
-    expect(text).toContain(
-      'Avoid calc-dirty-rate or a vCPU dirty limit on this VM; QEMU of this version refuses to migrate it.',
-    );
+    expect(text).toContain('Migrate? QEMU refuses: QEMU 10.0 refuses to migrate it.');
+    expect(text).toContain('Avoid calc-dirty-rate or a vCPU dirty limit on this VM.');
   });
 
   it('that is inconclusive, with how to capture a better one', () => {
@@ -227,15 +227,16 @@ describe('several traces', () => {
       'text',
       aResult(clean, exposed, aTrace({ path: 'bad.log' }), anUnusableTrace()),
     );
-    expect(text.split('\n').slice(0, 9)).toMatchInlineSnapshot(`
+    expect(text.split('\n').slice(0, 10)).toMatchInlineSnapshot(`
       [
+        "2 of 4: do not migrate. 1 is not known and 1 may be migrated.",
         "4 traces: 1 could not be analysed, 1 fails and 2 are clean.",
         "",
-        "verdict  trace       QEMU   failed stale   at risk",
-        "unusable notes.txt",
-        "fails    bad.log     ~10.0       4     -    16 KiB",
-        "clean*   exposed.log ~10.0       -     -         -",
-        "clean    clean.log   ~10.0       -     -         -",
+        "migrate verdict  trace       QEMU   failed stale   at risk",
+        "no      fails    bad.log     ~10.0       4     -    16 KiB",
+        "no      clean*   exposed.log ~10.0       -     -         -",
+        "unknown unusable notes.txt",
+        "yes     clean    clean.log   ~10.0       -     -         -",
         "* unmaps of these would fail or lose dirty pages if dirty pages were tracked",
         "~ inferred from the events of the trace: a version that behaves so",
       ]
@@ -260,17 +261,17 @@ describe('the table of traces', () => {
   const table = (...traces: readonly Trace[]) =>
     render('text', aResult(...traces))
       .split('\n')
-      .slice(2, 6);
+      .slice(3, 7);
 
   it('tells the folder of all paths once', () => {
     expect(table(at('/logs/a/one.log'), at('/logs/a/two.log'), at('/logs/b.log'))).toEqual([
       'Paths below /logs/',
-      'verdict trace     QEMU   failed stale   at risk',
-      'fails   a/one.log ~10.0       4     -    16 KiB',
-      'fails   a/two.log ~10.0       4     -    16 KiB',
+      'migrate verdict trace     QEMU   failed stale   at risk',
+      'no      fails   a/one.log ~10.0       4     -    16 KiB',
+      'no      fails   a/two.log ~10.0       4     -    16 KiB',
     ]);
-    expect(table(at('/a.log'), at('/b.log'))[0]).toMatch(/^verdict/);
-    expect(table(at('one.log'), at('/logs/one.log'))[0]).toMatch(/^verdict/);
+    expect(table(at('/a.log'), at('/b.log'))[0]).toMatch(/^migrate/);
+    expect(table(at('one.log'), at('/logs/one.log'))[0]).toMatch(/^migrate/);
   });
 
   it('counts stale mappings, and says unknown where memory has no name', () => {
@@ -281,9 +282,9 @@ describe('the table of traces', () => {
     ];
     const session = aSession({ findings, totals: aTotals() });
     const [, row = ''] = table(at('bad.log', session), at('other.log'));
-    expect(row).toBe('fails   other.log ~10.0       4     -    16 KiB');
+    expect(row).toBe('no      fails   other.log ~10.0       4     -    16 KiB');
     expect(table(at('bad.log', session), at('other.log'))[2]).toBe(
-      'fails   bad.log   ~10.0       -    12   unknown',
+      'no      fails   bad.log   ~10.0       -    12   unknown',
     );
   });
 
@@ -307,7 +308,7 @@ describe('the version of QEMU in the table', () => {
     const model = { ...aModel, qemu: { value, source: 'trace', from: 'libvirt' } } as const;
     const trace = aTrace({ sessions: [aSession({ model })] });
     const text = render('text', aResult(trace, aTrace({ path: 'other.log' })));
-    expect(text).toMatch(new RegExp(`^fails +qemu\\.log +${shown} +4 `, 'm'));
+    expect(text).toMatch(new RegExp(`^no +fails +qemu\\.log +${shown} +4 `, 'm'));
   });
 });
 

@@ -55,6 +55,8 @@ export interface MessageText {
   readonly errno?: number;
   /** Only a path that is taken while dirty pages are tracked prints it. */
   readonly provesTracking?: true;
+  /** A blocker that concerns one kind of migration only, and no ordinary one. */
+  readonly isOfOneKind?: true;
   /** What it means, for people; absent where the operation says it. */
   readonly says?: string;
   /** The function that prints it, its file, and the versions in which it was found. */

@@ -85,6 +85,7 @@ export const migrationTexts: readonly MessageText[] = [
     operation: 'blocker',
     part: 'whole',
     pattern: /\bVFIO migration is not supported with (?:postcopy migration|background snapshot)\b/,
+    isOfOneKind: true,
     says: 'QEMU refuses this kind of migration with a VFIO device.',
     source: 'vfio_save_prepare (hw/vfio/migration.c), 8.2 to 11.0',
   },
@@ -94,6 +95,7 @@ export const migrationTexts: readonly MessageText[] = [
     part: 'whole',
     pattern:
       /\bVFIO device only supports cpr-reboot\b|\bVFIO container does not support VFIO_UPDATE_VADDR\b/,
+    isOfOneKind: true,
     says: 'QEMU refuses this kind of checkpoint with a VFIO device.',
     source:
       'vfio_cpr_reboot_notifier, vfio_cpr_supported (hw/vfio/cpr.c, hw/vfio/cpr-legacy.c), 9.0 to 11.0',

@@ -1,4 +1,5 @@
 import { humanSize } from '../../base/address.ts';
+import { countText, listed, plural } from '../../base/words.ts';
 import type { Result, Trace } from '../../result/types.ts';
 import { type Advice, adviceOf } from '../advice.ts';
 import {
@@ -9,16 +10,9 @@ import {
   staleMappingsOf,
 } from '../digest.ts';
 import { bytesIn } from '../guest-ranges.ts';
+import { answersText, migrationText } from '../migration.ts';
 import { failuresOf, isExposedOnly } from '../verdicts.ts';
-import {
-  commonFolder,
-  countText,
-  listed,
-  plural,
-  qemuText,
-  traceName,
-  trackedByText,
-} from '../wording.ts';
+import { commonFolder, qemuText, traceName, trackedByText } from '../wording.ts';
 import type { Assets, Inlined } from './assets.ts';
 import { html } from './escape.ts';
 import { factsOf, wordOf } from './payload.ts';
@@ -94,11 +88,12 @@ function policy({ scripts, styles }: Assets): string {
 function verdictSection(sorted: readonly Trace[], worst: Trace): string {
   const { meaning, also, order } = headlineOf(worst);
   const isBatch = sorted.length > 1;
+  const migration = worst.error === undefined ? migrationText(worst.migration) : '';
   return `<header class="verdict ${verdictClass(worst)}">
-<p class="subject">${html(isBatch ? `The worst of ${plural(sorted.length, 'trace')}: ${traceName(worst.path)}` : traceName(worst.path))}</p>
+${isBatch ? `<p class="answers">${html(answersText(sorted))}</p>\n` : ''}<p class="subject">${html(isBatch ? `The worst of ${plural(sorted.length, 'trace')}: ${traceName(worst.path)}` : traceName(worst.path))}</p>
 <h1>${html(wordOf(worst))}</h1>
 <p class="meaning">${html(meaning)}</p>
-<p class="order">${html(`${also} ${order}`.trim())}</p>
+<p class="order">${html([also, migration, order].filter((text) => text !== '').join(' '))}</p>
 ${isBatch || worst.error !== undefined ? '' : `<p class="note">${html(factsOf(worst))}</p>`}
 </header>
 <dl class="tiles">
@@ -187,6 +182,7 @@ function traceList(sorted: readonly Trace[]): string {
     const session = trace.sessions.at(-1);
     const number = (count: number) => (count === 0 ? '' : countText(count));
     return `<tr data-trace="${index}">
+<td data-label="migrate">${html(trace.migration.answer)}</td>
 <td class="word"><span class="badge ${verdictClass(trace)}">${html(wordOf(trace).toLowerCase())}</span></td>
 <th scope="row"><a href="#trace">${html(traceName(trace.path).slice(folder.length))}</a></th>
 <td data-label="QEMU">${html(session === undefined ? '' : qemuText(session.model))}</td>
@@ -199,7 +195,7 @@ function traceList(sorted: readonly Trace[]): string {
   return `<section id="traces"><h2>${html(plural(sorted.length, 'trace'))}, worst first</h2>
 ${folder === '' ? '' : `<p class="note">Paths below ${html(folder)}</p>`}
 <div class="scroll"><table class="traces">
-<thead><tr><th scope="col">Verdict</th><th scope="col">Trace</th><th scope="col">QEMU</th><th scope="col" class="number">Failed unmaps</th><th scope="col" class="number">Stale mappings</th><th scope="col" class="number">Memory at risk</th></tr></thead>
+<thead><tr><th scope="col">Migrate</th><th scope="col">Verdict</th><th scope="col">Trace</th><th scope="col">QEMU</th><th scope="col" class="number">Failed unmaps</th><th scope="col" class="number">Stale mappings</th><th scope="col" class="number">Memory at risk</th></tr></thead>
 <tbody>
 ${rows.join('\n')}
 </tbody></table></div>

@@ -1,15 +1,9 @@
 import { humanSize } from '../../base/address.ts';
 import { plain } from '../../base/plain.ts';
+import { plural } from '../../base/words.ts';
 import type { Finding } from '../../result/types.ts';
 import { isAboutBitmap } from '../digest.ts';
-import {
-  causeStories,
-  deviceText,
-  errnoText,
-  evidenceMeanings,
-  modeMeanings,
-  plural,
-} from '../wording.ts';
+import { causeStories, deviceText, errnoText, evidenceMeanings, modeMeanings } from '../wording.ts';
 
 /** The findings as the page's script is given them: small, as there may be a hundred thousand. */
 

@@ -1,6 +1,8 @@
 import { humanSize, PAGE_BYTES } from '../../base/address.ts';
 import type { PageRangeSet } from '../../base/page-range-set.ts';
 import { plain } from '../../base/plain.ts';
+import { countText, plural } from '../../base/words.ts';
+import { exposureText } from '../../result/exposure.ts';
 import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
@@ -11,12 +13,10 @@ import {
   memoryStillReachable,
   migrationNote,
 } from '../digest.ts';
+import { migrationText } from '../migration.ts';
 import { isExposedOnly, verdictWords } from '../verdicts.ts';
 import {
   commonFolder,
-  countText,
-  exposureText,
-  plural,
   sourceMeanings,
   traceName,
   trackedByText,
@@ -132,7 +132,9 @@ export function* tracePayloads(traces: readonly Trace[]): Iterable<TracePayload>
       word: wordOf(trace),
       verdict: trace.error === undefined ? trace.verdict : 'unusable',
       meaning: plain(`${meaning} ${also}`.trim()),
-      order: plain(order),
+      order: plain(
+        trace.error === undefined ? `${migrationText(trace.migration)} ${order}`.trim() : order,
+      ),
       facts: factsOf(trace),
       sessions,
       doubts: doubtsOf(trace).map(plain),

@@ -1,7 +1,9 @@
 import { type Verdict, verdicts } from '../../base/vocabulary.ts';
+import { countText, listed, plural } from '../../base/words.ts';
 import type { Result, Trace } from '../../result/types.ts';
 import { adviceOf } from '../advice.ts';
 import { atRiskText, digestOf, staleMappingsOf } from '../digest.ts';
+import { answersText } from '../migration.ts';
 import {
   failuresOf,
   isExposedOnly,
@@ -9,7 +11,7 @@ import {
   verdictStyle,
   verdictWords,
 } from '../verdicts.ts';
-import { commonFolder, countText, listed, plural, qemuText, traceName } from '../wording.ts';
+import { commonFolder, qemuText, traceName } from '../wording.ts';
 import { columnsOf, padded } from './columns.ts';
 import { type Page, shorten } from './layout.ts';
 import type { Limits } from './limits.ts';
@@ -27,7 +29,7 @@ const counted: Readonly<Record<Verdict, readonly [one: string, more: string]>> =
 
 /** Several traces: how many have which verdict, a table, what mends it, and the worst in more detail. */
 export function batchSection(page: Page, result: Result, limits: Limits): void {
-  page.text(summaryOf(result), '', 'bold').gap();
+  page.text(answersText(result.traces), '', 'bold').text(summaryOf(result)).gap();
   const sorted = tracesWorstFirst(result.traces);
   tableOfTraces(page, sorted, limits);
   const all = sorted.flatMap(({ sessions }) => sessions.map(digestOf));
@@ -72,6 +74,8 @@ export function summaryOf({ traces }: Result): string {
   return `${plural(traces.length, 'trace')}: ${listed(parts)}.`;
 }
 
+/** The column before the verdict: `refused` is the longest answer. */
+const ANSWER = 8;
 /** Columns after verdict and path, with their widths. */
 const LEAST_QEMU = 6;
 /** `10.0.13` and `v5-patch` fit; distributions' longer names are cut. */
@@ -105,7 +109,7 @@ function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): vo
   const verdict = Math.max('verdict'.length, ...shown.map((trace) => wordOf(trace).length));
   const longest = Math.max(8, ...names.map((name) => columnsOf(name.slice(folder.length))));
   const qemu = Math.max(LEAST_QEMU, ...shown.map((trace) => qemuOf(trace).length));
-  const room = page.width - verdict - 1 - (isWide ? NUMBERS + qemu : 0);
+  const room = page.width - ANSWER - verdict - 1 - (isWide ? NUMBERS + qemu : 0);
   const columns = { verdict, path: Math.min(longest, room), qemu, isWide, folder: folder.length };
   page.line(page.style('dim', head(columns)));
   for (const trace of shown) page.line(row(page, trace, columns));
@@ -143,6 +147,7 @@ function head({ verdict, path, qemu, isWide }: Columns): string {
     'at risk'.padStart(AT_RISK),
   ];
   return [
+    'migrate'.padEnd(ANSWER - 1),
     'verdict'.padEnd(verdict),
     isWide ? 'trace'.padEnd(path) : 'trace',
     ...(isWide ? numbers : []),
@@ -150,12 +155,15 @@ function head({ verdict, path, qemu, isWide }: Columns): string {
 }
 
 function row(page: Page, trace: Trace, { verdict, path, qemu, isWide, folder }: Columns): string {
-  const word = page.style(verdictStyle(trace), wordOf(trace).padEnd(verdict));
+  const words = [
+    trace.migration.answer.padEnd(ANSWER - 1),
+    page.style(verdictStyle(trace), wordOf(trace).padEnd(verdict)),
+  ].join(' ');
   const name = shorten(traceName(trace.path).slice(folder), path);
-  if (!isWide || trace.error !== undefined) return `${word} ${name}`;
+  if (!isWide || trace.error !== undefined) return `${words} ${name}`;
   const number = (count: number) => (count === 0 ? '-' : countText(count));
   return [
-    word,
+    words,
     padded(name, path),
     qemuOf(trace).padEnd(qemu),
     number(failuresOf(trace)).padStart(FAILED),

@@ -1,18 +1,10 @@
 import { humanSize } from '../../base/address.ts';
 import type { PageRangeSet } from '../../base/page-range-set.ts';
+import { countText, plural, timesText } from '../../base/words.ts';
 import type { Finding, Session } from '../../result/types.ts';
 import { isAboutBitmap, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
 import { bytesIn, lowest } from '../guest-ranges.ts';
-import {
-  causeMeanings,
-  causeStories,
-  countText,
-  deviceText,
-  errnoText,
-  modeMeanings,
-  plural,
-  timesText,
-} from '../wording.ts';
+import { causeMeanings, causeStories, deviceText, errnoText, modeMeanings } from '../wording.ts';
 import type { Page } from './layout.ts';
 import type { Limits } from './limits.ts';
 

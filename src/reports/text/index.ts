@@ -1,9 +1,10 @@
 import { plain } from '../../base/plain.ts';
+import { exposureText } from '../../result/exposure.ts';
 import type { Result, Trace } from '../../result/types.ts';
 import { compareFindings, headlineOf } from '../digest.ts';
 import type { Report, ReportOptions } from '../report.ts';
 import { tracesWorstFirst, verdictStyle } from '../verdicts.ts';
-import { exposureText, traceName } from '../wording.ts';
+import { traceName } from '../wording.ts';
 import { batchSection } from './batch.ts';
 import { Page } from './layout.ts';
 import { everything, forOneTrace, forSeveralTraces, type Limits } from './limits.ts';

@@ -1,22 +1,15 @@
 import { humanSize } from '../../base/address.ts';
 import { plain } from '../../base/plain.ts';
+import { countText, listed, plural } from '../../base/words.ts';
+import { exposureText, viaText } from '../../result/exposure.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
 import { type Advice, adviceOf } from '../advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
 import { type Digest, digestOf, headlineOf, migrationNote } from '../digest.ts';
+import { migrationText } from '../migration.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
-import {
-  countText,
-  exposureText,
-  listed,
-  plural,
-  traceName,
-  trackedByText,
-  trackedUnmapsText,
-  unmapsText,
-  viaText,
-} from '../wording.ts';
+import { traceName, trackedByText, trackedUnmapsText, unmapsText } from '../wording.ts';
 import { columnsOf } from './columns.ts';
 import { happened, memory, wouldHappen } from './findings.ts';
 import { type Page, shorten } from './layout.ts';
@@ -56,6 +49,7 @@ function headline(page: Page, trace: Trace): void {
   const { meaning, also, order } = headlineOf(trace);
   page.text(meaning, '', 'bold');
   if (also !== '') page.text(also);
+  if (trace.error === undefined) page.text(migrationText(trace.migration));
   if (order !== '') page.text(order);
 }
 

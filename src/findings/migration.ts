@@ -1,0 +1,57 @@
+import type { Verdict } from '../base/vocabulary.ts';
+import { plural, timesText } from '../base/words.ts';
+import { exposureText } from '../result/exposure.ts';
+import { NOTHING_AGAINST } from '../result/migration.ts';
+import type { Exposed, Finding, Migration } from '../result/types.ts';
+
+/** What the answer depends on whether a VM may be migrated. */
+export interface MigrationFacts {
+  readonly verdict: Verdict;
+  /** The finding that made the verdict; null where none did. */
+  readonly leading: Finding | null;
+  readonly exposed: Exposed;
+  /** What would do harm under dirty tracking and has no part in `exposed`. */
+  readonly threat: Finding | null;
+  /** Why QEMU does not migrate this VM; null where it does, or nobody knows. */
+  readonly refusal: string | null;
+  /** A migration of it ran, whatever was said. */
+  readonly hasRun: boolean;
+  /** Why the verdict cannot be `clean`. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Whether to migrate a VM. Harm that was done is a `no`, also where QEMU refuses: it came by another
+ * way. Harm that would be done is a `no` where a migration can run, and where more than dirty bits is
+ * at stake: unmaps that fail and mappings that stay do harm under a mere dirty-rate measurement.
+ */
+export function migrationOf(facts: MigrationFacts): Migration {
+  const { exposed, leading, reasons, threat, verdict } = facts;
+  const refusal = facts.hasRun ? null : facts.refusal;
+  if (verdict !== 'clean' && verdict !== 'inconclusive') {
+    const what = leading === null ? `the verdict is ${verdict}` : told(leading);
+    return { answer: 'no', why: refusal === null ? what : `${what}; anyway, ${refusal}` };
+  }
+  const harm =
+    exposureText(exposed) ||
+    (threat === null ? '' : `${told(threat)}, if dirty pages were tracked`);
+  const isDangerous = exposed.e2big || exposed.staleMappings || threat !== null;
+  if (harm !== '' && (refusal === null || isDangerous)) {
+    return { answer: 'no', why: refusal === null ? harm : `${harm}; ${refusal}` };
+  }
+  if (refusal !== null) {
+    return { answer: 'refused', why: harm === '' ? refusal : `${refusal}; ${harm}` };
+  }
+  return verdict === 'clean' ? NOTHING_AGAINST : { answer: 'unknown', why: unknownFor(reasons) };
+}
+
+/** `VTD001 bitmap-too-big, 4 times from line 12 on`. */
+function told({ count, first, rule, slug }: Finding): string {
+  const times =
+    count === 1 ? `at line ${first.line}` : `${timesText(count)} from line ${first.line} on`;
+  return `${rule} ${slug} ${times}`;
+}
+
+function unknownFor([first = 'it does not show enough', ...others]: readonly string[]): string {
+  return others.length === 0 ? first : `${first}; and ${plural(others.length, 'more reason')}`;
+}

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { type MigrationFacts, migrationOf } from '../../src/findings/migration.ts';
+import { aFinding, aWhatIf, NOT_EXPOSED } from '../helpers/report-builders.ts';
+
+const REFUSAL = 'QEMU of this version (~10.0) refuses to migrate it';
+const WHY = 'nothing in the trace speaks against a migration';
+
+/** A clean trace of a QEMU that migrates; a row states what is different. */
+const clean: MigrationFacts = {
+  verdict: 'clean',
+  leading: null,
+  exposed: NOT_EXPOSED,
+  threat: null,
+  refusal: null,
+  hasRun: false,
+  reasons: [],
+};
+const e2big = { ...NOT_EXPOSED, e2big: true, via: ['dirty-rate'] } as const;
+const lost = { ...NOT_EXPOSED, lostDirtyPages: true, via: ['dirty-rate'] } as const;
+const stale = { ...NOT_EXPOSED, staleMappings: true, via: ['migration'] } as const;
+
+interface Row {
+  readonly name: string;
+  readonly facts: Partial<MigrationFacts>;
+  readonly answer: string;
+  readonly why: string;
+}
+
+const rows: readonly Row[] = [
+  { name: 'nothing against it', facts: {}, answer: 'yes', why: WHY },
+  {
+    name: 'too little traced',
+    facts: { verdict: 'inconclusive', reasons: ['no walks', 'no messages'] },
+    answer: 'unknown',
+    why: 'no walks; and 1 more reason',
+  },
+  {
+    name: 'harm that happened',
+    facts: { verdict: 'fails', leading: aFinding() },
+    answer: 'no',
+    why: 'VTD001 bitmap-too-big 4 times from line 12 on',
+  },
+  {
+    name: 'harm that happened although QEMU refuses',
+    facts: { verdict: 'crashes', leading: aFinding({ count: 1 }), refusal: REFUSAL },
+    answer: 'no',
+    why: `VTD001 bitmap-too-big at line 12; anyway, ${REFUSAL}`,
+  },
+  {
+    name: 'harm that happened as a migration ran, whatever was said before',
+    facts: { verdict: 'fails', leading: aFinding(), refusal: REFUSAL, hasRun: true },
+    answer: 'no',
+    why: 'VTD001 bitmap-too-big 4 times from line 12 on',
+  },
+  {
+    name: 'an exposed VM that QEMU migrates',
+    facts: { exposed: lost },
+    answer: 'no',
+    why: 'dirty pages would be lost if calc-dirty-rate tracked dirty pages',
+  },
+  {
+    name: 'an exposed VM of which little is traced',
+    facts: { verdict: 'inconclusive', exposed: stale, reasons: ['no walks'] },
+    answer: 'no',
+    why: 'host mappings would be left behind if a migration tracked dirty pages',
+  },
+  {
+    name: 'dirty bits that a measurement alone would lose',
+    facts: { exposed: lost, refusal: REFUSAL },
+    answer: 'refused',
+    why: `${REFUSAL}; dirty pages would be lost if calc-dirty-rate tracked dirty pages`,
+  },
+  {
+    name: 'unmaps that a measurement alone would make fail',
+    facts: { exposed: e2big, refusal: REFUSAL },
+    answer: 'no',
+    why: `unmaps would fail with E2BIG if calc-dirty-rate tracked dirty pages; ${REFUSAL}`,
+  },
+  {
+    name: 'another threat under dirty tracking',
+    facts: { threat: aWhatIf({ rule: 'VTD010', slug: 'query-over-hole' }) },
+    answer: 'no',
+    why: 'VTD010 query-over-hole 2 times from line 5 on, if dirty pages were tracked',
+  },
+  {
+    name: 'QEMU refuses, and nothing is wrong',
+    facts: { refusal: REFUSAL },
+    answer: 'refused',
+    why: REFUSAL,
+  },
+  {
+    name: 'QEMU refuses, whatever is not traced',
+    facts: { verdict: 'inconclusive', reasons: ['no walks'], refusal: REFUSAL },
+    answer: 'refused',
+    why: REFUSAL,
+  },
+  {
+    name: 'a refusal after which a migration ran all the same',
+    facts: { refusal: REFUSAL, hasRun: true },
+    answer: 'yes',
+    why: WHY,
+  },
+];
+
+describe('whether to migrate', () => {
+  it.each(rows)('$name', ({ facts, answer, why }) => {
+    expect(migrationOf({ ...clean, ...facts })).toEqual({ answer, why });
+  });
+});
