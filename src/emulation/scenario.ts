@@ -7,8 +7,9 @@ import { permission } from './viommu/intel/iova-tree.ts';
 import type { SentUnmaps } from './viommu/sent.ts';
 
 /**
- * A machine for which an operation is evaluated: as it was, as if dirty pages were tracked, or
- * another version, width or kind of container.
+ * A machine for which UNMAPs are evaluated: as it was, as if dirty pages were tracked, or another
+ * version, page size or kind of container. Which UNMAPs it is sent is not its matter: that depends on
+ * the width of the vIOMMU too, and is a `WholeUnmapState` of `viommu/viommu.ts`.
  */
 export interface Scenario {
   readonly profile: Profile;
@@ -16,8 +17,6 @@ export interface Scenario {
   readonly tracked: boolean;
   readonly backend: ContainerBackend;
   readonly limits: Limits;
-  /** Address width of the vIOMMU. */
-  readonly awBits: number;
   /** Bytes of the host's pages. */
   readonly pageSize: number;
   /** Every device of the container logs its own DMA (`vfio_device_dirty_tracking_start`). */
@@ -28,8 +27,6 @@ export interface Scenario {
 export interface Limits {
   /** Bytes of the largest dirty bitmap. */
   readonly bitmapBytes: number;
-  /** Mappings. */
-  readonly entries: number;
 }
 
 /** What an unmap meets. */

@@ -16,7 +16,7 @@ const unknownBackend: ContainerBackend = {
 /** The scenarios in which a session's unmaps are evaluated, as far as the trace and the user tell. */
 export class Scenarios {
   readonly #machine: Machine;
-  readonly #limits: Mutable<Limits> = { bitmapBytes: 0, entries: 0 };
+  readonly #limits: Mutable<Limits> = { bitmapBytes: 0 };
   readonly #scenario: Mutable<Scenario>;
 
   constructor(machine: Machine) {
@@ -26,7 +26,6 @@ export class Scenarios {
       tracked: false,
       backend: unknownBackend,
       limits: this.#limits,
-      awBits: 0,
       pageSize: 0,
       deviceTracking: false,
     };
@@ -41,8 +40,6 @@ export class Scenarios {
     scenario.tracked = tracked;
     scenario.backend = container === null ? unknownBackend : container.behaviour;
     this.#limits.bitmapBytes = parameters.bitmapLimit.value;
-    this.#limits.entries = parameters.entryLimit.value;
-    scenario.awBits = parameters.awBits.value ?? profile.defaultAwBits;
     scenario.pageSize = parameters.hostPageSize.value;
     scenario.deviceTracking = this.#machine.deviceTrackingIn(container);
     return scenario;

@@ -12,7 +12,7 @@ import { DEFAULT_BITMAP_LIMIT } from '../../src/emulation/vfio/dirty-bitmap.ts';
 import { iommufdBackend } from '../../src/emulation/vfio/iommufd.ts';
 import { legacyBackend } from '../../src/emulation/vfio/legacy.ts';
 import { vfioUserBackend } from '../../src/emulation/vfio/vfio-user.ts';
-import { intelIommu, LOW_NOTIFIER } from '../../src/emulation/viommu/intel/index.ts';
+import { HIGH_NOTIFIER, intelIommu, LOW_NOTIFIER } from '../../src/emulation/viommu/intel/index.ts';
 import { IovaTree } from '../../src/emulation/viommu/intel/iova-tree.ts';
 import { SentUnmaps } from '../../src/emulation/viommu/sent.ts';
 import { vectors } from '../helpers/vectors.ts';
@@ -29,8 +29,7 @@ const legacy: Scenario = {
   profile: qemu10_2,
   tracked: true,
   backend: legacyBackend,
-  limits: { bitmapBytes: DEFAULT_BITMAP_LIMIT, entries: 65_535 },
-  awBits: 48,
+  limits: { bitmapBytes: DEFAULT_BITMAP_LIMIT },
   pageSize: 4096,
   deviceTracking: false,
 };
@@ -269,21 +268,27 @@ describe('unmapOutcome', () => {
   it.each(vectors.bitmaps.filter(({ size }) => BigInt(size) > 0n && BigInt(size) % 4096n === 0n))(
     'gives $verdict for $size in pages of $host_page',
     ({ host_page: pageSize, limit, size, verdict }) => {
-      const scenario = { ...legacy, pageSize, limits: { bitmapBytes: Number(limit), entries: 1 } };
+      const scenario = { ...legacy, pageSize, limits: { bitmapBytes: Number(limit) } };
       const { errno } = outcomeOf(scenario, [], [0, Number(BigInt(size) >> 12n) - 1, 0]);
       // A bitmap of no bytes is refused by the allocator, which is not emulated.
       expect(errno).toBe(verdict === 'E2BIG' ? -7 : 0);
     },
   );
 
-  it('evaluates one whole unmap in two scenarios in one pass: as it was, and in 11.0 under tracking', () => {
+  it('evaluates one whole unmap on several machines in one pass', () => {
     const shadow = new IovaTree();
     shadow.insert(0x10, 0x1f, 0x100, WRITE);
     shadow.insert(0x20, 0x2f, FOUR_GIB, WRITE);
     const world = worldOf([...shadow].map((m): Mapping => [m.first, m.last, m.value, m.flags]));
     const sent = new SentUnmaps();
-    const told11 = [untracked, legacy, { ...legacy, profile: qemu11_0 }].map((scenario) => {
-      const { awBits, profile, tracked } = scenario;
+    const machines = [
+      { scenario: untracked, awBits: 48 },
+      { scenario: legacy, awBits: 48 },
+      { scenario: { ...legacy, profile: qemu11_0 }, awBits: 48 },
+      { scenario: iommufd, awBits: 48 },
+    ];
+    const found = machines.map(({ scenario, awBits }) => {
+      const { profile, tracked } = scenario;
       const state = { profile, isInMigration: tracked, awBits };
       intelIommu.unmapWholeSpace(LOW_NOTIFIER, shadow, state, sent);
       const { errno, kinds, risk } = told(unmapOutcome(sent, scenario, world, new Outcome()));
@@ -293,11 +298,23 @@ describe('unmapOutcome', () => {
       [0x100, 0x10f],
       [FOUR_GIB, FOUR_GIB + 0xf],
     ];
-    expect(told11).toEqual([
+    expect(found).toEqual([
       { sent: 10, errno: 0, kinds: [], risk: [] },
       { sent: 10, errno: 0, kinds: ['harmfulZero'], risk: both },
       { sent: 2, errno: 0, kinds: ['wrongAddress'], risk: [[FOUR_GIB, FOUR_GIB + 0xf]] },
+      { sent: 10, errno: 0, kinds: ['noQuery'], risk: both },
     ]);
+  });
+
+  it('and on machines of other widths, which are sent other pieces', () => {
+    const world = worldOf([]);
+    const sent = new SentUnmaps();
+    const found = ([39, 48, 57] as const).map((awBits) => {
+      const state = { profile: qemu10_2, isInMigration: true, awBits };
+      intelIommu.unmapWholeSpace(HIGH_NOTIFIER, new IovaTree(), state, sent);
+      return unmapOutcome(sent, legacy, world, new Outcome()).errno;
+    });
+    expect(found).toEqual([0, -7, -7]);
   });
 
   it('puts at risk what a page-by-page model does', () => {

@@ -145,8 +145,7 @@ export function anUnmap({
     profile,
     tracked: true,
     backend: container.behaviour,
-    limits: { bitmapBytes: bitmapLimit, entries: 65_535 },
-    awBits: 48,
+    limits: { bitmapBytes: bitmapLimit },
     pageSize,
     deviceTracking,
   };
