@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from './helpers/ground-truth.ts';
@@ -203,6 +203,29 @@ describe('rules', () => {
     expect(loaded.filter((file) => ruleOf(file) && !file.endsWith('/page.ts'))).toEqual([]);
     expect(loaded.filter((file) => file.endsWith('/page.ts')).length).toBeGreaterThan(10);
     expect(loaded.filter((file) => roomOf(file) !== 'rules')).toEqual([]);
+  });
+});
+
+describe('src/README.md', () => {
+  const readme = readFileSync(join(root, 'src/README.md'), 'utf8');
+
+  it('has the table of imports as it is here', () => {
+    const rows = [...readme.matchAll(/^\| (\w+) \|(?: (.*))? \|$/gm)];
+    const table = rows
+      .filter(([, room = '']) => room !== 'room')
+      .map(([, room, others = '']) => [room, others === '' ? [] : others.split(', ')]);
+    expect(Object.fromEntries(table)).toEqual(allowed);
+  });
+
+  it('names files and folders that are there', () => {
+    const named = [...readme.matchAll(/`((?:[\w.-]+\/)*[\w.-]+(?:\.ts|\.md|\/))`/g)].map(
+      ([, name = '']) => name,
+    );
+    const places = ['src/', '', 'src/emulation/', 'src/rules/query-over-hole/'];
+    expect(named.length).toBeGreaterThan(30);
+    expect(
+      named.filter((name) => places.every((place) => !existsSync(join(root, place, name)))),
+    ).toEqual([]);
   });
 });
 
