@@ -65,6 +65,17 @@ const throughTraceCmd: Advice = (path, gzips) => {
   return `${saved}${through(report, FROM_KERNEL)(isFile ? path : 'trace.dat', 0)}`;
 };
 
+/**
+ * A line of the kernel's tracer: a task, its number, its group's, the CPU in brackets, flags, a time,
+ * and what is traced. Nothing before the brackets holds one, and nothing between them and the time a
+ * colon, so that each part ends at one place: text of guests is looked at, too.
+ */
+function ofKernel(traced: string): RegExp {
+  return new RegExp(
+    String.raw`^ *\S[^[\]]{0,32}-\d{1,9} [^[\]]{0,64}\[\d{1,9}\] [^:]{0,64}: ${traced}`,
+  );
+}
+
 /** What other tracers and other backends of QEMU write, the surest first. */
 const FOREIGN: readonly Foreign[] = [
   {
@@ -104,20 +115,17 @@ const FOREIGN: readonly Foreign[] = [
   {
     what: 'the text of perf script',
     advice: recordAgain,
-    isIt: hasLines(/^ *\S.{0,64} \[\d{1,9}\] +\d{1,20}\.\d{1,9}: +sdt_qemu:\w+: /),
+    isIt: hasLines(/^ *\S[^[\]]{0,64} \[\d{1,9}\] +\d{1,20}\.\d{1,9}: +sdt_qemu:\w+: /),
   },
   {
     what: "the text of the kernel's ftrace",
     advice: through(FROM_KERNEL),
-    isIt: either(
-      beginsWith(/^# tracer: /),
-      hasLines(/^ *\S.{0,32}-\d{1,9} .{0,64}\[\d{1,9}\] .{0,64}: tracing_mark_write: /),
-    ),
+    isIt: either(beginsWith(/^# tracer: /), hasLines(ofKernel('tracing_mark_write: '))),
   },
   {
     what: 'the text of trace-cmd',
     advice: through(FROM_KERNEL),
-    isIt: hasLines(/^ *\S.{0,32}-\d{1,9} .{0,64}\[\d{1,9}\] .{0,64}: print: +\S/),
+    isIt: hasLines(ofKernel(String.raw`print: +\S`)),
   },
   {
     what: 'the text of simpletrace.py',
