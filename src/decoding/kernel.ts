@@ -14,3 +14,13 @@ export interface LineKernel {
    */
   decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number;
 }
+
+/** A kernel that another one can leave single lines to. */
+export interface SingleLineKernel extends LineKernel {
+  /** Decodes the line at `at`, which has an LF; returns where the next one begins. `writer.line` is its number. */
+  line(block: Uint8Array, at: number, carrier: Carrier, writer: BatchWriter): number;
+  /** The last line of a trace, at `at`, without its LF. */
+  unfinishedLine(block: Uint8Array, at: number, writer: BatchWriter): void;
+  /** Moves the counts of events that are not stored to the batch that is being written. */
+  takeCounts(writer: BatchWriter): void;
+}

@@ -1,16 +1,20 @@
 import { CompiledKernel } from './compiled/index.ts';
 import { CompiledReader } from './compiled/line-reader.ts';
-import type { LineKernel } from './kernel.ts';
+import type { LineKernel, SingleLineKernel } from './kernel.ts';
 import type { LineReader } from './line-reader.ts';
 import { ReferenceKernel } from './reference/index.ts';
 import { ReferenceReader } from './reference/line-reader.ts';
+import { WasmKernel } from './wasm/index.ts';
+import { newInstance } from './wasm/module.ts';
 
 /** The fastest kernel that works here. */
 export function newKernel(): LineKernel {
-  return compiledOr<LineKernel>(
+  const single = compiledOr<SingleLineKernel>(
     () => new CompiledKernel(),
     () => new ReferenceKernel(),
   );
+  const wasm = newInstance();
+  return wasm === null ? single : new WasmKernel(wasm, single);
 }
 
 /** The fastest reader of events that works here, for formats that have lines of QEMU's in records. */

@@ -24,6 +24,22 @@ const LONGEST_RECORD = Math.max(...RECORD_WORDS);
 
 const NONE = new Uint32Array(0);
 
+/** What is said of records that were written elsewhere, so that nobody has to look at each. */
+export interface RecordsTold {
+  readonly events: number;
+  /** Of the first record, and whether all have it. */
+  readonly thread: number;
+  readonly isOneThread: boolean;
+  /** The first record with a time, or null; the four numbers count only where there is one. */
+  readonly first: PlaceInBatch | null;
+  readonly firstSeconds: number;
+  readonly firstNanoseconds: number;
+  readonly lastSeconds: number;
+  readonly lastNanoseconds: number;
+  /** The first record that is more than a second older than the one before it among these. */
+  readonly backwards: PlaceInBatch | null;
+}
+
 /** Writes a batch; a decoder fills it, `finish` hands it over and starts the next. */
 export class BatchWriter {
   /** Line of the record being written, from 0 at the batch's first. */
@@ -99,20 +115,43 @@ export class BatchWriter {
     } else if (thread !== this.#firstThread || this.source !== this.#firstSource) {
       this.#hasOneWriter = false;
     }
-    if (nanoseconds !== NO_TIME) this.#tick(byteOffset, seconds, nanoseconds);
+    if (nanoseconds !== NO_TIME) this.#tick(this.line, byteOffset, seconds, nanoseconds);
     this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
     this.#textUsed = this.#textEnd;
     this.#events += 1;
     this.#traceEvents += IS_TRACE_EVENT[words[at + KIND] as number] as number;
   }
 
-  #tick(byteOffset: number, seconds: number, nanoseconds: number): void {
+  /** Takes whole records of trace events without texts, in the place of as many calls of `commit`. */
+  append(records: Uint32Array, told: RecordsTold): void {
+    const { thread, first } = told;
+    while (this.#used + records.length > this.#words.length) this.#grow();
+    this.#words.set(records, this.#used);
+    if (this.#events === 0) {
+      this.#firstThread = thread;
+      this.#firstSource = this.source;
+    }
+    if (thread !== this.#firstThread || this.source !== this.#firstSource || !told.isOneThread) {
+      this.#hasOneWriter = false;
+    }
+    if (first !== null) {
+      this.#tick(first.line, first.byteOffset, told.firstSeconds, told.firstNanoseconds);
+      this.#backwards ??= told.backwards;
+      this.#lastSeconds = told.lastSeconds;
+      this.#lastNanoseconds = told.lastNanoseconds;
+    }
+    this.#used += records.length;
+    this.#events += told.events;
+    this.#traceEvents += told.events;
+  }
+
+  #tick(line: number, byteOffset: number, seconds: number, nanoseconds: number): void {
     if (this.#first === null) {
-      this.#first = { line: this.line, byteOffset };
+      this.#first = { line, byteOffset };
       this.#firstSeconds = seconds;
       this.#firstNanoseconds = nanoseconds;
     } else if (isSetBack(seconds, this.#lastSeconds)) {
-      this.#backwards ??= { line: this.line, byteOffset };
+      this.#backwards ??= { line, byteOffset };
     }
     this.#lastSeconds = seconds;
     this.#lastNanoseconds = nanoseconds;

@@ -3,88 +3,36 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Carrier } from '../../src/decoding/carrier.ts';
 import { plain } from '../../src/decoding/carriers/plain.ts';
 import { syslog } from '../../src/decoding/carriers/syslog.ts';
 import { CompiledKernel } from '../../src/decoding/compiled/index.ts';
-import type { LineKernel } from '../../src/decoding/kernel.ts';
-import { ReferenceKernel } from '../../src/decoding/reference/index.ts';
-import type { EventBatch } from '../../src/events/batch.ts';
+import { WasmKernel } from '../../src/decoding/wasm/index.ts';
+import { isOfThisCatalogue } from '../../src/decoding/wasm/module.ts';
 import { BatchWriter } from '../../src/events/writer.ts';
 import { aLine, changed } from '../helpers/changed-lines.ts';
 import { bytesOf, captures, root } from '../helpers/ground-truth.ts';
-
-const LF = 0x0a;
-/** Bytes of a block that is compared. */
-const BLOCK = 256 * 1024;
-
-/** A kernel that is fed block by block, as one thread of the program does. */
-class Fed {
-  readonly #kernel: LineKernel;
-  readonly #writer = new BatchWriter();
-
-  constructor(kernel: LineKernel) {
-    this.#kernel = kernel;
-  }
-
-  decode(block: Uint8Array, carrier: Carrier): EventBatch {
-    const lines = this.#kernel.decode(block, carrier, this.#writer);
-    return this.#writer.finish(block, 0, lines);
-  }
-}
-
-/** What a batch says, as strings that are quick to compare; `words` last, since they are hard to read. */
-function contentOf({ words, text, source: _, ...rest }: EventBatch): readonly unknown[] {
-  return [
-    rest,
-    Buffer.from(text).toString('latin1'),
-    Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64'),
-  ];
-}
-
-function expectEqual(compiled: EventBatch, reference: EventBatch): void {
-  expect(contentOf(compiled)).toEqual(contentOf(reference));
-}
-
-function* blocksOf(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; ) {
-    const lf = bytes.indexOf(LF, Math.min(at + BLOCK, bytes.length - 1));
-    const end = lf < 0 ? bytes.length : lf + 1;
-    yield bytes.subarray(at, end);
-    at = end;
-  }
-}
-
-/** Compares the kernels on a whole trace; returns the records that both wrote. */
-function compare(bytes: Uint8Array, carrier: Carrier): number {
-  const [compiled, reference] = [new Fed(new CompiledKernel()), new Fed(new ReferenceKernel())];
-  let records = 0;
-  for (const block of blocksOf(bytes)) {
-    const batch = compiled.decode(block, carrier);
-    expectEqual(batch, reference.decode(block, carrier));
-    records += batch.events;
-  }
-  return records;
-}
+import { compareChangedLines, Kernels, wasmInstance } from '../helpers/kernels.ts';
 
 /** Bytes of a capture that are compared: storms of a hundred thousand like lines show nothing more. */
 const MOST_BYTES = 3 * 1024 * 1024;
 
-describe('the compiled kernel writes the words of the reference', () => {
+describe('each kernel writes the words of the reference', () => {
   it.each(captures.map(({ name, log }) => [name, log] as const))('for %s', (_, log) => {
     const bytes = bytesOf(log);
     const records =
-      compare(bytes.subarray(0, MOST_BYTES), plain) +
-      (bytes.length > 2 * MOST_BYTES ? compare(bytes.subarray(-MOST_BYTES), plain) : 0);
+      new Kernels().compareTrace(bytes.subarray(0, MOST_BYTES), plain) +
+      (bytes.length > 2 * MOST_BYTES
+        ? new Kernels().compareTrace(bytes.subarray(-MOST_BYTES), plain)
+        : 0);
     expect(records).toBeGreaterThan(0);
   });
 
   const folder = join(root, 'test/decoding/lines');
   it.each(readdirSync(folder))('for the lines of %s', (name) => {
     const bytes = readFileSync(join(folder, name));
-    expect(compare(bytes, plain)).toBeGreaterThan(0);
+    expect(new Kernels().compareTrace(bytes, plain)).toBeGreaterThan(0);
     // Behind a carrier's header, which most of these do not have, lines count as foreign.
-    compare(bytes, syslog);
+    new Kernels().compareTrace(bytes, syslog);
   });
 
   const HEADERS = [
@@ -100,32 +48,25 @@ describe('the compiled kernel writes the words of the reference', () => {
 
   // Some 30,000 lines in each.
   it('for real lines, changed at random', () => {
-    const [compiled, reference] = [new Fed(new CompiledKernel()), new Fed(new ReferenceKernel())];
-    fc.assert(
-      fc.property(lines, anEnd, (parts, end) => {
-        const block = blockOf(parts, end);
-        expectEqual(compiled.decode(block, plain), reference.decode(block, plain));
-      }),
-      { numRuns: 2500 },
-    );
+    compareChangedLines(50_000);
   });
 
   it('for such lines behind the header of a carrier', () => {
-    const [compiled, reference] = [new Fed(new CompiledKernel()), new Fed(new ReferenceKernel())];
+    const kernels = new Kernels();
     fc.assert(
       fc.property(lines, fc.constantFrom(...HEADERS), anEnd, (parts, header, end) => {
         const block = blockOf(
           parts.map((part, index) => (index % 7 === 6 ? part : header + part)),
           end,
         );
-        expectEqual(compiled.decode(block, syslog), reference.decode(block, syslog));
+        kernels.compare(block, syslog);
       }),
       { numRuns: 2000 },
     );
   });
 
   it('for two lines that met at any byte', () => {
-    const [compiled, reference] = [new Fed(new CompiledKernel()), new Fed(new ReferenceKernel())];
+    const kernels = new Kernels();
     fc.assert(
       fc.property(aLine, aLine, (one, other) => {
         const parts = Array.from(
@@ -135,10 +76,51 @@ describe('the compiled kernel writes the words of the reference', () => {
             other.slice(cut % 3 === 0 ? 0 : cut),
         );
         const block = blockOf(parts, '\n');
-        expectEqual(compiled.decode(block, plain), reference.decode(block, plain));
+        kernels.compare(block, plain);
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+/** Counts the lines that are left to it. */
+class Counting extends CompiledKernel {
+  left = 0;
+
+  override line(...args: Parameters<CompiledKernel['line']>): number {
+    this.left += 1;
+    return super.line(...args);
+  }
+}
+
+describe('the kernel in WebAssembly', () => {
+  it.each([
+    ['qemu-10.0/storm-aw48', 0.001],
+    ['qemu-11.1/blocked-aw48', 0.05],
+    ['qemu-10.0/linux-nvme-large-noise', 0.05],
+  ])('reads nearly all lines of %s itself', (wanted, mostLeft) => {
+    const log = captures.find(({ name }) => name === wanted)?.log ?? '';
+    const others = new Counting();
+    const bytes = bytesOf(log);
+    const writer = new BatchWriter(bytes.length);
+    const lines = new WasmKernel(wasmInstance(), others).decode(bytes, plain, writer);
+    expect(lines).toBeGreaterThan(1000);
+    expect(others.left / lines).toBeLessThan(mostLeft);
+  });
+
+  it('is refused where it was made of another catalogue', () => {
+    const instance = wasmInstance();
+    expect(isOfThisCatalogue(instance)).toBe(true);
+    expect(isOfThisCatalogue({ ...instance, catalogueHash: { value: 1 } })).toBe(false);
+  });
+
+  it('takes lines of any length, however they lie in a block', () => {
+    const kernels = new Kernels();
+    const event = 'vtd_inv_desc_cc_devices context invalidate devices sid 0x10 fm 0x3\n';
+    const long = `${'x'.repeat(300_000)}\n`;
+    const counted = `vfio_pci_read_config (0000:01:00.0, @0x3d, len=0x1) 0x0\n`;
+    const parts = [event.repeat(5000), long, event, long, counted.repeat(6000), event];
+    expect(kernels.compare(Buffer.from(parts.join('')), plain)).toBe(5002);
   });
 });
 

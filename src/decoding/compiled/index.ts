@@ -2,7 +2,7 @@ import type { BatchWriter } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
 import { holdsMessage, writeHeldMessage } from '../commit-event.ts';
 import { FramedLines } from '../framed-lines.ts';
-import type { LineKernel } from '../kernel.ts';
+import type { SingleLineKernel } from '../kernel.ts';
 import { outcome } from '../line-reader.ts';
 import { OddLines } from '../odd-lines.ts';
 import { CompiledReader } from './line-reader.ts';
@@ -23,7 +23,7 @@ const LETTER_Q = 0x71;
 const LETTER_LAST = 0x7a;
 
 /** The kernel that is used: a hand-written loop over code made of the catalogue. One per thread. */
-export class CompiledKernel implements LineKernel {
+export class CompiledKernel implements SingleLineKernel {
   readonly #reader = new CompiledReader();
   readonly #oddLines = new OddLines(this.#reader);
   readonly #framedLines = new FramedLines(this.#reader);
@@ -35,11 +35,19 @@ export class CompiledKernel implements LineKernel {
     let line = this.#lines(block, end, carrier, writer);
     if (end < block.length) {
       writer.line = line;
-      this.#oddLines.unfinishedLine(block.subarray(end), end, writer);
+      this.unfinishedLine(block, end, writer);
       line += 1;
     }
-    this.#reader.takeCounts(writer);
+    this.takeCounts(writer);
     return line;
+  }
+
+  unfinishedLine(block: Uint8Array, at: number, writer: BatchWriter): void {
+    this.#oddLines.unfinishedLine(block.subarray(at), at, writer);
+  }
+
+  takeCounts(writer: BatchWriter): void {
+    this.#reader.takeCounts(writer);
   }
 
   /** Nothing but a loop: what V8 makes of it while it runs is given up where anything follows. */
@@ -48,7 +56,7 @@ export class CompiledKernel implements LineKernel {
     let line = 0;
     while (at < end) {
       writer.line = line;
-      at = this.#line(block, at, carrier, writer);
+      at = this.line(block, at, carrier, writer);
       line += 1;
     }
     return line;
@@ -58,7 +66,7 @@ export class CompiledKernel implements LineKernel {
    * Decodes the line at `lineAt`; returns where the next one begins. The same as `OddLines.line`, but
    * that lines which are a stamp and an event, as nearly all are, leave it at once.
    */
-  #line(bytes: Uint8Array, lineAt: number, carrier: Carrier, writer: BatchWriter): number {
+  line(bytes: Uint8Array, lineAt: number, carrier: Carrier, writer: BatchWriter): number {
     let at = lineAt;
     // copytruncate leaves runs of NUL at the start of a rotated log.
     while (bytes[at] === NUL) at += 1;
@@ -104,13 +112,16 @@ function plainEnd(bytes: Uint8Array, from: number): number {
   while (isLetter(bytes[at] as number) || bytes[at] === UNDERSCORE || isDigit(bytes[at] as number))
     at += 1;
   const first = bytes[at + 1];
-  // A program's name or path.
-  if (first === LETTER_Q || first === LETTER_K || first === SLASH) return -1;
+  // A program's name.
+  if (first === LETTER_Q || first === LETTER_K) return -1;
   for (; ; at += 1) {
     const byte = bytes[at] as number;
     if (byte === LF) return at;
-    // The ends of `vtd_`, `vfio_` and their like, of a thread's stamp, of a UTC time.
-    if (byte === UNDERSCORE || byte === AT || byte === ESCAPE) return -1;
+    // The ends of `vtd_`, `vfio_` and their like, of a UTC time; a program's path.
+    if (byte === UNDERSCORE || byte === ESCAPE || byte === SLASH) return -1;
     if (byte === LETTER_Z && bytes[at + 1] === SPACE) return -1;
+    // Of a thread's stamp, and not of `@0x3d`.
+    if (byte === AT && isDigit(bytes[at - 1] as number) && isDigit(bytes[at + 1] as number))
+      return -1;
   }
 }

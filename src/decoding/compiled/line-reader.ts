@@ -1,3 +1,4 @@
+import { once } from '../../base/once.ts';
 import { NO_TIME } from '../../base/place.ts';
 import { LAST_THREAD, NO_THREAD } from '../../events/batch.ts';
 import type { EventKind } from '../../events/catalogue/index.ts';
@@ -39,14 +40,6 @@ for (const char of 'abcdefghijklmnopqrstuvwxyz0123456789_ABCDEFGHIJKLMNOPQRSTUVW
 
 /** The readers, made when they are first needed: it takes some ten milliseconds. */
 const compiled = once(() => ({ guess: buildNameGuesser(), readers: buildEventReaders() }));
-
-function once<Value>(make: () => Value): () => Value {
-  let made: Value | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
-}
 
 /** Reads stamps and events by hand and with the readers made of the catalogue. */
 export class CompiledReader implements LineReader {

@@ -1,7 +1,7 @@
 import type { BatchWriter } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
 import { FramedLines } from '../framed-lines.ts';
-import type { LineKernel } from '../kernel.ts';
+import type { SingleLineKernel } from '../kernel.ts';
 import { OddLines } from '../odd-lines.ts';
 import { ReferenceReader } from './line-reader.ts';
 
@@ -12,7 +12,7 @@ const LF = 0x0a;
  * any kind. Other kernels are compared with it, and it takes their place where the process may
  * make no code of strings. Some ten times slower than the compiled one.
  */
-export class ReferenceKernel implements LineKernel {
+export class ReferenceKernel implements SingleLineKernel {
   readonly #reader = new ReferenceReader();
   readonly #oddLines = new OddLines(this.#reader);
   readonly #framedLines = new FramedLines(this.#reader);
@@ -23,11 +23,23 @@ export class ReferenceKernel implements LineKernel {
     for (let at = 0; at < block.length; lines += 1) {
       writer.line = lines;
       const lf = block.indexOf(LF, at);
-      if (lf < 0) this.#oddLines.unfinishedLine(block.subarray(at), at, writer);
-      else this.#oddLines.line(block, at, at, carrier, writer);
+      if (lf < 0) this.unfinishedLine(block, at, writer);
+      else this.line(block, at, carrier, writer);
       at = lf < 0 ? block.length : lf + 1;
     }
-    this.#reader.takeCounts(writer);
+    this.takeCounts(writer);
     return lines;
+  }
+
+  line(block: Uint8Array, at: number, carrier: Carrier, writer: BatchWriter): number {
+    return this.#oddLines.line(block, at, at, carrier, writer);
+  }
+
+  unfinishedLine(block: Uint8Array, at: number, writer: BatchWriter): void {
+    this.#oddLines.unfinishedLine(block.subarray(at), at, writer);
+  }
+
+  takeCounts(writer: BatchWriter): void {
+    this.#reader.takeCounts(writer);
   }
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import pMap from 'p-map';
+import { compareChangedLines } from '../../../helpers/kernels.ts';
 import { forgiven } from '../compare/forgiven.ts';
 import { shrink } from '../compare/shrink.ts';
 import { caseAt, FIRST_SEED } from './corners.ts';
@@ -27,6 +28,7 @@ const MOST_PRINTED = 5;
 interface Flags {
   readonly seeds: readonly [from: number, to: number];
   readonly mutations: number;
+  readonly lines: number;
   readonly jobs: number;
 }
 
@@ -103,13 +105,32 @@ async function proveMutations(count: number, jobs: number): Promise<boolean> {
   return survivors.length === 0 && isEnough;
 }
 
+/** Changed lines that are compared with one set of tables, and said. */
+const LINES_SLICE = 100_000;
+
+/** Compares the kernels of the decoder on so many changed lines; true where they write the same. */
+function proveLines(lines: number): boolean {
+  for (let done = 0; done < lines; done += LINES_SLICE) {
+    const seed = Date.now() % 2 ** 31;
+    try {
+      compareChangedLines(Math.min(LINES_SLICE, lines - done), seed);
+    } catch (thrown) {
+      say(`Kernels disagree, seed ${seed}: ${thrown instanceof Error ? thrown.message : thrown}`);
+      return false;
+    }
+  }
+  say(`${lines} changed lines, all kernels write the same`);
+  return true;
+}
+
 const program = new Command('verify:deep')
   .option('--seeds <from..to>', 'seeds to compare', seedsOf, [1, 10_000] as const)
   .option('--mutations <n>', 'breaks of the model to try, or all', countOf, Number.MAX_SAFE_INTEGER)
+  .option('--lines <n>', 'changed lines that all kernels of the decoder read', countOf, 10_000_000)
   .option('--jobs <n>', 'processes side by side', countOf, availableParallelism())
   .action(async (flags: Flags) => {
     const agrees = await proveSeeds(flags.seeds, flags.jobs);
     const isNoticed = flags.mutations === 0 || (await proveMutations(flags.mutations, flags.jobs));
-    if (!agrees || !isNoticed) process.exitCode = 1;
+    if (!proveLines(flags.lines) || !agrees || !isNoticed) process.exitCode = 1;
   });
 await program.parseAsync();

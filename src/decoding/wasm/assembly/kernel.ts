@@ -1,0 +1,200 @@
+// Lines to records, as long as each is a stamp, or none, and an event of which nothing is odd. The
+// first line that is anything else ends a call, and is left to the other kernel.
+
+import { CATALOGUE_HASH, RECORD_BYTES, read, RECORDS_BYTES, SOURCE_BYTES } from './catalogue';
+import { isDigit } from './digits';
+import * as names from './names';
+import { NO_TIME, nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
+
+export { add, takeCount } from './names';
+
+const LF: u32 = 0x0a;
+const CR: u32 = 0x0d;
+const ESCAPE: u32 = 0x1b;
+const SPACE: u32 = 0x20;
+const SLASH: u32 = 0x2f;
+const AT: u32 = 0x40;
+const LETTER_Z: u32 = 0x5a;
+const UNDERSCORE: u32 = 0x5f;
+const LETTER_A: u32 = 0x61;
+const LETTER_K: u32 = 0x6b;
+const LETTER_Q: u32 = 0x71;
+
+/** Bytes that may be loaded behind the last line. */
+const BEHIND: i32 = 64;
+/** Where lines are put, and where their records go. */
+const SOURCE = memory.data(SOURCE_BYTES + BEHIND, 64);
+const RECORDS = memory.data(RECORDS_BYTES, 64);
+/** What a call says of its records: the words below. */
+const TOLD = memory.data(64, 16);
+
+/** Of the catalogue that the readers were made of. */
+export const catalogueHash: u32 = CATALOGUE_HASH;
+export const sourceBytes: u32 = SOURCE_BYTES;
+
+export function source(): usize {
+  return SOURCE;
+}
+export function records(): usize {
+  return RECORDS;
+}
+export function told(): usize {
+  return TOLD;
+}
+
+// Words of TOLD. `NO_LINE` stands for none.
+const NO_LINE: u32 = 0xffff_ffff;
+/** Lines decoded, and bytes of their records. */
+const LINES: usize = 0;
+const BYTES: usize = 4;
+const EVENTS: usize = 8;
+/** The thread of the first record, and whether all have it. */
+const THREAD: usize = 12;
+const IS_ONE_THREAD: usize = 16;
+/** The first record with a time: line, offset, seconds, nanoseconds. */
+const FIRST: usize = 20;
+/** Time of the last one with a time. */
+const LAST: usize = 36;
+/** The first record that is more than a second older than the one before: line, offset. */
+const BACKWARDS: usize = 44;
+/** The name that the next line begins with, if it is not known: where, and how long; else 0. */
+const NAME: usize = 52;
+
+/**
+ * Decodes the lines at `from .. end`, which ends with an LF; returns where it stopped, at `end` or
+ * at a line that it leaves. `line` is the number of the first; `shift` is added to a place to get
+ * its offset in the block.
+ */
+export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
+  let at = from;
+  let record: usize = RECORDS;
+  let number = line;
+  let events: u32 = 0;
+  let firstThread: u32 = 0;
+  let isOneThread: u32 = 1;
+  let lastSeconds: i64 = -1;
+  let lastNanoseconds: u32 = NO_TIME;
+  store<u32>(TOLD, NO_LINE, FIRST);
+  store<u32>(TOLD, NO_LINE, BACKWARDS);
+  store<u32>(TOLD, 0, NAME);
+  while (at < end) {
+    let name = at;
+    if (isDigit(load<u8>(at))) {
+      name = readStamp(at);
+      if (name == 0) break;
+    } else noStamp();
+    if (<u32>load<u8>(name) - LETTER_A > 25) break;
+    const length = nameLength(name);
+    if (length < names.SHORTEST || length > names.LONGEST) break;
+    const slot = names.slotOf(name, length);
+    const behind = name + length;
+    if (slot == 0) {
+      store<u32>(TOLD, <u32>name, NAME);
+      store<u32>(TOLD, length, NAME + 4);
+      break;
+    }
+    const kind = names.kindAt(slot);
+    if (kind >= 0) {
+      const lf = read(kind, load<u8>(behind) == SPACE ? behind + 1 : behind, record);
+      if (lf == 0) break;
+      store<u32>(record, kind);
+      store<u32>(record, number, 4);
+      store<u32>(record, <u32>at + shift, 8);
+      store<u32>(record, seconds, 12);
+      store<u32>(record, nanoseconds, 16);
+      store<u32>(record, thread, 20);
+      store<u32>(record, 0, 24);
+      if (events == 0) firstThread = thread;
+      else if (thread != firstThread) isOneThread = 0;
+      if (nanoseconds != NO_TIME) {
+        if (<i64>seconds != lastSeconds) {
+          if (lastSeconds < 0) {
+            memory.copy(TOLD + FIRST, record + 4, 16);
+          } else if (<i64>seconds + 1 < lastSeconds && load<u32>(TOLD, BACKWARDS) == NO_LINE) {
+            memory.copy(TOLD + BACKWARDS, record + 4, 8);
+          }
+          lastSeconds = seconds;
+        }
+        lastNanoseconds = nanoseconds;
+      }
+      record += load<u32>(RECORD_BYTES + (kind << 2));
+      events++;
+      at = lf + 1;
+    } else {
+      const byte: u32 = load<u8>(behind);
+      if (kind == names.LEFT) break;
+      if (byte != SPACE && (kind != names.COUNTED || (byte != LF && byte != CR))) break;
+      const lf = plainEnd(behind);
+      if (lf == 0) break;
+      names.count(slot);
+      at = lf + 1;
+    }
+    number++;
+  }
+  store<u32>(TOLD, number - line, LINES);
+  store<u32>(TOLD, <u32>(record - RECORDS), BYTES);
+  store<u32>(TOLD, events, EVENTS);
+  store<u32>(TOLD, firstThread, THREAD);
+  store<u32>(TOLD, isOneThread, IS_ONE_THREAD);
+  store<u32>(TOLD, <u32>lastSeconds, LAST);
+  store<u32>(TOLD, lastNanoseconds, LAST + 4);
+  return at;
+}
+
+/** Bytes up to the first blank or control byte; more than LONGEST where there is none near. */
+// @ts-ignore: decorator
+@inline
+function nameLength(at: usize): u32 {
+  let length: u32 = 0;
+  for (; length < 48; length += 16) {
+    const ends = <u32>(
+      i8x16.bitmask(i8x16.le_u(v128.load(at + length), i8x16.splat(<u8>SPACE)))
+    );
+    if (ends != 0) return length + ctz(ends);
+  }
+  return 48;
+}
+
+/**
+ * The LF of a line that is only counted, from behind its name on; 0 where it may hold a second line,
+ * glued on, or be a message behind a guest's name. The bytes are those that `plainEnd` of the
+ * compiled kernel looks for.
+ */
+// @ts-ignore: decorator
+@inline
+function plainEnd(at: usize): usize {
+  const first: u32 = load<u8>(at, 1);
+  if (first == LETTER_Q || first == LETTER_K) return 0;
+  for (;;) {
+    const text = v128.load(at);
+    const isEnd = i8x16.eq(text, i8x16.splat(<u8>LF));
+    const isOdd = v128.or(
+      v128.or(
+        i8x16.eq(text, i8x16.splat(<u8>UNDERSCORE)),
+        i8x16.eq(text, i8x16.splat(<u8>ESCAPE)),
+      ),
+      v128.or(
+        i8x16.eq(text, i8x16.splat(<u8>AT)),
+        v128.or(
+          i8x16.eq(text, i8x16.splat(<u8>LETTER_Z)),
+          i8x16.eq(text, i8x16.splat(<u8>SLASH)),
+        ),
+      ),
+    );
+    let found = <u32>i8x16.bitmask(v128.or(isEnd, isOdd));
+    while (found != 0) {
+      const place = at + ctz(found);
+      const byte: u32 = load<u8>(place);
+      if (byte == LF) return place;
+      if (byte != AT || isInStamp(place)) return 0;
+      found &= found - 1;
+    }
+    at += 16;
+  }
+  return 0;
+}
+
+/** Whether an `@` may be that of a thread's stamp. */
+function isInStamp(at: usize): bool {
+  return isDigit(load<u8>(at - 1)) && isDigit(load<u8>(at, 1));
+}
