@@ -22,6 +22,16 @@ export function pageOfWords(high: number, low: number): number {
   return high * WORDS_TO_PAGE + (low >>> PAGE_SHIFT);
 }
 
+/** The upper word of a page's address. */
+export function highOfPage(page: number): number {
+  return Math.floor(page / WORDS_TO_PAGE);
+}
+
+/** The lower word of a page's address. */
+export function lowOfPage(page: number): number {
+  return (page % WORDS_TO_PAGE) * PAGE_BYTES;
+}
+
 /**
  * No page. V8 lays out a field for numbers of the kind that it begins with, and compiles its readers
  * anew when another comes: fields for pages begin with this, as pages can have more than 31 bits.

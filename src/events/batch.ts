@@ -1,4 +1,4 @@
-import { argumentWords, eventNames } from './catalogue/index.ts';
+import { argumentWords, type EventKind, eventNames, kindOf } from './catalogue/index.ts';
 
 /**
  * Packed event batches: the only thing between decoding and replay.
@@ -82,8 +82,22 @@ export const NO_SOURCE = 0;
 /** The number of the first process that a batch names. */
 export const FIRST_SOURCE = 1;
 
+/**
+ * The event of which one record may stand for a run of lines: of the same page size, each with the
+ * page behind that of the line before it. `BatchCursor` goes through them like any others.
+ */
+export const RUN_EVENT = 'vtd_page_walk_one_skip_unmap';
+export const RUN: EventKind = kindOf(RUN_EVENT);
+// Words of its record behind the arguments. Behind the record of a run whose lines have a time come the
+// nanoseconds of each line but the first.
+/** Lines of the run, behind its first. */
+export const RUN_MORE = HEADER_WORDS + argumentWords(RUN_EVENT);
+/** Bytes of each of its lines. */
+export const RUN_LINE_BYTES = RUN_MORE + 1;
+const RUN_WORDS = 2;
+
 /** Words of a record, by the number of its event. */
 export const RECORD_WORDS = Uint32Array.from(
   eventNames,
-  (name) => HEADER_WORDS + argumentWords(name),
+  (name) => HEADER_WORDS + argumentWords(name) + (name === RUN_EVENT ? RUN_WORDS : 0),
 );

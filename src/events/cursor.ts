@@ -1,4 +1,4 @@
-import { hexOfWords, pageOfWords } from '../base/address.ts';
+import { hexOfWords, highOfPage, lowOfPage, PAGE_BYTES, pageOfWords } from '../base/address.ts';
 import { NO_TIME } from '../base/place.ts';
 import {
   type EventBatch,
@@ -8,18 +8,24 @@ import {
   NANOSECONDS,
   OFFSET,
   RECORD_WORDS,
+  RUN,
+  RUN_EVENT,
+  RUN_LINE_BYTES,
+  RUN_MORE,
   SECONDS,
   SOURCE,
   THREAD,
 } from './batch.ts';
-import { eventNames, textsOf } from './catalogue/index.ts';
+import { eventNames, offsetsOf, textsOf } from './catalogue/index.ts';
 
 const NO_BYTES = new Uint8Array(0);
 /** Where the texts of an event lie in its record, by its number. */
 const TEXTS = eventNames.map(textsOf);
 
+const run = offsetsOf(RUN_EVENT);
+
 /**
- * Reads a batch record by record. `at` arguments are word offsets as `offsetsOf` gives them.
+ * Reads a batch line by line. `at` arguments are word offsets as `offsetsOf` gives them.
  *
  * ```ts
  * const walk = offsetsOf('vtd_page_walk_one');
@@ -31,23 +37,39 @@ export class BatchCursor {
   kind = -1;
   /** 1-based line of the trace. */
   line = 0;
+  /** Lines of the same run that come next, each with the page behind that of the line before it. */
+  runLeft = 0;
 
   #batch: EventBatch;
+  readonly #records: Uint32Array;
+  /** Where the current line's record is: in the batch, or, in a run, here. */
   #words: Uint32Array;
+  readonly #line = new Uint32Array(RECORD_WORDS[RUN] as number);
   #next = 0;
   #args = 0;
   readonly #firstLine: number;
+  /** Where the nanoseconds of the next line of the run are; behind the run's record, if lines have a time. */
+  #times = 0;
 
   /** `linesBefore`: lines of the trace before the batch's first. */
   constructor(batch: EventBatch, linesBefore: number) {
     this.#batch = batch;
+    this.#records = batch.words;
     this.#words = batch.words;
     this.#firstLine = linesBefore + 1;
   }
 
-  /** A cursor on a copy of the current record, which stays when the batch's memory is used again. */
+  /** A copy of the current line's record, which stands for no other line. */
+  get words(): Uint32Array {
+    const from = this.#args - HEADER_WORDS;
+    const words = this.#words.slice(from, from + (RECORD_WORDS[this.kind] as number));
+    if (this.kind === RUN) words.fill(0, RUN_MORE);
+    return words;
+  }
+
+  /** A cursor on a copy of the current line, which stays when the batch's memory is used again. */
   copy(): BatchCursor {
-    const words = this.#words.slice(this.#args - HEADER_WORDS, this.#next);
+    const { words } = this;
     const texts = TEXTS[this.kind] as readonly number[];
     const text = Buffer.concat(texts.map((at) => this.#textBytes(at)));
     let from = 0;
@@ -62,17 +84,57 @@ export class BatchCursor {
     return copy;
   }
 
-  /** Moves to the next record; false after the last. */
+  /** Moves to the next line; false after the last. */
   next(): boolean {
+    if (this.runLeft > 0) {
+      this.passRun(1);
+      return true;
+    }
     const at = this.#next;
-    const words = this.#words;
+    const words = this.#records;
+    this.#words = words;
     if (at >= words.length) return false;
     const kind = words[at + KIND] as number;
     this.kind = kind;
     this.line = this.#firstLine + (words[at + LINE] as number);
     this.#args = at + HEADER_WORDS;
     this.#next = at + (RECORD_WORDS[kind] as number);
+    if (kind === RUN) this.#beginRun();
     return true;
+  }
+
+  #beginRun(): void {
+    this.runLeft = this.#words[this.#args - HEADER_WORDS + RUN_MORE] as number;
+    if (this.runLeft === 0) return;
+    this.#times = this.#next;
+    if (this.hasTime) this.#next += this.runLeft;
+    // Each line of the run is made of the one before it, in the place of a record.
+    const from = this.#args - HEADER_WORDS;
+    for (let word = 0; word < this.#line.length; word += 1) {
+      this.#line[word] = this.#records[from + word] as number;
+    }
+    this.#words = this.#line;
+    this.#args = HEADER_WORDS;
+  }
+
+  /** Moves on by some lines of the run, at most `runLeft`. */
+  passRun(lines: number): void {
+    const words = this.#words;
+    const header = this.#args - HEADER_WORDS;
+    const iova = this.#args + run.iova;
+    this.runLeft -= lines;
+    this.line += lines;
+    words[header + LINE] = (words[header + LINE] as number) + lines;
+    words[header + OFFSET] =
+      (words[header + OFFSET] as number) + lines * (words[header + RUN_LINE_BYTES] as number);
+    if (this.hasTime) {
+      this.#times += lines;
+      words[header + NANOSECONDS] = this.#records[this.#times - 1] as number;
+    }
+    const page = this.page(run.iova) + lines * (this.page(run.mask) + 1);
+    const offset = (words[iova + 1] as number) % PAGE_BYTES;
+    words[iova] = highOfPage(page);
+    words[iova + 1] = lowOfPage(page) + offset;
   }
 
   /** Offset of the line's first byte in the decompressed stream. */

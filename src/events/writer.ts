@@ -13,6 +13,8 @@ import {
   OFFSET,
   type PlaceInBatch,
   RECORD_WORDS,
+  RUN,
+  RUN_MORE,
   SECONDS,
   SOURCE,
   THREAD,
@@ -92,6 +94,7 @@ export class BatchWriter {
     if (this.#used + LONGEST_RECORD > this.#words.length) this.#grow();
     this.#textEnd = this.#textUsed;
     this.#words[this.#used + KIND] = kind;
+    if (kind === RUN) this.#words[this.#used + RUN_MORE] = 0;
     return this.#used + HEADER_WORDS;
   }
 

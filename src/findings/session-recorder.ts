@@ -115,7 +115,10 @@ export class SessionRecorder {
 
   apply(cursor: BatchCursor): void {
     this.#cursor = cursor;
-    if (cursor.line >= this.#activity.nextLine) this.#activity.begin(cursor);
+    if (cursor.line >= this.#activity.nextLine) {
+      this.#activity.begin(cursor);
+      this.boot.watchedLine = this.#activity.nextLine;
+    }
     this.boot.apply(cursor);
   }
 

@@ -287,6 +287,11 @@ export class Attribution extends DeviceSpaces {
     return this.#operation === 'domain' && this.#scope.end > 0;
   }
 
+  /** The same for entries without a domain that follow one another, all of them `walker`'s last device's. */
+  walkerPasses(first: number, last: number, newest: number): boolean {
+    return !this.#hasHole && this.#progress.passAll(first, last, newest);
+  }
+
   /** What `walker` found is beyond doubt. */
   get isSure(): boolean {
     return this.#isSure;

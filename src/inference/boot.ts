@@ -90,6 +90,8 @@ export class Boot {
   startsAtBoot = false;
   /** What QEMU or libvirt said when QEMU ended, or ''. */
   ending = '';
+  /** From this line on, somebody wants to see the next one before it is taken. */
+  watchedLine = Number.POSITIVE_INFINITY;
 
   readonly #start = new TraceStart();
   readonly #walks: PageWalks;
@@ -156,10 +158,21 @@ export class Boot {
     if (kind === WALK) this.#walked(cursor);
     else if (kind === NOTIFY) this.#notified(cursor);
     else if (kind === SKIP_MAP) this.#walks.skippedMap(cursor);
-    else if (kind === SKIP_UNMAP) this.#walks.skippedUnmap(cursor);
+    else if (kind === SKIP_UNMAP) this.#skippedUnmap(cursor);
     else if (kind === LEVEL) this.#walks.level(cursor);
     else (handlers[kind] as Handler)(this.#parts, cursor);
     if (LEAVES_NOTHING_OPEN[kind] === 0) this.#isOpen = true;
+  }
+
+  /** `vtd_page_walk_one_skip_unmap`, and the lines that go on with it, if nothing comes of them. */
+  #skippedUnmap(cursor: BatchCursor): void {
+    this.#walks.skippedUnmap(cursor);
+    const most = Math.min(cursor.runLeft, this.watchedLine - cursor.line - 1);
+    if (most <= 0 || !this.#start.isSettled || !this.#walks.passEmpty(cursor, most)) return;
+    cursor.passRun(most);
+    this.machine.seen.count(SKIP_UNMAP, most);
+    this.machine.line = cursor.line;
+    this.#lastOffset = cursor.byteOffset;
   }
 
   /** True where the newest lines are such that QEMU's message at the cursor can be about them. */

@@ -454,6 +454,23 @@ export class PageWalks {
     this.#stale.mark(space, first, last, placeOf(cursor), 'skipped-invalidation');
   }
 
+  /**
+   * Lines like the one that `skippedUnmap` has just taken, of the pages behind it, as many as `lines`.
+   * False where something comes of one of them: then none is taken.
+   */
+  passEmpty(cursor: BatchCursor, lines: number): boolean {
+    const { attribution } = this.#machine;
+    const pages = cursor.page(at.skipUnmap.mask) + 1;
+    const first = cursor.page(at.skipUnmap.iova) + pages;
+    const last = first + lines * pages - 1;
+    const space = attribution.walking;
+    if (space === null) return false;
+    const mayMatter = attribution.operation !== 'replay' && space.container !== null;
+    if (mayMatter && space.shadow.overlaps(first, last)) return false;
+    if (mayMatter && space.container?.host.overlaps(first, last) === true) return false;
+    return attribution.walkerPasses(first, last, last - pages + 1);
+  }
+
   /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
   #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
     const { attribution, hasWalks, singleTranslated } = this.#machine;

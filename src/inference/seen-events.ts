@@ -11,9 +11,9 @@ export class SeenEvents {
   readonly #counts = new Float64Array(eventNames.length);
   #hasMessages = false;
 
-  /** The next line is one of this event. */
-  count(kind: EventKind): void {
-    this.#counts[kind] = (this.#counts[kind] as number) + 1;
+  /** The next lines are of this event. */
+  count(kind: EventKind, lines = 1): void {
+    this.#counts[kind] = (this.#counts[kind] as number) + lines;
   }
 
   isTraced(name: EventName): boolean {

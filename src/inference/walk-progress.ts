@@ -62,6 +62,17 @@ export class WalkProgress {
     return first > next ? step.ahead : step.behind;
   }
 
+  /**
+   * Entries of the pages `first .. last`, each behind the one before it; `newest`: where the last one
+   * begins. False where one of them would not come next: then none is taken.
+   */
+  passAll(first: number, last: number, newest: number): boolean {
+    if (first !== this.#next || (this.#end >= first && this.#end <= last)) return false;
+    this.#first = newest;
+    this.#next = last + 1;
+    return true;
+  }
+
   /** No walk is under way; whatever entry comes next does not follow. */
   abandon(): void {
     this.#next = Number.POSITIVE_INFINITY;

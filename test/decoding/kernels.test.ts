@@ -51,6 +51,42 @@ describe('each kernel writes the words of the reference', () => {
     compareChangedLines(50_000);
   });
 
+  it('for runs of lines, with something else in them here and there', () => {
+    const kernels = new Kernels();
+    const stamps = [
+      () => '',
+      (n: number) => `42@17953342${50 + Math.floor(n / 7)}.16621${n % 10}:`,
+      (n: number) => `2026-11-22T07:51:${10 + Math.floor(n / 9)}.71730${n % 10}Z `,
+      (n: number) => `${42 + Math.floor(n / 11)}@9999999${n % 2}.000001:`,
+    ];
+    const oddities: readonly ((line: string) => string)[] = [
+      () => '',
+      (line) => line.toUpperCase(),
+      (line) => `${line}\r`,
+      (line) => `${line} `,
+      (line) => line.replace('iova 0x', 'iova 0x1'),
+      (line) => line.slice(0, -1),
+      (line) => line.replace('mask', 'domain'),
+      () => 'vtd_page_walk_one domain 0x1 iova 0x1000 -> gpa 0x2000 mask 0xfff perm 3',
+      (line) => `${line}\n${line}`,
+    ];
+    const property = fc.property(
+      fc.constantFrom(...stamps),
+      fc.constantFrom(0xfffn, 0x1fffn, 0x1fffffn, 0x3fffffffn, 0xffffffffffn, 0x7ffn),
+      fc.oneof(fc.bigInt(0n, 2n ** 52n), fc.constantFrom(0n, 0xffn, 0x9fcn, 0xffffffffffffcn)),
+      fc.array(fc.tuple(fc.nat(60), fc.constantFrom(...oddities)), { maxLength: 4 }),
+      (stamp, mask, page, odd) => {
+        const lines = Array.from({ length: 60 }, (_, n) => {
+          const iova = BigInt.asUintN(64, page * 4096n + BigInt(n) * (mask + 1n)).toString(16);
+          return `${stamp(n)}vtd_page_walk_one_skip_unmap iova 0x${iova} mask 0x${mask.toString(16)}`;
+        });
+        for (const [at, change] of odd) lines[at] = change(lines[at] ?? '');
+        kernels.compare(Buffer.from(`${lines.join('\n')}\n`, 'latin1'), plain);
+      },
+    );
+    fc.assert(property, { numRuns: 1000 });
+  });
+
   it('for such lines behind the header of a carrier', () => {
     const kernels = new Kernels();
     fc.assert(
@@ -106,6 +142,16 @@ describe('the kernel in WebAssembly', () => {
     const lines = new WasmKernel(wasmInstance(), others).decode(bytes, plain, writer);
     expect(lines).toBeGreaterThan(1000);
     expect(others.left / lines).toBeLessThan(mostLeft);
+  });
+
+  it('writes a run of lines as one record', () => {
+    const log = captures.find(({ name }) => name === 'qemu-10.0/storm-aw48')?.log ?? '';
+    const bytes = bytesOf(log);
+    const writer = new BatchWriter(bytes.length);
+    const lines = new WasmKernel(wasmInstance(), new CompiledKernel()).decode(bytes, plain, writer);
+    const { words } = writer.finish(bytes, 0, lines);
+    // A record of each line would have eleven words at least.
+    expect(words.length).toBeLessThan(lines);
   });
 
   it('is refused where it was made of another catalogue', () => {

@@ -8,6 +8,7 @@ import { ReferenceKernel } from '../../src/decoding/reference/index.ts';
 import { WasmKernel } from '../../src/decoding/wasm/index.ts';
 import { type KernelExports, newInstance } from '../../src/decoding/wasm/module.ts';
 import type { EventBatch } from '../../src/events/batch.ts';
+import { BatchCursor } from '../../src/events/cursor.ts';
 import { BatchWriter } from '../../src/events/writer.ts';
 import { changed } from './changed-lines.ts';
 
@@ -30,13 +31,17 @@ class Fed {
   }
 }
 
-/** What a batch says, as strings that are quick to compare; `words` last, since they are hard to read. */
-function contentOf({ words, text, source: _, ...rest }: EventBatch): readonly unknown[] {
-  return [
-    rest,
-    Buffer.from(text).toString('latin1'),
-    Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64'),
-  ];
+/** The records of a batch, one for each line: those that stand for a run of lines are taken apart. */
+function* linesOf(batch: EventBatch): Generator<Uint32Array> {
+  const cursor = new BatchCursor({ ...batch, words: batch.words.slice() }, 0);
+  while (cursor.next()) yield cursor.words;
+}
+
+/** What a batch says, as strings that are quick to compare; words last, since they are hard to read. */
+function contentOf(batch: EventBatch): readonly unknown[] {
+  const { words: _words, text, source: _source, ...rest } = batch;
+  const lines = [...linesOf(batch)].map((words) => Buffer.from(words.buffer).toString('base64'));
+  return [rest, Buffer.from(text).toString('latin1'), lines.join(' ')];
 }
 
 /** The kernel in WebAssembly, which the build makes. */

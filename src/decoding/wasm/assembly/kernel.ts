@@ -1,9 +1,21 @@
 // Lines to records, as long as each is a stamp, or none, and an event of which nothing is odd. The
 // first line that is anything else ends a call, and is left to the other kernel.
 
-import { CATALOGUE_HASH, RECORD_BYTES, read, RECORDS_BYTES, SOURCE_BYTES } from './catalogue';
+import {
+  CATALOGUE_HASH,
+  RECORD_BYTES,
+  read,
+  RECORDS_BYTES,
+  RUN_BYTES,
+  RUN_KIND,
+  RUN_LINE_BYTES,
+  RUN_MASK,
+  RUN_MORE,
+  SOURCE_BYTES,
+} from './catalogue';
 import { isDigit } from './digits';
 import * as names from './names';
+import * as run from './run';
 import { NO_TIME, nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
 
 export { add, takeCount } from './names';
@@ -117,9 +129,23 @@ export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
         }
         lastNanoseconds = nanoseconds;
       }
+      if (kind == RUN_KIND) store<u32>(record, 0, RUN_MORE);
+      if (kind == RUN_KIND && run.begin(name, lf, load<u64>(record, RUN_MASK))) {
+        const next = lf + 1;
+        run.take(next, end, <u32>(name - at), record + RUN_BYTES);
+        const more = run.lines;
+        store<u32>(record, more, RUN_MORE);
+        store<u32>(record, <u32>(next - at), RUN_LINE_BYTES);
+        if (nanoseconds != NO_TIME && more != 0) {
+          record += more << 2;
+          lastNanoseconds = load<u32>(record + RUN_BYTES - 4);
+        }
+        number += more;
+        events += more;
+        at = next + more * (next - at);
+      } else at = lf + 1;
       record += load<u32>(RECORD_BYTES + (kind << 2));
       events++;
-      at = lf + 1;
     } else {
       const byte: u32 = load<u8>(behind);
       if (kind == names.LEFT) break;

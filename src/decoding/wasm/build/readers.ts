@@ -1,14 +1,21 @@
-import { HEADER_WORDS } from '../../../events/batch.ts';
+import {
+  HEADER_WORDS,
+  RECORD_WORDS,
+  RUN,
+  RUN_EVENT,
+  RUN_LINE_BYTES,
+  RUN_MORE,
+} from '../../../events/batch.ts';
 import type {
   ArgumentType,
   EventDeclaration,
   Shape,
 } from '../../../events/catalogue/declaration.ts';
 import {
-  argumentWords,
   catalogue,
   eventNames,
   kindOf,
+  offsetsOf,
   wordsOf,
 } from '../../../events/catalogue/index.ts';
 import { catalogueHash } from '../catalogue-hash.ts';
@@ -158,7 +165,8 @@ export function catalogueSource(): string {
     const declaration: EventDeclaration = catalogue[name];
     return isRead(name, declaration) ? [{ name, kind: kindOf(name), ...declaration }] : [];
   });
-  const bytesOf = (name: (typeof eventNames)[number]) => placeOf(argumentWords(name));
+  const bytesOf = (name: (typeof eventNames)[number]) =>
+    WORD_BYTES * (RECORD_WORDS[kindOf(name)] as number);
   const wordiest = Math.max(
     ...read.flatMap(({ name, shapes }) =>
       shapes.map((shape) => bytesOf(name) / shortestLine(name, shape)),
@@ -176,12 +184,22 @@ export function catalogueSource(): string {
     );
     return `// ${name}\n${bodies.join('')}function read${kind}(p: usize, record: usize): usize { ${tries.join(' ')} }\n`;
   });
+  const run = offsetsOf(RUN_EVENT);
+  const [iovaPrefix] = catalogue[RUN_EVENT].shapes[0].text.split('{');
   return `// Made of the catalogue by the build.
 import { endOfLine, hexLength, hexValue } from './digits';
 
 export const CATALOGUE_HASH: u32 = ${catalogueHash()};
 export const SOURCE_BYTES: i32 = ${SOURCE_BYTES};
 export const RECORDS_BYTES: i32 = ${recordsBytes};
+/** The event of which a record may be a run of lines: where its arguments are, in bytes. */
+export const RUN_KIND: i32 = ${RUN};
+export const RUN_BYTES: i32 = ${bytesOf(RUN_EVENT)};
+export const RUN_MASK: i32 = ${placeOf(run.mask)};
+export const RUN_MORE: i32 = ${WORD_BYTES * RUN_MORE};
+export const RUN_LINE_BYTES: i32 = ${WORD_BYTES * RUN_LINE_BYTES};
+/** Where the digits of its address begin, from the name on. */
+export const RUN_DIGITS: i32 = ${RUN_EVENT.length + 1 + (iovaPrefix?.length ?? 0)};
 /** Bytes of a record, by kind. */
 export const RECORD_BYTES = memory.data<u32>([${eventNames.map(bytesOf).join(', ')}], 16);
 

@@ -13,7 +13,8 @@ import {
 } from '../../../../src/tools/simulator/index.ts';
 import { Random } from '../../../../src/tools/simulator/random.ts';
 
-const fromTrace: ModelOptions = {
+/** Everything is to be found in the log. */
+export const fromTrace: ModelOptions = {
   qemu: null,
   backend: null,
   hostPageSize: null,
