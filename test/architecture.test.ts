@@ -251,7 +251,7 @@ describe('who touches what', () => {
       // Its style and script.
       'src/reports/html/assets.ts',
       // Its package.json, for the version.
-      'src/result/result.ts',
+      'src/result/version.ts',
     ]);
   });
 

@@ -92,7 +92,7 @@ async function analyze(
   const command = commandMeant(inputs, terminal);
   if (command !== null) throw new UsageError(command);
   const report = reportNamed(flags.format);
-  const progress = new ProgressBar(terminal.stderr, terminal.verbosity >= 0);
+  const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
   try {
     const result = await run({

@@ -1,7 +1,7 @@
 import { Command, CommanderError, Help, Option } from 'commander';
 import { defectOf, messageOf, systemReasonOf, TraceError, UsageError } from '../base/errors.ts';
 import { plain } from '../base/plain.ts';
-import { toolVersion } from '../result/result.ts';
+import { toolVersion } from '../result/version.ts';
 import { analyzeCommand, examples } from './analyze.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';

@@ -1,4 +1,4 @@
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+import type { MultiBar, SingleBar } from 'cli-progress';
 import { humanSize } from '../base/address.ts';
 import type { Progress } from '../engine/progress.ts';
 
@@ -11,21 +11,23 @@ export class ProgressBar {
   #bar: SingleBar | null = null;
   readonly #started = Date.now();
 
-  constructor(stream: NodeJS.WriteStream, isWanted: boolean) {
-    this.#bars =
-      isWanted && stream.isTTY === true
-        ? new MultiBar(
-            {
-              stream,
-              format: '{bar} {percentage}% {done} of {all} {rate}/s {left} {traces}',
-              clearOnComplete: true,
-              hideCursor: true,
-              fps: 1000 / EVERY,
-              barsize: 24,
-            },
-            Presets.shades_classic,
-          )
-        : null;
+  private constructor(bars: MultiBar | null) {
+    this.#bars = bars;
+  }
+
+  /** A bar on `stream`, if that is a terminal and a bar is wanted. */
+  static async on(stream: NodeJS.WriteStream, isWanted: boolean): Promise<ProgressBar> {
+    if (!isWanted || stream.isTTY !== true) return new ProgressBar(null);
+    const { MultiBar, Presets } = await import('cli-progress');
+    const options = {
+      stream,
+      format: '{bar} {percentage}% {done} of {all} {rate}/s {left} {traces}',
+      clearOnComplete: true,
+      hideCursor: true,
+      fps: 1000 / EVERY,
+      barsize: 24,
+    };
+    return new ProgressBar(new MultiBar(options, Presets.shades_classic));
   }
 
   update({ bytes, totalBytes, traces, totalTraces }: Progress): void {

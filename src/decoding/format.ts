@@ -49,7 +49,7 @@ export interface LineDecoder {
 export interface StreamFormat extends FormatBase {
   readonly kind: 'stream';
   /** Opens a decoder that hands each batch to `emit` as soon as it is full. */
-  open(emit: (batch: EventBatch) => void): StreamDecoder;
+  open(emit: (batch: EventBatch) => void): Promise<StreamDecoder>;
 }
 
 export interface StreamDecoder {

@@ -54,7 +54,7 @@ async function* streamBatches(
   format: StreamFormat,
 ): AsyncGenerator<EventBatch> {
   const ready: EventBatch[] = [];
-  const decoder = format.open((batch) => ready.push(batch));
+  const decoder = await format.open((batch) => ready.push(batch));
   for await (const chunk of source.chunks()) {
     await decoder.push(chunk);
     yield* ready.splice(0);

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { codeOf } from '../base/errors.ts';
+import { once } from '../base/once.ts';
+import { isSource, packageRoot } from '../base/package-root.ts';
 import type { EventBatch } from '../events/batch.ts';
 import type { DecodeTask } from './decode.ts';
 import { heapFull } from './memory.ts';
@@ -35,21 +37,30 @@ const WORKER_FLAGS: readonly string[] = ['--no-experimental-require-module'];
 export class Pool {
   /** How many there are at most. */
   readonly threads: number;
-  readonly #pool: Piscina;
+  readonly #pool: () => Promise<Piscina>;
+  #isOpen = false;
   readonly #decoder: string;
   readonly #analyzer: string;
 
   constructor(threads: number) {
     this.threads = threads;
-    const fromSource = import.meta.url.endsWith('.ts');
     const worker = (name: string) =>
-      fileURLToPath(new URL(`../../workers/${name}.${fromSource ? 'ts' : 'js'}`, import.meta.url));
+      fileURLToPath(
+        new URL(isSource ? `workers/${name}.ts` : `dist/workers/${name}.js`, packageRoot),
+      );
     this.#decoder = worker('decode');
     this.#analyzer = worker('analyze');
-    this.#pool = new Piscina({
+    this.#pool = once(() => this.#open());
+  }
+
+  /** Loaded when the first task comes: a small trace alone needs no threads. */
+  async #open(): Promise<Piscina> {
+    this.#isOpen = true;
+    const { Piscina } = await import('piscina');
+    return new Piscina({
       filename: this.#decoder,
       minThreads: 0,
-      maxThreads: threads,
+      maxThreads: this.threads,
       concurrentTasksPerWorker: TASKS_PER_THREAD,
       idleTimeout: IDLE_MILLISECONDS,
       recordTiming: false,
@@ -57,13 +68,14 @@ export class Pool {
         maxOldGenerationSizeMb: THREAD_HEAP_MIB,
         maxYoungGenerationSizeMb: THREAD_YOUNG_MIB,
       },
-      execArgv: [...WORKER_FLAGS, ...(fromSource ? ['--import', 'tsx'] : [])],
+      execArgv: [...WORKER_FLAGS, ...(isSource ? ['--import', 'tsx'] : [])],
     });
   }
 
   /** Decodes a range or block in a thread. */
   async decode(task: DecodeTask): Promise<readonly EventBatch[]> {
-    return (await this.#pool.run(task, { filename: this.#decoder })) as readonly EventBatch[];
+    const pool = await this.#pool();
+    return (await pool.run(task, { filename: this.#decoder })) as readonly EventBatch[];
   }
 
   /** Analyses a whole trace in a thread; a thread that dies is an outcome too. */
@@ -73,7 +85,8 @@ export class Pool {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<TraceOutcome> {
     try {
-      return (await this.#pool.run(task, { filename: this.#analyzer, signal })) as TraceOutcome;
+      const pool = await this.#pool();
+      return (await pool.run(task, { filename: this.#analyzer, signal })) as TraceOutcome;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const isFull = codeOf(thrown) === 'ERR_WORKER_OUT_OF_MEMORY';
@@ -84,6 +97,6 @@ export class Pool {
 
   /** Stops all threads, whatever they are doing. */
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    if (this.#isOpen) await (await this.#pool()).destroy();
   }
 }

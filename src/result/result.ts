@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { about, joinMigrations } from './migration.ts';
 import { addTotals, NO_TOTALS } from './totals.ts';
@@ -10,6 +9,7 @@ import {
   type Trace,
   type Via,
 } from './types.ts';
+import { toolVersion } from './version.ts';
 
 const NOT_EXPOSED: Exposed = { e2big: false, lostDirtyPages: false, staleMappings: false, via: [] };
 const VIA: readonly Via[] = ['migration', 'dirty-rate', 'dirty-limit'];
@@ -70,19 +70,4 @@ export function failedTrace(path: string, error: string): Trace {
     sessions: [],
     error,
   };
-}
-
-/** This program's version, from the package it is part of. */
-export function toolVersion(): string {
-  // From source the package is two folders up, from `dist` three.
-  for (const path of ['../../package.json', '../../../package.json']) {
-    try {
-      const text = readFileSync(new URL(path, import.meta.url), 'utf8');
-      const { name, version } = JSON.parse(text) as { name?: string; version?: string };
-      if (name === 'vtdscope' && version !== undefined) return version;
-    } catch {
-      // Not there: the other place is tried.
-    }
-  }
-  return '0.0.0';
 }

@@ -3,13 +3,13 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ProgressBar } from '../../src/cli/progress-bar.ts';
 
 /** A bar on such a stream, half-way through a batch, and what it has drawn so far. */
-function bar(isTTY: boolean, isWanted: boolean): () => string {
+async function bar(isTTY: boolean, isWanted: boolean): Promise<() => string> {
   const stream = Object.assign(new PassThrough(), { isTTY, columns: 80, rows: 24 });
   let text = '';
   stream.on('data', (chunk: Buffer) => {
     text += chunk;
   });
-  const progress = new ProgressBar(stream as unknown as NodeJS.WriteStream, isWanted);
+  const progress = await ProgressBar.on(stream as unknown as NodeJS.WriteStream, isWanted);
   onTestFinished(() => progress.stop());
   progress.update({ bytes: 512 * 1024, totalBytes: 1024 * 1024, traces: 3, totalTraces: 7 });
   return () => text;
@@ -17,7 +17,11 @@ function bar(isTTY: boolean, isWanted: boolean): () => string {
 
 describe('progress', () => {
   it('is bytes, rate, time left and files on a terminal; silent elsewhere, or unwanted', async () => {
-    const [drawn, elsewhere, unwanted] = [bar(true, true), bar(false, true), bar(true, false)];
+    const [drawn, elsewhere, unwanted] = [
+      await bar(true, true),
+      await bar(false, true),
+      await bar(true, false),
+    ];
     const line = /50% 512 KiB of 1 MiB .*\/s \d+ s left 3\/7 files/;
     await expect.poll(drawn, { timeout: 10_000 }).toMatch(line);
     expect([elsewhere(), unwanted()]).toEqual(['', '']);

@@ -81,7 +81,7 @@ export async function decode(format: string, bytes: Uint8Array | string): Promis
     const lines = known.decoder().decode(block, writer);
     batches.push(writer.finish(block, 0, lines));
   } else {
-    const decoder = known.open((batch) => batches.push(batch));
+    const decoder = await known.open((batch) => batches.push(batch));
     await decoder.push(block);
     await decoder.end();
   }

@@ -2,13 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { RunOptions, run as runOf } from '../../src/engine/run.ts';
+import type { RunOptions, run as runOf } from '../../src/index.ts';
 import { jsonReport } from '../../src/reports/json.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { bytesOf, captures, root } from '../helpers/ground-truth.ts';
 
 // As it is built: threads take a second each to start from source.
-const built = `${root}dist/src/engine/run.js`;
+const built = `${root}dist/src/index.js`;
 const { run } = (await import(built)) as { readonly run: typeof runOf };
 
 /** The result and both tables of a trace, to the byte. */

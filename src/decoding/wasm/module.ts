@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { once } from '../../base/once.ts';
+import { packageRoot } from '../../base/package-root.ts';
 import { catalogueHash } from './catalogue-hash.ts';
 
 /** What the kernel's module gives; places are offsets in its memory. */
@@ -25,11 +26,8 @@ interface WebAssemblyApi {
 
 const webAssembly = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
 
-/** The build puts it beside this file; what runs from the sources finds that of the last build. */
-const FILE = new URL(
-  import.meta.url.endsWith('.ts') ? '../../../dist/src/decoding/wasm/kernel.wasm' : './kernel.wasm',
-  import.meta.url,
-);
+/** What runs from the sources finds that of the last build. */
+const FILE = new URL('dist/src/decoding/wasm/kernel.wasm', packageRoot);
 
 /** Its code, once for each process or thread; null where there is none. */
 const compiled = once(() => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { isSource, packageRoot } from '../../base/package-root.ts';
 
 /** Script or style that is part of the page, with the hash by which the page's policy admits it. */
 export interface Inlined {
@@ -33,6 +34,7 @@ const MODULES = [
 ] as const;
 
 const fromPackage = createRequire(import.meta.url);
+const CLIENT = new URL(`${isSource ? '' : 'dist/'}src/reports/html/client/`, packageRoot);
 
 /** Reads the scripts and styles of the page. */
 export function readAssets(): Assets {
@@ -67,7 +69,7 @@ export function clientScript(): string {
 }
 
 function ownFile(name: string): string {
-  return readFileSync(new URL(`./client/${name}`, import.meta.url), 'utf8');
+  return readFileSync(new URL(name, CLIENT), 'utf8');
 }
 
 function uPlotFile(path: string): string {

@@ -218,7 +218,7 @@ describe('events, one per line', () => {
 describe('an array', () => {
   const decodeChunks = async (bytes: Buffer, size: number) => {
     const batches: EventBatch[] = [];
-    const decoder = jsonArray.open((batch) => batches.push(batch));
+    const decoder = await jsonArray.open((batch) => batches.push(batch));
     for (let at = 0; at < bytes.length; at += size)
       await decoder.push(bytes.subarray(at, at + size));
     await decoder.end();
