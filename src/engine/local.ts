@@ -1,5 +1,7 @@
 import { type LineBlock, LineBlocks } from '../bytes/lines.ts';
-import type { OpenSource } from '../bytes/source.ts';
+import { rangesOf, readRange, TAIL_BYTES } from '../bytes/ranges.ts';
+import { type Slot, Slots } from '../bytes/slots.ts';
+import type { OpenRanges, OpenSource } from '../bytes/source.ts';
 import type { LineFormat, StreamFormat, TraceFormat } from '../decoding/format.ts';
 import type { EventBatch } from '../events/batch.ts';
 import { BlockDecoder } from './decode.ts';
@@ -13,26 +15,73 @@ export interface Decoded {
 /** Makes the batches of a trace, in order; each is consumed before the next is asked for. */
 export type Decode = (source: OpenSource, format: TraceFormat) => AsyncIterable<Decoded>;
 
-/** Bytes that one batch is expected to hold, for its first allocation. */
+/** Bytes that one batch is expected to hold. */
 const BLOCK_BYTES = 1024 * 1024;
+/**
+ * Parts that the replay holds: one at work, and those before it that it may still quote, which are
+ * more while they are small.
+ */
+export const REPLAYED = 5;
 
-/** Decodes a trace in this thread, block by block. */
-export async function* decodeHere(
-  source: OpenSource,
-  format: TraceFormat,
-): AsyncGenerator<Decoded> {
-  const batches =
-    format.kind === 'stream' ? streamBatches(source, format) : lineBatches(source, format);
+/** Decodes a trace in this thread, part by part. */
+export function decodeHere(source: OpenSource, format: TraceFormat): AsyncIterable<Decoded> {
+  if (format.kind === 'stream') return alone(streamBatches(source, format));
+  return source.ranges === null
+    ? alone(lineBatches(source, format))
+    : rangeBatches(source.ranges, format);
+}
+
+/** Batches whose memory is nobody else's. */
+async function* alone(batches: AsyncIterable<EventBatch>): AsyncGenerator<Decoded> {
   const release = () => {};
   for await (const batch of batches) yield { batch, release };
 }
 
+/** A plain file is read in place: the memory of a part is that of one that is not quoted any more. */
+async function* rangeBatches(ranges: OpenRanges, format: LineFormat): AsyncGenerator<Decoded> {
+  const bytes = Math.min(BLOCK_BYTES, ranges.bytes);
+  const decoder = new BlockDecoder(format, bytes);
+  const slots = new Slots(REPLAYED + 1, bytes + TAIL_BYTES);
+  const inOrder = new PartsInOrder();
+  for (const range of rangesOf(ranges.bytes, bytes)) {
+    const slot = slots.take();
+    const blocks = readRange(ranges, range, slot?.source ?? null);
+    const batches = blocks.map((block, index) =>
+      decoder.decode(block, index === 0 ? (slot?.words ?? null) : null),
+    );
+    yield* inOrder.of(batches, slot, slots);
+    if (inOrder.isBroken) return;
+  }
+}
+
+/** Hands out the batches of one part of a trace after the other, and gives its memory back. */
+export class PartsInOrder {
+  #end = 0;
+  /**
+   * A part is missing, since a file became shorter or cannot be read there: what comes behind it is left
+   * out, as it is where one thread reads it from the start.
+   */
+  isBroken = false;
+
+  *of(batches: readonly EventBatch[], slot: Slot | null, slots: Slots): Generator<Decoded> {
+    let left = batches.length;
+    const release = () => {
+      left -= 1;
+      if (left === 0 && slot !== null) slots.give(slot);
+    };
+    if (batches.length === 0 && slot !== null) slots.give(slot);
+    for (const batch of batches) {
+      this.isBroken = batch.byteOffset !== this.#end;
+      if (this.isBroken) return;
+      this.#end += batch.byteLength;
+      yield { batch, release };
+    }
+  }
+}
+
 /** Each batch uses the memory of the one before it, which has been consumed by then. */
 async function* lineBatches(source: OpenSource, format: LineFormat): AsyncGenerator<EventBatch> {
-  const decoder = new BlockDecoder(
-    format,
-    Math.min(BLOCK_BYTES, source.ranges?.bytes ?? BLOCK_BYTES),
-  );
+  const decoder = new BlockDecoder(format, BLOCK_BYTES);
   let words: Uint32Array = new Uint32Array(0);
   for await (const block of blocksOf(source)) {
     const batch = decoder.decode(block, words);

@@ -4,7 +4,14 @@ import { rangesOf, TAIL_BYTES } from '../bytes/ranges.ts';
 import { type Slot, Slots } from '../bytes/slots.ts';
 import type { LineFormat } from '../decoding/format.ts';
 import type { DecodeTask } from './decode.ts';
-import { blocksOf, type Decode, type Decoded, decodeHere } from './local.ts';
+import {
+  blocksOf,
+  type Decode,
+  type Decoded,
+  decodeHere,
+  PartsInOrder,
+  REPLAYED,
+} from './local.ts';
 import { type Pool, TASKS_PER_THREAD } from './pool.ts';
 
 /** Bytes of one range of a large trace: small enough that few in flight stay small together. */
@@ -15,12 +22,6 @@ const FIRST_RANGE_BYTES = 128 * 1024;
 export const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
 const AHEAD = 5;
-/**
- * Ranges that the replay holds: one at work, and those before it that it may still quote, which are
- * more while they are small.
- */
-const REPLAYED = 5;
-
 /**
  * Decodes parts of a trace side by side in threads, where it is large enough for that: ranges of a
  * plain file, which each thread reads by itself, or blocks of lines that are read here.
@@ -45,8 +46,7 @@ export function decodeInThreads(pool: () => Pool, rangeBytes: number | null): De
 
 /**
  * Decodes parts in threads; a bounded number is under way or waiting. It is over when no thread is
- * at work any more. Where a part is missing, since a file became shorter or cannot be read there,
- * what comes behind it is left out, as it is where one thread reads it from the start.
+ * at work any more.
  */
 async function* sideBySide<Part>(
   parts: Iterable<Part> | AsyncIterable<Part>,
@@ -67,20 +67,11 @@ async function* sideBySide<Part>(
     }
   };
   const limits = { concurrency: pool.threads * TASKS_PER_THREAD, backpressure: ahead };
-  let end = 0;
+  const inOrder = new PartsInOrder();
   try {
     for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
-      let left = batches.length;
-      const release = () => {
-        left -= 1;
-        if (left === 0 && slot !== null) slots.give(slot);
-      };
-      if (batches.length === 0 && slot !== null) slots.give(slot);
-      for (const batch of batches) {
-        if (batch.byteOffset !== end) return;
-        end += batch.byteLength;
-        yield { batch, release };
-      }
+      yield* inOrder.of(batches, slot, slots);
+      if (inOrder.isBroken) return;
     }
   } finally {
     await Promise.allSettled(atWork);
