@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { run as runOf } from '../../src/engine/run.ts';
+import type { run as runOf } from '../../src/index.ts';
 import type { Result, Verdict } from '../../src/result/types.ts';
 import { Random } from '../../src/tools/simulator/random.ts';
 import { root } from '../helpers/ground-truth.ts';
@@ -154,7 +154,7 @@ async function whileItChanges(
   const left = random.below(log.length);
   const grows = random.chance(0.5);
   let isFirst = true;
-  const { run } = (await import(`${root}dist/src/engine/run.js`)) as { run: typeof runOf };
+  const { run } = (await import(`${root}dist/src/index.js`)) as { run: typeof runOf };
   const { verdict } = await run({
     inputs: [path],
     jobs,
