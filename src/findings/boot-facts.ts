@@ -4,6 +4,7 @@ import type { Boot } from '../inference/boot.ts';
 import type { Machine } from '../inference/machine.ts';
 import type { Known } from '../inference/parameters.ts';
 import type { Window } from '../inference/tracking.ts';
+import { vIommuKind } from '../inference/viommu-kind.ts';
 import type { FactSource, SessionFacts } from '../rules/facts.ts';
 import type { SessionTotals } from './totals.ts';
 
@@ -53,6 +54,9 @@ export class BootFacts implements SessionFacts {
   }
   get entryLimit(): Known<number> {
     return this.#machine.parameters.entryLimit;
+  }
+  get mayHaveVIommu(): boolean {
+    return vIommuKind(this.#machine.seen).value !== 'none';
   }
   get ramPages(): number {
     return this.#machine.ram.sizes?.totalPages ?? -1;

@@ -1,5 +1,5 @@
 import type { Verdict } from '../base/vocabulary.ts';
-import { plural, timesText } from '../base/words.ts';
+import { plural } from '../base/words.ts';
 import { exposureText } from '../result/exposure.ts';
 import { NOTHING_AGAINST } from '../result/migration.ts';
 import type { Exposed, Finding, Migration } from '../result/types.ts';
@@ -29,12 +29,12 @@ export function migrationOf(facts: MigrationFacts): Migration {
   const { exposed, leading, reasons, threat, verdict } = facts;
   const refusal = facts.hasRun ? null : facts.refusal;
   if (verdict !== 'clean' && verdict !== 'inconclusive') {
-    const what = leading === null ? `the verdict is ${verdict}` : told(leading);
-    return { answer: 'no', why: refusal === null ? what : `${what}; anyway, ${refusal}` };
+    const what = leading === null ? HARMS[verdict] : `${HARMS[verdict]} (${told(leading)})`;
+    return { answer: 'no', why: refusal === null ? what : `${what}; ${refusal}` };
   }
   const harm =
     exposureText(exposed) ||
-    (threat === null ? '' : `${told(threat)}, if dirty pages were tracked`);
+    (threat === null ? '' : `dirty tracking would do harm (${told(threat)})`);
   const isDangerous = exposed.e2big || exposed.staleMappings || threat !== null;
   if (harm !== '' && (refusal === null || isDangerous)) {
     return { answer: 'no', why: refusal === null ? harm : `${harm}; ${refusal}` };
@@ -45,11 +45,19 @@ export function migrationOf(facts: MigrationFacts): Migration {
   return verdict === 'clean' ? NOTHING_AGAINST : { answer: 'unknown', why: unknownFor(reasons) };
 }
 
-/** `VTD001 bitmap-too-big, 4 times from line 12 on`. */
-function told({ count, first, rule, slug }: Finding): string {
-  const times =
-    count === 1 ? `at line ${first.line}` : `${timesText(count)} from line ${first.line} on`;
-  return `${rule} ${slug} ${times}`;
+/** What a verdict comes to, before the finding that made it. */
+const HARMS: Readonly<Record<Verdict, string>> = {
+  crashes: 'QEMU died',
+  fails: 'something failed',
+  'loses-dirty-pages': 'dirty bits were lost',
+  'leaves-mappings': 'mappings were left behind',
+  inconclusive: '',
+  clean: '',
+};
+
+/** `VTD001 bitmap-too-big, line 12`: no count, as others of its kind may be told together. */
+function told({ first, rule, slug }: Finding): string {
+  return `${rule} ${slug}, line ${first.line}`;
 }
 
 function unknownFor([first = 'it does not show enough', ...others]: readonly string[]): string {

@@ -141,6 +141,7 @@ export class SessionRecorder {
     const reasons = this.#reasons();
     const verdict = this.#verdict(judged, reasons);
     const { boot } = this;
+    const { unknownMessages } = boot.machine;
     return {
       vm: boot.vm,
       firstLine: boot.firstLine,
@@ -156,6 +157,9 @@ export class SessionRecorder {
       addressSpaces: this.#addressSpaces(),
       findings: judged.map(({ finding }) => finding),
       activity: this.#activity.result(),
+      ...(unknownMessages.count > 0 && {
+        unknownMessages: { count: unknownMessages.count, texts: unknownMessages.texts },
+      }),
     };
   }
 
@@ -238,11 +242,11 @@ export class SessionRecorder {
     verdict: Verdict,
     reasons: readonly string[],
   ): Migration {
-    const leading = judged.filter(({ finding }) => finding.verdict === verdict);
-    const observed = leading.find(({ finding }) => finding.mode === 'observed');
+    const made = judged.filter(({ finding }) => finding.verdict === verdict);
+    const observed = made.find(({ finding }) => finding.mode === 'observed');
     return migrationOf({
       verdict,
-      leading: (observed ?? leading[0])?.finding ?? null,
+      leading: (observed ?? made[0])?.finding ?? null,
       exposed: this.#exposed(judged),
       threat:
         judged.find(({ threat }) => threat !== null && threat !== 'loses-dirty-pages')?.finding ??

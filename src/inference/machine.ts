@@ -18,6 +18,7 @@ import { SeenEvents } from './seen-events.ts';
 import { StatusWrites } from './status-writes.ts';
 import { TracedRam } from './traced-ram.ts';
 import { DirtyTracking } from './tracking.ts';
+import { UnknownMessages } from './unknown-messages.ts';
 import { QemuVersion, type WrittenBy } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
@@ -58,6 +59,7 @@ export class Machine {
   readonly parameters: Parameters;
   readonly ram: TracedRam;
   readonly seen = new SeenEvents();
+  readonly unknownMessages = new UnknownMessages();
   readonly mappings: Mappings;
   readonly containers: Containers;
   readonly dueNotifications: DueNotifications;

@@ -28,6 +28,7 @@ const at = {
   unmap: offsetsOf('message:dma-unmap-failed'),
   map: offsetsOf('message:dma-map-failed'),
   known: offsetsOf('message:known'),
+  unknown: offsetsOf('message:unknown'),
 } as const;
 
 /** Failed unmaps remembered, so that a text that QEMU prints once more is not a second failure. */
@@ -133,6 +134,12 @@ export class FailureMessages {
    */
   seen(cursor: BatchCursor): void {
     if (cursor.byteOffset !== this.#migrationErrorAt) this.#machine.seen.sawMessage();
+  }
+
+  /** A line of QEMU's that no text is known for. */
+  unknown(cursor: BatchCursor): void {
+    this.seen(cursor);
+    this.#machine.unknownMessages.take(cursor.text(at.unknown.text), cursor.line);
   }
 
   /** `migrate_error`: what made the migration fail, long after it happened. */

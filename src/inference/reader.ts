@@ -144,7 +144,7 @@ const ofMessages: Routes = {
   'message:dma-map-failed': ({ failures }, cursor) => failures.mapFailed(cursor),
   'message:known': ({ failures }, cursor) => failures.known(cursor),
   // It says nothing known.
-  'message:unknown': ({ failures }, cursor) => failures.seen(cursor),
+  'message:unknown': ({ failures }, cursor) => failures.unknown(cursor),
   migrate_error: ({ failures }, cursor) => failures.migrationError(cursor),
   migrate_fd_error: ({ failures }, cursor) => failures.migrationError(cursor),
   'trace:loss'({ machine }, cursor) {

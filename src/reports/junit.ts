@@ -1,6 +1,7 @@
 import { plain } from '../base/plain.ts';
 import type { Finding, Trace } from '../result/types.ts';
-import { compareFindings, headlineOf } from './digest.ts';
+import { compareFindings } from './digest.ts';
+import { headlineOf } from './headline.ts';
 import type { Report } from './report.ts';
 import { type KnownRule, rulesOf } from './rule-list.ts';
 import { deviceText, modeMeanings } from './wording.ts';

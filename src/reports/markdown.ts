@@ -2,25 +2,25 @@ import { humanSize } from '../base/address.ts';
 import type { PageRangeSet } from '../base/page-range-set.ts';
 import { countText, listed, plural, timesText } from '../base/words.ts';
 import { exposureText } from '../result/exposure.ts';
-import type { Finding, Result, Session, Trace } from '../result/types.ts';
+import type { Finding, Result, Session, Trace, UnknownMessages } from '../result/types.ts';
 import { type Advice, adviceOf } from './advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
 import { containerRows, hasLegacyLimits } from './container-rows.ts';
 import {
   atRiskText,
   digestOf,
-  headlineOf,
   isAboutBitmap,
   losesSomething,
   memoryAtRisk,
   memoryStillReachable,
-  migrationNote,
   staleMappingsOf,
 } from './digest.ts';
 import { bytesIn, lowest } from './guest-ranges.ts';
+import { headlineOf, migrationNote } from './headline.ts';
 import { code, details, escaped, fence, tableRow } from './markdown-syntax.ts';
 import { answersText, migrationText } from './migration.ts';
 import type { Report } from './report.ts';
+import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from './unknown-messages.ts';
 import {
   failuresOf,
   isExposedOnly,
@@ -190,6 +190,7 @@ function* sessionBlocks(session: Session): Iterable<string> {
   yield* memoryBlocks(real, session);
   yield* adviceBlocks(real, whatIf);
   if (whatIf.length > 0) yield whatIfBlock(session, whatIf);
+  if (session.unknownMessages !== undefined) yield unknownBlock(session.unknownMessages);
   yield modelBlock(session);
 }
 
@@ -296,13 +297,25 @@ function whatIfBlock({ exposed }: Session, findings: readonly Finding[]): string
   return details(summary, `${shown.join('')}${left > 0 ? `- and ${left} more\n` : ''}`);
 }
 
+function unknownBlock(unknown: UnknownMessages): string {
+  const left = unknownLeft(unknown, MOST_FINDINGS);
+  const lines = fence(unknownLines(unknown, MOST_FINDINGS));
+  return details(
+    UNKNOWN_TITLE,
+    `${unknownCount(unknown)}\n\n${lines}${left === '' ? '' : `${left}\n`}`,
+  );
+}
+
 function modelBlock({ model, containers }: Session): string {
-  const { qemu, awBits, hostPageSize, maxDirtyBitmapBytes, ramSize } = model;
+  const { qemu, vIommu, awBits, hostPageSize, maxDirtyBitmapBytes, ramSize } = model;
   const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
   const rows = [
     ['QEMU', qemu.value ?? 'unknown', qemu],
     ...containerRows(containers).map(({ text, known }) => ['container', text, known] as const),
-    ['aw-bits', String(awBits.value ?? 'unknown'), awBits],
+    ['vIOMMU', vIommu.value ?? 'unknown', vIommu] as const,
+    ...(vIommu.value === 'none'
+      ? []
+      : [['aw-bits', String(awBits.value ?? 'unknown'), awBits] as const]),
     ['host page', humanSize(hostPageSize.value), hostPageSize],
     ...(hasLegacyLimits(containers)
       ? [['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes] as const]

@@ -7,7 +7,7 @@ import type { Migration, MigrationAnswer, Trace } from '../result/types.ts';
 const answers: Readonly<Record<MigrationAnswer, string>> = {
   no: 'No',
   unknown: 'Not known',
-  refused: 'QEMU refuses',
+  refused: 'Refused',
   yes: 'Yes',
 };
 

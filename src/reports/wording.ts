@@ -9,7 +9,6 @@ import type {
   Model,
   Totals,
   ValueSource,
-  Verdict,
   Via,
 } from '../result/types.ts';
 
@@ -62,29 +61,6 @@ export function commonFolder(names: readonly string[]): string {
   // The root, and the folder that one is in, are no news.
   return parts.join('') === '' ? '' : `${parts.join('/')}/`;
 }
-
-/** What a verdict means, without the particulars of a trace. */
-export const verdictMeanings: Readonly<Record<Verdict, string>> = {
-  crashes: 'QEMU died.',
-  fails: 'DMA unmaps fail while dirty pages are tracked.',
-  'loses-dirty-pages':
-    'DMA unmaps succeed but lose dirty bits: memory that the device wrote may not reach the destination.',
-  'leaves-mappings':
-    'DMA unmaps leave host mappings behind: the device still reaches memory that the guest took from it.',
-  inconclusive: 'The trace does not hold what a verdict needs. This is no all-clear.',
-  clean: 'No unmap failed or lost dirty bits while dirty pages were tracked.',
-};
-
-/** What to do about a verdict, in one sentence. */
-export const verdictOrders: Readonly<Record<Verdict, string>> = {
-  crashes: 'Do not start or migrate this VM as it is before the cause is mended.',
-  fails: 'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
-  'loses-dirty-pages': 'Do not migrate this VM before the cause is mended.',
-  'leaves-mappings':
-    'Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.',
-  inconclusive: 'Capture a better trace (see below), or treat the VM as affected.',
-  clean: '',
-};
 
 export const modeMeanings: Readonly<Record<Mode, string>> = {
   observed: "seen in QEMU's messages",
@@ -156,7 +132,10 @@ export function deviceText({
 }
 
 /** How many unmaps there were, and of what kind as far as the trace tells. */
-export function unmapsText({ unmaps, wholeUnmaps, walkUnmaps, withoutDevice }: Totals): string {
+export function unmapsText(totals: Totals): string {
+  const { observed, unmaps, wholeUnmaps, walkUnmaps, withoutDevice } = totals;
+  // Of a failure that a message alone tells, there is no unmap to count.
+  if (unmaps === 0 && observed.failures > 0) return 'no line of an unmap but for what failed';
   const parts = [plural(unmaps, 'unmap')];
   if (walkUnmaps > 0) parts.push(`${countText(walkUnmaps)} of them by page walks`);
   if (wholeUnmaps > 0) parts.push(plural(wholeUnmaps, 'whole unmap'));

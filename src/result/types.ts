@@ -136,6 +136,23 @@ export interface Session {
   readonly addressSpaces: readonly AddressSpace[];
   readonly findings: readonly Finding[];
   readonly activity: Activity;
+  /** Lines of QEMU's that no rule knows; absent where there is none. */
+  readonly unknownMessages?: UnknownMessages;
+}
+
+/** What QEMU said and nothing of it is known. */
+export interface UnknownMessages {
+  /** Lines in all. */
+  readonly count: number;
+  /** The first line of each text, numbers and addresses apart; at most 20, in the order of the trace. */
+  readonly texts: readonly UnknownText[];
+}
+
+export interface UnknownText {
+  /** The line, at most 160 characters of it. */
+  readonly text: string;
+  readonly line: number;
+  readonly count: number;
 }
 
 /** The course of a session, for charts. */

@@ -32,6 +32,8 @@ export interface SessionFacts {
   readonly isBitmapLimitBounded: boolean;
   /** Mappings that a legacy container accepts. */
   readonly entryLimit: Known<number>;
+  /** False where lines of VFIO come without any of a vIOMMU. */
+  readonly mayHaveVIommu: boolean;
   /** Pages of the guest's RAM; -1 where unknown. */
   readonly ramPages: number;
   readonly ramSource: FactSource;

@@ -42,7 +42,10 @@ const requirements = {
     if (count === 0) return null;
     return facts.isTraced('vtd_page_walk_one')
       ? {
-          why: `${count} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`,
+          why:
+            count === 1
+              ? `1 unmap under tracking was judged on uncertain mappings (line ${firstLine})`
+              : `${count} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`,
         }
       : {
           why: 'guest addresses of mappings are not in the trace',

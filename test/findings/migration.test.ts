@@ -38,19 +38,19 @@ const rows: readonly Row[] = [
     name: 'harm that happened',
     facts: { verdict: 'fails', leading: aFinding() },
     answer: 'no',
-    why: 'VTD001 bitmap-too-big 4 times from line 12 on',
+    why: 'something failed (VTD001 bitmap-too-big, line 12)',
   },
   {
     name: 'harm that happened although QEMU refuses',
     facts: { verdict: 'crashes', leading: aFinding({ count: 1 }), refusal: REFUSAL },
     answer: 'no',
-    why: `VTD001 bitmap-too-big at line 12; anyway, ${REFUSAL}`,
+    why: `QEMU died (VTD001 bitmap-too-big, line 12); ${REFUSAL}`,
   },
   {
     name: 'harm that happened as a migration ran, whatever was said before',
     facts: { verdict: 'fails', leading: aFinding(), refusal: REFUSAL, hasRun: true },
     answer: 'no',
-    why: 'VTD001 bitmap-too-big 4 times from line 12 on',
+    why: 'something failed (VTD001 bitmap-too-big, line 12)',
   },
   {
     name: 'an exposed VM that QEMU migrates',
@@ -80,7 +80,7 @@ const rows: readonly Row[] = [
     name: 'another threat under dirty tracking',
     facts: { threat: aWhatIf({ rule: 'VTD010', slug: 'query-over-hole' }) },
     answer: 'no',
-    why: 'VTD010 query-over-hole 2 times from line 5 on, if dirty pages were tracked',
+    why: 'dirty tracking would do harm (VTD010 query-over-hole, line 5)',
   },
   {
     name: 'QEMU refuses, and nothing is wrong',

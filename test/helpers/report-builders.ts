@@ -39,7 +39,7 @@ function aMigration({ verdict, exposed = NOT_EXPOSED }: Partial<Session>): Migra
   if (verdict === 'inconclusive' && exposed.via.length === 0) {
     return { answer: 'unknown', why: 'too little is traced' };
   }
-  return { answer: 'no', why: 'VTD001 bitmap-too-big 4 times from line 12 on' };
+  return { answer: 'no', why: 'something failed (VTD001 bitmap-too-big, line 12)' };
 }
 
 export function aHazards(given: Partial<Hazards> = {}): Hazards {

@@ -56,6 +56,7 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     bitmapLimit: { value: DEFAULT_BITMAP_LIMIT, source: 'derived', from: 'the kernel' },
     isBitmapLimitBounded: false,
     entryLimit: { value: 65_535, source: 'assumed', from: 'the kernel' },
+    mayHaveVIommu: true,
     ramPages: RAM.totalPages,
     ramSource: 'derived',
     mayHaveTracked: true,

@@ -3,16 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { listed } from '../../src/base/words.ts';
 import { catalogue } from '../../src/events/catalogue/index.ts';
 import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
-import { compareFindings, headlineOf, memoryAtRisk } from '../../src/reports/digest.ts';
+import { compareFindings, memoryAtRisk } from '../../src/reports/digest.ts';
 import { bytesIn, lowest, union } from '../../src/reports/guest-ranges.ts';
 import { tracesWorstFirst } from '../../src/reports/verdicts.ts';
-import type { Verdict } from '../../src/result/types.ts';
 import { root } from '../helpers/ground-truth.ts';
 import {
   aCleanSession,
   aFinding,
   aHazards,
-  aModel,
   anUnusableTrace,
   aSession,
   aTotals,
@@ -87,152 +85,6 @@ describe('ranges of guest memory', () => {
   it('at risk are not those of mappings that stay', () => {
     expect(memoryAtRisk([aFinding({ rule: 'VTD005' })]).size).toBe(0);
     expect(bytesIn(memoryAtRisk([aFinding(), aWhatIf()]))).toBe(0x6000);
-  });
-});
-
-describe('the headline', () => {
-  const meaning = (verdict: Verdict, ...given: Parameters<typeof aFinding>[0][]) => {
-    const findings = given.map((finding) => aFinding(finding));
-    return headlineOf(aTrace({ verdict, sessions: [aSession({ verdict, findings })] })).meaning;
-  };
-
-  it.each([
-    {
-      name: 'E2BIG of two devices',
-      verdict: 'fails' as const,
-      findings: [{}, { device: '00:11.0', count: 2 }],
-      says: '6 DMA unmaps of 00:10.0 and 00:11.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.',
-    },
-    {
-      name: 'E2BIG by emulation',
-      verdict: 'fails' as const,
-      findings: [{ mode: 'active', count: 1 } as const],
-      says: '1 DMA unmap of 00:10.0 fails with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.',
-    },
-    {
-      name: 'lost bits',
-      verdict: 'loses-dirty-pages' as const,
-      findings: [{ rule: 'VTD002', mode: 'active' } as const],
-      says: '4 DMA unmaps of 00:10.0 lose the dirty bits of 16 KiB of guest memory.',
-    },
-    {
-      name: 'lost bits of unknown pages',
-      verdict: 'loses-dirty-pages' as const,
-      findings: [{ rule: 'VTD003', mode: 'active', atRisk: [], atRiskBytes: 0 } as const],
-      says: '4 DMA unmaps of 00:10.0 lose the dirty bits of guest memory that the trace does not name.',
-    },
-    {
-      name: 'stale mappings',
-      verdict: 'leaves-mappings' as const,
-      findings: [{ rule: 'VTD005', mode: 'active', count: 1 } as const],
-      says: '1 host mapping of 00:10.0 outlives the unmap that should have removed it: the device still reaches that memory.',
-    },
-    {
-      name: 'many devices',
-      verdict: 'fails' as const,
-      findings: [1, 2, 3, 4, 5, 6].map((slot) => ({ device: `00:0${slot}.0`, count: 1 })),
-      says: '6 DMA unmaps of 00:01.0, 00:02.0, 00:03.0, 00:04.0 and 2 other devices failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.',
-    },
-    {
-      name: 'any other rule',
-      verdict: 'fails' as const,
-      findings: [{ rule: 'VTD009' } as const],
-      says: 'DMA unmaps fail while dirty pages are tracked.',
-    },
-  ])('of $name', ({ verdict, findings, says }) => {
-    expect(meaning(verdict, ...findings)).toBe(says);
-  });
-});
-
-describe('what the headline says besides', () => {
-  const headline = (session: Parameters<typeof aSession>[0]) => {
-    const { verdict = 'fails' } = session ?? {};
-    return headlineOf(aTrace({ verdict, sessions: [aSession({ verdict, ...session })] }));
-  };
-  const lost = { rule: 'VTD002', mode: 'active', count: 3 } as const;
-  const unasked = {
-    rule: 'VTD004',
-    mode: 'active',
-    count: 2,
-    atRisk: [{ gpa: '0x100000', size: '0x1000' }],
-  } as const;
-  const stale = { rule: 'VTD005', mode: 'active', count: 1 } as const;
-
-  it('is nothing where one rule says it all', () => {
-    expect(headline({ findings: [aFinding(), aWhatIf()] }).also).toBe('');
-  });
-
-  it('is what else is lost, and what stays', () => {
-    const findings = [aFinding(), aFinding(lost), aFinding(unasked), aFinding(stale)];
-    expect(headline({ findings }).also).toBe(
-      'Besides, 5 unmaps lose the dirty bits of 20 KiB of guest memory and 1 host mapping outlives its unmap.',
-    );
-  });
-
-  it('is told once: unmaps that lose bits in two ways are one sentence', () => {
-    const { meaning, also } = headline({
-      verdict: 'loses-dirty-pages',
-      findings: [aFinding(lost), aFinding(unasked)],
-    });
-    expect(meaning).toBe('5 DMA unmaps of 00:10.0 lose the dirty bits of 20 KiB of guest memory.');
-    expect(also).toBe('');
-  });
-
-  it.each([
-    { last: 38, says: 'it may crash, and memory is corrupted or lost.' },
-    { last: 40, says: 'the trace ends right there, as it does when QEMU dies of it.' },
-  ])('is whether QEMU may have died at line $last of 40', ({ last, says }) => {
-    const place = { line: last, byteOffset: 0, time: null };
-    const finding = aFinding({ rule: 'VTD006', mode: 'active', count: 1, last: place });
-    const { meaning } = headline({ verdict: 'loses-dirty-pages', findings: [finding] });
-    expect(meaning).toBe(
-      `1 DMA unmap of 00:10.0 makes QEMU set dirty bits past the end of RAM: ${says}`,
-    );
-  });
-});
-
-describe('the order to people', () => {
-  const window = (by: string) => ({
-    firstLine: 10,
-    lastLine: 30,
-    firstTime: null,
-    lastTime: null,
-    by,
-    unmaps: 28,
-  });
-  const qemu = (value: string) => ({
-    ...aModel,
-    qemu: { value, source: 'derived', from: 'its events' } as const,
-  });
-  const order = (given: Parameters<typeof aSession>[0]) => {
-    const sessions = [aSession({ verdict: 'loses-dirty-pages', ...given })];
-    return headlineOf(aTrace({ verdict: 'loses-dirty-pages', sessions })).order;
-  };
-  const base = 'Do not migrate this VM before the cause is mended.';
-
-  it.each([
-    { version: '7.2', by: 'dirty-rate', says: base },
-    { version: '8.1', by: 'dirty-rate', says: base },
-    { version: '10.2', by: 'dirty-limit', says: base },
-    { version: '11.0', by: 'dirty-rate', says: base },
-    {
-      version: '10.0',
-      by: 'migration+dirty-rate',
-      says: `${base} A migration ran in this trace: if it completed, the memory below is suspect where the VM runs now.`,
-    },
-    {
-      version: '11.1',
-      by: 'unknown',
-      says: `${base} If it was migrated during this trace, the memory below is suspect where it runs now.`,
-    },
-    { version: '10.0', by: 'unknown', says: base },
-  ])('knows QEMU $version and tracking by $by', ({ version, by, says }) => {
-    expect(order({ model: qemu(version), trackingWindows: [window(by)] })).toBe(says);
-  });
-
-  it('takes no assumed version for a fact', () => {
-    const model = { ...aModel, qemu: { ...aModel.qemu, source: 'assumed' } as const };
-    expect(order({ model })).toBe(base);
   });
 });
 

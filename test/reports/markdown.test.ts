@@ -16,7 +16,7 @@ describe('markdown', () => {
     expect(render('markdown', aResult(aTrace({ sessions: [session] })))).toMatchInlineSnapshot(`
       "## FAILS: \`qemu.log\`
 
-      **4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.** Migrate? No: VTD001 bitmap-too-big 4 times from line 12 on. Do not migrate this VM, and do not measure its dirty rate, before the cause is mended.
+      **4 DMA unmaps of 00:10.0 failed with -7 (E2BIG), first at line 12, while calc-dirty-rate tracked dirty pages: the dirty bitmap is larger than the VFIO container accepts.** Migrate? No: something failed (VTD001 bitmap-too-big, line 12). Do not migrate this VM, and do not measure its dirty rate, until this is fixed.
 
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No migration ran then: no memory was lost on the way to another host.
 
@@ -63,6 +63,7 @@ describe('markdown', () => {
       |---|---|---|---|
       | QEMU | 10.0 | derived | 8.2 to 10.0 (vfio\\_attach\\_device) |
       | container | legacy of 00:10.0 | trace | vfio\\_attach\\_device at line 2 |
+      | vIOMMU | intel-iommu | trace | vtd\\_dmar\\_enable |
       | aw-bits | 48 | derived | vtd\\_as\\_unmap\\_whole at line 40 |
       | host page | 4 KiB | derived | 4 KiB host pages, as on x86 |
       | bitmap limit | 256 MiB | derived | the kernel's limit for type1, 256 MiB |

@@ -13,7 +13,7 @@ describe('the answer whether to migrate', () => {
   it.each([
     { answer: 'no', says: 'Migrate? No: so.' },
     { answer: 'unknown', says: 'Migrate? Not known: so.' },
-    { answer: 'refused', says: 'Migrate? QEMU refuses: so.' },
+    { answer: 'refused', says: 'Migrate? Refused: so.' },
     { answer: 'yes', says: 'Migrate? Yes: so.' },
   ] as const)('is told for $answer', ({ answer, says }) => {
     expect(migrationText({ answer, why: 'so' })).toBe(says);

@@ -28,11 +28,11 @@ describe('one trace', () => {
     const session = aSession({ findings: [aWhatIf(), aFinding()], exposed: EXPOSED });
     expect(render('text', aResult(aTrace({ sessions: [session] })))).toMatchInlineSnapshot(`
       "qemu.log                                                                   FAILS
-      4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than
-      the VFIO container accepts.
-      Migrate? No: VTD001 bitmap-too-big 4 times from line 12 on.
-      Do not migrate this VM, and do not measure its dirty rate, before the cause is
-      mended.
+      4 DMA unmaps of 00:10.0 failed with -7 (E2BIG), first at line 12, while
+      calc-dirty-rate tracked dirty pages: the dirty bitmap is larger than the VFIO
+      container accepts.
+      Migrate? No: something failed (VTD001 bitmap-too-big, line 12).
+      Do not migrate this VM, and do not measure its dirty rate, until this is fixed.
 
       qemu-log, 40 lines, 2 KiB; 30 unmaps, 2 of them by page walks, 2 whole unmaps.
       Dirty tracking was on: lines 10 to 30 by calc-dirty-rate (28 unmaps). No
@@ -74,6 +74,7 @@ describe('one trace', () => {
       WHAT THIS RESTS ON
         QEMU          10.0 [derived] 8.2 to 10.0 (vfio_attach_device)
         container     legacy of 00:10.0 [trace] vfio_attach_device at line 2
+        vIOMMU        intel-iommu [trace] vtd_dmar_enable
         aw-bits       48 [derived] vtd_as_unmap_whole at line 40
         host page     4 KiB [derived] 4 KiB host pages, as on x86
         bitmap limit  256 MiB [derived] the kernel's limit for type1, 256 MiB
@@ -94,7 +95,7 @@ describe('one trace', () => {
     expect(text.split('\n').slice(0, 4)).toMatchInlineSnapshot(`
       [
         "qemu.log                                                                   CLEAN",
-        "No unmap failed or lost dirty bits while dirty pages were tracked.",
+        "Nothing failed, and no line shows that dirty pages were tracked.",
         "Migrate? Yes: nothing in the trace speaks against a migration.",
         "",
       ]
@@ -106,7 +107,7 @@ describe('one trace', () => {
     const text = render('text', aResult(aTrace({ sessions: [session] })));
     expect(text).toContain('CLEAN, BUT EXPOSED');
     expect(unwrapped(text)).toContain('This is no all-clear');
-    expect(unwrapped(text)).toContain('Do not migrate this VM before the cause is mended.');
+    expect(unwrapped(text)).toContain('Do not migrate this VM until this is fixed.');
   });
 
   it('that is exposed, but that QEMU refuses to migrate', () => {
@@ -114,8 +115,10 @@ describe('one trace', () => {
     const migration = { answer: 'refused', why: 'QEMU 10.0 refuses to migrate it' } as const;
     const session = aCleanSession({ exposed, migration, findings: [aWhatIf()] });
     const text = unwrapped(render('text', aResult(aTrace({ sessions: [session] }))));
-    expect(text).toContain('Migrate? QEMU refuses: QEMU 10.0 refuses to migrate it.');
-    expect(text).toContain('Avoid calc-dirty-rate or a vCPU dirty limit on this VM.');
+    expect(text).toContain('Migrate? Refused: QEMU 10.0 refuses to migrate it.');
+    expect(text).toContain(
+      'Avoid calc-dirty-rate or a vCPU dirty limit on this VM until this is fixed.',
+    );
   });
 
   it('that is inconclusive, with how to capture a better one', () => {
@@ -139,6 +142,7 @@ describe('one trace', () => {
       WHAT THIS RESTS ON
         QEMU          10.0 [derived] 8.2 to 10.0 (vfio_attach_device)
         container     legacy of 00:10.0 [trace] vfio_attach_device at line 2
+        vIOMMU        intel-iommu [trace] vtd_dmar_enable
         aw-bits       48 [derived] vtd_as_unmap_whole at line 40
         host page     4 KiB [derived] 4 KiB host pages, as on x86
         bitmap limit  256 MiB [derived] the kernel's limit for type1, 256 MiB
@@ -248,9 +252,9 @@ describe('several traces', () => {
       verbosity: -1,
     });
     expect(text).toMatchInlineSnapshot(`
-      "clean	clean.log	No unmap failed or lost dirty bits while dirty pages were tracked.
-      clean	exposed.log	No unmap failed or lost dirty bits while dirty pages were tracked. But unmaps would fail with E2BIG and dirty pages would be lost if a migration tracked dirty pages.
-      fails	bad.log	4 DMA unmaps of 00:10.0 failed with -7 (E2BIG): the dirty bitmap is larger than the VFIO container accepts.
+      "clean	clean.log	Nothing failed, and no line shows that dirty pages were tracked.
+      clean	exposed.log	Nothing failed, and no line shows that dirty pages were tracked. But unmaps would fail with E2BIG and dirty pages would be lost if a migration tracked dirty pages.
+      fails	bad.log	4 DMA unmaps of 00:10.0 failed with -7 (E2BIG), first at line 12, while calc-dirty-rate tracked dirty pages: the dirty bitmap is larger than the VFIO container accepts.
       "
     `);
   });

@@ -2,14 +2,9 @@ import { humanSize } from '../../base/address.ts';
 import { countText, listed, plural } from '../../base/words.ts';
 import type { Result, Trace } from '../../result/types.ts';
 import { type Advice, adviceOf } from '../advice.ts';
-import {
-  atRiskText,
-  digestOf,
-  headlineOf,
-  memoryStillReachable,
-  staleMappingsOf,
-} from '../digest.ts';
+import { atRiskText, digestOf, memoryStillReachable, staleMappingsOf } from '../digest.ts';
 import { bytesIn } from '../guest-ranges.ts';
+import { headlineOf } from '../headline.ts';
 import { answersText, migrationText } from '../migration.ts';
 import { failuresOf, isExposedOnly } from '../verdicts.ts';
 import { commonFolder, qemuText, traceName, trackedByText } from '../wording.ts';
@@ -93,12 +88,16 @@ function verdictSection(sorted: readonly Trace[], worst: Trace): string {
 ${isBatch ? `<p class="answers">${html(answersText(sorted))}</p>\n` : ''}<p class="subject">${html(isBatch ? `The worst of ${plural(sorted.length, 'trace')}: ${traceName(worst.path)}` : traceName(worst.path))}</p>
 <h1>${html(wordOf(worst))}</h1>
 <p class="meaning">${html(meaning)}</p>
-<p class="order">${html([also, migration, order].filter((text) => text !== '').join(' '))}</p>
-${isBatch || worst.error !== undefined ? '' : `<p class="note">${html(factsOf(worst))}</p>`}
+${paragraph('order', also)}${paragraph('answer', migration)}${paragraph('order', order)}${isBatch || worst.error !== undefined ? '' : `<p class="note">${html(factsOf(worst))}</p>`}
 </header>
 <dl class="tiles">
 ${(isBatch ? batchTiles(sorted) : traceTiles(worst)).map(([label, value]) => `<div><dt>${html(label)}</dt><dd>${html(value)}</dd></div>`).join('\n')}
 </dl>`;
+}
+
+/** '' where there is nothing to say. */
+function paragraph(kind: string, text: string): string {
+  return text === '' ? '' : `<p class="${kind}">${html(text)}</p>\n`;
 }
 
 /** The class that gives a verdict its colour. */

@@ -6,14 +6,10 @@ import { exposureText } from '../../result/exposure.ts';
 import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
-import {
-  digestOf,
-  headlineOf,
-  memoryAtRisk,
-  memoryStillReachable,
-  migrationNote,
-} from '../digest.ts';
+import { digestOf, memoryAtRisk, memoryStillReachable } from '../digest.ts';
+import { headlineOf, migrationNote } from '../headline.ts';
 import { migrationText } from '../migration.ts';
+import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from '../unknown-messages.ts';
 import { isExposedOnly, verdictWords } from '../verdicts.ts';
 import {
   commonFolder,
@@ -113,6 +109,8 @@ export interface PiecePayload {
 
 /** Sessions with charts, the worst first; a page with more would be slow to open. */
 const MOST_CHARTS = 200;
+/** Texts that no rule knows and that a page names. */
+const MOST_UNKNOWN = 20;
 /** Ranges that a map of guest memory shows; it has no more pixels. */
 const MOST_SPANS = 600;
 
@@ -213,6 +211,7 @@ function factsOfSession({
   exposed,
   addressSpaces,
   trackingWindows,
+  unknownMessages,
 }: Session): SessionPayload['facts'] {
   const stale = addressSpaces.reduce((sum, space) => sum + space.stale.length, 0);
   const rows: (readonly [string, string])[] = [
@@ -226,6 +225,12 @@ function factsOfSession({
   if (note !== '') rows.push(['Migration', note]);
   const exposure = exposureText(exposed);
   if (exposure !== '') rows.push(['Exposed', exposure]);
+  if (unknownMessages !== undefined) {
+    const lines = unknownLines(unknownMessages, MOST_UNKNOWN).map(plain);
+    const left = unknownLeft(unknownMessages, MOST_UNKNOWN);
+    const told = [unknownCount(unknownMessages), ...lines, ...(left === '' ? [] : [left])];
+    rows.push([UNKNOWN_TITLE, told.join(' | ')]);
+  }
   return rows;
 }
 
@@ -243,7 +248,8 @@ function modelOf({ model, containers }: Session): SessionPayload['model'] {
   const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
   const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
     [label, plain(value), sourceMeanings[source], plain(from)] as const;
-  const { maxDirtyBitmapBytes, dmaEntryLimit } = model;
+  const { awBits, maxDirtyBitmapBytes, dmaEntryLimit } = model;
+  const width = awBits.value === null ? 'unknown' : `${awBits.value} bits`;
   const limitRows = [
     row('Largest dirty bitmap', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes),
     row('Most mappings', String(dmaEntryLimit.value), dmaEntryLimit),
@@ -251,11 +257,8 @@ function modelOf({ model, containers }: Session): SessionPayload['model'] {
   return [
     row('QEMU', model.qemu.value ?? 'unknown', model.qemu),
     ...containerRows(containers).map(({ text, known }) => row('Container', text, known)),
-    row(
-      'Address width',
-      `${model.awBits.value ?? 'unknown'}${model.awBits.value === null ? '' : ' bits'}`,
-      model.awBits,
-    ),
+    row('vIOMMU', model.vIommu.value ?? 'unknown', model.vIommu),
+    ...(model.vIommu.value === 'none' ? [] : [row('Address width', width, model.awBits)]),
     row('Host page', humanSize(model.hostPageSize.value), model.hostPageSize),
     ...(hasLegacyLimits(containers) ? limitRows : []),
     row('Guest RAM', size(model.ramSize.value), model.ramSize),

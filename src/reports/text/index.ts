@@ -1,7 +1,8 @@
 import { plain } from '../../base/plain.ts';
 import { exposureText } from '../../result/exposure.ts';
 import type { Result, Trace } from '../../result/types.ts';
-import { compareFindings, headlineOf } from '../digest.ts';
+import { compareFindings } from '../digest.ts';
+import { headlineOf } from '../headline.ts';
 import type { Report, ReportOptions } from '../report.ts';
 import { tracesWorstFirst, verdictStyle } from '../verdicts.ts';
 import { traceName } from '../wording.ts';

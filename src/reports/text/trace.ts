@@ -6,8 +6,10 @@ import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
 import { type Advice, adviceOf } from '../advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
-import { type Digest, digestOf, headlineOf, migrationNote } from '../digest.ts';
+import { type Digest, digestOf } from '../digest.ts';
+import { headlineOf, migrationNote } from '../headline.ts';
 import { migrationText } from '../migration.ts';
+import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from '../unknown-messages.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
 import { traceName, trackedByText, trackedUnmapsText, unmapsText } from '../wording.ts';
 import { columnsOf } from './columns.ts';
@@ -118,6 +120,7 @@ function sessionSection(page: Page, session: Session, trace: Trace, limits: Limi
   memory(page, digest.real, session, limits);
   advice(page, digest, limits);
   exposure(page, digest, session, limits);
+  unknown(page, session, limits);
   if (limits.appendix) modelTable(page, session.model, session);
 }
 
@@ -192,6 +195,17 @@ function exposure(
   }
 }
 
+function unknown(page: Page, { unknownMessages }: Session, limits: Limits): void {
+  if (unknownMessages === undefined) return;
+  page.heading(UNKNOWN_TITLE);
+  page.text(unknownCount(unknownMessages), INDENT);
+  for (const line of unknownLines(unknownMessages, limits.items)) {
+    page.quote(line, INDENT.repeat(2), 'dim', line.indexOf(':') + 2);
+  }
+  const left = unknownLeft(unknownMessages, limits.items);
+  if (left !== '') page.text(left, INDENT.repeat(2), 'dim');
+}
+
 // --- What it rests on --------------------------------------------------------------------------------
 
 const MODEL_LABEL = 13;
@@ -202,7 +216,9 @@ function modelTable(page: Page, model: Model, { containers }: Session): void {
     page.field(label, `${value} [${source}] ${from}`, INDENT, MODEL_LABEL);
   row('QEMU', model.qemu.value ?? 'unknown', model.qemu);
   for (const { text, known } of containerRows(containers)) row('container', text, known);
-  row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
+  row('vIOMMU', model.vIommu.value ?? 'unknown', model.vIommu);
+  if (model.vIommu.value !== 'none')
+    row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
   row('host page', humanSize(model.hostPageSize.value), model.hostPageSize);
   if (hasLegacyLimits(containers)) {
     row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);

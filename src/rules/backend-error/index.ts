@@ -59,7 +59,7 @@ const MAPS: Readonly<Record<'bar' | 'ram' | 'viommu' | 'unknown', Meaning>> = {
 const MAPS_BY_ERRNO: Readonly<Record<number, Meaning>> = {
   [ENOMEM]: error(
     'The limit of locked memory (RLIMIT_MEMLOCK) is too low for the guest memory that the device needs pinned.',
-    'Raise the memlock limit of the QEMU process: <memtune><hard_limit> in libvirt, LimitMEMLOCK of its service, or ulimit -l; with a vIOMMU each device may need the size of the guest.',
+    'Raise the memlock limit of the QEMU process: <memtune><hard_limit> in libvirt, LimitMEMLOCK of its service, or ulimit -l.',
   ),
   [EFAULT]: error(
     'The memory behind the mapping cannot be pinned: it is not backed by pages of the host, as on the destination of a postcopy migration, or by memory that was taken away.',
@@ -203,7 +203,7 @@ export const backendError: RuleBody = {
     if (about === null) return `${plural(count, 'MAP')} failed${result}${where}. ${says}${ended}`;
     return `${says}${ended} ${plural(count, 'message')}, the first: ${detail}`;
   },
-  fix: (group) => ({ today: meaningOf(group).todo }),
+  fix: (group) => ({ today: `${meaningOf(group).todo}${memlockNote(group)}` }),
 };
 
 /** What an unmap that failed in QEMU's words is worth. */
@@ -215,6 +215,14 @@ function topicOf(unmap: Unmap): UnmapTopic {
   return unmap.container.value?.host.overlaps(unmap.first, unmap.last) === true
     ? 'left'
     : 'untracked';
+}
+
+/** Behind a vIOMMU every device pins for itself. */
+function memlockNote({ about, errno, facts, memory }: GroupView): string {
+  const isMemlock = about === null && errno === ENOMEM && memory !== 'bar';
+  return isMemlock && facts.mayHaveVIommu
+    ? ' Behind a vIOMMU each device may need the size of the guest.'
+    : '';
 }
 
 function meaningOf({ about, endsQemu, errno, memory, topic }: GroupView): Meaning {

@@ -29,5 +29,9 @@ export const bitmapMemory: RuleBody = {
       `does so before it checks the limit, so a host short of memory returns -12 in the place of -7.${failed}`
     );
   },
-  fix: () => ({ today: 'aw-bits=39 on intel-iommu keeps every bitmap at 8 MiB or less.' }),
+  fix: ({ facts }) => ({
+    today: facts.mayHaveVIommu
+      ? 'aw-bits=39 on intel-iommu keeps every bitmap at 8 MiB or less.'
+      : 'Leave the host memory for a bitmap of a bit per page of the largest memory section.',
+  }),
 };

@@ -48,7 +48,7 @@ export const bitmapTooBig: RuleBody = {
       `what the device wrote there is not migrated.${whole}`
     );
   },
-  fix: ({ cause }) =>
+  fix: ({ cause, facts }) =>
     cause === 'whole-unmap'
       ? {
           release: {
@@ -61,7 +61,8 @@ export const bitmapTooBig: RuleBody = {
             'Start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.',
         }
       : {
-          today:
-            'Start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.',
+          today: facts.mayHaveVIommu
+            ? 'Start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.'
+            : 'Use a host kernel that accepts larger bitmaps.',
         },
 };

@@ -70,12 +70,13 @@ export const staleHostMapping: RuleBody = {
     },
   }),
   message({ mode, count, iova, sizeText, topic }) {
-    const verb = mode === 'what-if' ? 'would stay' : 'stay';
+    const isOne = count === 1;
+    const verb = mode === 'what-if' ? 'would stay' : isOne ? 'stays' : 'stay';
     const why = WHY[topic as keyof typeof WHY];
     const left = LEFT[topic as keyof typeof LEFT];
     return (
       `${plural(count, 'host mapping')} ${verb} in the container although ${left}: ${why}. The first covers ${sizeText} at iova ${iova}. The device can still reach the ` +
-      `memory behind them, and mapping the same iova again fails with -17 (File exists).`
+      `memory behind ${isOne ? 'it' : 'them'}, and mapping the same iova again fails with -17 (File exists).`
     );
   },
   fix: ({ topic }) =>

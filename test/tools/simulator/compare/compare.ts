@@ -1,6 +1,7 @@
 import { compareClaims } from './compare-claims.ts';
 import { compareDrift } from './compare-drift.ts';
 import { compareResult } from './compare-result.ts';
+import { compareSentences } from './compare-sentences.ts';
 import { compareMaps, compareStale, compareState } from './compare-state.ts';
 import { compareUnmaps, pairUnmaps } from './compare-unmaps.ts';
 import { type Observed, observe } from './observe.ts';
@@ -32,5 +33,6 @@ export function compare(one: Case): Compared {
     compareResult(sight, seen, report);
   } else report.forgive(sight.dim);
   compareClaims(sight, seen, report);
+  compareSentences(seen, report);
   return { played, seen, sight, report };
 }

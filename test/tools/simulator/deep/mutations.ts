@@ -737,6 +737,13 @@ export const mutations: readonly Mutation[] = [
     replace: '& HWPT_DIRTY_TRACKING) >= 0',
   },
 
+  {
+    what: 'slots of devices are not told apart',
+    file: 'src/inference/line.ts',
+    find: '(cursor.u32(at.slot) << 3)',
+    replace: '(0 << 3)',
+  },
+
   // --- Rules and results -----------------------------------------------------------------------------
   {
     what: 'what was untracked is told as real',
