@@ -3,33 +3,24 @@ import type { BatchWriter, RecordsTold } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
 import type { LineKernel, SingleLineKernel } from '../kernel.ts';
 import { tornOf } from '../torn-names.ts';
+import { kinds, NO_LINE, names, TOLD_WORDS, told as word } from './contract.ts';
 import type { KernelExports } from './module.ts';
 
 const LF = 0x0a;
 
-/** Lengths of names that the kernel's table takes. */
-const SHORTEST_NAME = 8;
-const LONGEST_NAME = 47;
 /** Names that are none of the catalogue's, in its table at most; a build of QEMU has some 5,000. */
 const MOST_NAMES = 2048;
 
-// In the place of a kind: what becomes of a line that begins with such a name.
-const COUNTED = -1;
-const COUNTED_BEFORE_BLANK = -2;
-const LEFT = -3;
+/** What becomes of a line by whether its name shows that it is torn. */
+const KIND_OF = {
+  whole: kinds.COUNTED,
+  cut: kinds.COUNTED_BEFORE_BLANK,
+  glued: kinds.LEFT,
+} as const;
 
-// Words that a call leaves; see `assembly/kernel.ts`.
-const LINES = 0;
-const BYTES = 1;
-const EVENTS = 2;
-const THREAD = 3;
-const IS_ONE_THREAD = 4;
-const FIRST = 5;
-const LAST = 9;
-const BACKWARDS = 11;
-const NAME = 13;
-const TOLD_WORDS = 15;
-const NO_LINE = 0xffff_ffff;
+function isOutsideTable({ length }: string): boolean {
+  return length < names.SHORTEST_NAME || length > names.LONGEST_NAME;
+}
 
 /** An uncatalogued name that the kernel counts. */
 interface CountedName {
@@ -62,7 +53,7 @@ export class WasmKernel implements LineKernel {
     this.#records = kernel.records();
     this.#told = new Uint32Array(buffer, kernel.told(), TOLD_WORDS);
     for (const [kind, name] of eventNames.entries()) {
-      if (name.length < SHORTEST_NAME || name.length > LONGEST_NAME || name.includes(':')) continue;
+      if (isOutsideTable(name) || name.includes(':')) continue;
       this.#bytes.set(Buffer.from(name), this.#source);
       this.#kernel.add(this.#source, name.length, kind);
     }
@@ -111,10 +102,10 @@ export class WasmKernel implements LineKernel {
     let line = first;
     for (let at = from; at < to; ) {
       at = kernel.decode(at - shift, to - shift, line, shift) + shift;
-      line += this.#told[LINES] as number;
+      line += this.#told[word.LINES] as number;
       this.#takeRecords(writer);
       if (at === to) break;
-      if (this.#told[NAME] !== 0) this.#learn();
+      if (this.#told[word.NAME] !== 0) this.#learn();
       writer.line = line;
       at = this.#others.line(block, at, carrier, writer);
       line += 1;
@@ -124,20 +115,20 @@ export class WasmKernel implements LineKernel {
 
   #takeRecords(writer: BatchWriter): void {
     const told = this.#told;
-    const events = told[EVENTS] as number;
+    const events = told[word.EVENTS] as number;
     if (events === 0) return;
-    const words = (told[BYTES] as number) / Uint32Array.BYTES_PER_ELEMENT;
+    const words = (told[word.BYTES] as number) / Uint32Array.BYTES_PER_ELEMENT;
     const records = new Uint32Array(this.#bytes.buffer, this.#records, words);
     writer.append(records, {
       events,
-      thread: told[THREAD] as number,
-      isOneThread: told[IS_ONE_THREAD] === 1,
-      first: this.#placeAt(FIRST),
-      firstSeconds: told[FIRST + 2] as number,
-      firstNanoseconds: told[FIRST + 3] as number,
-      lastSeconds: told[LAST] as number,
-      lastNanoseconds: told[LAST + 1] as number,
-      backwards: this.#placeAt(BACKWARDS),
+      thread: told[word.THREAD] as number,
+      isOneThread: told[word.IS_ONE_THREAD] === 1,
+      first: this.#placeAt(word.FIRST),
+      firstSeconds: told[word.FIRST + 2] as number,
+      firstNanoseconds: told[word.FIRST + 3] as number,
+      lastSeconds: told[word.LAST] as number,
+      lastNanoseconds: told[word.LAST + 1] as number,
+      backwards: this.#placeAt(word.BACKWARDS),
     } satisfies RecordsTold);
   }
 
@@ -149,15 +140,15 @@ export class WasmKernel implements LineKernel {
   /** Takes the name that the kernel did not know into its table, so that it counts the next one itself. */
   #learn(): void {
     if (this.#names === MOST_NAMES) return;
-    const at = this.#told[NAME] as number;
-    const length = this.#told[NAME + 1] as number;
+    const at = this.#told[word.NAME] as number;
+    const length = this.#told[word.NAME + 1] as number;
     const name = Buffer.from(this.#bytes.buffer, at, length).toString('latin1');
     if (!/^[a-z][a-z0-9]*_[a-z0-9_]*$/.test(name) || kindOfName(name) !== undefined) return;
     const torn = tornOf(name);
-    const kind = torn === null ? COUNTED : torn === 'cut' ? COUNTED_BEFORE_BLANK : LEFT;
+    const kind = KIND_OF[torn ?? 'whole'];
     const slot = this.#kernel.add(at, length, kind);
     this.#names += 1;
-    if (slot !== 0 && kind !== LEFT) this.#counted.push({ name, slot });
+    if (slot !== 0 && kind !== kinds.LEFT) this.#counted.push({ name, slot });
   }
 
   #takeCounts(writer: BatchWriter): void {

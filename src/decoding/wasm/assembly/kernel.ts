@@ -13,10 +13,28 @@ import {
   RUN_MORE,
   SOURCE_BYTES,
 } from './catalogue';
+import {
+  BACKWARDS,
+  BYTES,
+  COUNTED,
+  EVENTS,
+  FIRST,
+  IS_ONE_THREAD,
+  LAST,
+  LEFT,
+  LINES,
+  LONGEST_NAME,
+  NAME,
+  NO_LINE,
+  NO_TIME,
+  SHORTEST_NAME,
+  THREAD,
+  TOLD_BYTES,
+} from './contract';
 import { isDigit } from './digits';
 import * as names from './names';
 import * as run from './run';
-import { NO_TIME, nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
+import { nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
 
 export { add, takeCount } from './names';
 
@@ -37,8 +55,8 @@ const BEHIND: i32 = 64;
 /** Where lines are put, and where their records go. */
 const SOURCE = memory.data(SOURCE_BYTES + BEHIND, 64);
 const RECORDS = memory.data(RECORDS_BYTES, 64);
-/** What a call says of its records: the words below. */
-const TOLD = memory.data(64, 16);
+/** What a call says of its records. */
+const TOLD = memory.data(TOLD_BYTES, 16);
 
 /** Of the catalogue that the readers were made of. */
 export const catalogueHash: u32 = CATALOGUE_HASH;
@@ -53,24 +71,6 @@ export function records(): usize {
 export function told(): usize {
   return TOLD;
 }
-
-// Words of TOLD. `NO_LINE` stands for none.
-const NO_LINE: u32 = 0xffff_ffff;
-/** Lines decoded, and bytes of their records. */
-const LINES: usize = 0;
-const BYTES: usize = 4;
-const EVENTS: usize = 8;
-/** The thread of the first record, and whether all have it. */
-const THREAD: usize = 12;
-const IS_ONE_THREAD: usize = 16;
-/** The first record with a time: line, offset, seconds, nanoseconds. */
-const FIRST: usize = 20;
-/** Time of the last one with a time. */
-const LAST: usize = 36;
-/** The first record that is more than a second older than the one before: line, offset. */
-const BACKWARDS: usize = 44;
-/** The name that the next line begins with, if it is not known: where, and how long; else 0. */
-const NAME: usize = 52;
 
 /**
  * Decodes the lines at `from .. end`, which ends with an LF; returns where it stopped, at `end` or
@@ -97,7 +97,7 @@ export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
     } else noStamp();
     if (<u32>load<u8>(name) - LETTER_A > 25) break;
     const length = nameLength(name);
-    if (length < names.SHORTEST || length > names.LONGEST) break;
+    if (length < SHORTEST_NAME || length > LONGEST_NAME) break;
     const slot = names.slotOf(name, length);
     const behind = name + length;
     if (slot == 0) {
@@ -148,8 +148,8 @@ export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
       events++;
     } else {
       const byte: u32 = load<u8>(behind);
-      if (kind == names.LEFT) break;
-      if (byte != SPACE && (kind != names.COUNTED || (byte != LF && byte != CR))) break;
+      if (kind == LEFT) break;
+      if (byte != SPACE && (kind != COUNTED || (byte != LF && byte != CR))) break;
       const lf = plainEnd(behind);
       if (lf == 0) break;
       names.count(slot);
@@ -167,7 +167,7 @@ export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
   return at;
 }
 
-/** Bytes up to the first blank or control byte; more than LONGEST where there is none near. */
+/** Bytes up to the first blank or control byte; more than LONGEST_NAME where there is none near. */
 // @ts-ignore: decorator
 @inline
 function nameLength(at: usize): u32 {

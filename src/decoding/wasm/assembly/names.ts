@@ -1,16 +1,5 @@
 // The names of events, by hash: those of the catalogue, and those that are only counted.
 
-/** Names of other lengths are left to the other kernel. */
-export const SHORTEST: u32 = 8;
-export const LONGEST: u32 = 47;
-
-/** What is known of a name that is none of the catalogue's, in the place of its kind. */
-export const COUNTED: i32 = -1;
-/** Counted where a blank follows; else it is the front of a longer name. */
-export const COUNTED_BEFORE_BLANK: i32 = -2;
-/** It shows that its line is torn: lines that begin with it are left to the other kernel. */
-export const LEFT: i32 = -3;
-
 const SLOTS: u32 = 4096;
 const SLOT_BYTES: u32 = 64;
 /** Slots that are looked at: a name that would lie further from its own is not taken. */
@@ -76,7 +65,7 @@ export function count(slot: usize): void {
 
 /**
  * Takes a name into the table; returns its slot, or 0 where its place is too full. The name must be
- * new, its length within SHORTEST and LONGEST.
+ * new, its length within SHORTEST_NAME and LONGEST_NAME.
  */
 export function add(at: usize, length: u32, kind: i32): usize {
   let slot = firstSlot(at, length);

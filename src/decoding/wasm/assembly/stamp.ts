@@ -1,11 +1,8 @@
 // The stamp before a line. Thousands of lines have one that differs from the one before in its
 // fraction only: what stands before that is compared as a whole, and read where it is new.
 
+import { LAST_THREAD, NO_TIME } from './contract';
 import { areSixDigits, isDigit, sixDigits } from './digits';
-
-/** In the place of the nanoseconds: no time. As in base/place.ts; the build compares them. */
-export const NO_TIME: u32 = 1_000_000_000;
-const LAST_THREAD: u64 = 0x7fff_ffff;
 
 const DOT: u32 = 0x2e;
 const MINUS: u32 = 0x2d;

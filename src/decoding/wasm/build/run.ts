@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
+import { contractSource } from '../contract.ts';
 import { catalogueSource } from './readers.ts';
 
 /*
@@ -24,12 +25,13 @@ const ENTRY = 'kernel.ts';
 const folder = fileURLToPath(new URL('../assembly', import.meta.url));
 const cache = fileURLToPath(new URL('../../../../node_modules/.cache/vtdscope', import.meta.url));
 
-/** The sources of the kernel by their names: those written by hand, and the readers. */
+/** The sources of the kernel by their names: those written by hand, the readers, the contract. */
 function sourcesOf(): ReadonlyMap<string, string> {
   const written = readdirSync(folder).sort();
   return new Map([
     ...written.map((name) => [name, readFileSync(join(folder, name), 'utf8')] as const),
     ['catalogue.ts', catalogueSource()],
+    ['contract.ts', contractSource()],
   ]);
 }
 
