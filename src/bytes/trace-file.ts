@@ -26,14 +26,15 @@ export class TraceFile {
   readonly start: number;
   /** Bytes that are to be read. */
   readonly bytes: number;
-  readonly #before: Snapshot;
+  readonly #before: FileStats & { readonly sample: Buffer };
   #isClosed = false;
 
   constructor({ path, number }: OpenFile) {
     this.path = path;
     this.number = number;
     this.start = path === '-' ? positionOf(number) : 0;
-    this.#before = snapshotOf(number, this.start);
+    const stats = statsOf(number);
+    this.#before = { ...stats, sample: sampleOf(number, this.start, stats.size) };
     this.bytes = Math.max(0, this.#before.size - this.start);
   }
 
@@ -79,12 +80,11 @@ export class TraceFile {
 
   /** What became of it since it was opened; a file that lost its name is read all the same. */
   fate(): Fate {
-    const { before, after } = { before: this.#before, after: snapshotOf(this.number, this.start) };
-    const { size } = before;
-    if (after.size === size && after.modified === before.modified) return 'unchanged';
+    const { size, modified, sample } = this.#before;
+    const after = statsOf(this.number);
+    if (after.size === size && after.modified === modified) return 'unchanged';
     if (after.size <= size) return 'rewritten';
-    const isSame = sampleOf(this.number, this.start, size).equals(before.sample);
-    return isSame ? 'grown' : 'rewritten';
+    return sampleOf(this.number, this.start, size).equals(sample) ? 'grown' : 'rewritten';
   }
 
   /** Lets go of it. Nobody may be reading it any more: its number may be another file's then. */
@@ -98,17 +98,16 @@ export class TraceFile {
 const NOTHING = new Uint8Array(0);
 const readAsync = promisify(read);
 
-/** A file at a time. */
-interface Snapshot {
+/** What the system says of a file at a time. */
+interface FileStats {
   readonly size: number;
   /** Nanoseconds. */
   readonly modified: bigint;
-  readonly sample: Buffer;
 }
 
-function snapshotOf(file: number, start: number): Snapshot {
+function statsOf(file: number): FileStats {
   const { size, mtimeNs } = fstatSync(file, { bigint: true });
-  return { size: Number(size), modified: mtimeNs, sample: sampleOf(file, start, Number(size)) };
+  return { size: Number(size), modified: mtimeNs };
 }
 
 /** The first and last bytes of a file of this size. */

@@ -1,10 +1,10 @@
 import { type LineBlock, LineBlocks } from '../bytes/lines.ts';
-import { rangesOf, readRange, TAIL_BYTES } from '../bytes/ranges.ts';
+import { rangesOf, TAIL_BYTES } from '../bytes/ranges.ts';
 import { type Slot, Slots } from '../bytes/slots.ts';
 import type { OpenRanges, OpenSource } from '../bytes/source.ts';
 import type { LineFormat, StreamFormat, TraceFormat } from '../decoding/format.ts';
 import type { EventBatch } from '../events/batch.ts';
-import { BlockDecoder } from './decode.ts';
+import { BlockDecoder, TaskDecoder } from './decode.ts';
 
 /** A batch, and what to call when nobody looks at its memory any more. */
 export interface Decoded {
@@ -40,15 +40,12 @@ async function* alone(batches: AsyncIterable<EventBatch>): AsyncGenerator<Decode
 /** A plain file is read in place: the memory of a part is that of one that is not quoted any more. */
 async function* rangeBatches(ranges: OpenRanges, format: LineFormat): AsyncGenerator<Decoded> {
   const bytes = Math.min(BLOCK_BYTES, ranges.bytes);
-  const decoder = new BlockDecoder(format, bytes);
+  const decoder = new TaskDecoder();
   const slots = new Slots(REPLAYED + 1, bytes + TAIL_BYTES);
   const inOrder = new PartsInOrder();
   for (const range of rangesOf(ranges.bytes, bytes)) {
     const slot = slots.take();
-    const blocks = readRange(ranges, range, slot?.source ?? null);
-    const batches = blocks.map((block, index) =>
-      decoder.decode(block, index === 0 ? (slot?.words ?? null) : null),
-    );
+    const batches = decoder.decode({ format: format.name, slot, ranges, range });
     yield* inOrder.of(batches, slot, slots);
     if (inOrder.isBroken) return;
   }

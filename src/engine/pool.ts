@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Piscina } from 'piscina';
 import { codeOf } from '../base/errors.ts';
-import { once } from '../base/once.ts';
 import { isSource, packageRoot } from '../base/package-root.ts';
 import type { EventBatch } from '../events/batch.ts';
 import type { DecodeTask } from './decode.ts';
@@ -37,8 +36,8 @@ const WORKER_FLAGS: readonly string[] = ['--no-experimental-require-module'];
 export class Pool {
   /** How many there are at most. */
   readonly threads: number;
-  readonly #pool: () => Promise<Piscina>;
-  #isOpen = false;
+  /** Null before the first task: a small trace alone needs no threads. */
+  #pool: Promise<Piscina> | null = null;
   readonly #decoder: string;
   readonly #analyzer: string;
 
@@ -50,12 +49,14 @@ export class Pool {
       );
     this.#decoder = worker('decode');
     this.#analyzer = worker('analyze');
-    this.#pool = once(() => this.#open());
   }
 
-  /** Loaded when the first task comes: a small trace alone needs no threads. */
+  get #threadPool(): Promise<Piscina> {
+    this.#pool ??= this.#open();
+    return this.#pool;
+  }
+
   async #open(): Promise<Piscina> {
-    this.#isOpen = true;
     const { Piscina } = await import('piscina');
     return new Piscina({
       filename: this.#decoder,
@@ -74,7 +75,7 @@ export class Pool {
 
   /** Decodes a range or block in a thread. */
   async decode(task: DecodeTask): Promise<readonly EventBatch[]> {
-    const pool = await this.#pool();
+    const pool = await this.#threadPool;
     return (await pool.run(task, { filename: this.#decoder })) as readonly EventBatch[];
   }
 
@@ -85,7 +86,7 @@ export class Pool {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<TraceOutcome> {
     try {
-      const pool = await this.#pool();
+      const pool = await this.#threadPool;
       return (await pool.run(task, { filename: this.#analyzer, signal })) as TraceOutcome;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
@@ -97,6 +98,6 @@ export class Pool {
 
   /** Stops all threads, whatever they are doing. */
   async close(): Promise<void> {
-    if (this.#isOpen) await (await this.#pool()).destroy();
+    await (await this.#pool)?.destroy();
   }
 }

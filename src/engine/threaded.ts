@@ -22,6 +22,7 @@ const FIRST_RANGE_BYTES = 128 * 1024;
 export const LARGE_BYTES = 16 * 1024 * 1024;
 /** Decoded ranges that may wait for the replay, per thread. */
 const AHEAD = 5;
+
 /**
  * Decodes parts of a trace side by side in threads, where it is large enough for that: ranges of a
  * plain file, which each thread reads by itself, or blocks of lines that are read here.
