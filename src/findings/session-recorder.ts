@@ -140,6 +140,7 @@ export class SessionRecorder {
     const judged = this.#findings.finish();
     const reasons = this.#reasons();
     const verdict = this.#verdict(judged, reasons);
+    const exposed = this.#exposed(judged);
     const { boot } = this;
     const { unknownMessages } = boot.machine;
     return {
@@ -148,8 +149,8 @@ export class SessionRecorder {
       lastLine: boot.lastLine,
       model: this.#model(),
       verdict,
-      migration: this.#migration(judged, verdict, reasons),
-      exposed: this.#exposed(judged),
+      migration: this.#migration(judged, verdict, exposed, reasons),
+      exposed,
       reasons,
       totals: this.totals(),
       trackingWindows: this.#windows(),
@@ -240,6 +241,7 @@ export class SessionRecorder {
   #migration(
     judged: readonly JudgedFinding[],
     verdict: Verdict,
+    exposed: Exposed,
     reasons: readonly string[],
   ): Migration {
     const made = judged.filter(({ finding }) => finding.verdict === verdict);
@@ -247,7 +249,7 @@ export class SessionRecorder {
     return migrationOf({
       verdict,
       leading: (observed ?? made[0])?.finding ?? null,
-      exposed: this.#exposed(judged),
+      exposed,
       threat:
         judged.find(({ threat }) => threat !== null && threat !== 'loses-dirty-pages')?.finding ??
         null,
