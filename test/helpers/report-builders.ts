@@ -10,6 +10,7 @@ import type {
   Session,
   Totals,
   Trace,
+  TrackingWindow,
 } from '../../src/result/types.ts';
 
 /** Small results, of which a test states only what matters to it. */
@@ -163,6 +164,18 @@ export function aStep(line: number, given: Partial<ActivityStep> = {}): Activity
   return { line, time: null, hostMappings: 3, unmaps: 0, pieces: 0, failures: 0, ...given };
 }
 
+export function aWindow(by: string, given: Partial<TrackingWindow> = {}): TrackingWindow {
+  return {
+    firstLine: 10,
+    lastLine: 30,
+    firstTime: null,
+    lastTime: null,
+    by,
+    unmaps: 28,
+    ...given,
+  };
+}
+
 export function aSession(given: Partial<Session> = {}): Session {
   return {
     vm: null,
@@ -186,16 +199,7 @@ export function aSession(given: Partial<Session> = {}): Session {
       }),
       observed: { failures: 4, e2big: 4 },
     }),
-    trackingWindows: [
-      {
-        firstLine: 10,
-        lastLine: 30,
-        firstTime: null,
-        lastTime: null,
-        by: 'dirty-rate',
-        unmaps: 28,
-      },
-    ],
+    trackingWindows: [aWindow('dirty-rate')],
     containers: [
       {
         id: 'container-0',

@@ -8,6 +8,7 @@ import {
   aSession,
   aTrace,
   aWhatIf,
+  aWindow,
 } from '../helpers/report-builders.ts';
 
 describe('the headline', () => {
@@ -160,14 +161,6 @@ describe('what the headline says besides', () => {
 });
 
 describe('the order to people', () => {
-  const window = (by: string) => ({
-    firstLine: 10,
-    lastLine: 30,
-    firstTime: null,
-    lastTime: null,
-    by,
-    unmaps: 28,
-  });
   const qemu = (value: string) => ({
     ...aModel,
     qemu: { value, source: 'derived', from: 'its events' } as const,
@@ -196,7 +189,7 @@ describe('the order to people', () => {
     },
     { version: '10.0', by: 'unknown', says: base },
   ])('knows QEMU $version and tracking by $by', ({ version, by, says }) => {
-    expect(order({ model: qemu(version), trackingWindows: [window(by)] })).toBe(says);
+    expect(order({ model: qemu(version), trackingWindows: [aWindow(by)] })).toBe(says);
   });
 
   it('takes no assumed version for a fact', () => {

@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { run } from '../../src/engine/run.ts';
 import type { Trace } from '../../src/result/types.ts';
 import { captures, root } from '../helpers/ground-truth.ts';
-import { aCleanSession, aFinding, aModel, aSession, aTrace } from '../helpers/report-builders.ts';
+import {
+  aCleanSession,
+  aFinding,
+  aModel,
+  aSession,
+  aTrace,
+  aWindow,
+} from '../helpers/report-builders.ts';
 import { compare } from '../tools/simulator/compare/compare.ts';
 import { lies, liesIn } from '../tools/simulator/compare/sentences.ts';
 import { caseAt } from '../tools/simulator/deep/corners.ts';
@@ -27,25 +34,19 @@ describe('no sentence of a report contradicts its result', () => {
   });
 });
 
-const window = (by: string) => ({
-  firstLine: 10,
-  lastLine: 30,
-  firstTime: null,
-  lastTime: null,
-  by,
-  unmaps: 3,
-});
 const noViommu = { value: 'none', source: 'assumed', from: 'no line of one' } as const;
 
 describe('each lie is found:', () => {
   const no = 'Migrate? No: so.';
   const failing = aTrace();
-  const migrated = aTrace({ sessions: [aSession({ trackingWindows: [window('migration')] })] });
+  const migrated = aTrace({
+    sessions: [aSession({ trackingWindows: [aWindow('migration', { unmaps: 3 })] })],
+  });
   const bare = aTrace({
     sessions: [
       aCleanSession({
         model: { ...aModel, vIommu: noViommu },
-        trackingWindows: [window('migration')],
+        trackingWindows: [aWindow('migration', { unmaps: 3 })],
       }),
     ],
   });
