@@ -17,7 +17,7 @@ const HEAD_BYTES = 64 * 1024;
 const PIECE_BYTES = 32 * 1024;
 /** Output of the decompressor at a time; its default of 16 KiB is less than half as quick. */
 const GUNZIP_CHUNK_BYTES = 256 * 1024;
-/** Of compressed input that cannot be read twice, bytes that are kept in case it is damaged. */
+/** Of input that cannot be read twice, bytes that are kept in case they are needed again. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 /** gzip inside gzip is followed this deep. */
 const MOST_LAYERS = 3;
@@ -47,6 +47,8 @@ export interface OpenSource {
   readonly readBytes: () => number;
   /** All bytes from the start, in order. To be called once. */
   chunks(): Chunks;
+  /** The same input, to be read once more from its start, where it can be; closed with this one. */
+  again(): OpenSource | null;
   /**
    * What could not be delivered, and what became of the input meanwhile. To be called when all has
    * been read. `end`: bytes of the trace that have come.
@@ -126,23 +128,27 @@ async function openFile(file: TraceFile, options: SourceOptions): Promise<OpenSo
       file.chunks(Math.min(HEAD_BYTES, chunkBytes)),
     );
     await close();
-    const reading = new Reading(path, options, again);
-    async function* chunks(): AsyncGenerator<Uint8Array> {
-      yield* (await reading.unwrap(again())).all;
-    }
     // Where only the rest of standard input is left, its offsets are not those of the file.
     const isPlain = layers.length === 0 && file.start === 0;
-    return {
-      path,
-      compression: compressionOf(layers),
-      head,
-      ranges: isPlain ? { file: file.number, bytes } : null,
-      inputBytes: bytes,
-      readBytes: () => reading.bytes,
-      chunks,
-      finish: (end) => endOf(file, reading, end),
-      close: () => file.close(),
+    const source = (): OpenSource => {
+      const reading = new Reading(path, options, again);
+      async function* chunks(): AsyncGenerator<Uint8Array> {
+        yield* (await reading.unwrap(again())).all;
+      }
+      return {
+        path,
+        compression: compressionOf(layers),
+        head,
+        ranges: isPlain ? { file: file.number, bytes } : null,
+        inputBytes: bytes,
+        readBytes: () => reading.bytes,
+        chunks,
+        again: source,
+        finish: (end) => endOf(file, reading, end),
+        close: () => file.close(),
+      };
     };
+    return source();
   } catch (thrown) {
     file.close();
     throw thrown;
@@ -156,18 +162,31 @@ async function openStream(
   options: SourceOptions,
 ): Promise<OpenSource> {
   const reading = new Reading(path, options, null);
-  const { layers, head, all, close } = await reading.unwrap(input);
-  return {
+  const kept = new Recorder(KEPT_BYTES);
+  const { layers, head, all, close } = await reading.unwrap(kept.through(input));
+  const sourceOf = (current: Reading, chunks: () => Chunks): OpenSource => ({
     path,
     compression: compressionOf(layers),
     head,
     ranges: null,
     inputBytes: null,
-    readBytes: () => reading.bytes,
-    chunks: () => all,
-    finish: () => ({ losses: reading.losses, hasGrown: false }),
+    readBytes: () => current.bytes,
+    chunks,
+    again: () => again(),
+    finish: () => ({ losses: current.losses, hasGrown: false }),
     close: () => void close(),
+  });
+  const again = (): OpenSource | null => {
+    const bytes = kept.again();
+    // Where reading failed, what was kept does not show it.
+    if (bytes === null || reading.losses.length > 0) return null;
+    const anew = new Reading(path, options, null);
+    async function* chunks(bytesAgain: Chunks): AsyncGenerator<Uint8Array> {
+      yield* (await anew.unwrap(bytesAgain)).all;
+    }
+    return sourceOf(anew, () => chunks(bytes));
   };
+  return sourceOf(reading, () => all);
 }
 
 function compressionOf(layers: readonly string[]): string {

@@ -8,6 +8,7 @@ import { Excerpts } from '../findings/excerpts.ts';
 import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
 import type { BootOptions } from '../inference/boot.ts';
 import { TraceUse } from '../inference/bounds.ts';
+import type { VersionHindsight } from '../inference/version.ts';
 import { about, joinMigrations, NOTHING_AGAINST, worseMigration } from '../result/migration.ts';
 import { joinExposed } from '../result/result.ts';
 import { addTotals, NO_TOTALS } from '../result/totals.ts';
@@ -23,6 +24,8 @@ export interface TraceDescription {
   readonly clock: Clock;
   /** It is a file that grew while it was read, up to the size that it had. */
   readonly hasGrown?: boolean;
+  /** It cannot be read again: standard input, a pipe. */
+  readonly comesOnce?: boolean;
 }
 
 /** Something that was lost before a line could be read: truncated input, for one. */
@@ -30,6 +33,9 @@ export interface InputLoss {
   readonly kind: LossKind;
   readonly detail: string;
 }
+
+/** What is known of the versions of boots before their first lines, by the boots' numbers. */
+export type Hindsight = ReadonlyMap<number, VersionHindsight>;
 
 /** Boots that a result lists; logs have some dozens. Of the rest it holds what they come to. */
 const MOST_SESSIONS = 10_000;
@@ -54,6 +60,7 @@ const NOTHING: Unlisted = {
  */
 export class TraceReplay {
   readonly #options: BootOptions;
+  readonly #hindsight: Hindsight;
   readonly #rules: readonly Rule[];
   readonly #sink: RecordSink | null;
   readonly #checkRoom: () => void;
@@ -68,6 +75,8 @@ export class TraceReplay {
   readonly #recorders = new Map<number, SessionRecorder>();
   readonly #vms = new Vms((writer) => this.#newRecorder(writer));
   readonly #losses = new Map<LossKind, Loss>();
+  /** Of boots whose unmaps were not all evaluated for the version that their last lines tell. */
+  readonly #learnedLate = new Map<number, VersionHindsight>();
   readonly #skipped = new SkippedEvents();
   #lines = 0;
   #bytes = 0;
@@ -77,14 +86,19 @@ export class TraceReplay {
   #lastNanoseconds: number = NO_TIME;
   #backwards: Place | null = null;
 
-  /** `checkRoom`: called now and then where a batch brings many boots; what it throws ends the replay. */
+  /**
+   * `checkRoom`: called now and then where a batch brings many boots; what it throws ends the replay.
+   * `hindsight`: what an earlier replay of the same trace learned.
+   */
   constructor(
     options: BootOptions,
     rules: readonly Rule[],
     sink: RecordSink | null,
     checkRoom: () => void = () => {},
+    hindsight: Hindsight = new Map(),
   ) {
     this.#options = options;
+    this.#hindsight = hindsight;
     this.#rules = rules;
     this.#sink = sink;
     this.#checkRoom = checkRoom;
@@ -110,6 +124,14 @@ export class TraceReplay {
     return this.#bytes;
   }
 
+  /**
+   * What another replay should know from the start, to be asked for when the result is known: of boots
+   * whose version came out after unmaps had been evaluated for another. Empty: nothing would change.
+   */
+  get learnedLate(): Hindsight {
+    return this.#learnedLate;
+  }
+
   /** The result of the trace. `losses`: what its source could not deliver. */
   finish(description: TraceDescription, losses: readonly InputLoss[]): Trace {
     this.#vms.finish(this.#bytes);
@@ -122,6 +144,7 @@ export class TraceReplay {
     this.#conclude(() => true);
     const sessions = this.#sessions.filter((session) => session !== null);
     const reasons = isEmpty ? ['the trace is empty'] : this.#reasons(sessions, losses);
+    if (description.comesOnce === true) reasons.push(...this.#lateVersions());
     return {
       path: description.path,
       format: description.format,
@@ -178,7 +201,7 @@ export class TraceReplay {
     this.#boots += 1;
     if (this.#boots % BOOTS_PER_CHECK === 0) this.#checkRoom();
     const recorder = new SessionRecorder(
-      this.#options,
+      { ...this.#options, versionHindsight: this.#hindsight.get(index) ?? null },
       this.#rules,
       index,
       this.#excerpts,
@@ -203,6 +226,9 @@ export class TraceReplay {
     for (const { index, recorder } of over) {
       this.#recorders.delete(index);
       const session = recorder.result();
+      if (recorder.isOfAnotherVersion && !this.#hindsight.has(index)) {
+        this.#learnedLate.set(index, recorder.boot.machine.version.hindsight);
+      }
       this.#rows += rowsOf(session);
       if (index < MOST_SESSIONS && this.#rows <= MOST_ROWS) this.#sessions[index] = session;
       else this.#unlisted = together(this.#unlisted, session);
@@ -220,7 +246,15 @@ export class TraceReplay {
     });
   }
 
-  #reasons(sessions: readonly Session[], losses: readonly InputLoss[]): readonly string[] {
+  /** What is wrong where a trace shows its version late and cannot be read again. */
+  #lateVersions(): readonly string[] {
+    if (this.#learnedLate.size === 0) return [];
+    return [
+      'unmaps were evaluated for another version of QEMU than later lines tell: analyse the trace from a file, or give --qemu',
+    ];
+  }
+
+  #reasons(sessions: readonly Session[], losses: readonly InputLoss[]): string[] {
     const reasons = losses.map(({ detail }) => detail);
     if (sessions.length === 0) reasons.push('no VT-d or VFIO event in the trace');
     if (this.#backwards !== null) {

@@ -1,5 +1,5 @@
 import { hexOfPages } from '../base/address.ts';
-import { newPart, type Part } from '../bytes/part-files.ts';
+import { newPart, type Part, removePart } from '../bytes/part-files.ts';
 import type { TextWriter } from '../bytes/text-writer.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
 import { ground } from '../inference/claim.ts';
@@ -81,10 +81,13 @@ export class TableWriter implements RecordSink {
     };
   }
 
-  /** Lets go of the parts; they are taken away with their folder. */
+  /** Takes the parts away. */
   discard(): void {
     this.#unmaps?.abandon();
     this.#mappings?.abandon();
+    for (const part of [this.#paths.unmaps, this.#paths.mappings]) {
+      if (part !== null) removePart(part);
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { loadRules } from '../rules/index.ts';
 import { type Decode, decodeHere } from './local.ts';
 import { checkHeap } from './memory.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
-import { TraceReplay } from './replay.ts';
+import { type Hindsight, TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
 
 /** What the user tells of the machine; null: the trace tells. */
@@ -49,6 +49,23 @@ export async function analyzeTrace(
   const { isFound, maxDecompressedBytes, model, parts, path } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
+  const replayAll = async (
+    opened: OpenSource,
+    format: TraceFormat,
+    sink: RecordSink | null,
+    hindsight?: Hindsight,
+  ) => {
+    const replay = await replayOf(format, model, sink, () => checkHeap(path), hindsight);
+    for await (const { batch, release } of decode(opened, format)) {
+      // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
+      await nextTurn();
+      signal?.throwIfAborted();
+      replay.consume(batch, release);
+      checkHeap(path);
+      onProgress?.(opened.ranges === null ? opened.readBytes() : batch.byteOffset);
+    }
+    return { trace: resultOf(replay, opened, format), learnedLate: replay.learnedLate };
+  };
   try {
     source = await openSource(path, {
       maxDecompressedBytes,
@@ -57,16 +74,15 @@ export async function analyzeTrace(
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);
-    const replay = await replayOf(format, model, tables.sink, () => checkHeap(path));
-    for await (const { batch, release } of decode(source, format)) {
-      // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
-      await nextTurn();
-      signal?.throwIfAborted();
-      replay.consume(batch, release);
-      checkHeap(path);
-      onProgress?.(source.ranges === null ? source.readBytes() : batch.byteOffset);
+    let { trace, learnedLate } = await replayAll(source, format, tables.sink);
+    const again = learnedLate.size > 0 ? source.again() : null;
+    // Its version came out late: what the first reading said of the unmaps before was another's.
+    if (again !== null) {
+      tables.discard();
+      tables = new TableWriter(parts);
+      ({ trace, learnedLate } = await replayAll(again, format, tables.sink, learnedLate));
     }
-    return { ok: true, trace: resultOf(replay, source, format), tables: tables.finish() };
+    return { ok: true, trace, tables: tables.finish() };
   } catch (thrown) {
     tables?.discard();
     signal?.throwIfAborted();
@@ -81,14 +97,16 @@ async function replayOf(
   model: MachineOptions,
   sink: RecordSink | null,
   checkRoom: () => void,
+  hindsight?: Hindsight,
 ): Promise<TraceReplay> {
-  const { stampsTellVersion } = format;
-  return new TraceReplay({ ...model, stampsTellVersion }, await loadRules(), sink, checkRoom);
+  const options = { ...model, stampsTellVersion: format.stampsTellVersion };
+  return new TraceReplay(options, await loadRules(), sink, checkRoom, hindsight);
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {
   const { path, compression } = source;
   const { losses, hasGrown } = source.finish(replay.bytes);
-  const description = { path, compression, format: format.name, clock: format.clock, hasGrown };
-  return replay.finish(description, losses);
+  const { clock, name } = format;
+  const comesOnce = source.again() === null;
+  return replay.finish({ path, compression, format: name, clock, hasGrown, comesOnce }, losses);
 }

@@ -113,6 +113,11 @@ export class SessionRecorder {
     return this.#end;
   }
 
+  /** Unmaps were evaluated for another version of QEMU than the one that later lines tell. */
+  get isOfAnotherVersion(): boolean {
+    return this.boot.unmaps.wereOfAnotherVersion;
+  }
+
   apply(cursor: BatchCursor): void {
     this.#cursor = cursor;
     if (cursor.line >= this.#activity.nextLine) {

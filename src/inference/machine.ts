@@ -19,7 +19,7 @@ import { StatusWrites } from './status-writes.ts';
 import { TracedRam } from './traced-ram.ts';
 import { DirtyTracking } from './tracking.ts';
 import { UnknownMessages } from './unknown-messages.ts';
-import { QemuVersion, type WrittenBy } from './version.ts';
+import { QemuVersion, type VersionHindsight, type WrittenBy } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import type { VtdAddressSpace } from './vtd-address-space.ts';
 
@@ -30,6 +30,8 @@ export interface ModelOptions extends ParameterOptions {
   /** Pages of RAM in all and below 4 GiB (-1: QEMU's default for the size). */
   readonly ram: { readonly total: number; readonly below: number } | null;
   readonly tracking: 'from-trace' | 'on' | 'off';
+  /** What an earlier replay of the same boot learned of the version. */
+  readonly versionHindsight?: VersionHindsight | null;
 }
 
 const CC_DEVICE = kindOf('vtd_inv_desc_cc_device');
@@ -87,7 +89,7 @@ export class Machine {
     this.tracking = new DirtyTracking(this.bounds);
     this.attribution = new Attribution(this.bounds);
     this.mappings = new Mappings(this.bounds);
-    this.version = new QemuVersion(options.qemu);
+    this.version = new QemuVersion(options.qemu, options.versionHindsight);
     this.parameters = new Parameters(options);
     const { ram } = options;
     this.containers = new Containers(options.backend, this.attribution, this.bounds);

@@ -66,6 +66,11 @@ export class PendingUnmaps {
     this.#world = { mapped: null, host: NOTHING, ram: machine.ram };
   }
 
+  /** Some were evaluated before the lines told the version by which they are to be. */
+  get wereOfAnotherVersion(): boolean {
+    return this.#scenarios.wereOfAnother;
+  }
+
   /** The unmap that stands alone and is still open, if any. */
   get single(): Unmap | null {
     return this.#singleOpen ? this.#single : null;

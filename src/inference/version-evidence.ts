@@ -3,12 +3,39 @@ import { type Profile, versionNumber, versionText } from '../emulation/profiles/
 
 const OPEN_END = Number.POSITIVE_INFINITY;
 
+/** Versions of QEMU, numbered by `versionNumber`, and why none is older or newer. */
+export interface VersionRange {
+  readonly from: number;
+  readonly to: number;
+  readonly fromReason: string;
+  readonly toReason: string;
+}
+
 /** Which versions can have written a trace, narrowed by every line that only some of them print. */
 export class VersionEvidence {
   #from = 0;
   #to = OPEN_END;
   #fromReason = '';
   #toReason = '';
+
+  /** `range`: what is known before the first line. */
+  constructor(range: VersionRange | null) {
+    if (range === null) return;
+    this.#from = range.from;
+    this.#to = range.to;
+    this.#fromReason = range.fromReason;
+    this.#toReason = range.toReason;
+  }
+
+  /** What is known by now. */
+  get range(): VersionRange {
+    return {
+      from: this.#from,
+      to: this.#to,
+      fromReason: this.#fromReason,
+      toReason: this.#toReason,
+    };
+  }
 
   /** The trace holds something that only versions `from .. to` print; contradictions are ignored. */
   narrow(from: number, to: number, reason: string): void {

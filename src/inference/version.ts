@@ -2,7 +2,7 @@ import { profileFor } from '../emulation/profiles/index.ts';
 import { type Profile, versionNumber } from '../emulation/profiles/profile.ts';
 import type { EventName } from '../events/catalogue/index.ts';
 import type { Known } from './parameters.ts';
-import { VersionEvidence } from './version-evidence.ts';
+import { VersionEvidence, type VersionRange } from './version-evidence.ts';
 
 const LATER = Number.POSITIVE_INFINITY;
 const [V8_0, V8_1, V8_2, V9_0, V9_2, V10_0, V10_1, V10_2, V11_0] = [
@@ -90,6 +90,21 @@ const BEHAVIOUR: readonly (keyof Profile)[] = [
   'regionDelEntry',
 ];
 
+/** True where an unmap comes to the same in both versions, whatever it is. */
+export function areAlike(one: Profile, other: Profile): boolean {
+  return (
+    BEHAVIOUR.every((field) => one[field] === other[field]) &&
+    one.regionDelAddress === other.regionDelAddress
+  );
+}
+
+/** What all lines of a boot say of the version: known from the first line on where it is replayed again. */
+export interface VersionHindsight {
+  readonly range: VersionRange;
+  readonly named: string | null;
+  readonly unmapsByNode: boolean | null;
+}
+
 /** How the lines of a trace came about, as far as versions differ in it. */
 export type WrittenBy = Pick<
   Profile,
@@ -102,16 +117,29 @@ export type WrittenBy = Pick<
  */
 export class QemuVersion {
   readonly #option: Profile | null;
-  readonly #evidence = new VersionEvidence();
-  #named: string | null = null;
-  #unmapsByNode: boolean | null = null;
+  readonly #evidence: VersionEvidence;
+  #named: string | null;
+  #unmapsByNode: boolean | null;
   #profile: Profile;
   #writtenBy: WrittenBy;
 
-  constructor(option: Profile | null) {
+  constructor(option: Profile | null, hindsight: VersionHindsight | null = null) {
     this.#option = option;
+    this.#evidence = new VersionEvidence(hindsight?.range ?? null);
+    this.#named = hindsight?.named ?? null;
+    this.#unmapsByNode = hindsight?.unmapsByNode ?? null;
     this.#profile = option ?? this.#evidence.profile;
     this.#writtenBy = this.#profile;
+    this.#choose();
+  }
+
+  /** What is known by now, for another replay of the same lines. */
+  get hindsight(): VersionHindsight {
+    return {
+      range: this.#evidence.range,
+      named: this.#named,
+      unmapsByNode: this.#unmapsByNode,
+    };
   }
 
   /** The behaviour to emulate. */
