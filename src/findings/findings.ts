@@ -45,7 +45,7 @@ class Group implements GroupView {
   readonly topic: string;
   readonly window: number;
   readonly trackedBy: string;
-  /** The version of QEMU by which the first was judged. */
+  /** The version of QEMU for which the first was evaluated. */
   readonly profile: Profile;
   count = 0;
   detail = '';

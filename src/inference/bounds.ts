@@ -61,7 +61,7 @@ export const bounds = {
   windows: {
     most: 65_536,
     bytes: 600,
-    text: 'stretches of dirty tracking',
+    text: 'windows of dirty tracking',
     reason: 'one a minute for 45 days',
   },
   'drifting-mappings': {
@@ -75,7 +75,7 @@ export const bounds = {
     bytes: 6000,
     text: 'findings',
     reason:
-      'a person reads some dozens; one is for a rule, device, mode, cause and stretch of tracking',
+      'a person reads some dozens; one is for a rule, device, mode, cause and window of tracking',
   },
   'memory-at-risk': {
     most: 2 ** 21,

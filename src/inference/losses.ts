@@ -140,7 +140,7 @@ export const losses = {
     cost: 'device',
     source:
       'vtd_address_space_unmap_in_dirty_tracking (hw/i386/intel_iommu.c; 11.0) unmaps what its search finds',
-    text: 'UNMAPs of a drain are missing',
+    text: 'UNMAPs of an unmap in migration are missing',
   },
   // --- Dirty tracking and messages ---------------------------------------------------------------
   'tracking-change': {
@@ -154,7 +154,7 @@ export const losses = {
     cost: 'device',
     source:
       'vtd_address_space_unmap (hw/i386/intel_iommu.c; 11.0) sends no pieces while dirty tracking is on',
-    text: 'a change of dirty tracking, or a drain',
+    text: 'a change of dirty tracking, or an unmap in migration',
   },
   'too-big-message': {
     kind: 'missing-events',

@@ -54,7 +54,7 @@ export class PendingUnmaps {
   /** The newest that failed: a migration tells only at its end what made it fail. */
   readonly #failed: string[] = [];
 
-  /** Lines between which unmaps were judged on uncertain ground. */
+  /** Lines between which unmaps were evaluated over mappings that are not wholly known. */
   readonly uncertain = { unmaps: 0, firstLine: 0, lastLine: 0 };
   /** Line of the newest unmap if it set bits past the end of RAM, else 0: a trace that ends there ends in a crash. */
   pastRamLine = 0;

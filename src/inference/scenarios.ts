@@ -1,9 +1,9 @@
 import type { Mutable } from '../base/mutable.ts';
+import { unmapAlike } from '../emulation/profiles/index.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { Limits, Scenario } from '../emulation/scenario.ts';
 import type { ContainerBackend } from '../emulation/vfio/container-backend.ts';
 import type { Machine } from './machine.ts';
-import { areAlike } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
 /** In the place of a container that nothing tells: nothing is asked, and nothing fails. */
@@ -37,7 +37,7 @@ export class Scenarios {
 
   /** Unmaps were evaluated for a version that behaves unlike the one that is emulated by now. */
   get wereOfAnother(): boolean {
-    return [...this.#emulated].some((profile) => !areAlike(profile, this.#machine.profile));
+    return [...this.#emulated].some((profile) => !unmapAlike(profile, this.#machine.profile));
   }
 
   /** The machine that is emulated, with dirty pages tracked or not. Reused by the next call. */

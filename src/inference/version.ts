@@ -90,14 +90,6 @@ const BEHAVIOUR: readonly (keyof Profile)[] = [
   'regionDelEntry',
 ];
 
-/** True where an unmap comes to the same in both versions, whatever it is. */
-export function areAlike(one: Profile, other: Profile): boolean {
-  return (
-    BEHAVIOUR.every((field) => one[field] === other[field]) &&
-    one.regionDelAddress === other.regionDelAddress
-  );
-}
-
 /** What all lines of a boot say of the version: known from the first line on where it is replayed again. */
 export interface VersionHindsight {
   readonly range: VersionRange;

@@ -143,7 +143,7 @@ export function unmapsText(totals: Totals): string {
   return parts.join(', ');
 }
 
-/** Unmaps in a stretch of dirty tracking; none may mean that QEMU asks for no dirty bits there. */
+/** Unmaps in a window of dirty tracking; none may mean that QEMU asks for no dirty bits there. */
 export function trackedUnmapsText(count: number): string {
   return count === 0 ? 'no tracked unmap' : plural(count, 'unmap');
 }

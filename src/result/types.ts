@@ -254,7 +254,7 @@ export interface Totals {
   readonly withoutDevice: number;
   /** Tracking was on: real hazards. */
   readonly tracked: Hazards;
-  /** Tracking was off: the same unmaps, judged as if it had been on. */
+  /** Tracking was off: the same unmaps, evaluated as if it had been on. */
   readonly untracked: Hazards;
   /** The trace does not show whether tracking was on. */
   readonly unknownTracking: Hazards;

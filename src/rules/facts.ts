@@ -44,10 +44,10 @@ export interface SessionFacts {
   readonly unmapsOfUnknownTracking: {
     /** Some of them would do harm under tracking. */
     readonly hasHazard: boolean;
-    /** How many were judged on mappings that are not wholly known. */
+    /** How many were evaluated over mappings that are not wholly known. */
     readonly uncertain: number;
   };
-  /** Unmaps under tracking that were judged on mappings that are not wholly known. */
+  /** Unmaps under tracking that were evaluated over mappings that are not wholly known. */
   readonly uncertainUnderTracking: {
     readonly count: number;
     readonly firstLine: number;

@@ -83,13 +83,13 @@ const grounds = {
   },
   addressOfNode: {
     evidence: 'derived',
-    text: "carried address: the drain of 11.x takes the mapping's own",
+    text: "carried address: an unmap in migration of 11.x carries the mapping's own",
   },
   versionDerived: { evidence: 'derived', text: 'QEMU version: inferred from the lines it prints' },
   versionOption: { evidence: 'assumed', text: 'QEMU version: --qemu' },
   versionLate: {
     evidence: 'assumed',
-    text: 'QEMU version: another was assumed when this was judged; --qemu would settle it',
+    text: 'QEMU version: another was assumed when this was evaluated; --qemu would settle it',
   },
   versionAssumed: {
     evidence: 'assumed',
@@ -249,7 +249,7 @@ export function basisOfUnmap(unmap: Unmap, facts: SessionFacts, restsOn: Depende
 
 /**
  * The grounds that the session as a whole gives it, asked for at its end, when most is known of
- * the version and of the container. `isSeen`: the failure itself is in the trace; `judgedAs`: the
+ * the version and of the container. `isSeen`: the failure itself is in the trace; `evaluatedAs`: the
  * version that was assumed at the first unmap.
  */
 export function basisOfSession(
@@ -257,7 +257,7 @@ export function basisOfSession(
   container: VfioContainer | null,
   restsOn: Dependencies,
   isSeen: boolean,
-  judgedAs: Profile,
+  evaluatedAs: Profile,
 ): Basis {
   const basis = new Basis();
   if (restsOn.backend === true && !isSeen) addBackend(basis, container);
@@ -270,7 +270,7 @@ export function basisOfSession(
     basis.add('deviceLogUntold');
   }
   if (restsOn.version === true) addVersion(basis, facts);
-  if (!isSeen && !unmapAlike(judgedAs, facts.profile)) basis.add('versionLate');
+  if (!isSeen && !unmapAlike(evaluatedAs, facts.profile)) basis.add('versionLate');
   if (restsOn.ram === true) addRam(basis, facts);
   if (!isSeen && facts.hasTooManyLosses) basis.add('linesMissing');
   const isAboutHost = restsOn.mappings === true || restsOn.bitmapSize === true;

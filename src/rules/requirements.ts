@@ -44,8 +44,8 @@ const requirements = {
       ? {
           why:
             count === 1
-              ? `1 unmap under tracking was judged on uncertain mappings (line ${firstLine})`
-              : `${count} unmaps under tracking were judged on uncertain mappings (lines ${firstLine} to ${lastLine})`,
+              ? `1 unmap under tracking was evaluated over uncertain mappings (line ${firstLine})`
+              : `${count} unmaps under tracking were evaluated over uncertain mappings (lines ${firstLine} to ${lastLine})`,
         }
       : {
           why: 'guest addresses of mappings are not in the trace',

@@ -75,12 +75,12 @@ const rows: readonly Row[] = [
   {
     name: 'what walks do not show either',
     facts: { uncertainUnderTracking: { count: 3, firstLine: 7, lastLine: 9 } },
-    reasons: ['3 unmaps under tracking were judged on uncertain mappings (lines 7 to 9)'],
+    reasons: ['3 unmaps under tracking were evaluated over uncertain mappings (lines 7 to 9)'],
   },
   {
     name: 'what walks do not show of one unmap',
     facts: { uncertainUnderTracking: { count: 1, firstLine: 7, lastLine: 7 } },
-    reasons: ['1 unmap under tracking was judged on uncertain mappings (line 7)'],
+    reasons: ['1 unmap under tracking was evaluated over uncertain mappings (line 7)'],
   },
   {
     name: 'what an invalidation skipped',

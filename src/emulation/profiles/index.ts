@@ -1,37 +1,24 @@
+import * as listed from './list.ts';
 import { type Profile, versionNumber } from './profile.ts';
-import { qemu7_2 } from './qemu-7.2.ts';
-import { qemu8_1 } from './qemu-8.1.ts';
-import { qemu9_2 } from './qemu-9.2.ts';
-import { qemu10_0 } from './qemu-10.0.ts';
-import { qemu10_1 } from './qemu-10.1.ts';
-import { qemu10_2 } from './qemu-10.2.ts';
-import { qemu11_0 } from './qemu-11.0.ts';
-import { qemu11_1 } from './qemu-11.1.ts';
-import { v4Patch } from './v4-patch.ts';
-import { v5Patch } from './v5-patch.ts';
 
-/** Releases first, oldest first. A version that is not listed behaves like the newest one before it. */
+const all: readonly Profile[] = Object.values(listed);
+
+/** Those that were released, oldest first. A version that is not listed behaves like the newest one before it. */
+export const releases: readonly Profile[] = all
+  .filter(({ known }) => known !== 'unmerged')
+  .sort((one, other) => one.version - other.version);
+
+/** Releases first, oldest first; then patches that were not merged. */
 export const profiles: readonly Profile[] = [
-  qemu7_2,
-  qemu8_1,
-  qemu9_2,
-  qemu10_0,
-  qemu10_1,
-  qemu10_2,
-  qemu11_0,
-  qemu11_1,
-  v4Patch,
-  v5Patch,
+  ...releases,
+  ...all.filter(({ known }) => known === 'unmerged'),
 ];
-
-/** Those that were released, oldest first. */
-export const releases = profiles.filter(({ known }) => known !== 'unmerged');
 
 /** True where two versions treat every unmap alike. */
 export function unmapAlike(a: Profile, b: Profile): boolean {
   return (
     a === b ||
-    (a.unmapInMigration?.carries === b.unmapInMigration?.carries &&
+    (a.unmapInMigration?.sends === b.unmapInMigration?.sends &&
       a.legacyTracking === b.legacyTracking &&
       a.iommufdQuery === b.iommufdQuery &&
       a.regionDelEntry === b.regionDelEntry &&
@@ -41,7 +28,9 @@ export function unmapAlike(a: Profile, b: Profile): boolean {
 
 /** The newest release that is not newer than `version`, a `versionNumber`; the oldest for older ones. */
 export function profileFor(version: number): Profile {
-  return releases.findLast((profile) => profile.version <= version) ?? qemu7_2;
+  const newest = releases.findLast((profile) => profile.version <= version) ?? releases[0];
+  if (newest === undefined) throw new Error('no version of QEMU is listed');
+  return newest;
 }
 
 /** A profile by its id, or by a version `x.y` or `x.y.z`; undefined for anything else. */

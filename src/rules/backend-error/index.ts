@@ -101,7 +101,7 @@ const TOLD: Readonly<Partial<Record<MessageOperation, Meaning>>> = {
   'device-error': error('A device of VFIO reported an error, and QEMU stopped the VM.'),
   'translation-fault': note(
     'A device of the guest, assigned or emulated, reached for an address that the guest has not mapped. That is a matter of the guest, and no failure of VFIO.',
-    'Nothing is to be mended in the host; look at the driver in the guest.',
+    'The host needs no fix; look at the driver in the guest.',
   ),
   'host-fault': note(
     'The host IOMMU caught DMA of a device to an address that is not mapped.',
@@ -127,7 +127,7 @@ const UNMAPS = {
   ),
   absent: note(
     'Nothing was mapped there. iommufd and vfio-user say so, type1 never does; it is harmless, and no proof of dirty tracking.',
-    'Nothing is to be mended here.',
+    'Nothing needs fixing here.',
   ),
   late: error('QEMU told so only when the migration ended.'),
 } as const satisfies Readonly<Record<string, Meaning>>;

@@ -16,6 +16,6 @@ export const migrationBlocked: RuleBody = {
   message: ({ about, detail }) => `${about?.says ?? 'A migration failed.'} QEMU says: ${detail}`,
   fix: () => ({
     today:
-      'Nothing is to be mended here; calc-dirty-rate and the dirty limit can still switch tracking on.',
+      'Nothing needs fixing here; calc-dirty-rate and the dirty limit can still switch tracking on.',
   }),
 };

@@ -24,7 +24,7 @@ A failure of a migration that had begun names its cause in migrate_error.`,
 to 10.2 block behind a vIOMMU (8.x and 9.x by what was posted, not by their
 source). 11.0 allows it.`,
   whatToDo: `
-Nothing is to be mended. Bear in mind that a blocker does not keep dirty
+Nothing needs fixing. Bear in mind that a blocker does not keep dirty
 tracking off: calc-dirty-rate and a vCPU dirty limit turn it on all the same,
 and with it the failures of VTD001.`,
   load: async () => (await import('./index.ts')).migrationBlocked,

@@ -9,6 +9,8 @@ import type { IovaTree } from './iova-tree.ts';
 export interface UnmapInMigration {
   /** The condition: the flag word of dirty tracking is not zero, or `migration_is_running()`. */
   readonly when: 'global-dirty' | 'migration-running';
+  /** A name that versions share which send the same. */
+  readonly sends: string;
   /** What `translated_addr` holds: the guest address of the mapping, or 0. */
   readonly carries: 'node' | 'zero';
   /** Puts into `sent` what the notifier of `n` is sent, over what `shadow` holds. */
@@ -38,6 +40,7 @@ export function unmapByNode(
   };
   return {
     when,
+    sends: `by-node-${carries}`,
     carries,
     unmapNode,
     unmap(n, shadow, sent) {
