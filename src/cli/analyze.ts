@@ -1,8 +1,12 @@
 import { Command, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
+import { plural } from '../base/words.ts';
 import { isThere } from '../bytes/file-identity.ts';
+import { ResultFolder } from '../bytes/result-folder.ts';
 import { type PassedOver, run } from '../engine/run.ts';
+import { runShard } from '../fleet/run-shard.ts';
+import { parseShard, WHOLE } from '../fleet/shard.ts';
 import type { ReportOptions } from '../reports/report.ts';
 import {
   exitStatus,
@@ -29,6 +33,8 @@ interface Flags extends ModelFlags {
   readonly gate?: Gate;
   readonly exitZero?: boolean;
   readonly maxDecompressed?: string;
+  readonly results?: string;
+  readonly shard?: string;
 }
 
 /** Shown below the help. */
@@ -73,7 +79,9 @@ export function analyzeCommand(terminal: Terminal): Command {
     )
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
-    .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace');
+    .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
+    .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
+    .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces');
   for (const option of modelOptions()) command.addOption(option);
   command.addHelpText('after', examples);
   command.action(async (inputs: readonly string[], flags: Flags) => {
@@ -91,6 +99,8 @@ async function analyze(
     throw new UsageError("no trace given; '-' reads standard input, --help shows examples");
   const command = commandMeant(inputs, terminal);
   if (command !== null) throw new UsageError(command);
+  if (flags.results !== undefined) return leaveResults(inputs, flags.results, flags, terminal);
+  if (flags.shard !== undefined) throw new UsageError('--shard needs --results');
   const report = reportNamed(flags.format);
   const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
@@ -118,6 +128,43 @@ async function analyze(
     }
     const status = exitStatusOf(result, flags.failOn, flags);
     return flags.exitZero === true && status !== exitStatus.unusable ? exitStatus.clean : status;
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Analyses a share of the traces, and says what it came to; what they come to together, `merge` says. */
+async function leaveResults(
+  inputs: readonly string[],
+  results: string,
+  flags: Flags,
+  terminal: Terminal,
+): Promise<number> {
+  const { jobs, mappings, output, shard, unmaps } = flags;
+  if (output !== undefined || unmaps !== undefined || mappings !== undefined) {
+    throw new UsageError("--results goes with no other output: 'vtdscope merge' makes the reports");
+  }
+  const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
+  try {
+    const summary = await runShard(new ResultFolder(results), {
+      inputs,
+      shard: shard === undefined ? WHOLE : parseShard(shard),
+      model: modelFrom(flags),
+      maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+      signal: terminal.signal,
+      onProgress: (state) => progress.update(state),
+      onPassedOver: (passed) => {
+        progress.stop();
+        tellPassedOver(passed, terminal);
+      },
+      ...(jobs !== undefined && { jobs }),
+    });
+    progress.stop();
+    for (const error of summary.failed) terminal.complain(error);
+    const { analysed, failed, there, traces } = summary;
+    const text = `${plural(traces, 'trace')}: ${analysed} analysed now, ${failed.length} of them failed, ${there} had a result\n`;
+    await print([text], terminal.stdout, terminal.signal);
+    return failed.length > 0 ? exitStatus.unusable : exitStatus.clean;
   } finally {
     progress.stop();
   }

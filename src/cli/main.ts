@@ -6,6 +6,7 @@ import { analyzeCommand, examples } from './analyze.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
+import { mergeCommand } from './merge.ts';
 import { nearest } from './suggestions.ts';
 import {
   type ColorChoice,
@@ -83,6 +84,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   const analyze = addGlobalOptions(analyzeCommand(terminal));
   program.addCommand(analyze, { isDefault: true });
   program.addCommand(explainCommand(terminal));
+  program.addCommand(mergeCommand(terminal));
   program.addCommand(generateCommand(terminal));
   for (const command of program.commands) {
     command

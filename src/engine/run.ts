@@ -3,7 +3,7 @@ import pMap from 'p-map';
 import { UsageError } from '../base/errors.ts';
 import { findInputs, type Input, type Inputs } from '../bytes/inputs.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
-import type { Result } from '../result/types.ts';
+import type { Result, Trace } from '../result/types.ts';
 import type { TraceOutcome } from './outcome.ts';
 import { type Output, RunFiles } from './outputs.ts';
 import { keysOfOutputs, refuseToOverwrite } from './overwriting.ts';
@@ -47,6 +47,13 @@ export interface RunOptions {
   readonly rangeBytes?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Whether to analyse the trace of this path; default: all. */
+  readonly isWanted?: (path: string) => boolean;
+  /**
+   * Takes the result of each trace as soon as it is there, in any order, and out of what `run` returns,
+   * so that many are never in memory at once. Null: the file is no trace, and nobody named it.
+   */
+  readonly onTrace?: (path: string, trace: Trace | null) => void;
   /** Called once, with the files in directories that may hold traces and cannot be read. */
   readonly onPassedOver?: (files: readonly PassedOver[]) => void;
 }
@@ -164,9 +171,13 @@ class Run {
       this.#options.signal?.throwIfAborted();
       const outcome = await way(this.#taskOf(input, index), (bytes) => progress.read(index, bytes));
       progress.done(index, input.bytes);
-      shares[index] = this.#shareOf(input, outcome);
+      const share = this.#shareOf(input, outcome);
+      const { onTrace } = this.#options;
+      if (onTrace === undefined) shares[index] = share;
+      else onTrace(input.path, share.trace);
     };
-    const plan = planOf(traces);
+    const { isWanted = () => true } = this.#options;
+    const plan = planOf(traces, isWanted);
     const large = async () => {
       for (const trace of plan.large) {
         await analyze(trace, (task, onProgress) => this.#analyzeLarge(task, onProgress));

@@ -1,5 +1,5 @@
 import { listed, plural } from '../base/words.ts';
-import type { Migration, MigrationAnswer, Trace } from '../result/types.ts';
+import type { Migration, MigrationAnswer } from '../result/types.ts';
 
 /** The answer to the question whether to migrate, in whatever form a report has. */
 
@@ -26,7 +26,9 @@ export function migrationText({ answer, why }: Migration): string {
 }
 
 /** `36 of 40: do not migrate. 3 may be migrated and 1 is not known.` */
-export function answersText(traces: readonly Trace[]): string {
+export function answersText(
+  traces: readonly { readonly migration: Pick<Migration, 'answer'> }[],
+): string {
   const countOf = (wanted: MigrationAnswer) =>
     traces.filter(({ migration }) => migration.answer === wanted).length;
   const rest = (['unknown', 'refused', 'yes'] as const)

@@ -68,6 +68,11 @@ export function clientScript(): string {
   return `(() => {\n'use strict';\nconst modules = {};\n${parts.join('\n')}\n})();\n`;
 }
 
+/** A script or style of this package by its name, for pages that need no chart. */
+export function ownAsset(name: string): Inlined {
+  return inlined(ownFile(name));
+}
+
 function ownFile(name: string): string {
   return readFileSync(new URL(name, CLIENT), 'utf8');
 }

@@ -1,0 +1,98 @@
+import { findInputs } from '../bytes/inputs.ts';
+import type { ResultFolder } from '../bytes/result-folder.ts';
+import type { Progress } from '../engine/progress.ts';
+import { type PassedOver, run } from '../engine/run.ts';
+import { jsonReport } from '../reports/json.ts';
+import { failedTrace, resultOf } from '../result/result.ts';
+import type { Trace } from '../result/types.ts';
+import {
+  compare,
+  type FleetOptions,
+  manifestOf,
+  nameOfFailure,
+  nameOfManifest,
+  nameOfResult,
+} from './manifest.ts';
+import { isInShard, type Shard } from './shard.ts';
+
+const PLAIN = { color: false, width: 80, verbosity: 0 };
+
+export interface ShardOptions extends FleetOptions {
+  /** Files, directories, globs, `@list`. */
+  readonly inputs: readonly string[];
+  readonly shard: Shard;
+  readonly jobs?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly onPassedOver?: (files: readonly PassedOver[]) => void;
+}
+
+/** What one share of a run came to. */
+export interface ShardSummary {
+  /** Traces of the share. */
+  readonly traces: number;
+  /** Analysed now. */
+  readonly analysed: number;
+  /** Whose results were there already. */
+  readonly there: number;
+  /** Analysed now, and failed; a later call tries them again. */
+  readonly failed: readonly string[];
+}
+
+/**
+ * Analyses a share of the inputs, and leaves a result for each in the folder: whole or not at all,
+ * so that a share that was interrupted goes on where it stopped. A result that is there is not made
+ * again, unless it is of a failure.
+ *
+ * @throws UsageError where an input comes only once, or the folder cannot be written.
+ */
+export async function runShard(
+  folder: ResultFolder,
+  {
+    inputs,
+    jobs,
+    model,
+    maxDecompressedBytes,
+    onPassedOver,
+    onProgress,
+    shard,
+    signal,
+  }: ShardOptions,
+): Promise<ShardSummary> {
+  const manifest = manifestOf(await findInputs(inputs), { model, maxDecompressedBytes });
+  folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
+  const share = manifest.traces.filter(({ key }) => isInShard(key, shard));
+  const there = new Set(folder.names());
+  const due = new Map(
+    share.filter(({ key }) => !there.has(nameOfResult(key))).map((entry) => [entry.uri, entry]),
+  );
+  const failed: string[] = [];
+  const keep = (path: string, trace: Trace | null) => {
+    const entry = due.get(path);
+    if (entry === undefined) return;
+    const { error } = trace ?? {};
+    if (error !== undefined) failed.push(error);
+    const name = error === undefined ? nameOfResult(entry.key) : nameOfFailure(entry.key);
+    folder.write(name, jsonReport.render(resultOf(trace === null ? [] : [trace]), PLAIN));
+  };
+  for (const { uri, error } of due.values()) {
+    if (error !== undefined) keep(uri, failedTrace(uri, error));
+  }
+  await run({
+    inputs,
+    model,
+    maxDecompressedBytes,
+    isWanted: (path) => due.has(path),
+    onTrace: keep,
+    ...(jobs !== undefined && { jobs }),
+    ...(signal !== undefined && { signal }),
+    ...(onProgress !== undefined && { onProgress }),
+    ...(onPassedOver !== undefined && { onPassedOver }),
+  });
+  return {
+    traces: share.length,
+    analysed: due.size,
+    there: share.length - due.size,
+    failed: failed.sort(compare),
+  };
+}
