@@ -50,13 +50,17 @@ export class NewFile {
   #place: { readonly partial: string; readonly final: string } | null = null;
   readonly #writer: TextWriter;
 
-  /** @throws UsageError if the file cannot be made there. */
-  constructor(path: string) {
+  /**
+   * `isTidy`: nothing of a killed run lies in its folder, which is not searched then.
+   *
+   * @throws UsageError if the file cannot be made there.
+   */
+  constructor(path: string, isTidy = false) {
     this.path = path;
-    this.#writer = guarded(path, () => this.#open());
+    this.#writer = guarded(path, () => this.#open(isTidy));
   }
 
-  #open(): TextWriter {
+  #open(isTidy: boolean): TextWriter {
     const { path } = this;
     const before = statSync(path, { throwIfNoEntry: false });
     if (before?.isDirectory() === true) throw new Error('it is a directory');
@@ -65,7 +69,7 @@ export class NewFile {
     if (descriptor !== null) return new TextWriter(descriptor, path, false);
     const final = behindLinks(path);
     const folder = dirname(final);
-    removeLitter(folder);
+    if (!isTidy) removeLitter(folder);
     const partial = join(folder, temporaryName());
     const file = openSync(partial, 'wx', before === undefined ? USUAL_MODE : PRIVATE_MODE);
     this.#place = { partial, final };

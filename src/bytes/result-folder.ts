@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import { NewFile } from './new-file.ts';
+import { removeLitter } from './temporary.ts';
 import { guarded } from './text-writer.ts';
 
 /**
@@ -15,6 +16,8 @@ export class ResultFolder {
   constructor(path: string) {
     this.#path = path;
     guarded(path, () => mkdirSync(path, { recursive: true }));
+    // Once, as the folder may hold many thousands of texts.
+    removeLitter(path);
   }
 
   /** The names of all texts, in no order. */
@@ -36,7 +39,7 @@ export class ResultFolder {
 
   /** @throws UsageError if it cannot be written; then nothing of this name has changed. */
   write(name: string, pieces: Iterable<string>): void {
-    const file = new NewFile(join(this.#path, name));
+    const file = new NewFile(join(this.#path, name), true);
     try {
       for (const piece of pieces) file.write(piece);
       file.finish();

@@ -62,7 +62,7 @@ ${styles.map(({ text }) => `<style>${text}</style>`).join('\n')}
 <body>
 <main class="fleet">
 <h1>${html(answer)}</h1>
-${gaps === '' ? '' : `<p class="unknown">${html(gaps)}: their answer is not known.</p>`}
+${gaps === '' ? '' : `<p class="unknown">${html(gaps)}: of these the answer is not known.</p>`}
 <div class="controls" hidden>
 <div class="counts" role="group" aria-label="Traces by the answer whether to migrate">${buttons.join('')}</div>
 <label for="search">Only with this text: </label><input id="search" type="search">

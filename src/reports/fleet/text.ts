@@ -22,7 +22,7 @@ const MOST_ROWS = 20;
 export function* textOfFleet(fleet: Fleet, width: number): Iterable<string> {
   const page = new Page(width, false);
   const gaps = gapsText(fleet);
-  if (gaps !== '') page.text(`${gaps}: their answer is not known.`);
+  if (gaps !== '') page.text(`${gaps}: of these the answer is not known.`);
   page.text(answersText(fleet.traces));
   counts(page, 'Sessions by version and verdict', verdictsByVersion(fleet));
   counts(page, 'Sessions with a finding', sessionsByRule(fleet));
