@@ -113,9 +113,10 @@ export class SessionRecorder {
     return this.#end;
   }
 
-  /** Unmaps were evaluated for another version of QEMU than the one that later lines tell. */
+  /** Unmaps were evaluated for another version of QEMU than the one that later lines tell without doubt. */
   get isOfAnotherVersion(): boolean {
-    return this.boot.unmaps.wereOfAnotherVersion;
+    const { machine, unmaps } = this.boot;
+    return unmaps.wereOfAnotherVersion && !machine.version.isContradicted;
   }
 
   apply(cursor: BatchCursor): void {

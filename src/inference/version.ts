@@ -164,6 +164,14 @@ export class QemuVersion {
     return this.#evidence.agree('unmapInMigration');
   }
 
+  /**
+   * Pieces came under tracking although only versions that unmap by node then can have written the
+   * lines: something is lost, or this QEMU is not what its lines say, and nothing is sure of its version.
+   */
+  get isContradicted(): boolean {
+    return this.mustUnmapInMigration && this.#unmapsByNode === false;
+  }
+
   learn(mark: VersionMark): void {
     this.#evidence.narrow(mark.from, mark.to, mark.reason);
     this.#choose();
