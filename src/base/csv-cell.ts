@@ -16,3 +16,13 @@ export function csvCell(untrusted: string): string {
   const safe = isFormula ? `'${text}` : text;
   return /[",\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
+
+/** A row of CSV: texts as cells, numbers as they are, null as nothing. */
+export function csvRow(cells: readonly (string | number | null)[]): string {
+  return `${cells.map(cellText).join(',')}\n`;
+}
+
+function cellText(cell: string | number | null): string {
+  if (cell === null) return '';
+  return typeof cell === 'number' ? String(cell) : csvCell(cell);
+}

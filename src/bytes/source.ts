@@ -161,8 +161,9 @@ async function openStream(
   input: Chunks,
   options: SourceOptions,
 ): Promise<OpenSource> {
-  const reading = new Reading(path, options, null);
   const kept = new Recorder(KEPT_BYTES);
+  const newReading = () => new Reading(path, options, () => kept.again());
+  const reading = newReading();
   const { layers, head, all, close } = await reading.unwrap(kept.through(input));
   const sourceOf = (current: Reading, chunks: () => Chunks): OpenSource => ({
     path,
@@ -180,7 +181,7 @@ async function openStream(
     const bytes = kept.again();
     // Where reading failed, what was kept does not show it.
     if (bytes === null || reading.losses.length > 0) return null;
-    const anew = new Reading(path, options, null);
+    const anew = newReading();
     async function* chunks(bytesAgain: Chunks): AsyncGenerator<Uint8Array> {
       yield* (await anew.unwrap(bytesAgain)).all;
     }
@@ -229,13 +230,13 @@ class Reading {
   readonly #path: string;
   readonly #limitBytes: number | null;
   readonly #meter = new Meter();
-  /** The input from its start; null where it comes only once. */
-  readonly #file: (() => Chunks) | null;
+  /** The input from its start; null where it came only once, and was too much to be kept. */
+  readonly #again: () => Chunks | null;
 
-  constructor(path: string, options: SourceOptions, file: (() => Chunks) | null) {
+  constructor(path: string, options: SourceOptions, again: () => Chunks | null) {
     this.#path = path;
     this.#limitBytes = options.maxDecompressedBytes ?? null;
-    this.#file = file;
+    this.#again = again;
   }
 
   /** Bytes of the input that have been read. */
@@ -286,7 +287,7 @@ class Reading {
    * the damage is a loss; so is an end without the last member's trailer.
    */
   async *#gunzip(input: Chunks, isOutermost: boolean): AsyncGenerator<Uint8Array> {
-    const recorder = isOutermost && this.#file !== null ? null : new Recorder(KEPT_BYTES);
+    const recorder = isOutermost ? null : new Recorder(KEPT_BYTES);
     const zlib = new Gunzip();
     let taken = 0;
     let output = 0;
@@ -313,7 +314,7 @@ class Reading {
       }
       if (!isZlibError(thrown)) throw thrown;
       // zlib keeps what it had decoded of the damaged piece: fed in single bytes, it gives it up.
-      const again = recorder === null ? (this.#file?.() ?? null) : recorder.again();
+      const again = recorder === null ? this.#again() : recorder.again();
       if (again !== null) {
         for await (const chunk of partOfDamaged(again, taken, output)) {
           const allowed = this.#allowed(chunk, output);

@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.ts';
 import { plural } from '../base/words.ts';
 import { isThere } from '../bytes/file-identity.ts';
 import { ResultFolder } from '../bytes/result-folder.ts';
+import type { Progress } from '../engine/progress.ts';
 import { type PassedOver, run } from '../engine/run.ts';
 import { runShard } from '../fleet/run-shard.ts';
 import { parseShard, WHOLE } from '../fleet/shard.ts';
@@ -106,20 +107,12 @@ async function analyze(
   const options = reportOptions(terminal);
   try {
     const result = await run({
+      ...analysisOf(flags, terminal, progress),
       inputs,
-      model: modelFrom(flags),
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
       outputs: fileOutputs(flags.output ?? [], options),
       alsoWritten: ['/dev/stdout'],
-      maxDecompressedBytes: bytesOf(flags.maxDecompressed),
-      signal: terminal.signal,
-      onProgress: (state) => progress.update(state),
-      onPassedOver: (passed) => {
-        progress.stop();
-        tellPassedOver(passed, terminal);
-      },
-      ...(flags.jobs !== undefined && { jobs: flags.jobs }),
     });
     progress.stop();
     await print(report.render(result, options), terminal.stdout, terminal.signal);
@@ -133,6 +126,21 @@ async function analyze(
   }
 }
 
+/** How traces are analysed and what is shown meanwhile, wherever their results go. */
+function analysisOf(flags: Flags, terminal: Terminal, progress: ProgressBar) {
+  return {
+    model: modelFrom(flags),
+    maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+    signal: terminal.signal,
+    onProgress: (state: Progress) => progress.update(state),
+    onPassedOver: (passed: readonly PassedOver[]) => {
+      progress.stop();
+      tellPassedOver(passed, terminal);
+    },
+    ...(flags.jobs !== undefined && { jobs: flags.jobs }),
+  };
+}
+
 /** Analyses a share of the traces, and says what it came to; what they come to together, `merge` says. */
 async function leaveResults(
   inputs: readonly string[],
@@ -140,24 +148,16 @@ async function leaveResults(
   flags: Flags,
   terminal: Terminal,
 ): Promise<number> {
-  const { jobs, mappings, output, shard, unmaps } = flags;
+  const { mappings, output, shard, unmaps } = flags;
   if (output !== undefined || unmaps !== undefined || mappings !== undefined) {
     throw new UsageError("--results goes with no other output: 'vtdscope merge' makes the reports");
   }
   const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   try {
     const summary = await runShard(new ResultFolder(results), {
+      ...analysisOf(flags, terminal, progress),
       inputs,
       shard: shard === undefined ? WHOLE : parseShard(shard),
-      model: modelFrom(flags),
-      maxDecompressedBytes: bytesOf(flags.maxDecompressed),
-      signal: terminal.signal,
-      onProgress: (state) => progress.update(state),
-      onPassedOver: (passed) => {
-        progress.stop();
-        tellPassedOver(passed, terminal);
-      },
-      ...(jobs !== undefined && { jobs }),
     });
     progress.stop();
     for (const error of summary.failed) terminal.complain(error);

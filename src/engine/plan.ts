@@ -15,14 +15,9 @@ export interface Plan {
   readonly small: readonly PlannedTrace[];
 }
 
-/**
- * A trace alone is large, so that no thread has to be started for a small one. `isWanted`: whether to
- * analyse the one of a path.
- */
-export function planOf(inputs: readonly Input[], isWanted: (path: string) => boolean): Plan {
-  const all = inputs
-    .map((input, index) => ({ input, index }))
-    .filter(({ input: { path } }) => isWanted(path));
+/** A trace alone is large, so that no thread has to be started for a small one. */
+export function planOf(inputs: readonly Input[]): Plan {
+  const all = inputs.map((input, index) => ({ input, index }));
   if (all.length === 1) return { large: all, small: [] };
   const isLarge = ({ input: { bytes } }: PlannedTrace) =>
     bytes === null || bytes >= LARGE_BYTES * 4;

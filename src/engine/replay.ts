@@ -226,7 +226,7 @@ export class TraceReplay {
     for (const { index, recorder } of over) {
       this.#recorders.delete(index);
       const session = recorder.result();
-      if (recorder.isOfAnotherVersion && !this.#hindsight.has(index)) {
+      if (recorder.isOfAnotherVersion) {
         this.#learnedLate.set(index, recorder.boot.machine.version.hindsight);
       }
       this.#rows += rowsOf(session);

@@ -28,8 +28,8 @@ const FROM_TRACE: MachineOptions = {
 
 /** What a run is to do. */
 export interface RunOptions {
-  /** Files, directories, globs, `@list`, `-`. */
-  readonly inputs: readonly string[];
+  /** Files, directories, globs, `@list`, `-`; or what has been found of them already. */
+  readonly inputs: readonly string[] | Inputs;
   /** What the model is told; what it is not told, it finds in the trace. */
   readonly model?: Partial<MachineOptions>;
   /** Threads; default: as many as the machine runs at once. */
@@ -47,8 +47,6 @@ export interface RunOptions {
   readonly rangeBytes?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
-  /** Whether to analyse the trace of this path; default: all. */
-  readonly isWanted?: (path: string) => boolean;
   /**
    * Takes the result of each trace as soon as it is there, in any order, and out of what `run` returns,
    * so that many are never in memory at once. Null: the file is no trace, and nobody named it.
@@ -94,7 +92,10 @@ async function inputsOf(options: RunOptions): Promise<Inputs> {
   const { alsoWritten = [], outputs = [], mappings, unmaps } = options;
   const tables = [unmaps, mappings].flatMap((path) => path ?? []);
   const written = [...outputs.map(({ path }) => path), ...tables];
-  const inputs = await findInputs(options.inputs, keysOfOutputs(written));
+  const inputs =
+    'traces' in options.inputs
+      ? options.inputs
+      : await findInputs(options.inputs, keysOfOutputs(written));
   await refuseToOverwrite(written, alsoWritten, inputs);
   return inputs;
 }
@@ -176,8 +177,7 @@ class Run {
       if (onTrace === undefined) shares[index] = share;
       else onTrace(input.path, share.trace);
     };
-    const { isWanted = () => true } = this.#options;
-    const plan = planOf(traces, isWanted);
+    const plan = planOf(traces);
     const large = async () => {
       for (const trace of plan.large) {
         await analyze(trace, (task, onProgress) => this.#analyzeLarge(task, onProgress));

@@ -74,15 +74,15 @@ export async function analyzeTrace(
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);
-    let { trace, learnedLate } = await replayAll(source, format, tables.sink);
-    const again = learnedLate.size > 0 ? source.again() : null;
+    let replayed = await replayAll(source, format, tables.sink);
+    const again = replayed.learnedLate.size > 0 ? source.again() : null;
     // Its version came out late: what the first reading said of the unmaps before was another's.
     if (again !== null) {
       tables.discard();
       tables = new TableWriter(parts);
-      ({ trace, learnedLate } = await replayAll(again, format, tables.sink, learnedLate));
+      replayed = await replayAll(again, format, tables.sink, replayed.learnedLate);
     }
-    return { ok: true, trace, tables: tables.finish() };
+    return { ok: true, trace: replayed.trace, tables: tables.finish() };
   } catch (thrown) {
     tables?.discard();
     signal?.throwIfAborted();

@@ -1,6 +1,7 @@
 import { UsageError } from '../base/errors.ts';
 import { migrationAnswers, type Verdict, verdicts } from '../base/vocabulary.ts';
 import type { ResultFolder } from '../bytes/result-folder.ts';
+import { failuresOf } from '../reports/verdicts.ts';
 import {
   FLEET_SCHEMA,
   type Fleet,
@@ -137,7 +138,7 @@ function sessionRow(session: Session): FleetSession {
     migration,
     exposed,
     unmaps: totals.unmaps,
-    failures: Math.max(totals.observed.failures, totals.tracked.e2big),
+    failures: failuresOf(session),
     atRiskBytes: totals.tracked.atRiskBytes,
     findings: session.findings.map(findingRow),
   };

@@ -59,7 +59,8 @@ export async function runShard(
     signal,
   }: ShardOptions,
 ): Promise<ShardSummary> {
-  const manifest = manifestOf(await findInputs(inputs), { model, maxDecompressedBytes });
+  const found = await findInputs(inputs);
+  const manifest = manifestOf(found, { model, maxDecompressedBytes });
   folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
   const share = manifest.traces.filter(({ key }) => isInShard(key, shard));
   const there = new Set(folder.names());
@@ -79,10 +80,14 @@ export async function runShard(
     if (error !== undefined) keep(uri, failedTrace(uri, error));
   }
   await run({
-    inputs,
+    inputs: {
+      traces: found.traces.filter(({ path }) => due.has(path)),
+      bad: [],
+      directories: new Map(),
+      isRead: (key) => found.isRead(key),
+    },
     model,
     maxDecompressedBytes,
-    isWanted: (path) => due.has(path),
     onTrace: keep,
     ...(jobs !== undefined && { jobs }),
     ...(signal !== undefined && { signal }),

@@ -1,4 +1,4 @@
-import { csvCell } from '../base/csv-cell.ts';
+import { csvRow } from '../base/csv-cell.ts';
 import type { Finding } from '../result/types.ts';
 import type { Report } from './report.ts';
 
@@ -50,11 +50,11 @@ export const csvReport: Report = {
   name: 'csv',
   extension: 'csv',
   *render({ traces }) {
-    yield row(['trace', 'session', ...Object.keys(columns)]);
+    yield csvRow(['trace', 'session', ...Object.keys(columns)]);
     for (const { path, sessions } of traces) {
       for (const [session, { findings }] of sessions.entries()) {
         for (const finding of findings) {
-          yield row([path, session, ...Object.values(columns).map((cell) => cell(finding))]);
+          yield csvRow([path, session, ...Object.values(columns).map((cell) => cell(finding))]);
         }
       }
     }
@@ -65,13 +65,4 @@ function ranges(atRisk: Finding['atRisk']): string {
   const left = atRisk.length - MOST_RANGES;
   const listed = atRisk.slice(0, MOST_RANGES).map(({ gpa, size }) => `${gpa}+${size}`);
   return [...listed, ...(left > 0 ? [`and ${left} more`] : [])].join(' ');
-}
-
-function row(cells: readonly Cell[]): string {
-  return `${cells.map(cellText).join(',')}\n`;
-}
-
-function cellText(cell: Cell): string {
-  if (cell === null) return '';
-  return typeof cell === 'number' ? String(cell) : csvCell(cell);
 }

@@ -25,17 +25,21 @@ export function migrationText({ answer, why }: Migration): string {
   return `Migrate? ${answers[answer]}: ${why}.`;
 }
 
+/** Traces, as far as the answer goes. */
+type Answered = readonly { readonly migration: Pick<Migration, 'answer'> }[];
+
+/** How many of them have an answer. */
+export function countOfAnswer(traces: Answered, wanted: MigrationAnswer): number {
+  return traces.filter(({ migration }) => migration.answer === wanted).length;
+}
+
 /** `36 of 40: do not migrate. 3 may be migrated and 1 is not known.` */
-export function answersText(
-  traces: readonly { readonly migration: Pick<Migration, 'answer'> }[],
-): string {
-  const countOf = (wanted: MigrationAnswer) =>
-    traces.filter(({ migration }) => migration.answer === wanted).length;
+export function answersText(traces: Answered): string {
   const rest = (['unknown', 'refused', 'yes'] as const)
-    .map((answer) => [answer, countOf(answer)] as const)
+    .map((answer) => [answer, countOfAnswer(traces, answer)] as const)
     .filter(([, count]) => count > 0)
     .map(([answer, count]) => `${count} ${counted[answer][count === 1 ? 0 : 1]}`);
-  const bad = countOf('no');
+  const bad = countOfAnswer(traces, 'no');
   if (bad === 0) return `${plural(traces.length, 'trace')}: ${listed(rest)}.`;
   const lead = `${bad} of ${traces.length}: do not migrate.`;
   return rest.length === 0 ? lead : `${lead} ${listed(rest)}.`;

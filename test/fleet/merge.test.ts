@@ -15,7 +15,7 @@ import { testFolder } from '../helpers/folder.ts';
 const UNMAP = 'vfio_iommu_map_notify iommu UNMAP @ 0x100000000000 - 0x1fffffffffff\n';
 const TRACKED = 'global_dirty_changed bitmask 0x2\n';
 
-/** A folder of traces: of every other one tracking was on, and the last is cut short in the middle of its archive. */
+/** A folder of traces; in every other one tracking was on. */
 function fleetOf(traces: number): string {
   const folder = testFolder();
   for (let index = 0; index < traces; index += 1) {

@@ -1,4 +1,4 @@
-import { csvCell } from '../../base/csv-cell.ts';
+import { csvRow } from '../../base/csv-cell.ts';
 import type { Fleet, FleetSession, FleetTrace } from '../../result/fleet.ts';
 
 const HEAD =
@@ -16,7 +16,7 @@ export function* csvOfFleet({ traces }: Fleet): Iterable<string> {
 function row(trace: FleetTrace, index: number | null, session: FleetSession | null): string {
   const { migration, verdict } = session ?? trace;
   const rules = session?.findings.map(({ rule }) => rule) ?? [];
-  const cells = [
+  return csvRow([
     trace.trace,
     trace.state,
     index,
@@ -30,11 +30,5 @@ function row(trace: FleetTrace, index: number | null, session: FleetSession | nu
     session?.atRiskBytes ?? null,
     [...new Set(rules)].join(' '),
     trace.error ?? migration.why,
-  ];
-  return `${cells.map(cellText).join(',')}\n`;
-}
-
-function cellText(cell: string | number | null): string {
-  if (cell === null) return '';
-  return typeof cell === 'number' ? String(cell) : csvCell(cell);
+  ]);
 }

@@ -2,12 +2,12 @@ import { humanSize } from '../../base/address.ts';
 import { migrationAnswers } from '../../base/vocabulary.ts';
 import { countText } from '../../base/words.ts';
 import type { Fleet, FleetTrace } from '../../result/fleet.ts';
-import { type Inlined, ownAsset } from '../html/assets.ts';
+import { ownAsset } from '../html/assets.ts';
 import { html } from '../html/escape.ts';
-import { answersText } from '../migration.ts';
+import { head } from '../html/head.ts';
+import { answersText, countOfAnswer } from '../migration.ts';
 import { traceName } from '../wording.ts';
 import {
-  answerCount,
   atRiskOf,
   type Counts,
   failuresOf,
@@ -22,7 +22,8 @@ import {
 export function* htmlOfFleet(fleet: Fleet): Iterable<string> {
   const styles = [ownAsset('style.css'), ownAsset('fleet-page.css')];
   const script = ownAsset('fleet-page.js');
-  yield opening(fleet, styles, script);
+  yield head(`${answersText(fleet.traces)} - vtdscope`, { scripts: [script], styles });
+  yield opening(fleet);
   yield `<table class="traces">
 <caption>Traces, worst first</caption>
 <thead><tr><th scope="col">migrate</th><th scope="col">verdict</th><th scope="col">trace</th><th scope="col">QEMU</th><th scope="col">failed</th><th scope="col">at risk</th><th scope="col">why</th></tr></thead>
@@ -40,28 +41,14 @@ ${table('Sessions with a finding', sessionsByRule(fleet))}
 `;
 }
 
-function opening(fleet: Fleet, styles: readonly Inlined[], script: Inlined): string {
+function opening(fleet: Fleet): string {
   const gaps = gapsText(fleet);
-  const answer = answersText(fleet.traces);
-  const sources = styles.map(({ source }) => source).join(' ');
-  const policy = `default-src 'none'; script-src ${script.source}; style-src ${sources}; base-uri 'none'; form-action 'none'`;
   const buttons = migrationAnswers.map((name) => {
-    const count = countText(answerCount(fleet, name));
+    const count = countText(countOfAnswer(fleet.traces, name));
     return `<button type="button" data-answer="${name}" aria-pressed="false">${count} ${name}</button>`;
   });
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${html(`${answer} - vtdscope`)}</title>
-${styles.map(({ text }) => `<style>${text}</style>`).join('\n')}
-</head>
-<body>
-<main class="fleet">
-<h1>${html(answer)}</h1>
+  return `<main class="fleet">
+<h1>${html(answersText(fleet.traces))}</h1>
 ${gaps === '' ? '' : `<p class="unknown">${html(gaps)}: of these the answer is not known.</p>`}
 <div class="controls" hidden>
 <div class="counts" role="group" aria-label="Traces by the answer whether to migrate">${buttons.join('')}</div>

@@ -1,7 +1,6 @@
 import { migrationAnswers, verdicts } from '../../base/vocabulary.ts';
 import { listed, plural } from '../../base/words.ts';
 import type { Fleet, FleetSession, FleetTrace } from '../../result/fleet.ts';
-import type { MigrationAnswer } from '../../result/types.ts';
 import { causeMeanings } from '../wording.ts';
 
 /** What the fleet's reports for people have in common. */
@@ -9,7 +8,7 @@ import { causeMeanings } from '../wording.ts';
 /** A table of counts: a name and how many, most first, then by name. */
 export type Counts = readonly (readonly [name: string, count: number])[];
 
-/** `2 are missing, 1 failed`, or '' where every trace has a result. */
+/** `2 traces without a result and 1 could not be analysed`; '' where every trace was analysed. */
 export function gapsText({ counts }: Fleet): string {
   const { failed, missing } = counts;
   const parts: string[] = [];
@@ -66,11 +65,6 @@ export function atRiskOf({ sessions }: FleetTrace): number {
 /** The versions of QEMU in a trace, in the order of its sessions. */
 export function versionsOf({ sessions }: FleetTrace): string {
   return [...new Set(sessions.map(({ qemu }) => qemu ?? '?'))].join(' ');
-}
-
-/** `36 of 40: do not migrate`, with failed and missing ones counted as not known. */
-export function answerCount({ traces }: Fleet, wanted: MigrationAnswer): number {
-  return traces.filter(({ migration }) => migration.answer === wanted).length;
 }
 
 function sessionsOf({ traces }: Fleet): readonly FleetSession[] {

@@ -8,8 +8,9 @@ import { headlineOf } from '../headline.ts';
 import { answersText, migrationText } from '../migration.ts';
 import { failuresOf, isExposedOnly } from '../verdicts.ts';
 import { commonFolder, qemuText, traceName, trackedByText } from '../wording.ts';
-import type { Assets, Inlined } from './assets.ts';
+import type { Assets } from './assets.ts';
 import { html } from './escape.ts';
+import { head } from './head.ts';
 import { factsOf, wordOf } from './payload.ts';
 
 /** The page without its data: what is read first does not wait for a script. */
@@ -27,19 +28,7 @@ export function opening(sorted: readonly Trace[], assets: Assets): string {
     : worst === undefined
       ? ''
       : traceName(worst.path);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy(assets)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${html(`${word}: ${subject} - vtdscope`)}</title>
-${assets.styles.map(({ text }) => `<style>${text}</style>`).join('\n')}
-</head>
-<body>
-<a class="skip" href="#findings">Skip to the findings</a>
+  return `${head(`${word}: ${subject} - vtdscope`, assets)}<a class="skip" href="#findings">Skip to the findings</a>
 <main>
 ${worst === undefined ? '<h1>No trace was analysed</h1>' : verdictSection(sorted, worst)}
 ${adviceSection(sorted)}
@@ -67,17 +56,6 @@ ${scripts.map(({ text }) => `<script>${text}</script>`).join('\n')}
 /** Text of several lines. */
 function noticeLines(text: string): string {
   return text.trim().split('\n').map(html).join('\n');
-}
-
-function policy({ scripts, styles }: Assets): string {
-  const sources = (all: readonly Inlined[]) => all.map(({ source }) => source).join(' ');
-  return [
-    "default-src 'none'",
-    `script-src ${sources(scripts)}`,
-    `style-src ${sources(styles)}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; ');
 }
 
 function verdictSection(sorted: readonly Trace[], worst: Trace): string {
