@@ -1,26 +1,25 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { NewFile } from '../bytes/new-file.ts';
+import { Command, Option } from 'commander';
+import { findInputs } from '../bytes/inputs.ts';
 import { ResultFolder } from '../bytes/result-folder.ts';
+import { RunFiles } from '../engine/outputs.ts';
+import { refuseToOverwrite } from '../engine/overwriting.ts';
 import { mergeResults } from '../fleet/merge.ts';
-import { fleetReports } from '../reports/fleet/index.ts';
+import { type FleetReport, fleetReports } from '../reports/fleet/index.ts';
 import type { Fleet } from '../result/fleet.ts';
 import { exitStatus } from './exit-status.ts';
-import { print } from './outputs.ts';
+import { type Output, outputAdder, print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
 interface MergeFlags {
   readonly format: string;
-  readonly output?: readonly FleetOutput[];
+  readonly output?: readonly Output<FleetReport>[];
   readonly run?: string;
   readonly exitZero?: boolean;
 }
 
-interface FleetOutput {
-  readonly format: string;
-  readonly path: string;
-}
-
-const names = Object.keys(fleetReports);
+const known = new Map(Object.entries(fleetReports));
+const names = [...known.keys()];
+const NO_TABLES = { unmaps: null, mappings: null };
 
 /** `merge`: what the shares of a run, analysed on any number of machines, come to. */
 export function mergeCommand(terminal: Terminal): Command {
@@ -30,7 +29,11 @@ export function mergeCommand(terminal: Terminal): Command {
     .addOption(
       new Option('-f, --format <name>', 'report on standard output').choices(names).default('text'),
     )
-    .option('-o, --output <format=path>', 'another report to a file; may be repeated', addOutput)
+    .option(
+      '-o, --output <format=path>',
+      'another report to a file; may be repeated',
+      outputAdder(known),
+    )
     .option('--run <hash>', 'which run, where the folder holds several')
     .option('--exit-zero', 'exit with 0 whatever is found, if every trace has a result')
     .action(async (folder: string, flags: MergeFlags) => {
@@ -39,36 +42,27 @@ export function mergeCommand(terminal: Terminal): Command {
 }
 
 async function merge(folder: string, flags: MergeFlags, terminal: Terminal): Promise<number> {
-  const fleet = mergeResults(new ResultFolder(folder), flags.run ?? null);
-  for (const { format, path } of flags.output ?? []) writeReport(fleet, format, path);
-  await print(render(fleet, flags.format, terminal.columns), terminal.stdout, terminal.signal);
+  const { exitZero, format, output = [], run = null } = flags;
+  const outputs = output.map(({ path, report }) => ({
+    path,
+    render: (fleet: Fleet) => report(fleet, 80),
+  }));
+  const paths = outputs.map(({ path }) => path);
+  await refuseToOverwrite(paths, ['/dev/stdout'], await findInputs([]));
+  const files = new RunFiles<Fleet>(NO_TABLES, outputs);
+  let fleet: Fleet;
+  try {
+    fleet = mergeResults(new ResultFolder(folder), run);
+    await files.write(fleet, terminal.signal);
+  } finally {
+    files.discard();
+  }
+  const pieces = known.get(format)?.(fleet, terminal.columns) ?? [];
+  await print(pieces, terminal.stdout, terminal.signal);
   const { failed, missing, migration, traces } = fleet.counts;
   if (traces === 0) terminal.complain(`${folder}: the run has no trace`);
   if (failed + missing > 0 || traces === 0) return exitStatus.unusable;
-  if (flags.exitZero === true) return exitStatus.clean;
+  if (exitZero === true) return exitStatus.clean;
   if (migration.no > 0) return exitStatus.findings;
   return migration.unknown > 0 ? exitStatus.inconclusive : exitStatus.clean;
-}
-
-function render(fleet: Fleet, format: string, width: number): Iterable<string> {
-  return fleetReports[format]?.(fleet, width) ?? [];
-}
-
-function writeReport(fleet: Fleet, format: string, path: string): void {
-  const file = new NewFile(path);
-  try {
-    for (const piece of render(fleet, format, 80)) file.write(piece);
-    file.finish();
-    file.place();
-  } finally {
-    file.discard();
-  }
-}
-
-function addOutput(text: string, before: readonly FleetOutput[] = []): readonly FleetOutput[] {
-  const [, format = '', path = ''] = /^(\w+)=(.+)$/.exec(text) ?? [];
-  if (!names.includes(format)) {
-    throw new InvalidArgumentError(`Expected FORMAT=PATH, FORMAT one of ${names.join(', ')}.`);
-  }
-  return [...before, { format, path }];
 }

@@ -9,8 +9,8 @@ import type { Report, ReportOptions } from '../reports/report.ts';
 import { hint } from './suggestions.ts';
 
 /** A report and the path of the file that it goes to. */
-export interface Output {
-  readonly report: Report;
+export interface Output<Of = Report> {
+  readonly report: Of;
   readonly path: string;
 }
 
@@ -23,23 +23,28 @@ export function reportNamed(name: string): Report {
   return report;
 }
 
-/** Parses `FORMAT=PATH`, once for each `--output`. */
-export function addOutput(text: string, before: readonly Output[] = []): readonly Output[] {
-  const at = text.indexOf('=');
-  const name = text.slice(0, Math.max(0, at));
-  const path = text.slice(at + 1);
-  const report = reports.find((known) => known.name === name);
-  if (report === undefined || path === '') {
-    const meant = at > 0 && report === undefined ? hint(name, reportNames) : '';
-    throw new InvalidArgumentError(
-      `Expected FORMAT=PATH, FORMAT one of ${reportNames.join(', ')}${meant}.`,
-    );
-  }
-  if (path === '-') {
-    throw new InvalidArgumentError(`On standard output goes --format ${name}.`);
-  }
-  return [...before, { report, path }];
+/** What parses `FORMAT=PATH`, once for each `--output`, where these reports are known. */
+export function outputAdder<Of>(known: ReadonlyMap<string, Of>) {
+  const names = [...known.keys()];
+  return (text: string, before: readonly Output<Of>[] = []): readonly Output<Of>[] => {
+    const at = text.indexOf('=');
+    const name = text.slice(0, Math.max(0, at));
+    const path = text.slice(at + 1);
+    const report = known.get(name);
+    if (report === undefined || path === '') {
+      const meant = at > 0 && report === undefined ? hint(name, names) : '';
+      throw new InvalidArgumentError(
+        `Expected FORMAT=PATH, FORMAT one of ${names.join(', ')}${meant}.`,
+      );
+    }
+    if (path === '-') {
+      throw new InvalidArgumentError(`On standard output goes --format ${name}.`);
+    }
+    return [...before, { report, path }];
+  };
 }
+
+export const addOutput = outputAdder(new Map(reports.map((report) => [report.name, report])));
 
 /** The outputs as a run writes them: without colours, whatever the terminal is like. */
 export function fileOutputs(

@@ -3,11 +3,11 @@ import { NewFile } from '../bytes/new-file.ts';
 import type { Result } from '../result/types.ts';
 import { type TablePaths, Tables } from './tables.ts';
 
-/** A file that a run writes when its result is known. */
-export interface Output {
+/** A file that a run writes when its result, or whatever else it comes to, is known. */
+export interface Output<Known = Result> {
   readonly path: string;
   /** Its text, in pieces. */
-  render(result: Result): Iterable<string>;
+  render(result: Known): Iterable<string>;
 }
 
 /**
@@ -15,12 +15,12 @@ export interface Output {
  * written is to be known before an hour of work, not after. They take their places together, when
  * all are complete: what is interrupted or fails leaves none.
  */
-export class RunFiles {
+export class RunFiles<Known = Result> {
   readonly tables: Tables;
-  readonly #outputs: { readonly output: Output; readonly file: NewFile }[] = [];
+  readonly #outputs: { readonly output: Output<Known>; readonly file: NewFile }[] = [];
 
   /** @throws UsageError if one of them cannot be made. */
-  constructor(tables: TablePaths, outputs: readonly Output[]) {
+  constructor(tables: TablePaths, outputs: readonly Output<Known>[]) {
     this.tables = new Tables(tables);
     try {
       for (const output of outputs) {
@@ -37,7 +37,7 @@ export class RunFiles {
    *
    * @throws UsageError if one cannot be written; the signal's reason where it is aborted.
    */
-  async write(result: Result, signal: AbortSignal | undefined): Promise<void> {
+  async write(result: Known, signal: AbortSignal | undefined): Promise<void> {
     for (const { output, file } of this.#outputs) {
       for (const piece of output.render(result)) {
         file.write(piece);

@@ -1,0 +1,38 @@
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { testFolder } from '../helpers/folder.ts';
+import { root } from '../helpers/ground-truth.ts';
+import { runProgram } from '../helpers/program.ts';
+
+const TRACE = `${root}traces/qemu-10.0/blocked-aw48-minimal.log`;
+
+describe('merge', () => {
+  it('never puts a report in the place of a trace', async () => {
+    const folder = testFolder();
+    const trace = join(folder, 'qemu.log');
+    const results = join(folder, 'results');
+    copyFileSync(TRACE, trace);
+    expect((await runProgram([trace, '--results', results])).status).toBe(0);
+    const { status, stderr } = await runProgram(['merge', results, '-o', `html=${trace}`]);
+    expect({ status, stderr }).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('a trace, which an output would overwrite'),
+    });
+    expect(readFileSync(trace)).toEqual(readFileSync(TRACE));
+  });
+
+  it('writes all of its reports, or none', async () => {
+    const folder = testFolder();
+    const results = join(folder, 'results');
+    await runProgram([TRACE, '--results', results]);
+    const [html, csv] = [join(folder, 'fleet.html'), join(folder, 'fleet.csv')];
+    const good = await runProgram(['merge', results, '-o', `html=${html}`, '-o', `csv=${csv}`]);
+    expect(good.status).toBe(1);
+    expect(readFileSync(html, 'utf8')).toContain('1 of 1: do not migrate');
+    const before = readdirSync(folder);
+    const twice = ['-o', `json=${join(folder, 'x')}`, '-o', `csv=${join(folder, 'none/x')}`];
+    expect((await runProgram(['merge', results, ...twice])).status).toBe(2);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+});
