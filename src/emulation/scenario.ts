@@ -3,7 +3,7 @@ import type { Outcome } from './outcome.ts';
 import type { Profile } from './profiles/profile.ts';
 import type { RamLayout } from './ram-layout.ts';
 import { type ContainerBackend, NO_ENTRY } from './vfio/container-backend.ts';
-import { permission } from './viommu/intel/iova-tree.ts';
+import { permission } from './viommu/iova-tree.ts';
 import type { SentUnmaps } from './viommu/sent.ts';
 
 /**

@@ -3,8 +3,8 @@ import { newPart, type Part, removePart } from '../bytes/part-files.ts';
 import type { TextWriter } from '../bytes/text-writer.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
 import { ground } from '../inference/claim.ts';
+import { bdfText } from '../inference/device-space.ts';
 import type { Unmap } from '../inference/unmap.ts';
-import { bdfText } from '../inference/vtd-address-space.ts';
 import type { MappingRecord, Mode } from '../result/types.ts';
 
 /** Bytes of a table in which unmaps wait to hear whether tracking had been off. */

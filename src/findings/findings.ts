@@ -7,14 +7,10 @@ import type { Profile } from '../emulation/profiles/profile.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
 import type { Bounds } from '../inference/bounds.ts';
 import { ground } from '../inference/claim.ts';
+import { bdfText, type DeviceSpace, type KnowledgeInterval } from '../inference/device-space.ts';
 import { DirtyTracking, type Window } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
-import {
-  bdfText,
-  type KnowledgeInterval,
-  type VtdAddressSpace,
-} from '../inference/vtd-address-space.ts';
 import { fixText } from '../result/fix-text.ts';
 import type { Finding, Hex } from '../result/types.ts';
 import type { SessionFacts } from '../rules/facts.ts';
@@ -52,7 +48,7 @@ class Group implements GroupView {
   about: MessageText | null = null;
   memory: MappedMemory | null = null;
   endsQemu = false;
-  space: VtdAddressSpace | null = null;
+  space: DeviceSpace | null = null;
   container: VfioContainer | null = null;
   domain: number | null = null;
   readonly basis = new Basis();
@@ -112,7 +108,7 @@ class Group implements GroupView {
   takes(
     mode: Mode,
     cause: Cause,
-    space: VtdAddressSpace | null,
+    space: DeviceSpace | null,
     container: VfioContainer | null,
     window: number,
     topic: string,
@@ -223,7 +219,7 @@ export class Findings {
   readonly #bounds: Bounds;
   readonly #groups = new Map<string, Group>();
   /** Devices that findings are about, numbered as they come. */
-  readonly #spaces = new Map<VtdAddressSpace, number>();
+  readonly #spaces = new Map<DeviceSpace, number>();
   /** Ranges that may still be listed. */
   #rangesLeft = MOST_RANGES_IN_ALL;
 
@@ -265,7 +261,7 @@ export class Findings {
     return Math.min(this.#facts.trackingWindow?.ordinal ?? 0, MOST_WINDOWS);
   }
 
-  #indexOf(space: VtdAddressSpace): number {
+  #indexOf(space: DeviceSpace): number {
     const known = this.#spaces.get(space);
     if (known !== undefined) return known;
     const index = this.#spaces.size + 1;
@@ -278,7 +274,7 @@ export class Findings {
     mode: Mode | null,
     cause: Cause | null,
     topic: string,
-    space: VtdAddressSpace | null,
+    space: DeviceSpace | null,
     container: VfioContainer | null,
     window: number,
   ): Group {

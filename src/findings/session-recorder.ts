@@ -2,17 +2,17 @@ import { hex, hexOfPages } from '../base/address.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { versionNumber } from '../emulation/profiles/profile.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
-import { permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { permission } from '../emulation/viommu/iova-tree.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { Boot, type BootOptions } from '../inference/boot.ts';
 import { boundText, type TraceUse } from '../inference/bounds.ts';
+import { bdfText, type DeviceSpace } from '../inference/device-space.ts';
 import { isSameAccess, mappingFlag } from '../inference/mapping-flags.ts';
 import type { Loss, Operation, OperationOf } from '../inference/operation.ts';
 import { DirtyTracking } from '../inference/tracking.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
 import { vIommuKind } from '../inference/viommu-kind.ts';
-import { bdfText, type VtdAddressSpace } from '../inference/vtd-address-space.ts';
 import type {
   AddressSpace,
   Container,
@@ -406,6 +406,7 @@ export class SessionRecorder {
       device: deviceOf(space),
       pasid: space.pasid,
       container: space.container?.id ?? null,
+      vIommu: space.viommu.name,
       domain: space.domain,
       notifiers: space.lastNotifiers.map(({ start, end }) => ({
         start: hex(start) as Hex,
@@ -416,7 +417,7 @@ export class SessionRecorder {
     }));
   }
 
-  #staleOf(space: VtdAddressSpace): AddressSpace['stale'] {
+  #staleOf(space: DeviceSpace): AddressSpace['stale'] {
     const stale: AddressSpace['stale'][number][] = [];
     if (space.container === null || space.container.staleCount === 0) return stale;
     for (const { first, last, value, flags } of space.container.host) {
@@ -438,7 +439,7 @@ export class SessionRecorder {
     for (const container of containers.all) {
       const spaces = attribution.devicesIn(container);
       for (const range of container.host) {
-        const owner = spaces.length === 1 ? (spaces[0] as VtdAddressSpace) : null;
+        const owner = spaces.length === 1 ? (spaces[0] as DeviceSpace) : null;
         const shadowed = spaces
           .map(({ shadow }) => shadow.flagsOf(range.first, range.last, range.value))
           .find((flags) => flags >= 0 && isSameAccess(flags, range.flags));
@@ -461,7 +462,7 @@ export class SessionRecorder {
   #mapping(
     { first, last, value, flags }: { first: number; last: number; value: number; flags: number },
     container: string | null,
-    space: VtdAddressSpace | null,
+    space: DeviceSpace | null,
     where: MappingRecord['in'],
   ): MappingRecord {
     const isTold = (flags & mappingFlag.unknown) === 0;
@@ -501,7 +502,7 @@ function backendFrom(
   return parts.join('; ');
 }
 
-function deviceOf(space: VtdAddressSpace): string | null {
+function deviceOf(space: DeviceSpace): string | null {
   return space.bdf === null ? null : bdfText(space.bdf);
 }
 

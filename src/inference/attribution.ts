@@ -1,5 +1,5 @@
+import type { DeviceSpace } from './device-space.ts';
 import { DeviceSpaces, singleOf } from './device-spaces.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 import { step, WalkProgress } from './walk-progress.ts';
 
 /** What QEMU is doing, as far as the lines since the last command show it. */
@@ -43,7 +43,7 @@ const LOWEST_ROOT = 3;
  */
 export class Attribution extends DeviceSpaces {
   /** Devices with notifiers, the most recently registered first. */
-  readonly order: VtdAddressSpace[] = [];
+  readonly order: DeviceSpace[] = [];
 
   /** The trace shows from its start on which devices VFIO has. */
   #hasRoster = false;
@@ -63,11 +63,11 @@ export class Attribution extends DeviceSpaces {
   #operation: Operation = 'idle';
   #scope: Scope = EVERYTHING;
   /** The device of operation `device`. */
-  #device: VtdAddressSpace | null = null;
+  #device: DeviceSpace | null = null;
   /** Root of the walk of operation `device`; -1 before it. */
   #deviceRoot = -1;
   /** The device whose tables are being replayed, be it in the middle of another operation. */
-  #replaying: VtdAddressSpace | null = null;
+  #replaying: DeviceSpace | null = null;
   /** A context invalidation of devices has begun, and no line has named one yet. */
   #awaitsDevice = false;
   /** Devices switched since the operation began. */
@@ -80,7 +80,7 @@ export class Attribution extends DeviceSpaces {
   /** A table that may have been the root of the next device's walk was taken for one below the root. */
   #isRootUnsure = false;
   /** The device whose tables are being walked. */
-  #walking: VtdAddressSpace | null = null;
+  #walking: DeviceSpace | null = null;
   /** #walking is beyond doubt. */
   #isSure = false;
   /** A root was seen, and nothing tells whose it is. */
@@ -88,13 +88,13 @@ export class Attribution extends DeviceSpaces {
   /** Called where one of several devices' walks was taken for another's. */
   onLostWalk: () => void = () => {};
   /** Called where all tables of a device were walked, and all of the walk's lines seen; `line`: of the root. */
-  onWholeWalk: (space: VtdAddressSpace, line: number) => void = () => {};
+  onWholeWalk: (space: DeviceSpace, line: number) => void = () => {};
   /** The walk under way is one of all tables, and none of its lines was missed. */
   #isWhole = false;
   /** Line of the root of the walk under way. */
   #rootLine = 0;
   #hasHole = false;
-  #holeOf: VtdAddressSpace | null = null;
+  #holeOf: DeviceSpace | null = null;
   /** A walk had a hole before it was known whether empty entries are lines. */
   #hadEarlyHole = false;
 
@@ -104,12 +104,12 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** A device got its first notifier: QEMU puts it at the head of its list. */
-  register(space: VtdAddressSpace): void {
+  register(space: DeviceSpace): void {
     this.unregister(space);
     this.order.unshift(space);
   }
 
-  unregister(space: VtdAddressSpace): void {
+  unregister(space: DeviceSpace): void {
     const index = this.order.indexOf(space);
     if (index >= 0) this.order.splice(index, 1);
   }
@@ -121,7 +121,7 @@ export class Attribution extends DeviceSpaces {
   /** A new command begins. */
   begin(
     operation: Exclude<Operation, 'replay'>,
-    space: VtdAddressSpace | null = null,
+    space: DeviceSpace | null = null,
     scope: Scope = EVERYTHING,
   ): void {
     // Fewer walks than devices: one of them began where none was seen to.
@@ -147,7 +147,7 @@ export class Attribution extends DeviceSpaces {
    * One device's tables are replayed: a region was registered, or dirty pages are being synced. The
    * command that registered the region goes on behind the one walk that belongs to the replay.
    */
-  replay(space: VtdAddressSpace): void {
+  replay(space: DeviceSpace): void {
     this.leaveWalk();
     this.#replaying = space;
     this.#topLevel = 0;
@@ -204,7 +204,7 @@ export class Attribution extends DeviceSpaces {
    * `vtd_ce_not_present` of a device. Its space where this is the look-up that makes QEMU unmap all
    * of it, and not one of those before it is switched; else null.
    */
-  absent(bdf: number): VtdAddressSpace | null {
+  absent(bdf: number): DeviceSpace | null {
     const space = this.likely(bdf);
     // Emulated devices are looked up by threads of their own, be it in the middle of a walk.
     if (space === undefined && this.#isInWalk) return null;
@@ -269,7 +269,7 @@ export class Attribution extends DeviceSpaces {
    * The device of a `vtd_page_walk_one` or skip line of the pages `first .. last`; made anew for a
    * domain nobody knows. `domain`: -1 where the line has none.
    */
-  walker(domain: number, first: number, last: number): VtdAddressSpace | null {
+  walker(domain: number, first: number, last: number): DeviceSpace | null {
     const where = this.#progress.pass(first, last);
     if (where !== step.next) this.#jumped(where);
     if (domain < 0) return this.#walking ?? this.#fallback(domain);
@@ -303,7 +303,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The device in whose walk lines are missing; null: nothing tells whose. */
-  takeHole(): VtdAddressSpace | null {
+  takeHole(): DeviceSpace | null {
     this.#hasHole = false;
     return this.#holeOf;
   }
@@ -339,7 +339,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The device whose tables are being walked; null: none, or nothing tells which. */
-  get walking(): VtdAddressSpace | null {
+  get walking(): DeviceSpace | null {
     return this.#walking;
   }
 
@@ -359,7 +359,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The device of the current command, if it names one. */
-  get device(): VtdAddressSpace | null {
+  get device(): DeviceSpace | null {
     return this.#replaying ?? this.#device;
   }
 
@@ -412,13 +412,13 @@ export class Attribution extends DeviceSpaces {
     }
   }
 
-  #walk(space: VtdAddressSpace | null, isSure: boolean): void {
+  #walk(space: DeviceSpace | null, isSure: boolean): void {
     this.#walking = space;
     this.#isSure = isSure && space !== null;
     this.#isAmbiguous = space === null;
   }
 
-  #visited(space: VtdAddressSpace): void {
+  #visited(space: DeviceSpace): void {
     const index = this.order.indexOf(space);
     if (index >= 0) this.#next = index + 1;
     this.#topLevel = 0;
@@ -439,7 +439,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The line before has shown the root of the device's tables. */
-  #rootOf(space: VtdAddressSpace, basePage: number): void {
+  #rootOf(space: DeviceSpace, basePage: number): void {
     if (basePage < 0) return;
     space.rootPage = basePage;
     space.isRootKnown = true;
@@ -509,7 +509,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** Whether a device has these tables, or, where tables are not traced, is in the domain of the command. */
-  #hasTables(space: VtdAddressSpace, basePage: number): boolean {
+  #hasTables(space: DeviceSpace, basePage: number): boolean {
     return basePage < 0 ? space.domain === this.#scope.domain : space.rootPage === basePage;
   }
 
@@ -535,7 +535,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The domain of a line against that of the device that is thought to be walked. */
-  #checkDomain(walking: VtdAddressSpace, domain: number): void {
+  #checkDomain(walking: DeviceSpace, domain: number): void {
     if (!walking.isDomainKnown || walking.domain === domain) return;
     const mayChange =
       this.#replaying !== null ||
@@ -546,7 +546,7 @@ export class Attribution extends DeviceSpaces {
   }
 
   /** The device of a walk event where no top-level line came before it. */
-  #fallback(domain: number): VtdAddressSpace | null {
+  #fallback(domain: number): DeviceSpace | null {
     this.#isSure = false;
     // A root table that several devices have is no better known for the domain's number.
     if (this.#topLevel > 0 && this.#isAmbiguous) return null;

@@ -1,5 +1,5 @@
 import type { Backend } from '../base/vocabulary.ts';
-import { permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { permission } from '../emulation/viommu/iova-tree.ts';
 import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from './machine.ts';

@@ -1,12 +1,12 @@
 import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Operation, Scope } from './attribution.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { bdfOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import type { VfioListener } from './sections.ts';
 import type { ShadowDrift } from './shadow-drift.ts';
 import type { StaleMappings } from './stale-mappings.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 import type { WholeUnmaps } from './whole-unmaps.ts';
 
 const at = {
@@ -150,7 +150,7 @@ export class Commands {
   #begin(
     cursor: BatchCursor,
     operation: Exclude<Operation, 'replay'>,
-    space: VtdAddressSpace | null = null,
+    space: DeviceSpace | null = null,
     scope?: Scope,
   ): void {
     this.#machine.commanded(cursor);
@@ -162,7 +162,7 @@ export class Commands {
   }
 
   /** Devices that VFIO has nothing to do with need no space; without listener lines, one may. */
-  #deviceOf(bdf: number): VtdAddressSpace | null {
+  #deviceOf(bdf: number): DeviceSpace | null {
     const { attribution } = this.#machine;
     const known = attribution.likely(bdf);
     if (known !== undefined) return known;

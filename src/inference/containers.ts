@@ -1,8 +1,8 @@
 import type { Backend } from '../base/vocabulary.ts';
 import type { Attribution } from './attribution.ts';
 import type { Bounds } from './bounds.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** The containers that lines have shown, and which device is in which. */
 export class Containers {
@@ -34,7 +34,7 @@ export class Containers {
   }
 
   /** The container of a device; made where no line has shown one. */
-  of(space: VtdAddressSpace): VfioContainer {
+  of(space: DeviceSpace): VfioContainer {
     if (space.container !== null) return space.container;
     const free = this.#all.filter(
       (container) => this.#attribution.devicesIn(container).length === 0,
@@ -73,7 +73,7 @@ export class Containers {
   }
 
   /** The device whose container QEMU prints as `pointer`; null where nobody knows, or several share it. */
-  deviceAt(pointer: string): VtdAddressSpace | null {
+  deviceAt(pointer: string): DeviceSpace | null {
     if (pointer === '') return null;
     const container = this.#all.find((known) => known.pointer === pointer);
     return container === undefined ? null : this.#attribution.singleDeviceIn(container);

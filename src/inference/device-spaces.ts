@@ -1,27 +1,31 @@
+import { intelIommu } from '../emulation/viommu/intel/index.ts';
+import type { Viommu } from '../emulation/viommu/viommu.ts';
 import { Bounds } from './bounds.ts';
+import { DeviceSpace } from './device-space.ts';
 import { HOST_BRIDGE } from './line.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import { VtdAddressSpace } from './vtd-address-space.ts';
 
-const NOBODY: readonly VtdAddressSpace[] = [];
+const NOBODY: readonly DeviceSpace[] = [];
 
 /** The address spaces that lines have shown, by what is known of their devices. */
 export class DeviceSpaces {
   readonly #bounds: Bounds;
-  readonly #byBdf = new Map<number, VtdAddressSpace>();
+  readonly #byBdf = new Map<number, DeviceSpace>();
   /** Spaces that no line has named yet, by domain (-1: unknown). */
-  readonly #anonymous = new Map<number, VtdAddressSpace>();
+  readonly #anonymous = new Map<number, DeviceSpace>();
   /** Spaces of which only slot and function are known, by these. */
-  readonly #busless = new Map<number, VtdAddressSpace>();
-  #spaces: readonly VtdAddressSpace[] = [];
+  readonly #busless = new Map<number, DeviceSpace>();
+  #spaces: readonly DeviceSpace[] = [];
   /** Asked for at nearly every line. */
-  #single: VtdAddressSpace | null = null;
+  #single: DeviceSpace | null = null;
   /** That was found since spaces or their containers changed. */
   #isSingleKnown = false;
 
   /** The spaces of each container; null since spaces or their containers changed. */
-  #byContainer: ReadonlyMap<VfioContainer, readonly VtdAddressSpace[]> | null = null;
+  #byContainer: ReadonlyMap<VfioContainer, readonly DeviceSpace[]> | null = null;
 
+  /** What lines have shown the VM's IOMMU to be; VT-d until then. */
+  #viommu: Viommu = intelIommu;
   /** The trace starts in the middle of the machine's life: what a device maps is not known at first. */
   startsUncertain = false;
   /** A MAP was given to the likeliest device: it may be of one that no line has shown yet. */
@@ -31,13 +35,23 @@ export class DeviceSpaces {
     this.#bounds = bounds;
   }
 
+  /** The kind of IOMMU that all devices of the VM are behind. */
+  get viommu(): Viommu {
+    return this.#viommu;
+  }
+
+  set viommu(viommu: Viommu) {
+    this.#viommu = viommu;
+    for (const space of this.#spaces) space.viommu = viommu;
+  }
+
   /** All spaces, those of named devices first. */
-  get spaces(): readonly VtdAddressSpace[] {
+  get spaces(): readonly DeviceSpace[] {
     return this.#spaces;
   }
 
   /** The space of a named device; made if it is new. Reuses the anonymous space if there is exactly one. */
-  named(bdf: number): VtdAddressSpace {
+  named(bdf: number): DeviceSpace {
     const known = this.#byBdf.get(bdf);
     if (known !== undefined) return known;
     const space = this.#nameless(bdf) ?? this.#make(bdf);
@@ -48,18 +62,18 @@ export class DeviceSpaces {
   }
 
   /** The space of a device by name, if some line has shown it to have translations of interest. */
-  known(bdf: number): VtdAddressSpace | undefined {
+  known(bdf: number): DeviceSpace | undefined {
     return this.#byBdf.get(bdf);
   }
 
   /** The same, or one of which only slot and function are known, and are these. */
-  likely(bdf: number): VtdAddressSpace | undefined {
+  likely(bdf: number): DeviceSpace | undefined {
     const known = this.#byBdf.get(bdf);
     return known ?? (bdf === HOST_BRIDGE ? undefined : this.#busless.get(bdf & 0xff));
   }
 
   /** The space of a device of which slot and function are known and the bus is not. */
-  ofFunction(devfn: number): VtdAddressSpace {
+  ofFunction(devfn: number): DeviceSpace {
     const named = singleOf([...this.#byBdf.values()], ({ bdf }) => ((bdf ?? 0) & 0xff) === devfn);
     const known = named ?? this.#busless.get(devfn);
     if (known !== undefined) return known;
@@ -70,13 +84,13 @@ export class DeviceSpaces {
   }
 
   /** The device that lines without any hint belong to, if there is only one. */
-  get singleDevice(): VtdAddressSpace | null {
+  get singleDevice(): DeviceSpace | null {
     if (!this.#isSingleKnown) {
       this.#isSingleKnown = true;
       // Of several, those that are VFIO's are the ones that have a container.
       this.#single =
         this.#spaces.length === 1
-          ? (this.#spaces[0] as VtdAddressSpace)
+          ? (this.#spaces[0] as DeviceSpace)
           : singleOf(this.#spaces, hasContainer);
     }
     return this.#single;
@@ -89,7 +103,7 @@ export class DeviceSpaces {
   }
 
   /** Whether a device may be VFIO's: emulated ones have translations too, and never a container. */
-  maybeAssigned(space: VtdAddressSpace | undefined): boolean {
+  maybeAssigned(space: DeviceSpace | undefined): boolean {
     return (space !== undefined && hasContainer(space)) || !this.#spaces.some(hasContainer);
   }
 
@@ -101,19 +115,19 @@ export class DeviceSpaces {
   }
 
   /** The devices that share a container. */
-  devicesIn(container: VfioContainer): readonly VtdAddressSpace[] {
+  devicesIn(container: VfioContainer): readonly DeviceSpace[] {
     this.#byContainer ??= groupedByContainer(this.#spaces);
     return this.#byContainer.get(container) ?? NOBODY;
   }
 
   /** The device that has a container to itself; null where several share it, or none is known. */
-  singleDeviceIn(container: VfioContainer): VtdAddressSpace | null {
+  singleDeviceIn(container: VfioContainer): DeviceSpace | null {
     const devices = this.devicesIn(container);
-    return devices.length === 1 ? (devices[0] as VtdAddressSpace) : null;
+    return devices.length === 1 ? (devices[0] as DeviceSpace) : null;
   }
 
   /** The device of a notification that no walk and no command explains: the only one, or nobody's. */
-  get singleDeviceOrNew(): VtdAddressSpace | null {
+  get singleDeviceOrNew(): DeviceSpace | null {
     const { singleDevice: only } = this;
     if (only !== null || this.spaces.length > 0) return only;
     const space = this.#make(null);
@@ -128,7 +142,7 @@ export class DeviceSpaces {
   }
 
   /** The space of a domain where nothing in the trace names a device: one for each, as domains are told apart. */
-  ofDomain(domain: number): VtdAddressSpace {
+  ofDomain(domain: number): DeviceSpace {
     const anonymous = this.#anonymous.get(domain);
     if (anonymous !== undefined) return anonymous;
     const space = this.#make(null);
@@ -139,7 +153,7 @@ export class DeviceSpaces {
   }
 
   /** A nameless space that can be that of the device. */
-  #nameless(bdf: number): VtdAddressSpace | null {
+  #nameless(bdf: number): DeviceSpace | null {
     const busless = this.#busless.get(bdf & 0xff);
     if (busless !== undefined) {
       this.#busless.delete(bdf & 0xff);
@@ -161,21 +175,21 @@ export class DeviceSpaces {
     ];
   }
 
-  #make(bdf: number | null): VtdAddressSpace {
+  #make(bdf: number | null): DeviceSpace {
     this.#bounds.add('devices');
     const isUncertain = this.startsUncertain || this.#hasGuessedMaps;
-    return new VtdAddressSpace(bdf, null, isUncertain ? 'partial' : 'whole');
+    return new DeviceSpace(this.#viommu, bdf, isUncertain ? 'partial' : 'whole');
   }
 }
 
-function hasContainer({ container }: VtdAddressSpace): boolean {
+function hasContainer({ container }: DeviceSpace): boolean {
   return container !== null;
 }
 
 function groupedByContainer(
-  spaces: readonly VtdAddressSpace[],
-): ReadonlyMap<VfioContainer, readonly VtdAddressSpace[]> {
-  const groups = new Map<VfioContainer, VtdAddressSpace[]>();
+  spaces: readonly DeviceSpace[],
+): ReadonlyMap<VfioContainer, readonly DeviceSpace[]> {
+  const groups = new Map<VfioContainer, DeviceSpace[]>();
   for (const space of spaces) {
     if (space.container === null) continue;
     const group = groups.get(space.container);
@@ -187,10 +201,10 @@ function groupedByContainer(
 
 /** The only one of which `is` holds; null where there is none, or several. */
 export function singleOf(
-  spaces: readonly VtdAddressSpace[],
-  is: (space: VtdAddressSpace) => boolean,
-): VtdAddressSpace | null {
-  let only: VtdAddressSpace | null = null;
+  spaces: readonly DeviceSpace[],
+  is: (space: DeviceSpace) => boolean,
+): DeviceSpace | null {
+  let only: DeviceSpace | null = null;
   for (const space of spaces) {
     if (!is(space)) continue;
     if (only !== null) return null;

@@ -1,12 +1,12 @@
 import type { Place } from '../base/place.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import type { Attribution } from './attribution.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { placeOf } from './line.ts';
 import { type LossId, losses, lossText } from './losses.ts';
 import type { OperationSink } from './operation.ts';
 import type { SeenEvents } from './seen-events.ts';
 import type { DirtyTracking } from './tracking.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** What a result says of lines that are missing: how often they were found to be, and where. */
 export interface Gap {
@@ -68,7 +68,7 @@ export class LostLines {
   report(
     id: LossId,
     place: BatchCursor | Place,
-    space: VtdAddressSpace | null = null,
+    space: DeviceSpace | null = null,
     numbers: readonly number[] = [],
   ): void {
     const { cost, kind } = losses[id];
@@ -120,7 +120,7 @@ export class LostLines {
     }
   }
 
-  #doubt(space: VtdAddressSpace, line: number, isBefore: boolean): void {
+  #doubt(space: DeviceSpace, line: number, isBefore: boolean): void {
     const { from } = space.interval;
     if (space.lose(line, isBefore)) this.#newPlace(isBefore ? from : line);
   }

@@ -8,6 +8,7 @@ import { Attribution } from './attribution.ts';
 import { Bounds, TraceUse } from './bounds.ts';
 import { Containers } from './containers.ts';
 import { ContextEntries, EVERY_DEVICE, NO_DEVICE } from './context-entries.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { DueNotifications } from './due-notifications.ts';
 import { bdfOf } from './line.ts';
 import { LostLines } from './lost-lines.ts';
@@ -21,7 +22,6 @@ import { DirtyTracking } from './tracking.ts';
 import { UnknownMessages } from './unknown-messages.ts';
 import { QemuVersion, type VersionHindsight, type WrittenBy } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** What the user fixed; null: to be found in the trace. */
 export interface ModelOptions extends ParameterOptions {
@@ -73,7 +73,7 @@ export class Machine {
   /** Line that is being replayed. */
   line = 0;
   /** The notifier whose registration has been seen and whose replay has not. */
-  registering: { readonly space: VtdAddressSpace; readonly notifier: AddressRange } | null = null;
+  registering: { readonly space: DeviceSpace; readonly notifier: AddressRange } | null = null;
 
   /** Where the guest first invalidated something while the host held what QEMU had forgotten, and no line tells what. */
   skipsUnseen: Place | null = null;
@@ -147,7 +147,7 @@ export class Machine {
   }
 
   /** All tables of a device were walked: the shadow is what the lines showed. */
-  #walkedWhole(space: VtdAddressSpace, line: number): void {
+  #walkedWhole(space: DeviceSpace, line: number): void {
     const isReplay = this.attribution.operation === 'replay';
     // Before 8.1 a replay leaves in the shadow what is in no table.
     if (isReplay && !this.writtenBy.replayClearsShadow) return;
@@ -202,7 +202,7 @@ export class Machine {
    * The only device that has translations, as far as the trace shows them all from its start: the
    * walks of which it has no lines are of its tables.
    */
-  get singleTranslated(): VtdAddressSpace | null {
+  get singleTranslated(): DeviceSpace | null {
     const { attribution, contextEntries } = this;
     const bdf = attribution.isUndoubted ? contextEntries.singlePresent : null;
     if (bdf === null) return null;

@@ -1,4 +1,4 @@
-import { permission } from '../emulation/viommu/intel/iova-tree.ts';
+import { permission } from '../emulation/viommu/iova-tree.ts';
 
 /** Bits beside the permissions that mappings carry here. */
 export const mappingFlag = {

@@ -1,8 +1,8 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
 import type { Bounds } from './bounds.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { mappingFlag } from './mapping-flags.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** How many mappings there are now, and the most there ever were. */
 export interface MappingCount {
@@ -77,23 +77,17 @@ export class Mappings {
     this.#host.add(container.host.size - before);
   }
 
-  shadowInsert(
-    space: VtdAddressSpace,
-    first: number,
-    last: number,
-    gpa: number,
-    flags: number,
-  ): void {
+  shadowInsert(space: DeviceSpace, first: number, last: number, gpa: number, flags: number): void {
     if (space.shadow.insert(first, last, gpa, flags)) this.#shadow.add(1);
   }
 
-  shadowRemove(space: VtdAddressSpace, first: number, last: number): RangeScratch {
+  shadowRemove(space: DeviceSpace, first: number, last: number): RangeScratch {
     const removed = space.shadow.remove(first, last);
     this.#shadow.add(-removed.count);
     return removed;
   }
 
-  shadowClear(space: VtdAddressSpace): void {
+  shadowClear(space: DeviceSpace): void {
     this.#shadow.add(-space.shadow.size);
     space.shadow.clear();
   }
@@ -102,7 +96,7 @@ export class Mappings {
    * Makes what the host maps for a device that has its container to itself what the shadow holds:
    * takes out what a lost UNMAP must have, and puts in what a lost MAP must have.
    */
-  reconcile(container: VfioContainer, { shadow }: VtdAddressSpace): void {
+  reconcile(container: VfioContainer, { shadow }: DeviceSpace): void {
     this.#bounds.step(container.host.size + shadow.size);
     const kept = mappingFlag.ram | mappingFlag.stale | mappingFlag.kept;
     const gone = [...container.host].filter(

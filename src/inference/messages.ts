@@ -10,6 +10,7 @@ import {
   messageEra,
   messageTexts,
 } from '../events/messages/index.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { Echoes } from './echoes.ts';
 import { FailureLines, type OpenFailure } from './failure-lines.ts';
 import { placeOf } from './line.ts';
@@ -21,7 +22,6 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   tooBig: offsetsOf('message:bitmap-too-big'),
@@ -377,7 +377,7 @@ export class FailureMessages {
   }
 
   /** What was to be mapped: by the lines, by the RAM that the trace shows, or by the address. */
-  #memoryOf(failure: OpenFailure, space: VtdAddressSpace | null): MappedMemory | null {
+  #memoryOf(failure: OpenFailure, space: DeviceSpace | null): MappedMemory | null {
     const { first, isWarning, last, memory } = failure;
     if (memory !== null) return memory;
     if (isWarning) return 'bar';

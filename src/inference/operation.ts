@@ -1,16 +1,16 @@
 import type { Place } from '../base/place.ts';
 import type { LossKind } from '../events/catalogue/notes.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
+import type { DeviceSpace } from './device-space.ts';
 import type { DriftSide } from './shadow-drift.ts';
 import type { Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** A MAP that the host refused, or is emulated to have refused. */
 export interface FailedMap {
   readonly kind: 'failed-map';
   readonly mark: Place;
-  readonly space: VtdAddressSpace | null;
+  readonly space: DeviceSpace | null;
   readonly container: VfioContainer | null;
   /** Pages, inclusive. */
   readonly first: number;
@@ -41,7 +41,7 @@ export type StaleReason =
 export interface StaleMappingsLeft {
   readonly kind: 'stale-mappings';
   readonly mark: Place;
-  readonly space: VtdAddressSpace;
+  readonly space: DeviceSpace;
   readonly container: VfioContainer;
   /** How many became stale. */
   readonly count: number;
@@ -62,7 +62,7 @@ export interface StaleMappingsLeft {
 export interface EntryLimitNear {
   readonly kind: 'entry-limit';
   readonly mark: Place;
-  readonly space: VtdAddressSpace | null;
+  readonly space: DeviceSpace | null;
   readonly container: VfioContainer;
 }
 
@@ -70,7 +70,7 @@ export interface EntryLimitNear {
 export interface Drift {
   readonly kind: 'drift';
   readonly mark: Place;
-  readonly space: VtdAddressSpace;
+  readonly space: DeviceSpace;
   /** Pages, inclusive. */
   readonly first: number;
   readonly last: number;
@@ -81,7 +81,7 @@ export interface Drift {
 export interface Abort {
   readonly kind: 'abort';
   readonly mark: Place;
-  readonly space: VtdAddressSpace;
+  readonly space: DeviceSpace;
   /** Pages, inclusive. */
   readonly first: number;
   readonly last: number;

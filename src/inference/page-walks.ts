@@ -4,12 +4,13 @@ import { type Place, ReusedPlace } from '../base/place.ts';
 import { concernsNotifier } from '../emulation/memory.ts';
 import { EEXIST, EINVAL, ENOSPC } from '../emulation/vfio/errno.ts';
 import { mapNotifyResult } from '../emulation/vfio/listener.ts';
-import { permission } from '../emulation/viommu/intel/iova-tree.ts';
 import { crossesInterruptRange, vtdPageWalkOne } from '../emulation/viommu/intel/page-walk.ts';
+import { permission } from '../emulation/viommu/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { placeOf } from './line.ts';
 import type { LossId } from './losses.ts';
 import type { Machine } from './machine.ts';
@@ -18,7 +19,6 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from './unmap.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   walk: offsetsOf('vtd_page_walk_one'),
@@ -42,7 +42,7 @@ const SMALLEST_PIECE = 0x100;
 /** A walk event that waits for its notification. */
 class WalkEvent {
   active = false;
-  space: VtdAddressSpace | null = null;
+  space: DeviceSpace | null = null;
   /** `space` is beyond doubt. */
   isSure = false;
   domain = -1;
@@ -65,7 +65,7 @@ class WalkEvent {
 /** A MAP that waits for QEMU's message that it failed. */
 export class PendingMap {
   active = false;
-  space: VtdAddressSpace | null = null;
+  space: DeviceSpace | null = null;
   /** `space` is beyond doubt. */
   isSure = false;
   container: VfioContainer | null = null;
@@ -197,12 +197,7 @@ export class PageWalks {
   }
 
   /** The device whose walk has come to the pages `first .. last`. */
-  #walker(
-    cursor: BatchCursor,
-    domain: number,
-    first: number,
-    last: number,
-  ): VtdAddressSpace | null {
+  #walker(cursor: BatchCursor, domain: number, first: number, last: number): DeviceSpace | null {
     const { attribution } = this.#machine;
     const space = attribution.walker(domain, first, last);
     if (attribution.hasHole) this.#machine.losses.reportHole(cursor);
@@ -289,7 +284,7 @@ export class PageWalks {
    * it is no piece, and no mapping that QEMU 11.x unmaps by node, of another device that has just lost its
    * context entry.
    */
-  #walkedUnseen(first: number, last: number): VtdAddressSpace | null {
+  #walkedUnseen(first: number, last: number): DeviceSpace | null {
     const { attribution, contextEntries, hasWalks, singleTranslated } = this.#machine;
     if (hasWalks || singleTranslated === null) return null;
     const { tracking, writtenBy, version } = this.#machine;
@@ -302,7 +297,7 @@ export class PageWalks {
   }
 
   /** The likeliest device of a notification that nothing explains; `loss`: what that is where walks are traced. */
-  #ownerOfUnexplained(place: BatchCursor | Place, loss: LossId): VtdAddressSpace | null {
+  #ownerOfUnexplained(place: BatchCursor | Place, loss: LossId): DeviceSpace | null {
     const { attribution, hasWalks } = this.#machine;
     const space = attribution.device ?? attribution.singleDeviceOrNew;
     if (hasWalks) this.#machine.losses.report(loss, place, attribution.singleDevice);
@@ -472,7 +467,7 @@ export class PageWalks {
   }
 
   /** The device of a MAP without a walk; its mapping goes into the shadow with an unknown address. */
-  #unwalkedMap(cursor: BatchCursor, first: number, last: number): VtdAddressSpace | null {
+  #unwalkedMap(cursor: BatchCursor, first: number, last: number): DeviceSpace | null {
     const { attribution, hasWalks, singleTranslated } = this.#machine;
     const walked = hasWalks ? null : singleTranslated;
     const space = walked ?? this.#ownerOfUnexplained(cursor, 'map-without-walk');
@@ -484,7 +479,7 @@ export class PageWalks {
   }
 
   /** Whether some notifier that gets the events of this walk lies in their range. */
-  #isDelivered(space: VtdAddressSpace, first: number, last: number): boolean {
+  #isDelivered(space: DeviceSpace, first: number, last: number): boolean {
     if (this.#machine.attribution.operation === 'replay') {
       return this.replayedNotifier !== null && concernsNotifier(this.replayedNotifier, first, last);
     }

@@ -1,5 +1,5 @@
 import { DEFAULT_BITMAP_LIMIT, dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
-import { HIGH_NOTIFIER } from '../emulation/viommu/intel/index.ts';
+import { HIGH_NOTIFIER } from '../emulation/viommu/notifiers.ts';
 
 /** A value with how it is known. */
 export interface Known<Value> {

@@ -7,13 +7,13 @@ import { E2BIG, EINVAL, ENOMEM, EPERM } from '../emulation/vfio/errno.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
+import type { DeviceSpace } from './device-space.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
 import type { WholeUnmap } from './operation.ts';
 import { Scenarios } from './scenarios.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { Unmap } from './unmap.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** Mappings of which the trace does not hold all: they are counted, and nothing is said of them. */
 const NOT_TOLD = mappingFlag.unknown | mappingFlag.addressUnknown;
@@ -95,7 +95,7 @@ export class PendingUnmaps {
   }
 
   /** The device whose container QEMU's messages about the pieces point to. */
-  ownerByMessage(): VtdAddressSpace | null {
+  ownerByMessage(): DeviceSpace | null {
     for (let index = 0; index < this.#heldCount; index += 1) {
       const owner = this.#machine.containers.deviceAt(this.held(index).message.pointer);
       if (owner !== null) return owner;
@@ -133,7 +133,7 @@ export class PendingUnmaps {
   }
 
   /** Says whose unmap it is, and whether that is beyond doubt. */
-  place(unmap: Unmap, space: VtdAddressSpace | null, isSure: boolean): void {
+  place(unmap: Unmap, space: DeviceSpace | null, isSure: boolean): void {
     const machine = this.#machine;
     const isSpaceSure = isSure && space !== null;
     const container = space === null ? machine.containers.single : machine.containers.of(space);

@@ -1,28 +1,27 @@
 import { pageOf } from '../base/address.ts';
-import { intelIommu } from '../emulation/viommu/intel/index.ts';
-import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
+import { IovaTree } from '../emulation/viommu/iova-tree.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
-import type { AddressRange } from '../emulation/viommu/viommu.ts';
+import type { AddressRange, Viommu } from '../emulation/viommu/viommu.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { isEndOfSpace, type Known } from './parameters.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
-/** Widest address that pieces are predicted for; the clamp to the real width only cuts the list off. */
-const WIDEST = 57;
-
-/** The pieces that a whole unmap of each notifier sends, by the emulation. */
+/** The pieces that a whole unmap of each notifier sends, by the emulation of the VM's IOMMU. */
 export class PiecePredictions {
-  readonly #known = new WeakMap<AddressRange, SentUnmaps>();
+  #viommu: Viommu | null = null;
+  #known = new WeakMap<AddressRange, SentUnmaps>();
   /** Pieces do not depend on what is mapped. */
   readonly #nothing = new IovaTree();
 
-  of(notifier: AddressRange): SentUnmaps {
+  of(notifier: AddressRange, viommu: Viommu): SentUnmaps {
+    if (viommu !== this.#viommu) this.#known = new WeakMap();
+    this.#viommu = viommu;
     const known = this.#known.get(notifier);
     if (known !== undefined) return known;
     const pieces = new SentUnmaps();
-    intelIommu.unmapWholeSpace(
+    viommu.unmapWholeSpace(
       notifier,
       this.#nothing,
-      { profile: { unmapInMigration: null }, isInMigration: false, awBits: WIDEST },
+      { profile: { unmapInMigration: null }, isInMigration: false, awBits: viommu.widestBits },
       pieces,
     );
     this.#known.set(notifier, pieces);
@@ -50,7 +49,7 @@ export class PieceGroup {
   readonly from: number;
   to: number;
   /** The device, once it is known or given up. */
-  space: VtdAddressSpace | null = null;
+  space: DeviceSpace | null = null;
   isResolved = false;
   /** By its closing line. */
   isClosed = false;
@@ -93,7 +92,7 @@ export class PieceGroup {
 
 /** Whose a whole unmap is. */
 export interface Owner {
-  readonly space: VtdAddressSpace | null;
+  readonly space: DeviceSpace | null;
   /** Beyond doubt. */
   readonly isSure: boolean;
   /** By name, in the lines of the unmap. */

@@ -1,5 +1,6 @@
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { bdfOf, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
@@ -7,7 +8,6 @@ import type { PageWalks } from './page-walks.ts';
 import type { VfioListener } from './sections.ts';
 import type { ShadowDrift } from './shadow-drift.ts';
 import type { StaleMappings } from './stale-mappings.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   valid: offsetsOf('vtd_replay_ce_valid'),
@@ -58,7 +58,7 @@ export class Replays {
   }
 
   /** `vtd_iommu_replay`: from 8.1 on it empties the device's whole shadow first. */
-  #begin(space: VtdAddressSpace, cursor: BatchCursor): void {
+  #begin(space: DeviceSpace, cursor: BatchCursor): void {
     this.#drift.replaying(space, placeOf(cursor));
     const { attribution, hasWalks, registering, writtenBy } = this.#machine;
     if (writtenBy.replayClearsShadow) {

@@ -1,12 +1,12 @@
 import { pageOf } from '../base/address.ts';
 import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { regionDelCarries } from '../emulation/vfio/listener.ts';
-import { intelIommu } from '../emulation/viommu/intel/index.ts';
-import { permission } from '../emulation/viommu/intel/iova-tree.ts';
-import { type AddressRange, isSameRange } from '../emulation/viommu/viommu.ts';
+import { permission } from '../emulation/viommu/iova-tree.ts';
+import { type AddressRange, isSameRange, type Viommu } from '../emulation/viommu/viommu.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
+import type { DeviceSpace, Knowledge } from './device-space.ts';
 import { bdfOf, HOST_BRIDGE, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
@@ -15,7 +15,6 @@ import type { PendingUnmaps } from './pending-unmaps.ts';
 import { UNKNOWN_ADDRESS } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { Knowledge, VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = {
   switch: offsetsOf('vtd_switch_address_space'),
@@ -51,7 +50,7 @@ const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
 
 /** Whose a section of an IOMMU is, and whether that is beyond doubt. */
 interface SpaceOfSection {
-  readonly space: VtdAddressSpace | null;
+  readonly space: DeviceSpace | null;
   readonly isSure: boolean;
 }
 
@@ -81,7 +80,7 @@ export class VfioListener {
   #attaching: VfioContainer | null = null;
   /** Where the sections of the current change go, if the lines before it say so. */
   #container: VfioContainer | null = null;
-  #space: VtdAddressSpace | null = null;
+  #space: DeviceSpace | null = null;
   /** Where the newest RAM section was mapped, until the backend's line has come. */
   #sectionOwner: VfioContainer | null = null;
   /** The container whose sections have come before any device was attached. */
@@ -207,7 +206,7 @@ export class VfioListener {
   }
 
   /** Attaches are traced, and there is no container left that can be the device's. */
-  #checkAttached(space: VtdAddressSpace, cursor: BatchCursor): void {
+  #checkAttached(space: DeviceSpace, cursor: BatchCursor): void {
     const { attribution, containers } = this.#machine;
     if (space.container !== null || attribution.startsUncertain) return;
     const isTraced = containers.all.some(({ hostNames }) => hostNames.size > 0);
@@ -237,7 +236,7 @@ export class VfioListener {
   }
 
   /** `vfio_listener_region_add_iommu`: VFIO registers a notifier; a replay of the tables follows. */
-  addIommu(cursor: BatchCursor): VtdAddressSpace | null {
+  addIommu(cursor: BatchCursor): DeviceSpace | null {
     const name = cursor.text(at.addIommu.name);
     this.#machine.version.learn(name === '' ? lineMarks.unnamedRegion : lineMarks.namedRegion);
     const space = this.#spaceOfRegion(name);
@@ -262,7 +261,7 @@ export class VfioListener {
   }
 
   /** A device whose tables are replayed has a notifier. */
-  checkRegistered(space: VtdAddressSpace, cursor: BatchCursor): void {
+  checkRegistered(space: DeviceSpace, cursor: BatchCursor): void {
     if (space.notifiers.length > 0 || !this.#machine.isTraced('vfio_listener_region_add_iommu'))
       return;
     this.#machine.losses.report('notifier-registration', cursor, space);
@@ -270,12 +269,7 @@ export class VfioListener {
   }
 
   /** A notifier turns out to be of another device than was thought. */
-  moveNotifier(
-    from: VtdAddressSpace,
-    to: VtdAddressSpace,
-    range: AddressRange,
-    cursor: BatchCursor,
-  ): void {
+  moveNotifier(from: DeviceSpace, to: DeviceSpace, range: AddressRange, cursor: BatchCursor): void {
     const { attribution } = this.#machine;
     from.removeNotifier(range);
     if (from.notifiers.length === 0) attribution.unregister(from);
@@ -284,7 +278,7 @@ export class VfioListener {
     this.#machine.losses.report('switch-before-registration', cursor, from);
   }
 
-  #addNotifier(space: VtdAddressSpace, range: AddressRange): void {
+  #addNotifier(space: DeviceSpace, range: AddressRange): void {
     space.addNotifier(range);
     this.#machine.bounds.check('notifiers', space.notifiers.length);
   }
@@ -293,7 +287,7 @@ export class VfioListener {
    * Sections go before an IOMMU region comes in their place. What is still thought to be there went
    * without its line.
    */
-  #forgetSections(space: VtdAddressSpace, range: AddressRange, cursor: BatchCursor): void {
+  #forgetSections(space: DeviceSpace, range: AddressRange, cursor: BatchCursor): void {
     const container = this.#machine.containers.of(space);
     if (this.#machine.attribution.singleDeviceIn(container) === null) return;
     const found = container.host.collect(pageOf(range.start), pageOf(range.end));
@@ -378,7 +372,7 @@ export class VfioListener {
     const unmap = this.#pending.open(cursor, first, last);
     unmap.cause = 'region-del';
     if (space === null) {
-      this.#deleteRam(first, last, !isOfIommu(range));
+      this.#deleteRam(first, last, !isOfIommu(range, this.#machine.attribution.viommu));
       return;
     }
     // What else goes and comes in this change is of the same device.
@@ -479,7 +473,7 @@ export class VfioListener {
   }
 
   /** The device of a region by its name, or, in 7.2, by the switch before it. */
-  #spaceOfRegion(name: string): VtdAddressSpace | null {
+  #spaceOfRegion(name: string): DeviceSpace | null {
     const { attribution } = this.#machine;
     const switched = this.#space?.bdf ?? this.#lastSwitch;
     const [, slot, fn] = REGION_NAME.exec(name) ?? [];
@@ -593,10 +587,10 @@ function isLiveSection(flags: number): boolean {
 }
 
 /** True for a section of an IOMMU, be it that its registration is not in the trace. */
-function isOfIommu(range: AddressRange): boolean {
-  return intelIommu.notifierRanges.some((known) => isSameRange(known, range));
+function isOfIommu(range: AddressRange, viommu: Viommu): boolean {
+  return viommu.notifierRanges.some((known) => isSameRange(known, range));
 }
 
-function holdsNotifier({ notifiers }: VtdAddressSpace, range: AddressRange): boolean {
+function holdsNotifier({ notifiers }: DeviceSpace, range: AddressRange): boolean {
   return notifiers.some((notifier) => isSameRange(notifier, range));
 }

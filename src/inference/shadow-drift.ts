@@ -1,8 +1,8 @@
 import { pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
+import type { DeviceSpace } from './device-space.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** Which of the two holds a mapping that the other does not. */
 export type DriftSide = 'host' | 'shadow';
@@ -21,9 +21,9 @@ const TOLD = mappingFlag.ram | mappingFlag.stale | mappingFlag.failed;
  */
 export class ShadowDrift {
   readonly #machine: Machine;
-  readonly #reported = new Map<VtdAddressSpace, Set<string>>();
+  readonly #reported = new Map<DeviceSpace, Set<string>>();
   /** The device whose tables were replayed last, and where; null once that has been looked at. */
-  #replayed: VtdAddressSpace | null = null;
+  #replayed: DeviceSpace | null = null;
   #mark: Place = { line: 0, byteOffset: 0, time: null };
 
   constructor(machine: Machine) {
@@ -31,7 +31,7 @@ export class ShadowDrift {
   }
 
   /** A device's tables are being replayed: what it maps is complete when the next command begins. */
-  replaying(space: VtdAddressSpace, mark: Place): void {
+  replaying(space: DeviceSpace, mark: Place): void {
     if (this.#replayed !== null && this.#replayed !== space) this.replayEnded();
     this.#replayed = space;
     this.#mark = mark;
@@ -51,7 +51,7 @@ export class ShadowDrift {
     for (const space of this.#machine.attribution.spaces) this.#look(space, mark);
   }
 
-  #look(space: VtdAddressSpace, mark: Place): void {
+  #look(space: DeviceSpace, mark: Place): void {
     const { container, shadow } = space;
     if (container === null || !this.#isSure(space)) return;
     this.#machine.bounds.step(container.host.size + shadow.size);
@@ -73,7 +73,7 @@ export class ShadowDrift {
   }
 
   /** Both sides are known, and nothing that is missing from the trace can be the reason. */
-  #isSure(space: VtdAddressSpace): boolean {
+  #isSure(space: DeviceSpace): boolean {
     const { attribution, hasNotifications, hasWalks, losses } = this.#machine;
     if (losses.isAny || !hasWalks || !hasNotifications || space.interval.knowledge !== 'whole')
       return false;
@@ -82,7 +82,7 @@ export class ShadowDrift {
     return attribution.singleDeviceIn(space.container) !== null;
   }
 
-  #report(space: VtdAddressSpace, first: number, last: number, mark: Place, side: DriftSide): void {
+  #report(space: DeviceSpace, first: number, last: number, mark: Place, side: DriftSide): void {
     const known = this.#reported.get(space) ?? new Set();
     this.#reported.set(space, known);
     const key = `${side} ${first}`;

@@ -1,5 +1,5 @@
 import type { RangeScratch } from '../base/page-range-map.ts';
-import { IovaTree } from '../emulation/viommu/intel/iova-tree.ts';
+import { IovaTree } from '../emulation/viommu/iova-tree.ts';
 import { mappingFlag } from './mapping-flags.ts';
 
 /** QEMU's shadow of one device's translations, as far as the trace shows it, with the MAPs that failed. */

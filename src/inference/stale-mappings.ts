@@ -1,16 +1,16 @@
 import { PageRangeMap, type RangeScratch } from '../base/page-range-map.ts';
 import type { Place } from '../base/place.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
 import type { StaleReason } from './operation.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /** What is no translation, or has a report of its own. */
 const TOLD = mappingFlag.ram | mappingFlag.stale;
-const NOBODY: readonly VtdAddressSpace[] = [];
+const NOBODY: readonly DeviceSpace[] = [];
 
 /** A mapping of the host's that QEMU has forgotten, under a walk. */
 interface ForgottenMapping {
@@ -22,7 +22,7 @@ interface ForgottenMapping {
 
 /** A walk over mappings that QEMU has forgotten. */
 interface PassingWalk {
-  readonly space: VtdAddressSpace;
+  readonly space: DeviceSpace;
   readonly root: Place;
   readonly forgotten: readonly ForgottenMapping[];
 }
@@ -54,18 +54,18 @@ export class StaleMappings {
   }
 
   /** Marks what the host still maps in a range that should be empty, and reports what is new. */
-  mark(space: VtdAddressSpace, first: number, last: number, mark: Place, why: StaleReason): void {
+  mark(space: DeviceSpace, first: number, last: number, mark: Place, why: StaleReason): void {
     // Sections of RAM are there for another reason.
     if (this.#machine.hasNotifications) this.#mark(space, first, last, mark, why, mappingFlag.ram);
   }
 
   /** The same of a section, of RAM or of an IOMMU, whose removal failed. */
-  markSection(space: VtdAddressSpace, first: number, last: number, mark: Place): void {
+  markSection(space: DeviceSpace, first: number, last: number, mark: Place): void {
     this.#mark(space, first, last, mark, 'failed-removal', 0);
   }
 
   #mark(
-    space: VtdAddressSpace,
+    space: DeviceSpace,
     first: number,
     last: number,
     mark: Place,
@@ -96,7 +96,7 @@ export class StaleMappings {
   }
 
   /** The device's shadow is made anew from its tables, which may lack some of what the host maps. */
-  replayed({ container }: VtdAddressSpace): void {
+  replayed({ container }: DeviceSpace): void {
     if (container !== null) this.#replayed.add(container);
   }
 
@@ -104,7 +104,7 @@ export class StaleMappings {
    * Pages of a device, or of all of them, are walked for the guest. What QEMU has forgotten it does
    * not unmap, and says so in lines that are often left out, as they are the bulk of most logs.
    */
-  walked(space: VtdAddressSpace | null, first: number, last: number, cursor: BatchCursor): void {
+  walked(space: DeviceSpace | null, first: number, last: number, cursor: BatchCursor): void {
     this.walkEnded();
     if (this.#doubted.size === 0 && this.#replayed.size === 0) return;
     if (this.#machine.isTraced('vtd_page_walk_one_skip_unmap')) return;
@@ -162,7 +162,7 @@ export class StaleMappings {
    * The walk of single pages that the guest has invalidated, if its lines will show what becomes of
    * all that QEMU has forgotten there; else null.
    */
-  #passing(space: VtdAddressSpace, first: number, last: number, root: Place): PassingWalk | null {
+  #passing(space: DeviceSpace, first: number, last: number, root: Place): PassingWalk | null {
     const { attribution, hasWalks, losses } = this.#machine;
     const { container } = space;
     if (container === null || !attribution.isOfPages || !attribution.isSure || !hasWalks)
@@ -191,7 +191,7 @@ export class StaleMappings {
   }
 
   /** Doubts those translations that none of the devices' shadows holds. */
-  #doubt(container: VfioContainer, held: RangeScratch, spaces: readonly VtdAddressSpace[]): void {
+  #doubt(container: VfioContainer, held: RangeScratch, spaces: readonly DeviceSpace[]): void {
     for (let index = 0; index < held.count; index += 1) {
       if ((held.flags(index) & TOLD) !== 0) continue;
       const first = held.first(index);
@@ -228,7 +228,7 @@ export class StaleMappings {
   }
 
   /** Reports what an unmap in migration would have left, had tracking been on: the nodes from index `from` on. */
-  wouldBe(space: VtdAddressSpace, nodes: RangeScratch, from: number, mark: Place): void {
+  wouldBe(space: DeviceSpace, nodes: RangeScratch, from: number, mark: Place): void {
     const { container } = space;
     const summary = summarise(nodes, from, mappingFlag.ram);
     if (container === null || summary.count === 0) return;
@@ -247,7 +247,7 @@ export class StaleMappings {
 /** Whether the host maps pages of `first .. last` that are in none of the shadows. */
 function isForgotten(
   { host }: VfioContainer,
-  spaces: readonly VtdAddressSpace[],
+  spaces: readonly DeviceSpace[],
   first: number,
   last: number,
 ): boolean {

@@ -6,8 +6,8 @@ import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground, ReusedClaim } from './claim.ts';
+import type { DeviceSpace, Knowledge, KnowledgeInterval } from './device-space.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { Knowledge, KnowledgeInterval, VtdAddressSpace } from './vtd-address-space.ts';
 
 /** In the place of a carried page: an entry, but its address is not known. */
 export const UNKNOWN_ADDRESS = -2;
@@ -77,7 +77,7 @@ export class Unmap {
   /** Guest page that the notification carries, NO_ENTRY or UNKNOWN_ADDRESS. */
   carried: number = UNSET_PAGE;
   domain: number | null = null;
-  readonly space = new ReusedClaim<VtdAddressSpace | null>(null);
+  readonly space = new ReusedClaim<DeviceSpace | null>(null);
   readonly container = new ReusedClaim<VfioContainer | null>(null);
   readonly mappings = new MappingsClaim('whole');
   /** Dirty tracking was on for its container; null: the trace does not show it. */

@@ -1,17 +1,16 @@
 import { pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
-import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import type { UnmapInMigration } from '../emulation/viommu/intel/unmap-in-migration.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import type { DeviceSpace } from './device-space.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
 import type { PieceGroup } from './piece-groups.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { UNKNOWN_ADDRESS } from './unmap.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 /**
  * What QEMU 11.x does in the place of pieces while dirty tracking is on: an UNMAP for each mapping
@@ -43,7 +42,7 @@ export class UnmapsInMigration {
   /** Takes the UNMAP of the cursor's line as that of one mapping of the device. */
   take(
     cursor: BatchCursor,
-    space: VtdAddressSpace,
+    space: DeviceSpace,
     isSure: boolean,
     first: number,
     last: number,
@@ -63,11 +62,11 @@ export class UnmapsInMigration {
    * The whole unmap of a device is over: what the emulation would still send is missing from the
    * trace, and what is left where it would send nothing stays behind.
    */
-  finish(space: VtdAddressSpace, mark: Place): void {
+  finish(space: DeviceSpace, mark: Place): void {
     for (const notifier of space.effectiveNotifiers) this.#finishNotifier(space, notifier, mark);
   }
 
-  #finishNotifier(space: VtdAddressSpace, notifier: AddressRange, mark: Place): void {
+  #finishNotifier(space: DeviceSpace, notifier: AddressRange, mark: Place): void {
     const first = pageOf(notifier.start);
     const last = pageOf(notifier.end);
     if (this.#predict(space, notifier).count === 0) {
@@ -84,7 +83,7 @@ export class UnmapsInMigration {
    * Under tracking version 11 would have unmapped by node instead of sending the pieces of `group`.
    * What would have come of that is told with the first piece.
    */
-  replacePieces(space: VtdAddressSpace, group: PieceGroup): void {
+  replacePieces(space: DeviceSpace, group: PieceGroup): void {
     if (this.#machine.profile.unmapInMigration === null) return;
     const { firstPage, from, notifier, to } = group;
     const unmap = this.#pending.held(from);
@@ -106,10 +105,10 @@ export class UnmapsInMigration {
   }
 
   /** What a notifier would be sent in migration, over what the shadow holds now. */
-  #predict({ shadow }: VtdAddressSpace, notifier: AddressRange): SentUnmaps {
+  #predict({ shadow, viommu }: DeviceSpace, notifier: AddressRange): SentUnmaps {
     const profile = { unmapInMigration: this.#behaviour };
     const state = { profile, isInMigration: true, awBits: 64 };
-    intelIommu.unmapWholeSpace(notifier, shadow, state, this.#sent);
+    viommu.unmapWholeSpace(notifier, shadow, state, this.#sent);
     return this.#sent;
   }
 }
@@ -118,7 +117,7 @@ export class UnmapsInMigration {
  * True where `first .. last` is what a notifier of the device is sent for one of its mappings, be it
  * one that the search passes by: a stable release may mend the search.
  */
-export function isNodeOfNotifier(space: VtdAddressSpace, first: number, last: number): boolean {
+export function isNodeOfNotifier(space: DeviceSpace, first: number, last: number): boolean {
   const nodes = space.shadow.overlapping(first, last);
   if (nodes.count !== 1) return false;
   return space.effectiveNotifiers.some(

@@ -1,3 +1,4 @@
+import type { ViommuName } from '../emulation/viommu/viommu.ts';
 import { eventNames } from '../events/catalogue/index.ts';
 import type { Known } from './parameters.ts';
 import type { SeenEvents } from './seen-events.ts';
@@ -9,7 +10,7 @@ const OF_VFIO = eventNames.filter(
   (name) => name.startsWith('vfio_') || name.startsWith('iommufd_'),
 );
 
-export type VIommuKind = 'intel-iommu' | 'none';
+export type VIommuKind = ViommuName | 'none';
 
 /** Which vIOMMU the VM has, as far as the events of its trace show it; null: not even VFIO is seen. */
 export function vIommuKind(seen: SeenEvents): Known<VIommuKind | null> {

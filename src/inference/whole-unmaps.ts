@@ -1,11 +1,12 @@
 import { addressOfPage, pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
-import { intelIommu, LOW_NOTIFIER } from '../emulation/viommu/intel/index.ts';
+import { LOW_NOTIFIER } from '../emulation/viommu/notifiers.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
+import type { DeviceSpace } from './device-space.ts';
 import { bdfOf, placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
@@ -16,7 +17,6 @@ import type { StaleMappings } from './stale-mappings.ts';
 import type { Unmap } from './unmap.ts';
 import { isNodeOfNotifier, UnmapsInMigration } from './unmaps-in-migration.ts';
 import { lineMarks } from './version.ts';
-import type { VtdAddressSpace } from './vtd-address-space.ts';
 
 const at = offsetsOf('vtd_as_unmap_whole');
 
@@ -40,12 +40,12 @@ export class WholeUnmaps {
   /** Those of one device whose pieces have come and are held: one for each of its notifiers. */
   #unit: PieceGroup[] = [];
   /** Devices of which a whole unmap is due, in order. */
-  #due: readonly VtdAddressSpace[] = [];
+  #due: readonly DeviceSpace[] = [];
   #dueMark: Place = { line: 0, byteOffset: 0, time: null };
   /** What the emulation says is sent. */
   readonly #predictions = new PiecePredictions();
   /** Devices whose pieces have come since. */
-  readonly #unmappedInPieces = new Set<VtdAddressSpace>();
+  readonly #unmappedInPieces = new Set<DeviceSpace>();
 
   constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings, walks: PageWalks) {
     this.#machine = machine;
@@ -61,7 +61,7 @@ export class WholeUnmaps {
   }
 
   /** The lines so far say that QEMU now unmaps these devices' whole spaces, in this order. */
-  announce(spaces: readonly VtdAddressSpace[], cursor: BatchCursor): void {
+  announce(spaces: readonly DeviceSpace[], cursor: BatchCursor): void {
     this.#unmappedInPieces.clear();
     this.#due = spaces.filter((space) => space.notifiers.length > 0 || space.shadow.size > 0);
     this.#dueMark = placeOf(cursor);
@@ -117,7 +117,7 @@ export class WholeUnmaps {
    * Another device's whole unmap was due than the closing line names: the first pieces may be that
    * one's, and the last ones this one's.
    */
-  #isSpliced(space: VtdAddressSpace): boolean {
+  #isSpliced(space: DeviceSpace): boolean {
     const next = this.#due.find((due) => !this.#unmappedInPieces.has(due));
     return next !== undefined && next !== space && !this.#unmappedInPieces.has(space);
   }
@@ -134,7 +134,7 @@ export class WholeUnmaps {
   }
 
   /** The pieces of a notifier that have come are all. `named`: the device of the closing line, if one came. */
-  #endGroup(named: VtdAddressSpace | null): void {
+  #endGroup(named: DeviceSpace | null): void {
     const group = this.#group;
     if (group === null) return;
     this.#group = null;
@@ -176,12 +176,7 @@ export class WholeUnmaps {
   }
 
   /** Evaluates and applies the pieces of a notifier, now that their device is known, or will not be. */
-  #resolve(
-    group: PieceGroup,
-    space: VtdAddressSpace | null,
-    isSure: boolean,
-    isNamed: boolean,
-  ): void {
+  #resolve(group: PieceGroup, space: DeviceSpace | null, isSure: boolean, isNamed: boolean): void {
     const { from, to, firstPage } = group;
     group.space = space;
     group.isResolved = true;
@@ -227,7 +222,7 @@ export class WholeUnmaps {
   }
 
   /** Nothing is mapped any more where the unmaps of all its notifiers are complete and none failed. */
-  #checkEmptied(space: VtdAddressSpace, unit: readonly PieceGroup[], isCutShort: boolean): void {
+  #checkEmptied(space: DeviceSpace, unit: readonly PieceGroup[], isCutShort: boolean): void {
     const { awBits } = this.#machine.parameters;
     const groupOf = ({ start }: AddressRange) =>
       unit.find((group) => group.space === space && group.firstPage === pageOf(start));
@@ -256,7 +251,7 @@ export class WholeUnmaps {
   }
 
   /** Pages whose unmap is not in the trace. */
-  #forget(space: VtdAddressSpace, first: number, last: number): void {
+  #forget(space: DeviceSpace, first: number, last: number): void {
     this.#machine.mappings.shadowRemove(space, first, last);
     this.#machine.mappings.hostForget(this.#machine.containers.of(space), first, last);
   }
@@ -293,7 +288,8 @@ export class WholeUnmaps {
       const lastPiece = this.#pending.held(from - 1);
       this.#machine.parameters.lastChunk(lastPiece.last + 1, lastPiece.place.line);
     }
-    const group = new PieceGroup(notifier, this.#predictions.of(notifier), from);
+    const predicted = this.#predictions.of(notifier, this.#machine.attribution.viommu);
+    const group = new PieceGroup(notifier, predicted, from);
     this.#group = group;
     this.#hold(group, cursor, first, last);
     return true;
@@ -309,17 +305,18 @@ export class WholeUnmaps {
   /** The notifier whose whole unmap can begin with this piece. */
   #notifierOf(first: number, last: number): AddressRange | null {
     const start = addressOfPage(first);
+    const { spaces, viommu } = this.#machine.attribution;
     const isIt = (known: AddressRange) =>
-      known.start === start && isPiece(this.#predictions.of(known), 0, first, last);
-    for (const { notifiers } of this.#machine.attribution.spaces) {
+      known.start === start && isPiece(this.#predictions.of(known, viommu), 0, first, last);
+    for (const { notifiers } of spaces) {
       const found = notifiers.find(isIt);
       if (found !== undefined) return found;
     }
     if (this.#machine.isTraced('vfio_listener_region_add_iommu')) return null;
-    return intelIommu.notifierRanges.find(isIt) ?? null;
+    return viommu.notifierRanges.find(isIt) ?? null;
   }
 
-  #evaluatePieces(space: VtdAddressSpace | null, isSure: boolean, from: number, to: number): void {
+  #evaluatePieces(space: DeviceSpace | null, isSure: boolean, from: number, to: number): void {
     const { version } = this.#machine;
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
@@ -368,7 +365,7 @@ export class WholeUnmaps {
    */
   #closeWithoutPieces(
     cursor: BatchCursor,
-    space: VtdAddressSpace,
+    space: DeviceSpace,
     firstPage: number,
     lastPage: number,
   ): void {
@@ -428,7 +425,7 @@ export class WholeUnmaps {
   }
 
   /** A whole unmap was due and its lines, if any, have come. */
-  #finishOne(space: VtdAddressSpace, cursor: BatchCursor | null): void {
+  #finishOne(space: DeviceSpace, cursor: BatchCursor | null): void {
     if (this.#unmappedInPieces.has(space)) return;
     if (!this.#machine.hasNotifications) {
       // No line can show what became of it: what it left in the shadow, if anything, is open.

@@ -67,6 +67,7 @@ export interface Exposed {
   /** What could turn tracking on in this version of QEMU. */
   readonly via: readonly Via[];
 }
+export type VIommu = 'intel-iommu';
 export type Via = 'migration' | 'dirty-rate' | 'dirty-limit';
 
 export interface Trace {
@@ -195,7 +196,7 @@ export interface Model {
   /** The version of QEMU whose behaviour is emulated, e.g. `10.0`; null where none could be told. */
   readonly qemu: Resolved<string | null>;
   /** `none`: no line of one is in the trace; null: and none of VFIO. */
-  readonly vIommu: Resolved<'intel-iommu' | 'none' | null>;
+  readonly vIommu: Resolved<VIommu | 'none' | null>;
   readonly hostPageSize: Resolved<number>;
   readonly maxDirtyBitmapBytes: Resolved<number>;
   readonly awBits: Resolved<number | null>;
@@ -222,6 +223,8 @@ export interface AddressSpace {
   readonly device: string | null;
   readonly pasid: number | null;
   readonly container: string | null;
+  /** The IOMMU of the VM that the device is behind, by QEMU's name. */
+  readonly vIommu: VIommu;
   readonly domain: number | null;
   readonly notifiers: readonly { readonly start: Hex; readonly end: Hex }[];
   readonly shadow: NowAndPeak;

@@ -2,10 +2,10 @@ import type { Fix } from '../base/fix.ts';
 import type { Place } from '../base/place.ts';
 import type { Backend, Cause, Mode, Severity, Verdict } from '../base/vocabulary.ts';
 import type { MappedMemory, MessageText } from '../events/messages/index.ts';
+import type { DeviceSpace } from '../inference/device-space.ts';
 import type { Operation, OperationOf } from '../inference/operation.ts';
 import type { Unmap } from '../inference/unmap.ts';
 import type { VfioContainer } from '../inference/vfio-container.ts';
-import type { VtdAddressSpace } from '../inference/vtd-address-space.ts';
 import type { SessionFacts } from './facts.ts';
 import type { Basis, Dependencies } from './grounds.ts';
 import type { RequiredEvent } from './requirements.ts';
@@ -18,7 +18,7 @@ export interface Hazard {
   /** What of the session it depends on. */
   readonly restsOn?: Dependencies;
   readonly cause?: Cause;
-  readonly space?: VtdAddressSpace | null;
+  readonly space?: DeviceSpace | null;
   readonly container?: VfioContainer | null;
   /** How many of its kind this one stands for; 1 if absent. */
   readonly count?: number;

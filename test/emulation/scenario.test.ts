@@ -12,8 +12,9 @@ import { DEFAULT_BITMAP_LIMIT } from '../../src/emulation/vfio/dirty-bitmap.ts';
 import { iommufdBackend } from '../../src/emulation/vfio/iommufd.ts';
 import { legacyBackend } from '../../src/emulation/vfio/legacy.ts';
 import { vfioUserBackend } from '../../src/emulation/vfio/vfio-user.ts';
-import { HIGH_NOTIFIER, intelIommu, LOW_NOTIFIER } from '../../src/emulation/viommu/intel/index.ts';
-import { IovaTree } from '../../src/emulation/viommu/intel/iova-tree.ts';
+import { intelIommu } from '../../src/emulation/viommu/intel/index.ts';
+import { IovaTree } from '../../src/emulation/viommu/iova-tree.ts';
+import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../src/emulation/viommu/notifiers.ts';
 import { SentUnmaps } from '../../src/emulation/viommu/sent.ts';
 import { vectors } from '../helpers/vectors.ts';
 

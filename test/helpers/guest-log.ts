@@ -1,5 +1,5 @@
-import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../src/emulation/viommu/intel/index.ts';
 import { vtdAddressSpaceUnmap } from '../../src/emulation/viommu/intel/unmap.ts';
+import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../src/emulation/viommu/notifiers.ts';
 
 /** Logs of one device, made by hand: each call adds the lines that QEMU prints for what it says. */
 

@@ -213,6 +213,7 @@ export function aSession(given: Partial<Session> = {}): Session {
         device: '00:10.0',
         pasid: null,
         container: 'container-0',
+        vIommu: 'intel-iommu',
         domain: 1,
         notifiers: [{ start: '0xfef00000', end: '0xffffffffffffffff' }],
         shadow: { now: 0, peak: 3 },

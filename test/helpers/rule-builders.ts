@@ -11,15 +11,16 @@ import {
   DEFAULT_BITMAP_LIMIT,
   dirtyBitmapBytesOfPages,
 } from '../../src/emulation/vfio/dirty-bitmap.ts';
-import { permission } from '../../src/emulation/viommu/intel/iova-tree.ts';
+import { intelIommu } from '../../src/emulation/viommu/intel/index.ts';
+import { permission } from '../../src/emulation/viommu/iova-tree.ts';
 import { SentUnmaps } from '../../src/emulation/viommu/sent.ts';
 import { messageTexts } from '../../src/events/messages/index.ts';
 import { ground } from '../../src/inference/claim.ts';
+import { DeviceSpace, type Knowledge } from '../../src/inference/device-space.ts';
 import type { FailedMap, Message, StaleMappingsLeft } from '../../src/inference/operation.ts';
 import type { Window } from '../../src/inference/tracking.ts';
 import { Unmap } from '../../src/inference/unmap.ts';
 import { VfioContainer } from '../../src/inference/vfio-container.ts';
-import { type Knowledge, VtdAddressSpace } from '../../src/inference/vtd-address-space.ts';
 import type { SessionFacts } from '../../src/rules/facts.ts';
 
 /** Operations for tables of rules: each builder has to be told only what matters. Pages everywhere. */
@@ -83,7 +84,7 @@ export function aContainer(backend: Backend = 'legacy'): VfioContainer {
 }
 
 /** 00:10.0, in a legacy container: the device of all that is built here, so that findings group it. */
-export const space = new VtdAddressSpace(0x80);
+export const space = new DeviceSpace(intelIommu, 0x80);
 space.domain = 1;
 const shared = aContainer();
 space.container = shared;

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Place } from '../../src/base/place.ts';
 import { kindOf } from '../../src/events/catalogue/index.ts';
 import { Attribution } from '../../src/inference/attribution.ts';
+import type { Knowledge } from '../../src/inference/device-space.ts';
 import type { LossId } from '../../src/inference/losses.ts';
 import { LostLines } from '../../src/inference/lost-lines.ts';
 import type { Operation } from '../../src/inference/operation.ts';
 import { SeenEvents } from '../../src/inference/seen-events.ts';
 import { DirtyTracking } from '../../src/inference/tracking.ts';
-import type { Knowledge } from '../../src/inference/vtd-address-space.ts';
 
 const ONE = 0x0100;
 const OTHER = 0x0208;

@@ -1,5 +1,5 @@
 import type { Profile } from '../profiles/profile.ts';
-import type { IovaTree } from './intel/iova-tree.ts';
+import type { IovaTree } from './iova-tree.ts';
 import type { SentUnmaps } from './sent.ts';
 
 /** Addresses of a range, inclusive. */
@@ -21,10 +21,14 @@ export interface WholeUnmapState {
   readonly awBits: number;
 }
 
+/** Emulated IOMMUs, by QEMU's names of the devices. */
+export type ViommuName = 'intel-iommu';
+
 /** An emulated IOMMU, as far as VFIO's notifiers see it. */
 export interface Viommu {
-  /** QEMU's name of the device. */
-  readonly name: string;
+  readonly name: ViommuName;
+  /** Bits of the widest address space that it can have: what is known of the real one only cuts whole unmaps off. */
+  readonly widestBits: number;
   /** The ranges for which VFIO registers notifiers, in the order in which QEMU visits them. */
   readonly notifierRanges: readonly AddressRange[];
   /** Puts into `sent` what the notifier of `range` is sent when a device's whole space is unmapped. */

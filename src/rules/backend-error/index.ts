@@ -10,7 +10,7 @@ import {
   ENOMEM,
   ENOSPC,
 } from '../../emulation/vfio/errno.ts';
-import { HIGH_NOTIFIER } from '../../emulation/viommu/intel/index.ts';
+import { HIGH_NOTIFIER } from '../../emulation/viommu/notifiers.ts';
 import type { MessageOperation } from '../../events/messages/index.ts';
 import { symptom, type Unmap } from '../../inference/unmap.ts';
 import { cutsThrough, isBitmapRefused, isQueryRefused } from '../failures.ts';

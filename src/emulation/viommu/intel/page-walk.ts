@@ -1,4 +1,4 @@
-import { type IovaTree, permission } from './iova-tree.ts';
+import { type IovaTree, permission } from '../iova-tree.ts';
 
 /** What `vtd_page_walk_one` does with an entry of the guest's tables; each has a line of its own. */
 export type WalkStep =

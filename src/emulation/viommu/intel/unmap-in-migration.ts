@@ -1,9 +1,9 @@
 import { pageOf, wrap64 } from '../../../base/address.ts';
 import type { RangeScratch } from '../../../base/page-range-map.ts';
 import { cropToNotifier } from '../../memory.ts';
+import type { IovaTree } from '../iova-tree.ts';
 import type { SentUnmaps } from '../sent.ts';
 import type { AddressRange } from '../viommu.ts';
-import type { IovaTree } from './iova-tree.ts';
 
 /** What a version's `vtd_address_space_unmap` does in the place of pieces, and when. */
 export interface UnmapInMigration {

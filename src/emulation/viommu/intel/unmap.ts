@@ -1,6 +1,6 @@
 import { wrap64 } from '../../../base/address.ts';
+import { dmaAlignedPow2Mask } from '../dma-aligned-pow2-mask.ts';
 import type { AddressRange } from '../viommu.ts';
-import { dmaAlignedPow2Mask } from './dma-aligned-pow2-mask.ts';
 
 /** `VTD_PAGE_SIZE` (hw/i386/intel_iommu_internal.h). */
 const VTD_PAGE_SIZE = 0x1000n;

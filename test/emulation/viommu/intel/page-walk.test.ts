@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IovaTree } from '../../../../src/emulation/viommu/intel/iova-tree.ts';
 import {
   crossesInterruptRange,
   vtdPageWalkOne,
   type WalkStep,
 } from '../../../../src/emulation/viommu/intel/page-walk.ts';
+import { IovaTree } from '../../../../src/emulation/viommu/iova-tree.ts';
 
 type Node = readonly [first: number, last: number, gpa: number, permissions: number];
 

@@ -3,12 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { addressOfPage } from '../../../../src/base/address.ts';
 import { qemu11_0 } from '../../../../src/emulation/profiles/qemu-11.0.ts';
 import { v4Patch } from '../../../../src/emulation/profiles/v4-patch.ts';
-import {
-  HIGH_NOTIFIER,
-  intelIommu,
-  LOW_NOTIFIER,
-} from '../../../../src/emulation/viommu/intel/index.ts';
-import { IovaTree, permission } from '../../../../src/emulation/viommu/intel/iova-tree.ts';
+import { intelIommu } from '../../../../src/emulation/viommu/intel/index.ts';
+import { IovaTree, permission } from '../../../../src/emulation/viommu/iova-tree.ts';
+import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../../../src/emulation/viommu/notifiers.ts';
 import { SentUnmaps } from '../../../../src/emulation/viommu/sent.ts';
 import type { AddressRange } from '../../../../src/emulation/viommu/viommu.ts';
 import { pageRange } from '../../../helpers/arbitraries.ts';

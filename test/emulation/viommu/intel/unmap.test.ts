@@ -5,7 +5,7 @@ import {
   dirtyBitmapBytes,
   isBitmapTooBig,
 } from '../../../../src/emulation/vfio/dirty-bitmap.ts';
-import { dmaAlignedPow2Mask } from '../../../../src/emulation/viommu/intel/dma-aligned-pow2-mask.ts';
+import { dmaAlignedPow2Mask } from '../../../../src/emulation/viommu/dma-aligned-pow2-mask.ts';
 import { vtdAddressSpaceUnmap } from '../../../../src/emulation/viommu/intel/unmap.ts';
 import { u64, width } from '../../../helpers/arbitraries.ts';
 import { vectors } from '../../../helpers/vectors.ts';

@@ -6,12 +6,12 @@ import type { EventBatch } from '../../../../src/events/batch.ts';
 import { BatchCursor } from '../../../../src/events/cursor.ts';
 import type { RecordSink } from '../../../../src/findings/session-recorder.ts';
 import { Boot } from '../../../../src/inference/boot.ts';
+import { bdfText } from '../../../../src/inference/device-space.ts';
 import type { ModelOptions } from '../../../../src/inference/machine.ts';
 import { mappingFlag } from '../../../../src/inference/mapping-flags.ts';
 import type { Operation, StaleReason } from '../../../../src/inference/operation.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../../../../src/inference/unmap.ts';
 import type { VfioContainer } from '../../../../src/inference/vfio-container.ts';
-import { bdfText } from '../../../../src/inference/vtd-address-space.ts';
 import type {
   Cause,
   DirtyQuery,

@@ -100,25 +100,25 @@ export const mutations: readonly Mutation[] = [
   },
   {
     what: 'the last chunk of a whole unmap is half as large',
-    file: 'src/emulation/viommu/intel/dma-aligned-pow2-mask.ts',
+    file: 'src/emulation/viommu/dma-aligned-pow2-mask.ts',
     find: 'floorLog2(sizeMask + 1n)',
     replace: 'floorLog2(sizeMask)',
   },
   {
     what: 'chunks are not aligned to their size',
-    file: 'src/emulation/viommu/intel/dma-aligned-pow2-mask.ts',
+    file: 'src/emulation/viommu/dma-aligned-pow2-mask.ts',
     find: 'if (alignmentMask <= min(sizeMask, maxMask)) return alignmentMask;',
     replace: '',
   },
   {
     what: 'the lower notifier comes first',
-    file: 'src/inference/vtd-address-space.ts',
+    file: 'src/inference/device-space.ts',
     find: 'this.notifiers.unshift(range);',
     replace: 'this.notifiers.push(range);',
   },
   {
     what: 'the newest notifier never goes',
-    file: 'src/inference/vtd-address-space.ts',
+    file: 'src/inference/device-space.ts',
     find: 'if (index >= 0) this.notifiers.splice',
     replace: 'if (index > 0) this.notifiers.splice',
   },
@@ -126,7 +126,7 @@ export const mutations: readonly Mutation[] = [
   // --- Judging an unmap ------------------------------------------------------------------------------
   {
     what: 'read-only mappings are at risk',
-    file: 'src/emulation/viommu/intel/iova-tree.ts',
+    file: 'src/emulation/viommu/iova-tree.ts',
     find: 'read: 1, write: 2 }',
     replace: 'read: 1, write: 3 }',
   },
@@ -425,9 +425,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     what: 'chunks of whole unmaps are no larger than 1 TiB',
-    file: 'src/inference/piece-groups.ts',
-    find: 'const WIDEST = 57;',
-    replace: 'const WIDEST = 40;',
+    file: 'src/emulation/viommu/intel/index.ts',
+    find: 'widestBits: 57,',
+    replace: 'widestBits: 40,',
   },
   {
     what: 'the search of an unmap in migration never wraps',

@@ -1,4 +1,4 @@
-import { U64_MAX, wrap64 } from '../../../base/address.ts';
+import { U64_MAX, wrap64 } from '../../base/address.ts';
 
 /**
  * The mask of the largest naturally aligned power of two that starts at `start`, ends at or before

@@ -1,5 +1,4 @@
-import { intelIommu } from '../emulation/viommu/intel/index.ts';
-import { type AddressRange, isSameRange } from '../emulation/viommu/viommu.ts';
+import { type AddressRange, isSameRange, type Viommu } from '../emulation/viommu/viommu.ts';
 import { Shadow } from './shadow.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
@@ -28,13 +27,15 @@ export class KnowledgeInterval {
 }
 
 /**
- * QEMU's `VTDAddressSpace`: one device (and PASID) behind the emulated IOMMU, with the notifiers
+ * One device (and PASID) behind the emulated IOMMU, as QEMU's `VTDAddressSpace`: with the notifiers
  * that VFIO has registered on it and the shadow of its translations.
  */
-export class VtdAddressSpace {
+export class DeviceSpace {
   /** bus << 8 | devfn, or null while no line has named the device. */
   bdf: number | null;
-  readonly pasid: number | null;
+  /** The kind of IOMMU that it is behind. */
+  viommu: Viommu;
+  readonly pasid: number | null = null;
   /** The domain of the last context entry or walk seen; null if none was. */
   domain: number | null = null;
   /** That is the domain of the current context entry. */
@@ -54,9 +55,9 @@ export class VtdAddressSpace {
   /** Intervals that were doubtful, with their lines in all, the first's first and the last's last. */
   readonly doubtful = { intervals: 0, lines: 0, firstLine: 0, lastLine: 0 };
 
-  constructor(bdf: number | null, pasid: number | null = null, knowledge: Knowledge = 'whole') {
+  constructor(viommu: Viommu, bdf: number | null, knowledge: Knowledge = 'whole') {
+    this.viommu = viommu;
     this.bdf = bdf;
-    this.pasid = pasid;
     this.interval = new KnowledgeInterval(0, knowledge);
   }
 
@@ -92,10 +93,10 @@ export class VtdAddressSpace {
     doubtful.lastLine = line;
   }
 
-  /** The notifiers to emulate: those registered, else the two that VFIO always registers. */
+  /** The notifiers to emulate: those registered, else those that VFIO always registers. */
   get effectiveNotifiers(): readonly AddressRange[] {
     if (this.notifiers.length > 0) return this.notifiers;
-    return intelIommu.notifierRanges;
+    return this.viommu.notifierRanges;
   }
 
   addNotifier(range: AddressRange): void {

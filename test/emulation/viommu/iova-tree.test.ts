@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IovaTree, permission } from '../../../../src/emulation/viommu/intel/iova-tree.ts';
-import { pageRange } from '../../../helpers/arbitraries.ts';
+import { IovaTree, permission } from '../../../src/emulation/viommu/iova-tree.ts';
+import { pageRange } from '../../helpers/arbitraries.ts';
 
 interface Node {
   readonly first: number;

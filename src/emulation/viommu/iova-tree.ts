@@ -1,4 +1,4 @@
-import { PageRangeMap, type RangeScratch } from '../../../base/page-range-map.ts';
+import { PageRangeMap, type RangeScratch } from '../../base/page-range-map.ts';
 
 /** Permission bits of a DMA mapping (`IOMMUAccessFlags`, include/system/memory.h), as VT-d's tables have them. */
 export const permission = { none: 0, read: 1, write: 2 } as const;
