@@ -7,10 +7,13 @@ import { writeMessage } from './messages.ts';
 import { type LinePlace, writeLoss } from './notes.ts';
 import { FAMILY } from './patterns.ts';
 import { type Remark, writeRemark } from './remarks/remark.ts';
+import { namesEvent } from './torn-names.ts';
 
+const SPACE = 0x20;
+const UNDERSCORE = 0x5f;
 const LF = Buffer.from('\n');
 /** Bytes of a line that are read. */
-const LINE_LIMIT = 64 * 1024;
+export const LINE_LIMIT = 64 * 1024;
 const NAMED_LIKE_EVENT = new RegExp(String.raw`^${FAMILY}\w+ `);
 
 /** Reads lines of QEMU that another program has put into lines or objects of its own. */
@@ -32,17 +35,36 @@ export class EmbeddedLine {
     outside: LinePlace,
     remarks: readonly Remark[],
   ): boolean {
-    const reader = this.#reader;
     const bytes = Buffer.concat([line.subarray(0, LINE_LIMIT), LF]);
-    const nameAt = Math.max(0, reader.readStamp(bytes, 0));
-    const place = nameAt === 0 ? outside : stampedPlace(reader, outside);
+    return this.writeAt(bytes, 0, bytes.length - 1, writer, outside, remarks);
+  }
+
+  /** The same for the line at `from .. to` of bytes with an LF behind it, and at most a CR in between. */
+  writeAt(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    writer: BatchWriter,
+    outside: LinePlace,
+    remarks: readonly Remark[],
+  ): boolean {
+    const reader = this.#reader;
+    const nameAt = Math.max(from, reader.readStamp(bytes, from));
+    const place = nameAt === from ? outside : stampedPlace(reader, outside);
     const found = reader.readEvent(bytes, nameAt, writer);
-    if (found === outcome.skipped) return true;
+    if (found === outcome.skipped) {
+      // Another line may be glued on, whose header hides where it begins.
+      const rest = bytes.indexOf(UNDERSCORE, bytes.indexOf(SPACE, nameAt));
+      if (rest < 0 || rest >= to) return true;
+      const text = bytes.toString('latin1', bytes.indexOf(SPACE, nameAt), to);
+      if (namesEvent(text)) writeLoss(writer, place, 'torn', text);
+      return true;
+    }
     if (found === outcome.event) {
       commitEvent(reader, bytes, nameAt, writer, place);
       return true;
     }
-    const text = bytes.toString('latin1', nameAt, bytes.length - 1);
+    const text = bytes.toString('latin1', nameAt, to);
     if (found === outcome.malformed && NAMED_LIKE_EVENT.test(text)) {
       writeLoss(writer, place, 'torn', text);
       return true;

@@ -24,11 +24,6 @@ function through(...commands: readonly Command[]): Advice {
   return (path, gzips) => `try: ${pipeline(path, gzips, ...commands)}`;
 }
 
-/** Takes the lines that QEMU wrote out of the kernel's, and what the kernel says of lost ones. */
-const FROM_KERNEL: Command = {
-  command: "sed -n 's/.*tracing_mark_write: //p; / EVENTS/p; /entries-written/p'",
-};
-
 /** Lines of a text that are looked at, and those that a heading may be in. */
 const SAMPLE = 64;
 const FIRST_LINES = 4;
@@ -53,28 +48,13 @@ function hasLines(pattern: RegExp): Foreign['isIt'] {
   };
 }
 
-function either(...tests: readonly Foreign['isIt'][]): Foreign['isIt'] {
-  return (head, lines) => tests.some((isIt) => isIt(head, lines));
-}
-
 /** trace-cmd reads no standard input. */
 const throughTraceCmd: Advice = (path, gzips) => {
   const isFile = path !== '-' && gzips === 0;
   const saved = isFile ? '' : 'save it as trace.dat and ';
-  const report = { command: 'trace-cmd report' };
-  return `${saved}${through(report, FROM_KERNEL)(isFile ? path : 'trace.dat', 0)}`;
+  const report = { command: 'trace-cmd report -t' };
+  return `${saved}${through(report)(isFile ? path : 'trace.dat', 0)}`;
 };
-
-/**
- * A line of the kernel's tracer: a task, its number, its group's, the CPU in brackets, flags, a time,
- * and what is traced. Nothing before the brackets holds one, and nothing between them and the time a
- * colon, so that each part ends at one place: text of guests is looked at, too.
- */
-function ofKernel(traced: string): RegExp {
-  return new RegExp(
-    String.raw`^ *\S[^[\]]{0,32}-\d{1,9} [^[\]]{0,64}\[\d{1,9}\] [^:]{0,64}: ${traced}`,
-  );
-}
 
 /** What other tracers and other backends of QEMU write, the surest first. */
 const FOREIGN: readonly Foreign[] = [
@@ -116,16 +96,6 @@ const FOREIGN: readonly Foreign[] = [
     what: 'the text of perf script',
     advice: recordAgain,
     isIt: hasLines(/^ *\S[^[\]]{0,64} \[\d{1,9}\] +\d{1,20}\.\d{1,9}: +sdt_qemu:\w+: /),
-  },
-  {
-    what: "the text of the kernel's ftrace",
-    advice: through(FROM_KERNEL),
-    isIt: either(beginsWith(/^# tracer: /), hasLines(ofKernel('tracing_mark_write: '))),
-  },
-  {
-    what: 'the text of trace-cmd',
-    advice: through(FROM_KERNEL),
-    isIt: hasLines(ofKernel(String.raw`print: +\S`)),
   },
   {
     what: 'the text of simpletrace.py',

@@ -1,9 +1,11 @@
-import { NO_SOURCE } from '../events/batch.ts';
+import { NO_TIME } from '../base/place.ts';
+import { NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
-import { EmbeddedLine } from './embedded-line.ts';
+import { EmbeddedLine, LINE_LIMIT } from './embedded-line.ts';
 import type { LineReader } from './line-reader.ts';
 import { writeLoss } from './notes.ts';
+import { namesEvent } from './torn-names.ts';
 import { mayBeFront } from './unfinished.ts';
 
 const LF = 0x0a;
@@ -58,13 +60,28 @@ export class FramedLines {
     const frame = this.#frame;
     frame.reset();
     if (!carrier.frame(bytes, at, end, frame)) {
-      writer.foreignLines += 1;
+      this.#unframed(bytes, at, end, writer);
       return;
     }
     const { textAt, textEnd, seconds, nanoseconds, thread, source } = frame;
     if (source !== '') writer.source = writer.sourceOf(source);
     const place = { byteOffset: at, seconds, nanoseconds, thread };
-    const text = bytes.subarray(textAt, textEnd);
-    if (!this.#line.write(text, writer, place, carrier.remarks)) writer.foreignLines += 1;
+    const { remarks } = carrier;
+    const isRead =
+      textEnd === end && end - textAt <= LINE_LIMIT
+        ? this.#line.writeAt(bytes, textAt, textEnd, writer, place, remarks)
+        : this.#line.write(bytes.subarray(textAt, textEnd), writer, place, remarks);
+    if (!isRead) writer.foreignLines += 1;
+  }
+
+  /** A line of somebody else's, or one whose header is damaged. */
+  #unframed(bytes: Buffer, at: number, end: number, writer: BatchWriter): void {
+    const text = bytes.toString('latin1', at, Math.min(end, at + TEXT_LIMIT));
+    if (!namesEvent(text)) {
+      writer.foreignLines += 1;
+      return;
+    }
+    const place = { byteOffset: at, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
+    writeLoss(writer, place, 'torn', text);
   }
 }

@@ -3,6 +3,7 @@ import { ForeignError } from '../base/errors.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
+import { ftrace } from './carriers/ftrace.ts';
 import { plain } from './carriers/plain.ts';
 import { syslog } from './carriers/syslog.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';
@@ -36,6 +37,7 @@ function carried(carrier: Carrier): LineFormat {
 export const formats: readonly TraceFormat[] = [
   jsonArray,
   jsonLines,
+  carried(ftrace),
   carried(syslog),
   carried(plain),
 ];

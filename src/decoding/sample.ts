@@ -1,8 +1,11 @@
 import { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
 import { newKernel } from './kernels.ts';
+import { FAMILY } from './patterns.ts';
 
 const LF = Buffer.from('\n');
+/** The name of an event that this program knows the subject of. */
+const OURS = new RegExp(`^${FAMILY}`);
 /** Lines that are looked at for a carrier's header. */
 const LINES = 200;
 
@@ -14,21 +17,30 @@ export function countNotes(carrier: Carrier, head: Uint8Array): number {
 
 /**
  * True where one of the first lines of a trace is as the carrier writes them, and its head holds an
- * event, a message or a loss.
+ * event, be it one that is only counted, a message or a loss in such lines, and no more events in others.
  */
 export function hasFramedNote(carrier: Carrier, head: Uint8Array): boolean {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
+  const framed = framedLines(carrier, bytes);
+  if (framed.length === 0) return false;
+  // The last line is as it is: where the head was cut, not where the trace ends.
+  const { events, skipped } = decoded(carrier, Buffer.concat(framed));
+  if (events === 0) return Object.keys(skipped).some((name) => OURS.test(name));
+  return events * 2 >= decoded(carrier, Buffer.concat([bytes, LF])).events;
+}
+
+/** The lines of a head that are as the carrier writes them; none if it does not begin with any. */
+function framedLines(carrier: Carrier, head: Buffer): readonly Buffer[] {
+  const framed: Buffer[] = [];
   const frame = new Frame();
-  for (let at = 0, line = 0; line < LINES && at < bytes.length; line += 1) {
-    const lf = bytes.indexOf(LF, at);
-    const end = lf < 0 ? bytes.length : lf;
-    if (carrier.frame(bytes, at, end, frame)) {
-      // The last line is as it is: where the head was cut, not where the trace ends.
-      return decoded(carrier, Buffer.concat([bytes, LF])).events > 0;
-    }
+  for (let at = 0, line = 0; at < head.length; line += 1) {
+    const lf = head.indexOf(LF, at);
+    const end = lf < 0 ? head.length : lf;
+    if (carrier.frame(head, at, end, frame)) framed.push(head.subarray(at, end), LF);
+    else if (framed.length === 0 && line >= LINES) return framed;
     at = end + 1;
   }
-  return false;
+  return framed;
 }
 
 function decoded(carrier: Carrier, block: Uint8Array) {

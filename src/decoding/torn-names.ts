@@ -1,5 +1,5 @@
-import { eventNames } from '../events/catalogue/index.ts';
-import { FAMILY } from './patterns.ts';
+import { eventNames, kindOfName } from '../events/catalogue/index.ts';
+import { FAMILY, LONGEST_NAME } from './patterns.ts';
 
 /**
  * `cut`: the front part of a catalogued name; a line that ends with it is torn. `glued`: something
@@ -22,4 +22,16 @@ export function tornOf(name: string): TornName {
     return 'glued';
   }
   return isFront(name) ? 'cut' : null;
+}
+
+/** A name as it stands in a line of an event's, not as a part of another name or word. */
+const NAMES = new RegExp(String.raw`(?<![\w-])(${FAMILY}\w{1,${LONGEST_NAME}}) `, 'g');
+
+/** Whether a text that is no event names one of the catalogue: it may have been one. */
+export function namesEvent(text: string): boolean {
+  if (!text.includes('_')) return false;
+  for (const [, name = ''] of text.matchAll(NAMES)) {
+    if (kindOfName(name) !== undefined) return true;
+  }
+  return false;
 }

@@ -67,10 +67,13 @@ describe('carriers one behind another', () => {
   it('are peeled off from the outside', () => {
     const { events, foreignLines } = decoded(
       both,
-      `> ${SYSLOG}${MAP}\n${SYSLOG}${MAP}\n> ${MAP}\n`,
+      `> ${SYSLOG}${MAP}\n${SYSLOG}${MAP}\n> ${MAP}\n> hello\nhello\n`,
     );
+    // Without the headers they are damaged, or somebody else's.
     expect(events).toMatchObject([
       { line: 1, time: '1795332947.845867000', source: 'host-a qemu-system-x86_64[7329]' },
+      { line: 2, name: 'trace:loss', source: null },
+      { line: 3, name: 'trace:loss', source: null },
     ]);
     expect(foreignLines).toBe(2);
     expect(both).toMatchObject({ name: 'quoted+syslog', stampsTellVersion: false, embeds: true });
@@ -103,6 +106,7 @@ describe('formats', () => {
     ).toEqual([
       ['json-array', 'wall', false],
       ['json-lines', 'wall', false],
+      ['ftrace', 'boot', false],
       ['syslog', 'wall', false],
       ['qemu-log', 'wall', true],
     ]);

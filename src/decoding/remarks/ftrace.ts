@@ -1,8 +1,8 @@
 import { writeLoss } from '../notes.ts';
 import type { Remark } from './remark.ts';
 
-/** Linux's trace_pipe and trace-cmd, where a reader was too slow. */
-const LOST_EVENTS = /^CPU:\d{1,9} \[(?:LOST )?(\d{1,9}) EVENTS(?: DROPPED)?\]/;
+/** Linux's trace_pipe and trace-cmd, where a reader was too slow. The kernel does not always know how many. */
+const LOST_EVENTS = /^CPU:\d{1,9} \[(?:LOST )?(?:(\d{1,9}) )?EVENTS(?: DROPPED)?\]/;
 /** The head of Linux's `trace` file: events that the buffer still holds, and that were written to it. */
 const IN_BUFFER = /^# entries-in-buffer\/entries-written: (\d{1,9})\/(\d{1,9})\b/;
 
@@ -10,7 +10,7 @@ const IN_BUFFER = /^# entries-in-buffer\/entries-written: (\d{1,9})\/(\d{1,9})\b
 export const ftraceRemark: Remark = (text, writer, place) => {
   const dropped = LOST_EVENTS.exec(text);
   if (dropped !== null) {
-    writeLoss(writer, place, 'dropped', text, Number(dropped[1]));
+    writeLoss(writer, place, 'dropped', text, Number(dropped[1] ?? 1));
     return true;
   }
   const [, held, written] = IN_BUFFER.exec(text) ?? [];
