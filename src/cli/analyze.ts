@@ -9,6 +9,7 @@ import { type PassedOver, run } from '../engine/run.ts';
 import { runShard } from '../fleet/run-shard.ts';
 import { parseShard, WHOLE } from '../fleet/shard.ts';
 import type { ReportOptions } from '../reports/report.ts';
+import { Baseline, day } from './baseline.ts';
 import {
   exitStatus,
   exitStatusOf,
@@ -32,6 +33,9 @@ interface Flags extends ModelFlags {
   readonly failOn: FailLevel;
   readonly strict?: boolean;
   readonly gate?: Gate;
+  readonly baseline?: string;
+  readonly updateBaseline?: string;
+  readonly acceptUntil?: string;
   readonly exitZero?: boolean;
   readonly maxDecompressed?: string;
   readonly results?: string;
@@ -78,6 +82,11 @@ export function analyzeCommand(terminal: Terminal): Command {
         '1 also unless each VM may be migrated, or QEMU refuses',
       ).choices([...gates]),
     )
+    .option('--baseline <file>', 'findings that are accepted, with reasons; they do not count')
+    .option('--update-baseline <reason>', 'accept what counts now, and write it to --baseline')
+    .addOption(
+      new Option('--accept-until <day>', 'how long, as 2027-01-31; else for good').argParser(day),
+    )
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
     .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
@@ -103,22 +112,25 @@ async function analyze(
   if (flags.results !== undefined) return leaveResults(inputs, flags.results, flags, terminal);
   if (flags.shard !== undefined) throw new UsageError('--shard needs --results');
   const report = reportNamed(flags.format);
+  const baseline = Baseline.from(flags);
   const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
   try {
-    const result = await run({
+    const found = await run({
       ...analysisOf(flags, terminal, progress),
       inputs,
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
-      outputs: fileOutputs(flags.output ?? [], options),
+      outputs: baseline.outputs(fileOutputs(flags.output ?? [], options)),
       alsoWritten: ['/dev/stdout'],
     });
     progress.stop();
+    const result = baseline.accept(found);
     await print(report.render(result, options), terminal.stdout, terminal.signal);
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);
     }
+    if (terminal.verbosity >= 0) baseline.tell(terminal);
     const status = exitStatusOf(result, flags.failOn, flags);
     return flags.exitZero === true && status !== exitStatus.unusable ? exitStatus.clean : status;
   } finally {
@@ -148,7 +160,8 @@ async function leaveResults(
   flags: Flags,
   terminal: Terminal,
 ): Promise<number> {
-  const { mappings, output, shard, unmaps } = flags;
+  const { baseline, mappings, output, shard, unmaps } = flags;
+  if (baseline !== undefined) throw new UsageError('--results and --baseline do not go together');
   if (output !== undefined || unmaps !== undefined || mappings !== undefined) {
     throw new UsageError("--results goes with no other output: 'vtdscope merge' makes the reports");
   }

@@ -68,16 +68,29 @@ function statusOfTrace(trace: Trace, failOn: FailLevel, { gate, strict }: Severe
   return trace.verdict === 'inconclusive' ? exitStatus.inconclusive : exitStatus.clean;
 }
 
-function hasFindings({ sessions, verdict }: Trace, failOn: FailLevel, strict: boolean): boolean {
+function hasFindings(trace: Trace, failOn: FailLevel, strict: boolean): boolean {
   if (failOn === 'none') return false;
-  const counts = (finding: Finding) => counting(finding, failOn, strict);
-  if (sessions.some(({ findings }) => findings.some(counts))) return true;
+  if (countedFindings(trace, failOn, { strict }).length > 0) return true;
+  const { sessions, verdict } = trace;
   // Of boots that are not listed one by one, the verdict alone tells.
   const isListed = sessions.some((session) => session.verdict === verdict);
   return failOn !== 'observed' && !isListed && OF_FINDINGS.has(verdict);
 }
 
-function counting({ mode, severity }: Finding, failOn: Mode, strict: boolean): boolean {
+/** The findings that make the exit status 1; those that a baseline accepts do not. */
+export function countedFindings(
+  { sessions }: Trace,
+  failOn: FailLevel,
+  { strict }: Severe = {},
+): readonly Finding[] {
+  if (failOn === 'none') return [];
+  return sessions.flatMap(({ findings }) =>
+    findings.filter((finding) => isCounted(finding, failOn, strict === true)),
+  );
+}
+
+function isCounted({ accepted, mode, severity }: Finding, failOn: Mode, strict: boolean): boolean {
+  if (accepted !== undefined) return false;
   if (mode === null || modes.indexOf(mode) > modes.indexOf(failOn)) return false;
   const grade = mode === 'what-if' ? IF_IT_HAPPENED[severity] : severity;
   return grade === 'error' || (strict && grade === 'warning');

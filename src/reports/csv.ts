@@ -40,6 +40,7 @@ const columns: Readonly<Record<string, (finding: Finding) => Cell>> = {
   message: ({ message }) => message,
   basis: ({ basis }) => basis.join('; '),
   fix: ({ fix }) => fix,
+  accepted: ({ accepted }) => accepted?.reason ?? null,
 };
 
 /**

@@ -1,5 +1,6 @@
 import { plain } from '../base/plain.ts';
 import type { Finding, Trace } from '../result/types.ts';
+import { acceptanceText } from './accepted.ts';
 import { compareFindings } from './digest.ts';
 import { headlineOf } from './headline.ts';
 import type { Report } from './report.ts';
@@ -20,8 +21,8 @@ interface TestCase {
 
 /**
  * For CI: a suite per trace, a case per rule. A rule fails where it found something that happened,
- * and is skipped where it found nothing and the trace is inconclusive; what-if findings and notes
- * stand in the output of their case.
+ * and is skipped where the baseline accepts all of that, or where it found nothing and the trace is
+ * inconclusive; what-if findings, accepted ones and notes stand in the output of their case.
  */
 export const junitReport: Report = {
   name: 'junit',
@@ -71,7 +72,8 @@ function casesOf(trace: Trace, rules: readonly KnownRule[]): readonly TestCase[]
 }
 
 function caseOf(trace: Trace, rule: KnownRule, findings: readonly Finding[]): TestCase {
-  const real = findings.filter(({ mode }) => mode === 'observed' || mode === 'active');
+  const happened = findings.filter(({ mode }) => mode === 'observed' || mode === 'active');
+  const real = happened.filter(({ accepted }) => accepted === undefined);
   const others = findings.filter((finding) => !real.includes(finding));
   const name = `${rule.id} ${rule.slug}${rule.title === undefined ? '' : `: ${rule.title}`}`;
   const output = others.length === 0 ? '' : element('system-out', {}, described(others));
@@ -80,6 +82,12 @@ function caseOf(trace: Trace, rule: KnownRule, findings: readonly Finding[]): Te
     const message = plain(worst.message);
     const body = element('failure', { message, type: worst.severity }, described(real));
     return { outcome: 'failed', xml: testCase(trace, name, body + output) };
+  }
+  const [acceptance] = happened.flatMap(({ accepted }) => accepted ?? []);
+  if (acceptance !== undefined) {
+    const message = plain(acceptanceText(acceptance));
+    const body = element('skipped', { message: `accepted: ${message}` });
+    return { outcome: 'skipped', xml: testCase(trace, name, body + output) };
   }
   if (trace.reasons.length > 0) {
     const message = `${headlineOf(trace).meaning} ${trace.reasons.join('; ')}`;
@@ -104,6 +112,7 @@ function described(findings: readonly Finding[]): string {
       finding.message,
       ...excerpt.map((line) => `  ${line}`),
       `fix: ${finding.fix}`,
+      ...(finding.accepted === undefined ? [] : [`accepted: ${acceptanceText(finding.accepted)}`]),
     ];
     return lines.map(plain).join('\n');
   });

@@ -3,6 +3,7 @@ import type { PageRangeSet } from '../base/page-range-set.ts';
 import { countText, listed, plural, timesText } from '../base/words.ts';
 import { exposureText } from '../result/exposure.ts';
 import type { Finding, Result, Session, Trace, UnknownMessages } from '../result/types.ts';
+import { acceptanceText, acceptedText } from './accepted.ts';
 import { type Advice, adviceOf } from './advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from './capture.ts';
 import { containerRows, hasLegacyLimits } from './container-rows.ts';
@@ -142,7 +143,9 @@ function* tableBlocks(sorted: readonly Trace[]): Iterable<string> {
 function headlineBlock(trace: Trace): string {
   const { meaning, also, order } = headlineOf(trace);
   const migration = trace.error === undefined ? migrationText(trace.migration) : '';
-  const rest = [also, migration, order].filter((text) => text !== '').join(' ');
+  const rest = [also, migration, order, acceptedText(trace)]
+    .filter((text) => text !== '')
+    .join(' ');
   return `**${escaped(meaning)}** ${escaped(rest)}\n`;
 }
 
@@ -249,6 +252,7 @@ function findingBlock(finding: Finding): string {
         ? `line ${first.line}`
         : `lines ${first.line} to ${finding.last.line}`,
     ],
+    ['accepted', finding.accepted === undefined ? '' : escaped(acceptanceText(finding.accepted))],
   ];
   const rows = facts
     .filter(([, text]) => text !== '')

@@ -1,7 +1,15 @@
-import type { Log, Notification, ReportingDescriptor, Run, Result as SarifResult } from 'sarif';
+import type {
+  Log,
+  Notification,
+  ReportingDescriptor,
+  Run,
+  Result as SarifResult,
+  Suppression,
+} from 'sarif';
 import { jsonText } from '../base/json-text.ts';
 import { plain } from '../base/plain.ts';
 import type { Finding, Result, Trace } from '../result/types.ts';
+import { acceptanceText } from './accepted.ts';
 import { compareFindings } from './digest.ts';
 import type { Report } from './report.ts';
 import { type KnownRule, rulesOf } from './rule-list.ts';
@@ -37,6 +45,8 @@ function logOf(result: Result): Log {
   const shown = all.length > MOST_RESULTS ? worst(all) : all;
   const rules = rulesOf(result);
   const indexes = new Map(rules.map(({ id }, index) => [id, index]));
+  // All of a run's results have the list, or none has it.
+  const isBaselined = all.some(({ finding }) => finding.accepted !== undefined);
   const run: Run = {
     tool: {
       driver: {
@@ -60,7 +70,10 @@ function logOf(result: Result): Log {
         toolExecutionNotifications: notificationsOf(result.traces, all.length - shown.length),
       },
     ],
-    results: shown.map((located) => resultOf(located, indexes)),
+    results: shown.map((located) => ({
+      ...resultOf(located, indexes),
+      ...(isBaselined && { suppressions: suppressionsOf(located.finding) }),
+    })),
     properties: { verdict: result.verdict },
   };
   return { $schema: SCHEMA, version: '2.1.0', runs: [run] };
@@ -126,6 +139,13 @@ function resultOf(
       basis: finding.basis.map(plain),
     },
   };
+}
+
+/** A finding that a baseline accepts. */
+function suppressionsOf({ accepted }: Finding): Suppression[] {
+  if (accepted === undefined) return [];
+  const justification = plain(acceptanceText(accepted));
+  return [{ kind: 'external', status: 'accepted', justification }];
 }
 
 /** The line of the trace itself, or all lines where it is not among them. */

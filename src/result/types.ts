@@ -331,6 +331,15 @@ export interface Finding {
   readonly fixDetails: Fix;
   /** Lines of the trace around the first, each as `number: text`. */
   readonly excerpt: readonly string[];
+  /** The baseline accepts it: it does not make a run fail. Absent elsewhere. */
+  readonly accepted?: Acceptance;
+}
+
+/** Why a finding is accepted. */
+export interface Acceptance {
+  readonly reason: string;
+  /** The last day, in UTC, as `2027-01-31`; null: for good. */
+  readonly until: string | null;
 }
 
 /** One line of `--unmaps`, in the order of the trace. */

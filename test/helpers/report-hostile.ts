@@ -59,6 +59,7 @@ const OURS: ReadonlySet<string> = new Set([
   'bitmapBytes',
   'limitBytes',
   'perm',
+  'until',
 ]);
 /** Resolved values: a version is text, the rest is ours. */
 const NUMBERS_IN_TEXT = /^0x[0-9a-f]+$/;

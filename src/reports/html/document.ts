@@ -1,6 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import { countText, listed, plural } from '../../base/words.ts';
 import type { Result, Trace } from '../../result/types.ts';
+import { acceptedText } from '../accepted.ts';
 import { type Advice, adviceOf } from '../advice.ts';
 import { atRiskText, digestOf, memoryStillReachable, staleMappingsOf } from '../digest.ts';
 import { bytesIn } from '../guest-ranges.ts';
@@ -66,7 +67,7 @@ function verdictSection(sorted: readonly Trace[], worst: Trace): string {
 ${isBatch ? `<p class="answers">${html(answersText(sorted))}</p>\n` : ''}<p class="subject">${html(isBatch ? `The worst of ${plural(sorted.length, 'trace')}: ${traceName(worst.path)}` : traceName(worst.path))}</p>
 <h1>${html(wordOf(worst))}</h1>
 <p class="meaning">${html(meaning)}</p>
-${paragraph('order', also)}${paragraph('answer', migration)}${paragraph('order', order)}${isBatch || worst.error !== undefined ? '' : `<p class="note">${html(factsOf(worst))}</p>`}
+${paragraph('order', also)}${paragraph('answer', migration)}${paragraph('order', order)}${paragraph('order', acceptedText(worst))}${isBatch || worst.error !== undefined ? '' : `<p class="note">${html(factsOf(worst))}</p>`}
 </header>
 <dl class="tiles">
 ${(isBatch ? batchTiles(sorted) : traceTiles(worst)).map(([label, value]) => `<div><dt>${html(label)}</dt><dd>${html(value)}</dd></div>`).join('\n')}

@@ -2,6 +2,7 @@ import { humanSize } from '../../base/address.ts';
 import { plain } from '../../base/plain.ts';
 import { plural } from '../../base/words.ts';
 import type { Finding } from '../../result/types.ts';
+import { acceptanceText } from '../accepted.ts';
 import { isAboutBitmap } from '../digest.ts';
 import { causeStories, deviceText, errnoText, evidenceMeanings, modeMeanings } from '../wording.ts';
 
@@ -127,6 +128,7 @@ function factsOfFinding(
       `${humanSize(BigInt(worst.size))} at iova ${worst.iova ?? 'unknown'}, line ${worst.place.line}`,
     );
   }
+  add('Accepted', finding.accepted === undefined ? null : acceptanceText(finding.accepted));
   add('Guest memory', isDetailed ? rangesOf(finding) : null);
   return facts;
 }

@@ -2,6 +2,7 @@ import { humanSize } from '../../base/address.ts';
 import type { PageRangeSet } from '../../base/page-range-set.ts';
 import { countText, plural, timesText } from '../../base/words.ts';
 import type { Finding, Session } from '../../result/types.ts';
+import { acceptanceText } from '../accepted.ts';
 import { isAboutBitmap, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
 import { bytesIn, lowest } from '../guest-ranges.ts';
 import { causeMeanings, causeStories, deviceText, errnoText, modeMeanings } from '../wording.ts';
@@ -81,6 +82,7 @@ function fullFinding(page: Page, finding: Finding, session: Session, limits: Lim
     first.line === last.line ? `line ${first.line}` : `lines ${first.line} to ${last.line}`,
   );
   field('why', finding.message);
+  if (finding.accepted !== undefined) field('accepted', acceptanceText(finding.accepted));
   if (!limits.excerpts) return;
   for (const line of excerpt) {
     const isFirst = line.startsWith(`${first.line}:`);
@@ -91,6 +93,8 @@ function fullFinding(page: Page, finding: Finding, session: Session, limits: Lim
 function shortFinding(page: Page, finding: Finding): void {
   title(page, finding, `, ${placed(finding)}`);
   page.text(finding.message, INDENT.repeat(2));
+  if (finding.accepted !== undefined)
+    page.text(`accepted: ${acceptanceText(finding.accepted)}`, INDENT.repeat(2));
 }
 
 /** Findings that did not happen, a line or two each. */
@@ -108,7 +112,9 @@ export function whatIfText(finding: Finding): string {
   const { rule, slug, count, cause, atRiskBytes } = finding;
   const what = cause === null || cause === 'unknown' ? '' : `, ${causeMeanings[cause]}`;
   const memory = atRiskBytes === 0 ? '' : `, ${humanSize(atRiskBytes)} of guest memory`;
-  return `${rule} ${slug}: ${timesText(count)}${what}, from ${placed(finding)}${memory}`;
+  const accepted =
+    finding.accepted === undefined ? '' : `; accepted: ${acceptanceText(finding.accepted)}`;
+  return `${rule} ${slug}: ${timesText(count)}${what}, from ${placed(finding)}${memory}${accepted}`;
 }
 
 /** `line 20, 00:10.0`. */

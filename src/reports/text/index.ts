@@ -1,6 +1,7 @@
 import { plain } from '../../base/plain.ts';
 import { exposureText } from '../../result/exposure.ts';
 import type { Result, Trace } from '../../result/types.ts';
+import { acceptedText } from '../accepted.ts';
 import { compareFindings } from '../digest.ts';
 import { headlineOf } from '../headline.ts';
 import type { Report, ReportOptions } from '../report.ts';
@@ -78,6 +79,8 @@ function oneLine(page: Page, trace: Trace): string {
   const word = isUnusable ? 'unusable' : trace.verdict;
   const { meaning } = headlineOf(trace);
   const exposure = trace.verdict === 'clean' ? exposureText(trace.exposed) : '';
-  const why = exposure === '' ? meaning : `${meaning} But ${exposure}.`;
+  const why = [meaning, exposure === '' ? '' : `But ${exposure}.`, acceptedText(trace)]
+    .filter((text) => text !== '')
+    .join(' ');
   return `${page.style(verdictStyle(trace), word)}\t${traceName(trace.path)}\t${plain(why)}`;
 }

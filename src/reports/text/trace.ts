@@ -3,6 +3,7 @@ import { plain } from '../../base/plain.ts';
 import { countText, listed, plural } from '../../base/words.ts';
 import { exposureText, viaText } from '../../result/exposure.ts';
 import type { Model, Resolved, Session, Trace } from '../../result/types.ts';
+import { acceptedText } from '../accepted.ts';
 import { type Advice, adviceOf } from '../advice.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
@@ -53,6 +54,8 @@ function headline(page: Page, trace: Trace): void {
   if (also !== '') page.text(also);
   if (trace.error === undefined) page.text(migrationText(trace.migration));
   if (order !== '') page.text(order);
+  const accepted = acceptedText(trace);
+  if (accepted !== '') page.text(accepted);
 }
 
 /** One of several traces: what happened, without what is said once for all. */
