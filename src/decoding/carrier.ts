@@ -19,6 +19,11 @@ export interface Carrier extends FormatBase {
    * line is the carrier's and has one of QEMU's in it.
    */
   readonly embeds: boolean;
+  /**
+   * True where a text may be in several lines (`Frame.isPart`), so that they make sense only in order;
+   * then each line is the carrier's, and one that is not so is damaged.
+   */
+  readonly joins?: boolean;
   /** What lines say that are not QEMU's, in the order in which they are tried. */
   readonly remarks: readonly Remark[];
   /**
@@ -42,6 +47,10 @@ export class Frame {
   thread: number = NO_THREAD;
   /** The process that wrote the text, or '' where no carrier says or where it is about everybody's lines. */
   source = '';
+  /** The text goes on in the next line of the same stream. */
+  isPart = false;
+  /** Which of the streams that a carrier puts together the line is of. */
+  stream = '';
 
   /** Forgets the line before. */
   reset(): void {
@@ -51,6 +60,8 @@ export class Frame {
     this.nanoseconds = NO_TIME;
     this.thread = NO_THREAD;
     this.source = '';
+    this.isPart = false;
+    this.stream = '';
   }
 }
 

@@ -108,14 +108,6 @@ const FOREIGN: readonly Foreign[] = [
     isIt: hasLines(/^\d+ \d+ [a-z]\w* \w+=/),
   },
   {
-    what: 'the text of a SystemTap script',
-    // Process and nanoseconds, as QEMU's own log would have them.
-    advice: through({
-      command: String.raw`sed 's/^\([0-9]*\)@\([0-9]*\)\([0-9]\{6\}\)[0-9]\{3\} /\1@\2.\3:/'`,
-    }),
-    isIt: hasLines(/^\d{1,10}@\d{16,20} [a-z]\w*_\w/),
-  },
-  {
     what: "the list of QEMU's trace events",
     advice: () => 'a trace is wanted here',
     isIt: hasLines(/^(?:disable )?[a-z]\w*\([\w *,]*\) ".*$/),

@@ -4,7 +4,7 @@ import type { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
 import { EmbeddedLine, LINE_LIMIT } from './embedded-line.ts';
 import type { LineReader } from './line-reader.ts';
-import { writeLoss } from './notes.ts';
+import { type LinePlace, writeLoss } from './notes.ts';
 import { namesEvent } from './torn-names.ts';
 import { mayBeFront } from './unfinished.ts';
 
@@ -13,10 +13,18 @@ const CR = 0x0d;
 /** Bytes of an unfinished line that are read. */
 const TEXT_LIMIT = 4096;
 
+/** A text of which the end comes in another line. */
+interface OpenText {
+  readonly pieces: Buffer[];
+  bytes: number;
+}
+
 /** Decodes lines that a carrier embeds, whichever way QEMU's text in them is read. */
 export class FramedLines {
   readonly #line: EmbeddedLine;
   readonly #frame = new Frame();
+  /** By stream; of carriers that join. */
+  readonly #open = new Map<string, OpenText>();
 
   constructor(reader: LineReader) {
     this.#line = new EmbeddedLine(reader);
@@ -35,6 +43,16 @@ export class FramedLines {
     }
     this.#line.takeCounts(writer);
     return line;
+  }
+
+  /** Writes what texts lack their end, at the end of a trace of a carrier that joins. */
+  loseOpen(byteOffset: number, writer: BatchWriter): void {
+    writer.source = NO_SOURCE;
+    for (const { pieces } of this.#open.values()) {
+      const text = Buffer.concat(pieces).toString('latin1');
+      writeLoss(writer, placeAt(byteOffset), 'torn', text);
+    }
+    this.#open.clear();
   }
 
   /** The last line of a trace, without its LF: not believed, as it may be the front of a longer one. */
@@ -60,28 +78,55 @@ export class FramedLines {
     const frame = this.#frame;
     frame.reset();
     if (!carrier.frame(bytes, at, end, frame)) {
-      this.#unframed(bytes, at, end, writer);
+      this.#unframed(bytes, at, end, carrier, writer);
       return;
     }
-    const { textAt, textEnd, seconds, nanoseconds, thread, source } = frame;
+    const { textAt, textEnd, seconds, nanoseconds, thread, source, stream } = frame;
+    const open = this.#open.get(stream);
+    if (frame.isPart) {
+      this.#hold(open, bytes.subarray(textAt, textEnd), stream);
+      return;
+    }
     if (source !== '') writer.source = writer.sourceOf(source);
     const place = { byteOffset: at, seconds, nanoseconds, thread };
     const { remarks } = carrier;
-    const isRead =
-      textEnd === end && end - textAt <= LINE_LIMIT
-        ? this.#line.writeAt(bytes, textAt, textEnd, writer, place, remarks)
-        : this.#line.write(bytes.subarray(textAt, textEnd), writer, place, remarks);
+    let isRead: boolean;
+    if (open !== undefined) {
+      this.#open.delete(stream);
+      const text = Buffer.concat([...open.pieces, bytes.subarray(textAt, textEnd)]);
+      isRead = this.#line.write(text, writer, place, remarks);
+    } else if (textEnd === end && end - textAt <= LINE_LIMIT) {
+      isRead = this.#line.writeAt(bytes, textAt, textEnd, writer, place, remarks);
+    } else {
+      isRead = this.#line.write(bytes.subarray(textAt, textEnd), writer, place, remarks);
+    }
     if (!isRead) writer.foreignLines += 1;
   }
 
+  /** Keeps a part of a text, behind the others that are open in its stream; no more than is read of a line. */
+  #hold(open: OpenText | undefined, part: Buffer, stream: string): void {
+    const text = open ?? { pieces: [], bytes: 0 };
+    const kept = part.subarray(0, LINE_LIMIT - text.bytes);
+    // A copy: the block's memory is used again.
+    if (kept.length > 0) text.pieces.push(Buffer.from(kept));
+    text.bytes += kept.length;
+    this.#open.set(stream, text);
+  }
+
   /** A line of somebody else's, or one whose header is damaged. */
-  #unframed(bytes: Buffer, at: number, end: number, writer: BatchWriter): void {
+  #unframed(bytes: Buffer, at: number, end: number, carrier: Carrier, writer: BatchWriter): void {
     const text = bytes.toString('latin1', at, Math.min(end, at + TEXT_LIMIT));
-    if (!namesEvent(text)) {
+    if (carrier.joins === true) {
+      // It may have been a part of any of the open texts.
+      this.loseOpen(at, writer);
+    } else if (!namesEvent(text)) {
       writer.foreignLines += 1;
       return;
     }
-    const place = { byteOffset: at, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
-    writeLoss(writer, place, 'torn', text);
+    writeLoss(writer, placeAt(at), 'torn', text);
   }
+}
+
+function placeAt(byteOffset: number): LinePlace {
+  return { byteOffset, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
 }

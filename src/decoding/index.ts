@@ -3,11 +3,15 @@ import { ForeignError } from '../base/errors.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
+import { container } from './carriers/container.ts';
+import { cri } from './carriers/cri.ts';
 import { ftrace } from './carriers/ftrace.ts';
 import { plain } from './carriers/plain.ts';
 import { syslog } from './carriers/syslog.ts';
+import { systemTap } from './carriers/systemtap.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';
 import type { LineFormat, TraceFormat } from './format.ts';
+import { JoinedLines } from './joined-lines.ts';
 import { newKernel } from './kernels.ts';
 import { isOwnReport, OWN_REPORT } from './own-reports.ts';
 import { jsonArray } from './records/json/array.ts';
@@ -16,16 +20,21 @@ import { jsonLines } from './records/json/lines.ts';
 const LF = 0x0a;
 
 /** Lines behind a carrier, as a format. */
-function carried(carrier: Carrier): LineFormat {
-  const { name, title, clock, stampsTellVersion } = carrier;
-  return {
-    kind: 'lines',
+function carried(carrier: Carrier): TraceFormat {
+  const { name, title, clock, stampsTellVersion, joins = false } = carrier;
+  const base = {
     name,
     title,
     clock,
     stampsTellVersion,
-    recognises: (head) => carrier.recognises(head),
+    recognises: (head: Uint8Array) => carrier.recognises(head),
     ...(carrier.isQuotedIn !== undefined && { isQuotedIn: carrier.isQuotedIn }),
+  };
+  if (joins)
+    return { ...base, kind: 'stream', open: async (emit) => new JoinedLines(carrier, emit) };
+  return {
+    ...base,
+    kind: 'lines',
     decoder() {
       const kernel = newKernel();
       return { decode: (block, writer) => kernel.decode(block, carrier, writer) };
@@ -38,7 +47,10 @@ export const formats: readonly TraceFormat[] = [
   jsonArray,
   jsonLines,
   carried(ftrace),
+  carried(systemTap),
+  carried(cri),
   carried(syslog),
+  carried(container),
   carried(plain),
 ];
 

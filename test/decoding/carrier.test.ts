@@ -107,7 +107,10 @@ describe('formats', () => {
       ['json-array', 'wall', false],
       ['json-lines', 'wall', false],
       ['ftrace', 'boot', false],
+      ['systemtap', 'wall', false],
+      ['cri', 'wall', false],
       ['syslog', 'wall', false],
+      ['container', 'wall', false],
       ['qemu-log', 'wall', true],
     ]);
   });

@@ -68,3 +68,26 @@ describe.each(FORMS)('%s', (name, format, count) => {
     expect(ours.session.findings.map(content)).toEqual(expected.session.findings.map(content));
   });
 });
+
+describe('some lines of it, in the shape of', () => {
+  it.each([
+    ['handmade-syslog-iso.log.gz', 'syslog'],
+    ['handmade-syslog-rfc3164.log.gz', 'syslog'],
+    ['handmade-cri.log.gz', 'cri'],
+    ['handmade-systemtap-log.txt.gz', 'systemtap'],
+  ])('%s, are the same events', async (name, format) => {
+    const bytes = sample(name);
+    const head = bytes.subarray(0, HEAD_BYTES);
+    expect(recognise({ path: 'x', compression: 'none', head }).name).toBe(format);
+    const decoded = await decode(format, bytes);
+    const events = traceEvents(decoded).map((event) => JSON.stringify(event));
+    const all = traceEvents(await decode('qemu-log', log)).map((event) => JSON.stringify(event));
+    expect(events).toHaveLength(119);
+    // The same ones in the same order, with others between them.
+    let at = 0;
+    for (const event of events) at = all.indexOf(event, at) + 1 || Number.NaN;
+    expect(at).toBeGreaterThan(0);
+    expect(decoded.events).toHaveLength(119);
+    expect(decoded.foreignLines).toBe(0);
+  });
+});

@@ -1,5 +1,6 @@
+import { NO_TIME } from '../../base/place.ts';
 import type { Carrier } from '../carrier.ts';
-import { timeOfIso } from '../iso-time.ts';
+import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../iso-time.ts';
 import { ISO_TIME } from '../patterns.ts';
 import { journalRemark } from '../remarks/journal.ts';
 import { hasFramedNote } from '../sample.ts';
@@ -11,25 +12,73 @@ import { hasFramedNote } from '../sample.ts';
  *   Nov 22 07:35:47 host-a qemu-system-x86_64[7329]: vtd_reset_exit            no year: no times
  *   2026-11-22T07:35:47.845867+00:00 host-a qemu-system-x86_64[7329]: vtd_reset_exit
  *   <30>1 2026-11-22T07:35:47.845867Z host-a qemu-system-x86_64 7329 - - vtd_reset_exit
+ *   Sun 2026-11-22 07:35:47 UTC host-a qemu-system-x86_64[7329]: vtd_reset_exit     journalctl -o short-full
+ *   1795332947.845867 host-a qemu-system-x86_64[7329]: vtd_reset_exit               -o short-unix
+ *   [ 1915.246562] host-a qemu-system-x86_64[7329]: vtd_reset_exit                  -o short-monotonic
+ *
+ * `--no-hostname` leaves out the host. Zones by name other than UTC, and times since boot, are no times.
  */
 
 /** Longest header that is looked for. */
 const HEADER_LENGTH = 512;
 
-const PRIORITY = String.raw`(?:<\d{1,3}>)?`;
+const PRIORITY = String.raw`(?:\d{1,6} )?(?:<\d{1,3}>)?`;
 const YEARLESS = String.raw`[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?`;
+/** journalctl's; groups for the day, the time, its fraction and the zone. */
+const FULL = String.raw`[A-Z][a-z]{2} (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ([\w+:/-]{1,32})`;
+const UNIX = String.raw`(\d{9,11})\.(\d{6})`;
+const MONOTONIC = String.raw`\[ {0,12}\d{1,12}\.\d{6}\]`;
+/** Host; ident and process. */
+const WRITER = String.raw`(?:([^\s:[\]]{1,255}) )?([^\s:[\]]{1,128})\[(\d{1,10})\]: `;
 /**
- * Time, fraction, zone, host, ident, process. QEMU's `openlog` asks for the process id; without it,
- * a line would look like one of QEMU's own messages behind a guest's name.
+ * Daemons write without a process id what they say of losses. Of others, without it, a line would look
+ * like one of QEMU's own messages behind a guest's name.
  */
-const HEADERS = [
-  new RegExp(
-    String.raw`^${PRIORITY}(?:${YEARLESS}|${ISO_TIME}) ([^\s:]{1,255}) ([^\s:[\]]{1,128})\[(\d{1,10})\]: `,
-  ),
-  new RegExp(
-    String.raw`^<\d{1,3}>1 ${ISO_TIME} (\S{1,255}) (\S{1,128}) (\d{1,10}) \S{1,64} (?:-|\[[^\]]*\]) (?:\xef\xbb\xbf)?`,
-  ),
-] as const;
+const DAEMON = String.raw`(?:[^\s:[\]]{1,255} )?(?:(?:rsyslogd|syslogd|syslog-ng|systemd-journald|journal)(?:-\d{1,6})?: |(?=last message repeated \d))`;
+const TIMES = `(?:${YEARLESS}|${ISO_TIME}|${FULL}|${UNIX}|${MONOTONIC})`;
+/** A time has the groups of `ISO_TIME`, `FULL` and `UNIX`; a writer host, ident and process. */
+const HEADER = new RegExp(`^${PRIORITY}${TIMES} (?:${WRITER}|${DAEMON})`);
+/** RFC 5424: time, fraction, zone, host, ident, process. */
+const RFC_5424 = new RegExp(
+  String.raw`^(?:\d{1,6} )?<\d{1,3}>1 ${ISO_TIME} (\S{1,255}) (\S{1,128}) (\d{1,10}|-) \S{1,64} (?:-|(?:\[[^\]]{0,256}\]){1,8}) (?:\xef\xbb\xbf)?`,
+);
+
+/** What a header says. */
+interface Header {
+  readonly length: number;
+  readonly time: Time;
+  /** '' where it does not say who wrote the line, or where the line is about everybody's. */
+  readonly source: string;
+}
+
+function headerOf(text: string): Header | null {
+  const found = HEADER.exec(text);
+  if (found === null) return newHeaderOf(text);
+  const [header, iso, isoFraction = '', isoZone = '', ...others] = found;
+  const [day, hours = '', fraction = '', zone, unix, micro = '', ...writer] = others;
+  let time = NO_TIME_AT_ALL;
+  if (iso !== undefined) time = timeOfIso(iso, isoFraction, isoZone);
+  else if (day !== undefined && zone === 'UTC') time = timeOfIso(`${day} ${hours}`, fraction, 'Z');
+  else if (unix !== undefined && Number(unix) <= LAST_SECOND) {
+    time = { seconds: Number(unix), nanoseconds: Number(micro) * 1000 };
+  }
+  const [host, ident, process] = writer;
+  return { length: header.length, time, source: sourceOf(host, ident, process) };
+}
+
+function newHeaderOf(text: string): Header | null {
+  const found = RFC_5424.exec(text);
+  if (found === null) return null;
+  const [header, iso = '', fraction = '', zone = '', host, ident, process] = found;
+  const time = timeOfIso(iso, fraction, zone);
+  return { length: header.length, time, source: sourceOf(host, ident, process) };
+}
+
+function sourceOf(host = '', ident = '', process = '-'): string {
+  // What a daemon says of losses is about everybody's lines.
+  if (process === '-' || ident.includes('journal') || ident.includes('rsyslog')) return '';
+  return `${host} ${ident}[${process}]`.trim();
+}
 
 /** Lines of QEMU behind the header of a syslog daemon or of journalctl. */
 export const syslog: Carrier = {
@@ -42,19 +91,15 @@ export const syslog: Carrier = {
   recognises: (head) => hasFramedNote(syslog, head),
   frame(bytes, at, end, frame) {
     const text = bytes.toString('latin1', at, Math.min(end, at + HEADER_LENGTH));
-    const found = HEADERS[0].exec(text) ?? HEADERS[1].exec(text);
-    if (found === null) return false;
-    const [header, time, fraction = '', zone = 'Z', host = '', ident = '', process = ''] = found;
+    const header = headerOf(text);
+    if (header === null) return false;
     frame.textAt = at + header.length;
     frame.textEnd = end;
-    if (time !== undefined) {
-      const { seconds, nanoseconds } = timeOfIso(time, fraction, zone);
-      frame.seconds = seconds;
-      frame.nanoseconds = nanoseconds;
+    if (header.time.nanoseconds !== NO_TIME) {
+      frame.seconds = header.time.seconds;
+      frame.nanoseconds = header.time.nanoseconds;
     }
-    const source = `${host} ${ident}[${process}]`;
-    // What a daemon says of losses is about everybody's lines.
-    if (!source.includes('journal') && !source.includes('rsyslog')) frame.source = source;
+    if (header.source !== '') frame.source = header.source;
     return true;
   },
 };
