@@ -3,6 +3,7 @@ import { defectOf, messageOf, systemReasonOf, TraceError, UsageError } from '../
 import { plain } from '../base/plain.ts';
 import { toolVersion } from '../result/version.ts';
 import { analyzeCommand, examples } from './analyze.ts';
+import { compareCommand } from './compare.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
@@ -83,6 +84,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
     });
   const analyze = addGlobalOptions(analyzeCommand(terminal));
   program.addCommand(analyze, { isDefault: true });
+  program.addCommand(compareCommand(terminal));
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   program.addCommand(generateCommand(terminal));

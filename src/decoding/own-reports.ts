@@ -6,10 +6,15 @@
 /** The kind of what is passed over in a folder for it. */
 export const OWN_REPORT = 'a report of vtdscope';
 
+/** How a result begins as JSON. */
+const RESULT =
+  /^\s*\{\s*"schemaVersion"\s*:\s*"[\d.]+"\s*,\s*"tool"\s*:\s*\{\s*"name"\s*:\s*"vtdscope"/;
+
 /** How reports and tables begin. */
 const BEGINNINGS: readonly RegExp[] = [
-  // JSON, SARIF, lines of JSON: of findings, of unmaps, of mappings.
-  /^\s*\{\s*"schemaVersion"\s*:\s*"[\d.]+"\s*,\s*"tool"\s*:\s*\{\s*"name"\s*:\s*"vtdscope"/,
+  // JSON: of one trace or many, of a comparison; SARIF; lines of findings, of unmaps, of mappings.
+  RESULT,
+  /^\s*\{\s*"schema"\s*:\s*"vtdscope-[a-z]+-\d+"/,
   /^\s*\{\s*"\$schema"[^{]*"runs"\s*:\s*\[\s*\{\s*"tool"\s*:\s*\{\s*"driver"\s*:\s*\{\s*"name"\s*:\s*"vtdscope"/,
   /^\{"trace":"(?:[^"\\\n]|\\.)*","session":\d+,"id":"[0-9a-f]+","rule":"VTD\d/,
   /^\{"line":\d+,"time":(?:null|"\d+"),"session":\d+,"device":/,
@@ -40,11 +45,20 @@ const SAMPLE_BYTES = 16 * 1024;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours, where they were asked for.
 const COLOUR = /\u001b\[[\d;]*m/g;
 
+/** Whether a text is a result as JSON, by the first bytes. */
+export function isJsonResult(head: Uint8Array): boolean {
+  return RESULT.test(sampleOf(head));
+}
+
 /** Whether a text is a report or table of this program, by the first bytes. */
 export function isOwnReport(head: Uint8Array): boolean {
-  const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, SAMPLE_BYTES));
-  const text = bytes.toString('latin1').replace(COLOUR, '');
+  const text = sampleOf(head).replace(COLOUR, '');
   if (BEGINNINGS.some((pattern) => pattern.test(text))) return true;
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   return lines.slice(0, FIRST_LINES).some((line) => TITLES.some((title) => title.test(line)));
+}
+
+function sampleOf(head: Uint8Array): string {
+  const length = Math.min(head.length, SAMPLE_BYTES);
+  return Buffer.from(head.buffer, head.byteOffset, length).toString('latin1');
 }

@@ -15,7 +15,7 @@ import { decodeInThreads } from './threaded.ts';
 import { analyzeTrace, type MachineOptions, type TraceTask } from './trace.ts';
 
 /** A machine of which nothing is told. */
-const FROM_TRACE: MachineOptions = {
+export const FROM_TRACE: MachineOptions = {
   qemu: null,
   backend: null,
   hostPageSize: null,

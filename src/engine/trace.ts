@@ -30,6 +30,8 @@ export interface TraceSurroundings {
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
   /** Default: in this thread. */
   readonly decode?: Decode;
+  /** Makes what is told of unmaps in the place of the tables; once for each reading of the trace. */
+  readonly newSink?: () => RecordSink;
   readonly signal?: AbortSignal | undefined;
   /** Called now and then with the bytes of the input read so far. */
   readonly onProgress?: (bytes: number) => void;
@@ -45,7 +47,7 @@ export async function analyzeTrace(
   task: TraceTask,
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
-  const { decode = decodeHere, onProgress, signal, stdin } = surroundings;
+  const { decode = decodeHere, newSink, onProgress, signal, stdin } = surroundings;
   const { isFound, maxDecompressedBytes, model, parts, path } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
@@ -74,13 +76,14 @@ export async function analyzeTrace(
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);
-    let replayed = await replayAll(source, format, tables.sink);
+    let replayed = await replayAll(source, format, newSink?.() ?? tables.sink);
     const again = replayed.learnedLate.size > 0 ? source.again() : null;
     // Its version came out late: what the first reading said of the unmaps before was another's.
     if (again !== null) {
       tables.discard();
       tables = new TableWriter(parts);
-      replayed = await replayAll(again, format, tables.sink, replayed.learnedLate);
+      const sink = newSink?.() ?? tables.sink;
+      replayed = await replayAll(again, format, sink, replayed.learnedLate);
     }
     return { ok: true, trace: replayed.trace, tables: tables.finish() };
   } catch (thrown) {

@@ -47,14 +47,17 @@ describe('a misspelt word', () => {
 });
 
 describe('help', () => {
-  it.each([['analyze'], ['explain'], ['generate']])('of %s has examples', async (command) => {
-    const { status, stdout } = await runProgram([command, '--help']);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^Examples:\n {2}vtdscope /m);
-  });
+  it.each([['analyze'], ['compare'], ['explain'], ['generate']])(
+    'of %s has examples',
+    async (command) => {
+      const { status, stdout } = await runProgram([command, '--help']);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^Examples:\n {2}vtdscope /m);
+    },
+  );
 
   it('fits 80 columns', async () => {
-    for (const command of ['analyze', 'explain', 'generate']) {
+    for (const command of ['analyze', 'compare', 'explain', 'generate']) {
       const { stdout } = await runProgram([command, '--help']);
       expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     }

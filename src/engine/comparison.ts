@@ -1,0 +1,113 @@
+import { messageOf, TraceError } from '../base/errors.ts';
+import { type OpenSource, openSource } from '../bytes/source.ts';
+import { isJsonResult } from '../decoding/own-reports.ts';
+import type { ComparedInput } from '../result/comparison.ts';
+import { resultOf } from '../result/result.ts';
+import { type Result, SCHEMA_VERSION } from '../result/types.ts';
+import { FROM_TRACE } from './run.ts';
+import { analyzeTrace, type MachineOptions } from './trace.ts';
+import { UnmapGrouping } from './unmap-groups.ts';
+
+/** How what is compared is read. */
+export interface ComparedOptions {
+  readonly model: Partial<MachineOptions>;
+  readonly maxDecompressedBytes: number | null;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/** Bytes of a result at most: what `JSON.parse` takes as one text. */
+const MOST_RESULT_BYTES = 2 ** 29 - 24;
+
+/**
+ * Reads one of two things to compare: a result as JSON as it is, plain or compressed, and of a trace
+ * what an analysis finds.
+ *
+ * @throws TraceError where it is neither, or cannot be used.
+ */
+export async function comparedInput(
+  path: string,
+  options: ComparedOptions,
+): Promise<ComparedInput> {
+  const { maxDecompressedBytes, model, onProgress, signal } = options;
+  const result = await resultAt(path, maxDecompressedBytes);
+  if (result !== null) return { path, result, unmaps: null };
+  let grouping = new UnmapGrouping();
+  const newSink = () => {
+    grouping = new UnmapGrouping();
+    return grouping;
+  };
+  const outcome = await analyzeTrace(
+    {
+      path,
+      model: { ...FROM_TRACE, ...model },
+      parts: { unmaps: null, mappings: null },
+      maxDecompressedBytes,
+      isFound: false,
+    },
+    { newSink, signal, ...(onProgress !== undefined && { onProgress }) },
+  );
+  if (!outcome.ok) throw new TraceError({ path }, withoutPath(outcome.error, path));
+  return { path, result: resultOf([outcome.trace]), unmaps: grouping.result() };
+}
+
+/** Messages of outcomes begin with the path that an error puts there again. */
+function withoutPath(message: string, path: string): string {
+  return message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
+}
+
+/** The result that a file holds; null where it holds something else. Standard input is a trace. */
+async function resultAt(path: string, maxDecompressedBytes: number | null): Promise<Result | null> {
+  if (path === '-') return null;
+  const source = await openSource(path, { maxDecompressedBytes });
+  try {
+    return isJsonResult(source.head) ? parsed(path, await textOf(path, source)) : null;
+  } finally {
+    source.close();
+  }
+}
+
+async function textOf(path: string, source: OpenSource): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of source.chunks()) {
+    length += chunk.length;
+    if (length > MOST_RESULT_BYTES) {
+      throw new TraceError({ path }, `a result of more than ${MOST_RESULT_BYTES} bytes`);
+    }
+    // Whoever made it may use its memory again.
+    chunks.push(chunk.slice());
+  }
+  const [loss] = source.finish(length).losses;
+  if (loss !== undefined) throw new TraceError({ path }, `a damaged result: ${loss.detail}`);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parsed(path: string, text: string): Result {
+  let result: Result;
+  try {
+    result = JSON.parse(text) as Result;
+  } catch (thrown) {
+    throw new TraceError({ path }, `a damaged result: ${messageOf(thrown)}`);
+  }
+  const { schemaVersion } = result;
+  if (schemaVersion !== SCHEMA_VERSION) {
+    throw new TraceError(
+      { path },
+      `a result of schema version ${schemaVersion}, and not ${SCHEMA_VERSION}: analyse its trace again`,
+    );
+  }
+  if (!isWhole(result)) throw new TraceError({ path }, 'a damaged result: it lacks fields');
+  return result;
+}
+
+/** It has what is compared; the schema says the rest. */
+function isWhole({ exposed, migration, totals, traces, verdict }: Partial<Result>): boolean {
+  const isThere = [exposed, migration, totals, verdict].every((part) => part !== undefined);
+  const isComplete = traces?.every(
+    (trace) =>
+      Array.isArray(trace?.sessions) &&
+      trace.sessions.every(({ findings, model }) => Array.isArray(findings) && model?.qemu),
+  );
+  return isThere && isComplete === true;
+}
