@@ -13,11 +13,15 @@ export interface Command {
 
 /**
  * What to type to read an input with another program first: for a file or, if it is `-`, for what
- * comes on standard input, and behind the layers of gzip that are around it.
+ * comes on standard input, behind `unpack`, the commands that take off what is around it, outermost first.
  */
-export function pipeline(path: string, gzips: number, ...commands: readonly Command[]): string {
-  const unpack: readonly Command[] = Array.from({ length: gzips }, () => ({ command: 'gzip -dc' }));
-  const steps = [...unpack, ...commands].map(({ command, filter = command }, index) =>
+export function pipeline(
+  path: string,
+  unpack: readonly string[],
+  ...commands: readonly Command[]
+): string {
+  const first = unpack.map((command): Command => ({ command }));
+  const steps = [...first, ...commands].map(({ command, filter = command }, index) =>
     index === 0 && path !== '-' ? `${command} ${shellWord(path)}` : filter,
   );
   return [...(path === '-' ? ['...'] : []), ...steps, 'vtdscope -'].join(' | ');

@@ -28,7 +28,7 @@ export class TraceError extends Error {
 /** The input can be read, and is no trace of a kind that is read. */
 export class ForeignError extends TraceError {
   override readonly name = 'ForeignError';
-  /** What it is, where it may hold a trace all the same: `xz-compressed`; otherwise null. */
+  /** What it is, where it may hold a trace all the same: `lz4-compressed`; otherwise null. */
   readonly kind: string | null;
 
   constructor(place: InputPlace, kind: string | null, problem: string) {

@@ -1,5 +1,6 @@
 import { type Command, pipeline } from '../base/commands.ts';
 import { ForeignError } from '../base/errors.ts';
+import { commandsOf } from './compression/index.ts';
 
 /** A compression or an archive that is recognised and not read. */
 interface Refused extends Command {
@@ -12,19 +13,6 @@ function startsWith(...magic: readonly number[]): (head: Buffer) => boolean {
 }
 
 const REFUSED: readonly Refused[] = [
-  { what: 'zstd-compressed', command: 'zstd -dc', isIt: startsWith(0x28, 0xb5, 0x2f, 0xfd) },
-  {
-    // A frame that decompressors pass over may come first.
-    what: 'zstd-compressed',
-    command: 'zstd -dc',
-    isIt: (head) => /^[P-_]\*M$/.test(head.toString('latin1', 0, 3)) && head[3] === 0x18,
-  },
-  { what: 'xz-compressed', command: 'xz -dc', isIt: startsWith(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0) },
-  {
-    what: 'bzip2-compressed',
-    command: 'bzip2 -dc',
-    isIt: (head) => /^BZh[1-9](?:1AY&SY|.rE8P.)$/.test(head.toString('latin1', 0, 10)),
-  },
   { what: 'lz4-compressed', command: 'lz4 -dc', isIt: startsWith(0x04, 0x22, 0x4d, 0x18) },
   {
     what: 'a zip archive',
@@ -53,6 +41,6 @@ export function refuse(path: string, head: Uint8Array, layers: readonly string[]
   throw new ForeignError(
     { path },
     what,
-    `is ${what}, expected plain text or gzip; try: ${pipeline(path, layers.length, found)}`,
+    `is ${what}, expected plain text, or gzip, zstd, xz or bzip2 of it; try: ${pipeline(path, commandsOf(layers), found)}`,
   );
 }

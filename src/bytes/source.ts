@@ -1,7 +1,9 @@
 import { closeSync, fstatSync } from 'node:fs';
-import { createGunzip } from 'node:zlib';
-import { codeOf, messageOf, reasonOf, TraceError } from '../base/errors.ts';
+import { messageOf, reasonOf, TraceError } from '../base/errors.ts';
 import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
+import { type Codec, type Damage, DamagedData, PIECE_BYTES } from './compression/codec.ts';
+import { partOfDamaged } from './compression/damaged-piece.ts';
+import { codecs } from './compression/index.ts';
 import { fileAtStandardInput, type OpenFile, openToRead, streamOf } from './open-file.ts';
 import { refuse } from './refused.ts';
 import { TraceFile } from './trace-file.ts';
@@ -13,13 +15,9 @@ const READ_BYTES = 1024 * 1024;
 const SMALLEST_READ_BYTES = 4096;
 /** Bytes by which the kind of a trace is recognised. */
 const HEAD_BYTES = 64 * 1024;
-/** Compressed bytes that the decompressor gets at a time; 16 KiB are a tenth slower. */
-const PIECE_BYTES = 32 * 1024;
-/** Output of the decompressor at a time; its default of 16 KiB is less than half as quick. */
-const GUNZIP_CHUNK_BYTES = 256 * 1024;
 /** Of input that cannot be read twice, bytes that are kept in case they are needed again. */
 const KEPT_BYTES = 16 * 1024 * 1024;
-/** gzip inside gzip is followed this deep. */
+/** Compression inside compression is followed this deep. */
 const MOST_LAYERS = 3;
 /** Output beyond this, at more than RATIO times the input, is taken for a decompression bomb. */
 const BOMB_BYTES = 2 ** 30;
@@ -249,12 +247,15 @@ class Reading {
     const layers: string[] = [];
     let peeked = await peek(this.#meter.through(this.#untilError(input)), HEAD_BYTES);
     try {
-      while (isGzip(peeked.head)) {
+      for (let codec = codecOf(peeked.head); codec !== null; codec = codecOf(peeked.head)) {
         if (layers.length === MOST_LAYERS)
-          throw new TraceError({ path: this.#path }, `is gzip inside gzip, ${MOST_LAYERS} deep`);
+          throw new TraceError(
+            { path: this.#path },
+            `is compressed more than ${MOST_LAYERS} times`,
+          );
         const isOutermost = layers.length === 0;
-        peeked = await peek(this.#gunzip(peeked.all, isOutermost), HEAD_BYTES);
-        layers.push('gzip');
+        peeked = await peek(this.#decompress(codec, peeked.all, isOutermost), HEAD_BYTES);
+        layers.push(codec.name);
       }
       refuse(this.#path, peeked.head, layers);
       const encoding = utf16Of(peeked.head);
@@ -283,49 +284,52 @@ class Reading {
   }
 
   /**
-   * Decompresses all members of a gzip stream. What comes before a damaged place is delivered and
-   * the damage is a loss; so is an end without the last member's trailer.
+   * Decompresses a stream, of as many members as it has. What comes before a damaged place is
+   * delivered and the damage is a loss; so is an end before the end of the last member.
    */
-  async *#gunzip(input: Chunks, isOutermost: boolean): AsyncGenerator<Uint8Array> {
-    const recorder = isOutermost ? null : new Recorder(KEPT_BYTES);
-    const zlib = new Gunzip();
+  async *#decompress(
+    codec: Codec,
+    input: Chunks,
+    isOutermost: boolean,
+  ): AsyncGenerator<Uint8Array> {
+    const recorder = isOutermost || codec.givesDamagedPieces ? null : new Recorder(KEPT_BYTES);
+    const decompressor = await codec.open();
     let taken = 0;
     let output = 0;
+    /** As much of what comes as may be decompressed, and whether that is all. */
+    const allow = (chunk: Uint8Array) => {
+      const allowed = this.#allowed(chunk, output);
+      output += allowed.length;
+      return { allowed, isAll: allowed.length === chunk.length };
+    };
     try {
       for await (const piece of piecesOf(recorder?.through(input) ?? input, PIECE_BYTES)) {
-        for (const chunk of await zlib.write(piece)) {
-          const allowed = this.#allowed(chunk, output);
-          output += allowed.length;
+        for await (const chunk of decompressor.decode(piece)) {
+          const { allowed, isAll } = allow(chunk);
           yield allowed;
-          if (allowed.length < chunk.length) return;
+          if (!isAll) return;
         }
         taken += piece.length;
-        // Members may be padded with NUL; what comes then is not looked for.
-        if (zlib.rest.some((byte) => byte !== 0)) {
-          this.#lose('unreadable', `is followed by other data ${after(output)}`);
-          return;
-        }
       }
-      await zlib.end();
+      for await (const chunk of decompressor.end()) {
+        const { allowed, isAll } = allow(chunk);
+        yield allowed;
+        if (!isAll) return;
+      }
     } catch (thrown) {
-      if (codeOf(thrown) === 'Z_BUF_ERROR') {
-        this.#lose('truncated', `ends ${after(output)}, before its end`);
-        return;
-      }
-      if (!isZlibError(thrown)) throw thrown;
-      // zlib keeps what it had decoded of the damaged piece: fed in single bytes, it gives it up.
+      if (!(thrown instanceof DamagedData)) throw thrown;
       const again = recorder === null ? this.#again() : recorder.again();
-      if (again !== null) {
-        for await (const chunk of partOfDamaged(again, taken, output)) {
-          const allowed = this.#allowed(chunk, output);
-          output += allowed.length;
+      if (thrown.damage === 'is damaged' && !codec.givesDamagedPieces && again !== null) {
+        for await (const chunk of partOfDamaged(codec, again, taken, output)) {
+          const { allowed, isAll } = allow(chunk);
           yield allowed;
-          if (allowed.length < chunk.length) return;
+          if (!isAll) return;
         }
       }
-      this.#lose('unreadable', `is damaged ${after(output)}: ${messageOf(thrown)}`);
+      const { kind, what } = LOSSES[thrown.damage];
+      this.#lose(kind, what(after(output), thrown.message));
     } finally {
-      zlib.close();
+      decompressor.close();
     }
   }
 
@@ -354,102 +358,29 @@ class Reading {
   }
 }
 
-function isGzip([first, second]: Uint8Array): boolean {
-  return first === 0x1f && second === 0x8b;
+/** What damage of compressed data is to a trace. */
+const LOSSES: Readonly<
+  Record<
+    Damage,
+    {
+      readonly kind: SourceLoss['kind'];
+      readonly what: (after: string, reason: string) => string;
+    }
+  >
+> = {
+  'ends early': { kind: 'truncated', what: (after) => `ends ${after}, before its end` },
+  'is followed by other data': {
+    kind: 'unreadable',
+    what: (after) => `is followed by other data ${after}`,
+  },
+  'is damaged': { kind: 'unreadable', what: (after, reason) => `is damaged ${after}: ${reason}` },
+};
+
+function codecOf(head: Uint8Array): Codec | null {
+  const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
+  return codecs.find(({ isIt }) => isIt(buffer)) ?? null;
 }
 
 function after(output: number): string {
   return `after ${output} decompressed bytes`;
-}
-
-function isZlibError(thrown: unknown): boolean {
-  return /^Z_/.test(String(codeOf(thrown)));
-}
-
-/** zlib fed piece by piece: each gives all that it can before the next is taken. */
-class Gunzip {
-  /** Of the last piece, what zlib did not take: it stops at a NUL behind a member. */
-  rest: Uint8Array = new Uint8Array(0);
-
-  readonly #zlib = createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES });
-  #output: Uint8Array[] = [];
-  #fail: (error: Error) => void = () => {};
-  #written = 0;
-  #isOver = false;
-
-  constructor() {
-    this.#zlib.on('data', (chunk: Uint8Array) => this.#output.push(chunk));
-    this.#zlib.on('error', (error) => this.#fail(error));
-  }
-
-  /** What `piece` gives. Where it is damaged, zlib's error is thrown and nothing given. */
-  async write(piece: Uint8Array): Promise<readonly Uint8Array[]> {
-    this.rest = piece;
-    if (this.#isOver) return [];
-    await new Promise<void>((resolve, reject) => {
-      this.#fail = reject;
-      this.#zlib.write(piece, (error) => (error ? reject(error) : resolve()));
-    });
-    this.#written += piece.length;
-    const left = this.#written - this.#zlib.bytesWritten;
-    this.#isOver = left > 0;
-    this.rest = piece.subarray(piece.length - left);
-    return this.#output.splice(0);
-  }
-
-  /** Fails with Z_BUF_ERROR where the last member is not complete. */
-  async end(): Promise<void> {
-    if (this.#isOver) return;
-    await new Promise<void>((resolve, reject) => {
-      this.#fail = reject;
-      this.#zlib.once('end', resolve);
-      this.#zlib.end();
-    });
-  }
-
-  close(): void {
-    this.#fail = () => {};
-    this.#zlib.destroy();
-  }
-}
-
-/**
- * What the damaged piece of a gzip stream holds before the damage. `input`: the stream from its
- * start, of which `good` bytes gave the first `output` bytes and are all right.
- */
-async function* partOfDamaged(
-  input: Chunks,
-  good: number,
-  output: number,
-): AsyncGenerator<Uint8Array> {
-  const zlib = new Gunzip();
-  let passed = 0;
-  try {
-    for await (const piece of finelyFrom(input, good)) {
-      for (const chunk of await zlib.write(piece)) {
-        const from = Math.max(0, output - passed);
-        passed += chunk.length;
-        if (from < chunk.length) yield chunk.subarray(from);
-      }
-    }
-  } catch (thrown) {
-    // The damage itself, which is known, or a file that has gone meanwhile: there is no more.
-    if (codeOf(thrown) === undefined) throw thrown;
-  } finally {
-    zlib.close();
-  }
-}
-
-/** Pieces up to `offset`, then one piece more in single bytes. */
-async function* finelyFrom(input: Chunks, offset: number): AsyncGenerator<Uint8Array> {
-  let at = 0;
-  for await (const chunk of input) {
-    const coarse = Math.min(chunk.length, Math.max(0, offset - at));
-    if (coarse > 0) yield chunk.subarray(0, coarse);
-    for (let index = coarse; index < chunk.length; index += 1) {
-      if (at + index >= offset + PIECE_BYTES) return;
-      yield chunk.subarray(index, index + 1);
-    }
-    at += chunk.length;
-  }
 }

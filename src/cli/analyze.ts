@@ -45,9 +45,9 @@ interface Flags extends ModelFlags {
 /** Shown below the help. */
 export const examples = `
 Examples:
-  vtdscope qemu.log                       one trace, plain or gzip
+  vtdscope qemu.log.zst                   one trace, plain or compressed
   vtdscope /var/log/libvirt/qemu          all traces of a folder, worst first
-  zstd -dc qemu.log.zst | vtdscope -      from a pipe
+  ssh host cat qemu.log | vtdscope -      from a pipe
   vtdscope qemu.log --format json         the result for programs
   vtdscope qemu.log --output html=report.html --unmaps unmaps.ndjson
 

@@ -7,8 +7,8 @@ interface Foreign {
   isIt(head: Buffer, lines: readonly string[]): boolean;
 }
 
-/** What helps with an input of this name, behind so many layers of gzip. */
-type Advice = (path: string, gzips: number) => string;
+/** What helps with an input of this name, behind what takes the layers around it off. */
+type Advice = (path: string, unpack: readonly string[]) => string;
 
 /** What is known of a foreign trace. */
 export interface ForeignTrace {
@@ -21,7 +21,7 @@ const recordAgain: Advice = () =>
 
 /** Advice to read what other programs make of the trace. */
 function through(...commands: readonly Command[]): Advice {
-  return (path, gzips) => `try: ${pipeline(path, gzips, ...commands)}`;
+  return (path, unpack) => `try: ${pipeline(path, unpack, ...commands)}`;
 }
 
 /** Lines of a text that are looked at, and those that a heading may be in. */
@@ -49,11 +49,11 @@ function hasLines(pattern: RegExp): Foreign['isIt'] {
 }
 
 /** trace-cmd reads no standard input. */
-const throughTraceCmd: Advice = (path, gzips) => {
-  const isFile = path !== '-' && gzips === 0;
+const throughTraceCmd: Advice = (path, unpack) => {
+  const isFile = path !== '-' && unpack.length === 0;
   const saved = isFile ? '' : 'save it as trace.dat and ';
   const report = { command: 'trace-cmd report -t' };
-  return `${saved}${through(report)(isFile ? path : 'trace.dat', 0)}`;
+  return `${saved}${through(report)(isFile ? path : 'trace.dat', [])}`;
 };
 
 /** What other tracers and other backends of QEMU write, the surest first. */
@@ -138,16 +138,20 @@ const FOREIGN_JSON: readonly (Omit<Foreign, 'isIt'> & { readonly isIt: RegExp })
 ];
 
 /** What a trace of another kind is, and what helps; undefined where it is none known. */
-export function foreignTrace(path: string, gzips: number, head: Buffer): ForeignTrace | undefined {
+export function foreignTrace(
+  path: string,
+  unpack: readonly string[],
+  head: Buffer,
+): ForeignTrace | undefined {
   const text = head.toString('latin1', 0, 16_384);
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const found =
     FOREIGN.find(({ isIt }) => isIt(head, lines)) ??
     FOREIGN_JSON.find(({ isIt }) => isIt.test(text));
   if (found === undefined) return undefined;
-  return { what: found.what, advice: found.advice(path, gzips) };
+  return { what: found.what, advice: found.advice(path, unpack) };
 }
 
 /** JSON that holds no events where they are looked for may hold them on several lines each. */
-export const adviceForJson: Advice = (path, gzips) =>
-  `expected one array of events or one event per line, such as {"event": "vtd_page_walk_one", "args": {...}}; if each is on several lines, ${through({ command: 'jq -c .' })(path, gzips)}`;
+export const adviceForJson: Advice = (path, unpack) =>
+  `expected one array of events or one event per line, such as {"event": "vtd_page_walk_one", "args": {...}}; if each is on several lines, ${through({ command: 'jq -c .' })(path, unpack)}`;

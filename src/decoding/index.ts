@@ -1,5 +1,6 @@
 import { pipeline } from '../base/commands.ts';
 import { ForeignError } from '../base/errors.ts';
+import { commandsOf } from '../bytes/compression/index.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
@@ -82,24 +83,24 @@ export interface Opened {
 export function recognise({ path, compression, head, isFound = false }: Opened): TraceFormat {
   // An empty trace is one of any kind; that it shows nothing is for the result to say.
   if (head.length === 0) return lineFormatNamed(plain.name);
-  const gzips = compression.split('+').filter((layer) => layer === 'gzip').length;
+  const unpack = commandsOf(compression.split('+'));
   const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
   if (isFound && isOwnReport(head)) {
     throw new ForeignError({ path }, OWN_REPORT, `${OWN_REPORT}; name it to have it read`);
   }
-  const foreign = foreignTrace(path, gzips, buffer);
+  const foreign = foreignTrace(path, unpack, buffer);
   if (foreign !== undefined) {
     const { what, advice } = foreign;
     throw new ForeignError({ path }, what, `${what} is not supported; ${advice}`);
   }
   const format = formats.find((known) => known.recognises(head));
-  if (format === undefined) throw new ForeignError({ path }, null, found(path, gzips, buffer));
+  if (format === undefined) throw new ForeignError({ path }, null, found(path, unpack, buffer));
   if (isFound && format.isQuotedIn?.(head) === true) {
     const what = 'a text that quotes lines of a log';
     throw new ForeignError({ path }, what, `${what}; name it to have it read`);
   }
   if (format.kind === 'lines' && isNewestFirst(format, head)) {
-    const advice = pipeline(path, gzips, { command: 'tac' });
+    const advice = pipeline(path, unpack, { command: 'tac' });
     throw new ForeignError(
       { path },
       'a log with its newest line first',
@@ -111,9 +112,9 @@ export function recognise({ path, compression, head, isFound = false }: Opened):
 
 const NEWEST_FIRST = 'its newest line comes first, expected the oldest';
 
-function found(path: string, gzips: number, head: Buffer): string {
+function found(path: string, unpack: readonly string[], head: Buffer): string {
   if (/^[\ufeff\s]*[[{]\s*["{[\]}]/.test(head.toString('utf8', 0, 1024))) {
-    return `found JSON without a trace event, ${adviceForJson(path, gzips)}`;
+    return `found JSON without a trace event, ${adviceForJson(path, unpack)}`;
   }
   const what = isBinary(head) ? 'binary data' : 'text without a trace event';
   return `found ${what}, expected a QEMU log or JSON events; vtdscope reads what QEMU's -trace writes`;

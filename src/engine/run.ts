@@ -59,7 +59,7 @@ export interface RunOptions {
 /** A file in a directory that was not analysed, although it may hold a trace. */
 export interface PassedOver {
   readonly path: string;
-  /** What it is: `xz-compressed`, say. */
+  /** What it is: `lz4-compressed`, say. */
   readonly kind: string;
 }
 

@@ -114,7 +114,7 @@ describe('gzip', () => {
 
   it('inside gzip inside gzip inside gzip is refused', async () => {
     const nested = gzipSync(gzipSync(gzipSync(gzipSync('a'))));
-    await expect(read(nested)).rejects.toThrow('is gzip inside gzip, 3 deep');
+    await expect(read(nested)).rejects.toThrow('is compressed more than 3 times');
   });
 });
 
@@ -282,16 +282,12 @@ describe('what is not read', () => {
   tar.write('ustar', 257);
 
   it.each([
-    ['zstd', [0x28, 0xb5, 0x2f, 0xfd, 0x24], 'is zstd-compressed', 'zstd -dc'],
-    ['a zstd frame to be skipped', [0x50, 0x2a, 0x4d, 0x18, 4], 'is zstd-compressed', 'zstd -dc'],
-    ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 4], 'is xz-compressed', 'xz -dc'],
-    ['bzip2', [...Buffer.from('BZh91AY&SY')], 'is bzip2-compressed', 'bzip2 -dc'],
     ['lz4', [0x04, 0x22, 0x4d, 0x18, 0x64], 'is lz4-compressed', 'lz4 -dc'],
     ['zip', [...Buffer.from('PK\x03\x04')], 'is a zip archive', 'unzip -p'],
     ['tar', [...tar], 'is a tar archive', 'tar -xOf'],
   ])('%s is refused with the command that helps', async (_, bytes, what, command) => {
     const path = fileOf(Buffer.from(bytes));
-    const help = `${what}, expected plain text or gzip; try: ${command} ${path} | vtdscope -`;
+    const help = `${what}, expected plain text, or gzip, zstd, xz or bzip2 of it; try: ${command} ${path} | vtdscope -`;
     await expect(openSource(path)).rejects.toThrow(`${path}: ${help}`);
   });
 
@@ -367,8 +363,8 @@ describe('what is opened', () => {
   });
 
   it.skipIf(!existsSync('/proc/self/fd'))('is closed where it is refused', async () => {
-    const path = fileOf(Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x24]));
-    await expect(openSource(path)).rejects.toThrow('zstd');
+    const path = fileOf(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x64]));
+    await expect(openSource(path)).rejects.toThrow('lz4');
     expect(isOpen(path)).toBe(false);
   });
 });
