@@ -218,13 +218,144 @@ describe('a batch', () => {
       const row = page.locator('.traces tr', { hasText: 'qemu-11.1' });
       await row.locator('a').click();
       expect(await page.locator('#trace h2').innerText()).toBe(
-        'traces/qemu-11.1/linux-nvme-stale-aw48.log.gz',
+        'traces/qemu-11.1/linux-nvme-stale-aw48.log.gz link',
       );
       const shown = batch.traces.find(({ path }) => path.includes('qemu-11.1'))?.sessions[0];
-      expect(await countText(page)).toBe(`${shown?.findings.length} of ${all} findings`);
+      expect(await countText(page)).toBe(
+        `${shown?.findings.length} of ${all} findings, of traces/qemu-11.1/linux-nvme-stale-aw48.log.gz`,
+      );
       expect(await row.getAttribute('class')).toContain('selected');
+      await page.getByRole('button', { name: 'show those of all traces' }).click();
+      expect(await countText(page)).toBe(`${all} findings`);
       await page.locator('.traces tr', { hasText: 'notes.txt' }).click();
       expect(await page.locator('#trace').innerText()).toContain('could not be analysed');
+      expect(trouble).toEqual([]);
+    });
+  });
+});
+
+describe('the table of a batch', () => {
+  const names = (page: Page) => page.locator('.traces tbody th').allInnerTexts();
+  const traceCount = (page: Page) => page.locator('#traces .count span').first().innerText();
+  const html = render('html', batch);
+
+  it('is filtered by what is counted, and by what is written', async () => {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      const chips = await page.locator('.chip').allInnerTexts();
+      expect(chips).toEqual([
+        '3 no',
+        '1 unknown',
+        '1 yes',
+        '2 fails',
+        '1 loses dirty pages',
+        '1 not analysed',
+        '1 clean',
+      ]);
+      const fails = page.getByRole('button', { name: '2 fails' });
+      await fails.click();
+      expect(await traceCount(page)).toBe('2 of 5 traces');
+      expect(await fails.getAttribute('aria-pressed')).toBe('true');
+      await page.getByLabel('Search in the traces').fill('VFIO-only');
+      await settled(page);
+      expect(await names(page)).toEqual(['traces/qemu-10.0/blocked-aw48-vfio-only.log']);
+      await page.getByRole('button', { name: 'show all' }).click();
+      expect(await names(page)).toHaveLength(5);
+      await page.getByLabel('Rule').first().selectOption('VTD005');
+      expect(await names(page)).toEqual(['traces/qemu-11.1/linux-nvme-stale-aw48.log.gz']);
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it('is sorted one way, the other way, and the worst first again', async () => {
+    await withPage(browser, html, async ({ page }) => {
+      const worstFirst = await names(page);
+      const head = page.locator('#traces th[data-column=trace]');
+      await head.getByRole('button').click();
+      const rising = await names(page);
+      expect(rising).not.toEqual(worstFirst);
+      expect(rising).toEqual([...rising].sort());
+      expect(await head.getAttribute('aria-sort')).toBe('ascending');
+      await head.getByRole('button').click();
+      expect(await names(page)).toEqual([...rising].reverse());
+      await head.getByRole('button').click();
+      expect(await names(page)).toEqual(worstFirst);
+    });
+  });
+
+  it('shows the traces that a piece of advice is for', async () => {
+    await withPage(browser, html, async ({ page, trouble }) => {
+      const advice = page.locator('.advice li', { hasText: 'aw-bits=39 on intel-iommu' }).first();
+      await advice.getByRole('button').click();
+      expect(await traceCount(page)).toMatch(/^2 of 5 traces, for which: Start the VM with/);
+      await advice.getByRole('link').first().click();
+      expect(await page.locator('#trace h2').innerText()).toContain('traces/qemu-10.0/blocked');
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it('is gone through by keyboard, page by page, to the last of ten thousand', async () => {
+    const traces = Array.from({ length: 10_000 }, (_, index) =>
+      aTrace({ path: `vms/vm-${index}.log`, sessions: [aCleanSession()] }),
+    );
+    await withPage(browser, render('html', aResult(...traces)), async ({ page, trouble }) => {
+      expect(await names(page)).toHaveLength(100);
+      await page.getByLabel('Search in the traces').fill('vm-77');
+      await settled(page);
+      expect(await traceCount(page)).toBe('111 of 10,000 traces');
+      await page.getByRole('button', { name: 'show all' }).click();
+      const focused = () => page.evaluate('document.activeElement.textContent');
+      await page.locator('.traces a').first().focus();
+      await page.keyboard.press('ArrowDown');
+      expect(await focused()).toBe('vm-1.log');
+      await page.keyboard.press('End');
+      expect(await focused()).toBe('vm-9999.log');
+      await page.keyboard.press('Enter');
+      expect(await page.locator('#trace h2').innerText()).toContain('vms/vm-9999.log');
+      await page.getByRole('button', { name: 'first' }).click();
+      expect((await names(page))[0]).toBe('vm-0.log');
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it.each([1280, 400])('shows fifteen traces and its filters at %i pixels', async (width) => {
+    const traces = Array.from({ length: 40 }, (_, index) =>
+      aTrace({ path: `vms/qemu-10.0/blocked-aw48-${index}.log.gz` }),
+    );
+    await withPage(
+      browser,
+      render('html', aResult(...traces)),
+      async ({ page }) => {
+        const bottom = await page.locator('.traces tbody tr').nth(14).boundingBox();
+        expect((bottom?.y ?? 0) + (bottom?.height ?? 0)).toBeLessThanOrEqual(850);
+        expect(await page.locator('.traces tbody th').nth(3).innerText()).toBe(
+          'blocked-aw48-3.log.gz',
+        );
+        expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(
+          width,
+        );
+      },
+      { width },
+    );
+  });
+});
+
+describe('the address of the page', () => {
+  it('leads to a trace, and to a finding of it', async () => {
+    await withPage(browser, render('html', batch), async ({ page, trouble }) => {
+      const row = page.locator('.traces tr', { hasText: 'vfio-only' });
+      const address = (await row.locator('a').getAttribute('href')) ?? '';
+      await row.locator('a').click();
+      await page.locator('.rows .row').nth(2).click();
+      const [rule, finding] = [
+        await page.locator('.detail h3').innerText(),
+        new URL(page.url()).hash,
+      ];
+      expect(finding).toMatch(new RegExp(`^${address}/[0-9a-f]{16}$`));
+      await page.goto('about:blank');
+      await page.goBack();
+      await page.locator('.detail').waitFor();
+      expect(await page.locator('.detail h3').innerText()).toBe(rule);
+      expect(await page.locator('#trace h2').innerText()).toContain('vfio-only');
       expect(trouble).toEqual([]);
     });
   });

@@ -125,7 +125,7 @@ describe('the page', () => {
     );
     const rows = [
       ...batch.matchAll(
-        /<tr data-trace="\d+">[\s\S]*?badge (v-[\w-]+)"[\s\S]*?<a href="#trace">([^<]*)</g,
+        /<tr[^>]*>[^\n]*?badge (v-[\w-]+)"[^\n]*?<a href="#t-[0-9a-f]{10}">([^<]*)</g,
       ),
     ];
     expect(rows.map(([, verdict, path]) => [verdict, path])).toEqual([
@@ -135,8 +135,31 @@ describe('the page', () => {
       ['v-clean', 'clean.log'],
     ]);
     expect(batch).toContain(
-      '<p class="answers">2 of 4: do not migrate. 1 is not known and 1 may be migrated.</p>',
+      '<h1>2 of 4: do not migrate. 1 is not known and 1 may be migrated.</h1>',
     );
+  });
+
+  it('says of each piece of advice for which traces it is', () => {
+    const batch = render(
+      'html',
+      aResult(
+        aTrace({ path: 'vms/one.log' }),
+        aTrace({ path: 'vms/two.log' }),
+        aTrace({ path: 'vms/clean.log', sessions: [aCleanSession()] }),
+      ),
+    );
+    const [, advice = ''] = /<div class="advice">([\s\S]*?)<\/div>/.exec(batch) ?? [];
+    expect(
+      advice
+        .replace(/<[^>]*>/g, '')
+        .replace(/\s+/g, ' ')
+        .trim(),
+    ).toBe(
+      'What to do today aw-bits=39. VTD001 For 2 traces: one.log, two.log in the table ' +
+        'What fixes it Whole unmaps: fixed in QEMU 11.0. VTD001 For 2 traces: one.log, two.log in the table',
+    );
+    // The rows that concern it are told by its number.
+    expect(batch.match(/<tr data-advice="0\|1">/g)).toHaveLength(2);
   });
 });
 

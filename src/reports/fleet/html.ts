@@ -1,11 +1,12 @@
 import { humanSize } from '../../base/address.ts';
-import { migrationAnswers } from '../../base/vocabulary.ts';
 import { countText } from '../../base/words.ts';
 import type { Fleet, FleetTrace } from '../../result/fleet.ts';
-import { ownAsset } from '../html/assets.ts';
+import { STALE_RULE } from '../digest.ts';
+import { readFleetAssets } from '../html/assets.ts';
 import { html } from '../html/escape.ts';
 import { head } from '../html/head.ts';
-import { answersText, countOfAnswer } from '../migration.ts';
+import { type TraceRow, traceTable } from '../html/trace-table.ts';
+import { answersText } from '../migration.ts';
 import { traceName } from '../wording.ts';
 import {
   atRiskOf,
@@ -18,64 +19,60 @@ import {
   worstFirst,
 } from './tables.ts';
 
-/** A page with the answer, filters by it, and a row for each trace that leads to its own result. */
+/** A page with the answer, and a row for each trace, to be filtered, that leads to its own result. */
 export function* htmlOfFleet(fleet: Fleet): Iterable<string> {
-  const styles = [ownAsset('style.css'), ownAsset('fleet-page.css')];
-  const script = ownAsset('fleet-page.js');
-  yield head(`${answersText(fleet.traces)} - vtdscope`, { scripts: [script], styles });
-  yield opening(fleet);
-  yield `<table class="traces">
-<caption>Traces, worst first</caption>
-<thead><tr><th scope="col">migrate</th><th scope="col">verdict</th><th scope="col">trace</th><th scope="col">QEMU</th><th scope="col">failed</th><th scope="col">at risk</th><th scope="col">why</th></tr></thead>
-<tbody>
+  const { scripts, styles } = readFleetAssets();
+  yield head(`${answersText(fleet.traces)} - vtdscope`, { scripts, styles });
+  const gaps = gapsText(fleet);
+  yield `<main>
+<header class="answers a-${fleet.migration.answer}"><h1>${html(answersText(fleet.traces))}</h1>
+${gaps === '' ? '' : `<p class="gaps">${html(gaps)}: of these the answer is not known.</p>`}</header>
+<section id="traces" aria-label="Traces">
 `;
-  for (const trace of worstFirst(fleet)) yield row(trace);
-  yield `</tbody></table>
+  yield* traceTable(worstFirst(fleet).map(row), 'Traces, worst first', true);
+  yield `</section>
+<div class="tables">
 ${table('Sessions by version and verdict', verdictsByVersion(fleet))}
 ${table('Sessions with a finding', sessionsByRule(fleet))}
+</div>
 </main>
 <footer><p>${html(`${fleet.tool.name} ${fleet.tool.version}.`)} This page is complete in itself: it loads nothing and sends nothing.</p></footer>
-<script>${script.text}</script>
+${scripts.map(({ text }) => `<script>${text}</script>`).join('\n')}
 </body>
 </html>
 `;
 }
 
-function opening(fleet: Fleet): string {
-  const gaps = gapsText(fleet);
-  const buttons = migrationAnswers.map((name) => {
-    const count = countText(countOfAnswer(fleet.traces, name));
-    return `<button type="button" data-answer="${name}" aria-pressed="false">${count} ${name}</button>`;
-  });
-  return `<main class="fleet">
-<h1>${html(answersText(fleet.traces))}</h1>
-${gaps === '' ? '' : `<p class="unknown">${html(gaps)}: of these the answer is not known.</p>`}
-<div class="controls" hidden>
-<div class="counts" role="group" aria-label="Traces by the answer whether to migrate">${buttons.join('')}</div>
-<label for="search">Only with this text: </label><input id="search" type="search">
-<p id="shown" role="status"></p>
-</div>
-`;
-}
+const SEVERITIES = ['error', 'warning', 'note'];
 
-function row(trace: FleetTrace): string {
-  const { error, key, migration, state, verdict } = trace;
-  const name = html(traceName(trace.trace));
-  const link =
-    state === 'missing'
-      ? name
-      : `<a href="${key}${state === 'failed' ? '.failed' : ''}.json">${name}</a>`;
-  const risk = atRiskOf(trace);
-  const cells = [
-    `<td class="${migration.answer}">${migration.answer}</td>`,
-    `<td>${state === 'analysed' ? verdict : state}</td>`,
-    `<td>${link}</td>`,
-    `<td>${html(versionsOf(trace))}</td>`,
-    `<td class="number">${failuresOf(trace) || ''}</td>`,
-    `<td class="number">${risk === 0 ? '' : html(humanSize(risk))}</td>`,
-    `<td>${html(error ?? migration.why)}</td>`,
-  ];
-  return `<tr data-answer="${migration.answer}">${cells.join('')}</tr>\n`;
+function row(trace: FleetTrace): TraceRow {
+  const { error, key, migration, sessions, state, verdict } = trace;
+  const findings = sessions
+    .flatMap((session) => session.findings)
+    .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  const devices = findings.flatMap(({ device }) => (device === null ? [] : [device]));
+  const riskBytes = atRiskOf(trace);
+  return {
+    answer: migration.answer,
+    word: state === 'analysed' ? verdict.replaceAll('-', ' ') : state,
+    tone: state === 'analysed' ? `v-${verdict}` : 'v-unusable',
+    name: traceName(trace.trace),
+    link: state === 'missing' ? null : `${key}${state === 'failed' ? '.failed' : ''}.json`,
+    qemu: versionsOf(trace),
+    devices: [...new Set(devices)].sort(),
+    rules: [...new Set(findings.map(({ rule }) => rule))],
+    failed: failuresOf(trace),
+    stale: findings
+      .filter(
+        ({ mode, rule, severity }) =>
+          rule === STALE_RULE && severity === 'error' && mode !== 'what-if',
+      )
+      .reduce((sum, { count }) => sum + count, 0),
+    risk: riskBytes === 0 ? '' : humanSize(riskBytes),
+    riskBytes,
+    why: error ?? migration.why,
+    advice: [],
+  };
 }
 
 function table(caption: string, counts: Counts): string {
@@ -83,5 +80,5 @@ function table(caption: string, counts: Counts): string {
   const rows = counts.map(
     ([name, count]) => `<tr><td class="number">${countText(count)}</td><td>${html(name)}</td></tr>`,
   );
-  return `<table><caption>${html(caption)}</caption><thead><tr><th scope="col">sessions</th><th scope="col">what</th></tr></thead><tbody>${rows.join('\n')}</tbody></table>`;
+  return `<section><h2>${html(caption)}</h2><div class="scroll"><table><thead><tr><th scope="col" class="number">sessions</th><th scope="col">what</th></tr></thead><tbody>${rows.join('\n')}</tbody></table></div></section>`;
 }

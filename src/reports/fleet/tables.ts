@@ -63,8 +63,8 @@ export function atRiskOf({ sessions }: FleetTrace): number {
 }
 
 /** The versions of QEMU in a trace, in the order of its sessions. */
-export function versionsOf({ sessions }: FleetTrace): string {
-  return [...new Set(sessions.map(({ qemu }) => qemu ?? '?'))].join(' ');
+export function versionsOf({ sessions }: FleetTrace): readonly string[] {
+  return [...new Set(sessions.map(({ qemu }) => qemu ?? '?'))];
 }
 
 function sessionsOf({ traces }: Fleet): readonly FleetSession[] {

@@ -47,8 +47,9 @@ function row(page: Page, trace: FleetTrace): void {
   const { error, migration, state, verdict } = trace;
   const start = `${migration.answer.padEnd(8)}${(state === 'analysed' ? verdict : state).padEnd(18)}`;
   page.line(`${start}${shorten(traceName(trace.trace), page.width - start.length)}`);
+  const versions = versionsOf(trace).join(' ');
   const facts = [
-    ...(versionsOf(trace) === '' ? [] : [`QEMU ${versionsOf(trace)}`]),
+    ...(versions === '' ? [] : [`QEMU ${versions}`]),
     ...(failuresOf(trace) === 0 ? [] : [`${countText(failuresOf(trace))} failed`]),
     ...(atRiskOf(trace) === 0 ? [] : [`${humanSize(atRiskOf(trace))} at risk`]),
     error ?? migration.why,

@@ -21,6 +21,7 @@ export interface Assets {
 /** The page's own script, in the order in which its modules need each other. */
 const MODULES = [
   'dom.js',
+  'trace-table.js',
   'data.js',
   'chart-frame.js',
   'timeline.js',
@@ -32,6 +33,9 @@ const MODULES = [
   'trace-view.js',
   'main.js',
 ] as const;
+
+/** The script of a fleet's page: no charts and no findings. */
+const FLEET_MODULES = ['dom.js', 'trace-table.js', 'fleet-page.js'] as const;
 
 const fromPackage = createRequire(import.meta.url);
 const CLIENT = new URL(`${isSource ? '' : 'dist/'}src/reports/html/client/`, packageRoot);
@@ -49,8 +53,8 @@ export function readAssets(): Assets {
  * The modules as one script: each a function of its own, so that their private names do not meet.
  * Knows only the forms that they use: named imports of one another, and exported declarations.
  */
-export function clientScript(): string {
-  const parts = MODULES.map((name) => {
+export function clientScript(modules: readonly string[] = MODULES): string {
+  const parts = modules.map((name) => {
     const exported: string[] = [];
     const body = ownFile(name)
       .replace(/^import (\{[^}]*\}) from '\.\/([^']+)';$/gm, "const $1 = modules['$2'];")
@@ -68,9 +72,12 @@ export function clientScript(): string {
   return `(() => {\n'use strict';\nconst modules = {};\n${parts.join('\n')}\n})();\n`;
 }
 
-/** A script or style of this package by its name, for pages that need no chart. */
-export function ownAsset(name: string): Inlined {
-  return inlined(ownFile(name));
+/** What the page of a fleet needs. */
+export function readFleetAssets(): Pick<Assets, 'scripts' | 'styles'> {
+  return {
+    scripts: [inlined(clientScript(FLEET_MODULES))],
+    styles: [inlined(ownFile('style.css'))],
+  };
 }
 
 function ownFile(name: string): string {

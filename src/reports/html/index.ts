@@ -19,7 +19,7 @@ export const htmlReport: Report = {
   *render(result) {
     const assets = readAssets();
     const sorted = tracesWorstFirst(result.traces);
-    yield opening(sorted, assets);
+    yield* opening(sorted, assets);
     yield '<script type="application/json" id="data">';
     yield* data(sorted);
     yield '</script>\n';
@@ -29,16 +29,16 @@ export const htmlReport: Report = {
 
 /** The data, in pieces, so that a large result is never one string. */
 function* data(sorted: readonly Trace[]): Iterable<string> {
+  const texts = new Texts();
   yield '{"traces":[';
   let separator = '';
-  for (const trace of tracePayloads(sorted)) {
+  for (const trace of tracePayloads(sorted, texts)) {
     yield `${separator}${scriptJson(trace)}`;
     separator = ',';
   }
   const findings = findingsWorstFirst(sorted);
   const found = new Set<string>(findings.map(({ finding }) => finding.rule));
   yield `],"rules":${scriptJson(rulePages.filter(({ id }) => found.has(id)))},"findings":[`;
-  const texts = new Texts();
   separator = '\n';
   let ordinal = 0;
   for (const { finding, trace, session } of findings) {

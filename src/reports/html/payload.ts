@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { humanSize, PAGE_BYTES } from '../../base/address.ts';
 import type { PageRangeSet } from '../../base/page-range-set.ts';
 import { plain } from '../../base/plain.ts';
 import { countText, plural } from '../../base/words.ts';
 import { exposureText } from '../../result/exposure.ts';
 import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
+import { acceptedText } from '../accepted.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
 import { digestOf, memoryAtRisk, memoryStillReachable } from '../digest.ts';
@@ -20,6 +22,7 @@ import {
   unmapsInPieces,
   unmapsText,
 } from '../wording.ts';
+import type { Texts } from './finding-rows.ts';
 
 /**
  * What the page's script is given: everything in words and numbers that it only has to show. Kept
@@ -27,20 +30,23 @@ import {
  */
 
 export interface TracePayload {
+  /** For addresses. */
+  readonly id: string;
   readonly path: string;
   /** The path without the folders that all traces are in. */
   readonly name: string;
   readonly word: string;
-  readonly verdict: string;
+  /** The class that gives its verdict a colour. */
+  readonly tone: string;
   readonly meaning: string;
   readonly order: string;
   readonly facts: string;
   readonly sessions: readonly SessionPayload[];
-  readonly doubts: readonly string[];
+  readonly doubts: readonly number[];
   readonly capture: {
-    readonly missing: readonly string[];
-    readonly hints: readonly string[];
-    readonly command: readonly string[];
+    readonly missing: readonly number[];
+    readonly hints: readonly number[];
+    readonly command: readonly number[];
   } | null;
 }
 
@@ -50,12 +56,8 @@ export interface SessionPayload {
   /** A row for each state of tracking; its numbers are those of `hazardColumns`. */
   readonly hazards: readonly (readonly [label: string, ...numbers: readonly string[]])[];
   readonly facts: readonly (readonly [label: string, text: string])[];
-  readonly model: readonly (readonly [
-    label: string,
-    value: string,
-    source: string,
-    from: string,
-  ])[];
+  /** Label, value, source and where that comes from. */
+  readonly model: readonly (readonly [number, number, number, number])[];
   /** Null beyond the number of sessions that are drawn. */
   readonly charts: Charts | null;
 }
@@ -114,37 +116,58 @@ const MOST_UNKNOWN = 20;
 /** Ranges that a map of guest memory shows; it has no more pixels. */
 const MOST_SPANS = 600;
 
-/** The traces as the page shows them, in the order given. */
-export function* tracePayloads(traces: readonly Trace[]): Iterable<TracePayload> {
+/** The traces as the page shows them, in the order given; `number`s are those of `texts`. */
+export function* tracePayloads(traces: readonly Trace[], texts: Texts): Iterable<TracePayload> {
   let charts = 0;
   const folder = commonFolder(traces.map(({ path }) => traceName(path)));
   for (const trace of traces) {
     const sessions = trace.sessions.map((session, index) => {
       charts += 1;
-      return sessionPayload(trace, session, index, charts <= MOST_CHARTS);
+      return sessionPayload(trace, session, index, charts <= MOST_CHARTS, texts);
     });
     const { meaning, also, order } = headlineOf(trace);
     yield {
+      id: traceId(trace.path),
       path: traceName(trace.path),
       name: traceName(trace.path).slice(folder.length),
       word: wordOf(trace),
-      verdict: trace.error === undefined ? trace.verdict : 'unusable',
+      tone: verdictClass(trace),
       meaning: plain(`${meaning} ${also}`.trim()),
       order: plain(
-        trace.error === undefined ? `${migrationText(trace.migration)} ${order}`.trim() : order,
+        trace.error === undefined
+          ? `${migrationText(trace.migration)} ${order} ${acceptedText(trace)}`.trim()
+          : order,
       ),
       facts: factsOf(trace),
       sessions,
-      doubts: doubtsOf(trace).map(plain),
-      capture: trace.error === undefined && wantsBetterTrace(trace) ? captureAdvice(trace) : null,
+      doubts: doubtsOf(trace).map((doubt) => texts.number(plain(doubt))),
+      capture: captureOf(trace, texts),
     };
   }
+}
+
+function captureOf(trace: Trace, texts: Texts): TracePayload['capture'] {
+  if (trace.error !== undefined || !wantsBetterTrace(trace)) return null;
+  const { missing, hints, command } = captureAdvice(trace);
+  const numbers = (all: readonly string[]) => all.map((text) => texts.number(text));
+  return { missing: numbers(missing), hints: numbers(hints), command: numbers(command) };
 }
 
 /** `FAILS`, `CLEAN, BUT EXPOSED`, `NOT ANALYSED`. */
 export function wordOf(trace: Trace): string {
   if (trace.error !== undefined) return 'NOT ANALYSED';
   return verdictWords[trace.verdict] + (isExposedOnly(trace) ? ', BUT EXPOSED' : '');
+}
+
+/** The class that gives its verdict a colour. */
+export function verdictClass(trace: Trace): string {
+  if (trace.error !== undefined) return 'v-unusable';
+  return trace.verdict === 'clean' && isExposedOnly(trace) ? 'v-exposed' : `v-${trace.verdict}`;
+}
+
+/** What the address of the page says to lead to a trace: made of its path, as that is what stays. */
+export function traceId(path: string): string {
+  return `t-${createHash('sha256').update(path).digest('hex').slice(0, 10)}`;
 }
 
 /** Format and size of a trace. */
@@ -160,6 +183,7 @@ function sessionPayload(
   session: Session,
   index: number,
   hasCharts: boolean,
+  texts: Texts,
 ): SessionPayload {
   const vm = session.vm === null ? '' : `${plain(session.vm)}, `;
   return {
@@ -178,7 +202,15 @@ function sessionPayload(
     ),
     hazards: hazardsOf(session),
     facts: factsOfSession(session),
-    model: modelOf(session),
+    model: modelOf(session).map(
+      ([label, value, source, from]) =>
+        [
+          texts.number(label),
+          texts.number(value),
+          texts.number(source),
+          texts.number(from),
+        ] as const,
+    ),
     charts: hasCharts ? chartsOf(trace, session) : null,
   };
 }
@@ -244,7 +276,10 @@ function nowAndPeak({ now, peak }: Session['totals']['hostMappings']): string {
   return `${countText(now)} at the end, ${countText(peak)} at most`;
 }
 
-function modelOf({ model, containers }: Session): SessionPayload['model'] {
+/** Label, value, source and where that comes from. */
+type ModelRow = readonly [label: string, value: string, source: string, from: string];
+
+function modelOf({ model, containers }: Session): readonly ModelRow[] {
   const size = (value: string | null) => (value === null ? 'unknown' : humanSize(BigInt(value)));
   const row = (label: string, value: string, { source, from }: Resolved<unknown>) =>
     [label, plain(value), sourceMeanings[source], plain(from)] as const;

@@ -8,8 +8,9 @@ import { countText, el, pluralText } from './dom.js';
  * All that is known of a finding.
  * @param {Payload} payload
  * @param {FindingRow} row
+ * @param {string} address of the finding in the page
  */
-export function findingDetail({ traces, rules, texts }, row) {
+export function findingDetail({ traces, rules, texts }, row, address) {
   const text = (/** @type {number} */ number) => texts[number] ?? '';
   const id = text(row[column.rule]);
   const rule = rules.find((known) => known.id === id);
@@ -51,7 +52,7 @@ export function findingDetail({ traces, rules, texts }, row) {
           el('summary', {}, `${id} explained`),
           el('pre', { class: 'page' }, rule.page),
         ),
-    el('p', { class: 'id' }, `id ${row[column.id]}`),
+    el('p', { class: 'id' }, 'id ', el('a', { href: `#${address}` }, row[column.id])),
   );
 }
 

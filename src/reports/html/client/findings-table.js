@@ -46,6 +46,8 @@ export class FindingsTable {
   /** Index of the finding whose details are shown. */
   #selected = -1;
   #printing = false;
+  /** The only one whose findings are shown; -1: all. */
+  #trace = -1;
 
   /**
    * @param {Payload} payload
@@ -64,7 +66,7 @@ export class FindingsTable {
     this.mode = this.#choice('Known by', MODES, column.mode);
     this.rule = this.#choice('Rule', [], column.rule);
     this.device = this.#choice('Device', [], column.device);
-    this.trace = this.#traceChoice();
+    this.ofTrace = el('button', { type: 'button', class: 'link' }, 'show those of all traces');
     this.count = el('p', { class: 'count', role: 'status' });
     this.head = el('div', { class: 'row head', role: 'row' });
     this.body = el('div', { class: 'rows', role: 'rowgroup' });
@@ -91,9 +93,8 @@ export class FindingsTable {
         this.mode.label,
         this.rule.label,
         this.device.label,
-        this.trace.label,
       ),
-      this.count,
+      el('div', { class: 'of-trace' }, this.count, this.ofTrace),
       this.grid,
     );
     this.#listen();
@@ -106,7 +107,7 @@ export class FindingsTable {
    * @param {number} trace
    */
   showTrace(trace) {
-    this.trace.select.value = trace < 0 ? '' : String(trace);
+    this.#trace = trace;
     this.update();
   }
 
@@ -122,11 +123,20 @@ export class FindingsTable {
   }
 
   /**
-   * Selects a finding by its id.
+   * Selects a finding by its place and id.
+   * @param {number} trace
+   * @param {number} session -1: any
    * @param {string} id
    */
-  selectId(id) {
-    const at = this.#shown.findIndex((index) => this.#payload.findings[index]?.[column.id] === id);
+  selectId(trace, session, id) {
+    const at = this.#shown.findIndex((index) => {
+      const row = this.#payload.findings[index];
+      return (
+        row?.[column.id] === id &&
+        row[column.trace] === trace &&
+        (session < 0 || row[column.session] === session)
+      );
+    });
     if (at >= 0) this.#select(at);
     return at >= 0;
   }
@@ -148,9 +158,10 @@ export class FindingsTable {
         ? 'There are no findings.'
         : number === all
           ? pluralText(all, 'finding')
-          : `${countText(number)} of ${pluralText(all, 'finding')}`,
+          : `${countText(number)} of ${pluralText(all, 'finding')}${this.#trace < 0 ? '' : `, of ${this.#payload.traces[this.#trace]?.name}`}`,
       el('span', { class: 'on-paper' }, onPaper(number)),
     );
+    this.ofTrace.hidden = this.#trace < 0;
     this.element.classList.toggle('none', all === 0);
     this.grid.setAttribute('aria-rowcount', String(number + 1));
     this.viewport.scrollTop = 0;
@@ -169,8 +180,8 @@ export class FindingsTable {
       const wanted = texts.indexOf(select.value);
       tests.push((index) => findings[index]?.[at] === wanted);
     }
-    if (this.trace.select.value !== '') {
-      const wanted = Number(this.trace.select.value);
+    if (this.#trace >= 0) {
+      const wanted = this.#trace;
       tests.push((index) => findings[index]?.[column.trace] === wanted);
     }
     const words = this.search.value
@@ -258,15 +269,6 @@ export class FindingsTable {
     return { label, select, at };
   }
 
-  #traceChoice() {
-    const { traces } = this.#payload;
-    const options = traces.map(({ name }, index) => el('option', { value: index }, name));
-    const select = el('select', {}, el('option', { value: '' }, 'Trace: all'), ...options);
-    const label = el('label', {}, el('span', { class: 'hidden' }, 'Trace'), select);
-    label.hidden = traces.length < 2;
-    return { label, select };
-  }
-
   // --- Events ------------------------------------------------------------------------------------
 
   #listen() {
@@ -274,9 +276,10 @@ export class FindingsTable {
       'input',
       whenQuiet(120, () => this.update()),
     );
-    for (const { select } of [this.severity, this.mode, this.rule, this.device, this.trace]) {
+    for (const { select } of [this.severity, this.mode, this.rule, this.device]) {
       select.addEventListener('change', () => this.update());
     }
+    this.ofTrace.addEventListener('click', () => this.showTrace(-1));
     this.viewport.addEventListener('scroll', () => this.#draw());
     new ResizeObserver(() => this.#draw()).observe(this.viewport);
     this.body.addEventListener('click', (event) => {

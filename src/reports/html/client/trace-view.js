@@ -10,19 +10,20 @@ import { timeline } from './timeline.js';
  * What there is to see of a trace beside its findings: charts before them, tables after.
  * @param {TracePayload} trace
  * @param {boolean} isAlone the page is about this trace only
+ * @param {readonly string[]} texts
  * @returns {{ charts: HTMLElement[], tables: HTMLElement[] }}
  */
-export function traceView(trace, isAlone) {
+export function traceView(trace, isAlone, texts) {
   /** @type {HTMLElement[]} */
   const head = [];
   if (isAlone) head.push(el('h2', { class: 'hidden' }, 'Charts'));
   else {
     head.push(
-      el('h2', {}, trace.path),
+      el('h2', {}, trace.path, ' ', el('a', { class: 'permalink', href: `#${trace.id}` }, 'link')),
       el(
         'p',
         { class: 'meaning' },
-        el('span', { class: `badge v-${trace.verdict}` }, trace.word.toLowerCase()),
+        el('span', { class: `badge ${trace.tone}` }, trace.word.toLowerCase()),
         ` ${trace.meaning} ${trace.order}`,
       ),
       el('p', { class: 'note' }, trace.facts),
@@ -34,8 +35,8 @@ export function traceView(trace, isAlone) {
     charts.replaceChildren(...(session === undefined ? [] : chartsOf(session)));
     tables.replaceChildren(
       el('h2', { class: 'hidden' }, 'Counts and sources'),
-      ...(session === undefined ? [] : tablesOf(session)),
-      ...doubts(trace),
+      ...(session === undefined ? [] : tablesOf(session, texts)),
+      ...doubts(trace, texts),
     );
   };
   if (trace.sessions.length > 1) head.push(sessionChoice(trace, show));
@@ -77,8 +78,11 @@ function chartsOf(session) {
   return parts;
 }
 
-/** @param {SessionPayload} session */
-function tablesOf({ facts, hazards, model, windows }) {
+/**
+ * @param {SessionPayload} session
+ * @param {readonly string[]} texts
+ */
+function tablesOf({ facts, hazards, model, windows }, texts) {
   const parts = [section('Counts', pairs(facts))];
   if (windows.length > 0) {
     const shown = windows.slice(0, 20).map(({ text }) => el('li', {}, text));
@@ -87,45 +91,55 @@ function tablesOf({ facts, hazards, model, windows }) {
     parts.push(section('Dirty tracking was on', el('ul', {}, ...shown)));
   }
   parts.push(section('Unmaps and their hazards', hazardTable(hazards)));
-  const rows = model.map(([label, value, source, from]) =>
-    el(
+  const rows = model.map((numbers) => {
+    const [label = '', value = '', source = '', from = ''] = numbers.map(
+      (number) => texts[number] ?? '',
+    );
+    return el(
       'tr',
       {},
       el('th', { scope: 'row' }, label),
       el('td', {}, value),
       el('td', {}, el('span', { class: `source src-${source}` }, source), ` ${from}`),
-    ),
-  );
+    );
+  });
   parts.push(
     section('What this rests on', el('table', { class: 'model' }, el('tbody', {}, ...rows))),
   );
   return parts;
 }
 
-/** @param {TracePayload} trace */
-function doubts({ doubts: texts, capture }) {
+/**
+ * @param {TracePayload} trace
+ * @param {readonly string[]} texts
+ */
+function doubts({ doubts: numbers, capture }, texts) {
+  const text = (/** @type {number} */ number) => texts[number] ?? '';
   const parts = [];
-  if (texts.length > 0) {
+  if (numbers.length > 0) {
     parts.push(
-      section('What is not certain', el('ul', {}, ...texts.map((text) => el('li', {}, text)))),
+      section(
+        'What is not certain',
+        el('ul', {}, ...numbers.map((number) => el('li', {}, text(number)))),
+      ),
     );
   }
   if (capture !== null) {
     const { missing, hints, command } = capture;
-    const items = hints.map((hint) => el('li', {}, hint));
+    const items = hints.map((hint) => el('li', {}, text(hint)));
     parts.push(
       section(
         'How to capture a better trace',
         missing.length === 0
           ? null
-          : el('p', {}, `Not traced, or not all of it: ${missing.join(', ')}.`),
+          : el('p', {}, `Not traced, or not all of it: ${missing.map(text).join(', ')}.`),
         items.length === 0 ? null : el('ul', {}, ...items),
         el(
           'p',
           {},
           'Start QEMU with these options, and keep its messages (standard error) in the same file:',
         ),
-        el('pre', { class: 'excerpt' }, command.join('\n')),
+        el('pre', { class: 'excerpt' }, command.map(text).join('\n')),
       ),
     );
   }
