@@ -56,6 +56,14 @@ const throughTraceCmd: Advice = (path, unpack) => {
   return `${saved}${through(report)(isFile ? path : 'trace.dat', [])}`;
 };
 
+/** babeltrace2 reads the folder of a trace, with all its streams and their metadata. */
+const throughBabeltrace: Advice = (path, unpack) => {
+  const isFile = path !== '-' && unpack.length === 0;
+  const saved = isFile ? '' : 'unpack the folder of the trace and ';
+  const folder = isFile ? path.replace(/[^/\\]{1,256}$/, '') || '.' : 'FOLDER';
+  return `${saved}${through({ command: 'babeltrace2 --clock-gmt --clock-date' })(folder, [])}`;
+};
+
 /** What other tracers and other backends of QEMU write, the surest first. */
 const FOREIGN: readonly Foreign[] = [
   {
@@ -68,10 +76,14 @@ const FOREIGN: readonly Foreign[] = [
     advice: throughTraceCmd,
     isIt: hasMagic('\x17\x08\x44tracing'),
   },
-  { what: 'a perf.data', advice: recordAgain, isIt: hasMagic('PERFILE2') },
+  {
+    what: 'a perf.data',
+    advice: through({ command: 'perf script --ns -i', filter: 'perf script --ns -i -' }),
+    isIt: hasMagic('PERFILE2'),
+  },
   {
     what: 'an LTTng trace (CTF)',
-    advice: recordAgain,
+    advice: throughBabeltrace,
     isIt: (head) =>
       ['\xc1\x1f\xfc\xc1', '\xc1\xfc\x1f\xc1', '\x75\xd1\x1d\x57', '\x57\x1d\xd1\x75'].some(
         (magic) => hasMagic(magic)(head),
@@ -79,18 +91,8 @@ const FOREIGN: readonly Foreign[] = [
   },
   {
     what: 'the metadata of an LTTng trace (CTF)',
-    advice: recordAgain,
+    advice: throughBabeltrace,
     isIt: beginsWith(/^\/\* CTF 1\.8 \*\//),
-  },
-  {
-    what: 'the text of babeltrace',
-    advice: recordAgain,
-    isIt: hasLines(/^(?:\[[\d :.-]+\] .*|timestamp = .*name = )qemu:\w+[:,] /),
-  },
-  {
-    what: 'the detailed text of babeltrace',
-    advice: recordAgain,
-    isIt: beginsWith(/^(?:Trace|Stream) class:$|^\[Unknown\]$/),
   },
   {
     what: 'the text of perf script',

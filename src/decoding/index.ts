@@ -15,6 +15,8 @@ import type { LineFormat, TraceFormat } from './format.ts';
 import { JoinedLines } from './joined-lines.ts';
 import { newKernel } from './kernels.ts';
 import { isOwnReport, OWN_REPORT } from './own-reports.ts';
+import { babeltraceDetails } from './records/babeltrace/details.ts';
+import { babeltraceText } from './records/babeltrace/text.ts';
 import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
 
@@ -47,6 +49,8 @@ function carried(carrier: Carrier): TraceFormat {
 export const formats: readonly TraceFormat[] = [
   jsonArray,
   jsonLines,
+  babeltraceText,
+  babeltraceDetails,
   carried(ftrace),
   carried(systemTap),
   carried(cri),

@@ -106,6 +106,8 @@ describe('formats', () => {
     ).toEqual([
       ['json-array', 'wall', false],
       ['json-lines', 'wall', false],
+      ['babeltrace', 'wall', false],
+      ['babeltrace-details', 'wall', false],
       ['ftrace', 'boot', false],
       ['systemtap', 'wall', false],
       ['cri', 'wall', false],

@@ -15,6 +15,7 @@ import {
 } from '../../../events/catalogue/index.ts';
 import type { LossKind } from '../../../events/catalogue/notes.ts';
 import { BatchWriter } from '../../../events/writer.ts';
+import { argumentAliases } from '../../argument-aliases.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { newLineReader } from '../../kernels.ts';
@@ -45,31 +46,6 @@ const TIME_KEYS = ['timestamp', 'ts', 'time', 'timestamp_ns', 't'] as const;
 const THREAD_KEYS = ['tid', 'thread', 'vtid'] as const;
 const PROCESS_KEYS = ['pid'] as const;
 const ARGUMENT_KEYS = ['args', 'fields', 'payload'] as const;
-/** Other names of arguments, as QEMU's declarations have them. */
-const ARGUMENT_ALIASES: Readonly<Record<string, readonly string[]>> = {
-  gpa: ['translated'],
-  base: ['addr'],
-  start: ['iova_start', 'iova'],
-  end: ['iova_end', 'next'],
-  slot: ['dev'],
-  fn: ['func'],
-  mask: ['bitmask'],
-  on: ['en'],
-  state: ['new_state'],
-  error: ['error_desc', 'err'],
-  bitmap: ['bitmap_size'],
-  ram: ['translated_addr', 'start'],
-  flags: ['backend_flag'],
-  pageSize: ['page_size'],
-  result: ['ret'],
-  hwpt: ['out_hwpt_id', 'hwpt_id'],
-  pt: ['pt_id'],
-  ioas: ['ioas_id'],
-  enable: ['start'],
-  hi: ['high'],
-  lo: ['low'],
-};
-
 /** What envelopes' lines say beside QEMU's. */
 const REMARKS = [journalRemark];
 const OPS: readonly string[] = ['UNMAP', 'MAP'];
@@ -240,7 +216,7 @@ function argumentIn(argument: string, args: JsonValue, form: Form): JsonValue | 
     return position < 0 ? undefined : (args as readonly JsonValue[])[position];
   }
   if (!isObject(args)) return undefined;
-  return pick(args, [argument, ...(ARGUMENT_ALIASES[argument] ?? [])]);
+  return pick(args, [argument, ...(argumentAliases[argument] ?? [])]);
 }
 
 /** A text; a number is its digits, as in one of the two JSON formats it is already. */

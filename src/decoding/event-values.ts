@@ -1,0 +1,171 @@
+import type { ArgumentType, EventDeclaration } from '../events/catalogue/declaration.ts';
+import { catalogue, type EventName, kindOfName } from '../events/catalogue/index.ts';
+import type { BatchWriter } from '../events/writer.ts';
+import { argumentAliases } from './argument-aliases.ts';
+import { commitEvent } from './commit-event.ts';
+import { type LineReader, outcome } from './line-reader.ts';
+import type { LinePlace } from './notes.ts';
+
+/*
+ * Events of which a tool prints the arguments and not QEMU's own text: that text is made of them, and
+ * read like any other. So what an argument may be, and which version prints which, is said once.
+ */
+
+/** An argument as a tool printed it: a number in decimal or, behind `0x`, hexadecimal digits; or a text, a character for each byte. */
+export interface Value {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What became of an event. `unreadable`: its arguments are of no version of QEMU. */
+export type Written = 'event' | 'skipped' | 'unreadable';
+
+/** Characters of a text that are read, as of a text in a log. */
+const TEXT_LIMIT = 512;
+/** Room for the longest event's text, and its end. */
+const BYTES = 64 * 1024;
+const LF = 0x0a;
+
+/** A placeholder of a shape. */
+interface Slot {
+  readonly argument: string;
+  readonly form: string;
+  readonly type: ArgumentType | undefined;
+  /** The literal before it. */
+  readonly before: string;
+}
+
+/** A shape of an event's text, with what its arguments are. */
+interface ValueShape {
+  readonly slots: readonly Slot[];
+  readonly end: string;
+  /** The last one stands for any number of arguments, of which nothing is kept. */
+  readonly hasMore: boolean;
+  /** Of two shapes with as many arguments, the one of QEMU 7.2, which begins with a descriptor. */
+  readonly isOld: boolean;
+}
+
+const PLACEHOLDER = /\{(\w+):([^}]+)\}/g;
+/** Numbers as tools print them, with marks between groups of digits. */
+const NUMBER = /^-?(?:0x[0-9a-f:]{1,32}|[\d,]{1,32})$/i;
+
+/** Writes events by the values of their arguments. */
+export class EventValues {
+  readonly #reader: LineReader;
+  readonly #shapes = new Map<string, readonly ValueShape[]>();
+  readonly #bytes = Buffer.alloc(BYTES);
+
+  constructor(reader: LineReader) {
+    this.#reader = reader;
+  }
+
+  /**
+   * Writes an event with its arguments as QEMU declares them, all of them and in their order.
+   * `areNamed` says whether their names are those of the declaration.
+   */
+  write(
+    name: string,
+    values: readonly Value[],
+    areNamed: boolean,
+    writer: BatchWriter,
+    place: LinePlace,
+  ): Written {
+    const shapes = this.#shapesOf(name, writer);
+    if (shapes === null) return 'skipped';
+    for (const shape of shapes) {
+      if (areNamed && shape.isOld && !values.some((value) => value.name === 'fd')) continue;
+      const { slots, hasMore } = shape;
+      if (hasMore ? values.length < slots.length - 1 : values.length !== slots.length) continue;
+      if (this.#read(name, shape, (index) => values[index]?.text, writer, place)) return 'event';
+    }
+    return 'unreadable';
+  }
+
+  /** Writes an event with those of its arguments that somebody chose to print, by their names. */
+  writeNamed(
+    name: string,
+    values: ReadonlyMap<string, string>,
+    writer: BatchWriter,
+    place: LinePlace,
+  ): Written {
+    const shapes = this.#shapesOf(name, writer);
+    if (shapes === null) return 'skipped';
+    for (const shape of shapes) {
+      const textAt = (index: number) => {
+        const { argument = '_', form = 's' } = shape.slots[index] ?? {};
+        if (argument === '_') return form === 's' ? '-' : '0';
+        const names = [argument, ...(argumentAliases[argument] ?? [])];
+        return names.map((one) => values.get(one)).find((value) => value !== undefined);
+      };
+      if (this.#read(name, shape, textAt, writer, place)) return 'event';
+    }
+    return 'unreadable';
+  }
+
+  /** The shapes of a catalogued event; null for another, which is counted. */
+  #shapesOf(name: string, writer: BatchWriter): readonly ValueShape[] | null {
+    const known = this.#shapes.get(name);
+    if (known !== undefined) return known;
+    if (kindOfName(name) === undefined) {
+      writer.skip(name);
+      return null;
+    }
+    const shapes = valueShapes(name as EventName);
+    this.#shapes.set(name, shapes);
+    return shapes;
+  }
+
+  /** Makes the text of a shape and reads it; false where a value is missing or none of that kind. */
+  #read(
+    name: string,
+    { slots, end }: ValueShape,
+    textAt: (index: number) => string | undefined,
+    writer: BatchWriter,
+    place: LinePlace,
+  ): boolean {
+    let text = `${name} `;
+    for (const [index, slot] of slots.entries()) {
+      const value = textAt(index);
+      const printed = slot.form === 's' && value === undefined ? '' : printedAs(slot, value);
+      if (printed === null) return false;
+      text += slot.before + printed;
+    }
+    const bytes = this.#bytes;
+    bytes[bytes.write(`${text}${end}`, 0, BYTES - 1, 'latin1')] = LF;
+    const reader = this.#reader;
+    if (reader.readEvent(bytes, 0, writer) !== outcome.event) return false;
+    commitEvent(reader, bytes, 0, writer, place);
+    return true;
+  }
+}
+
+function valueShapes(name: EventName): readonly ValueShape[] {
+  const { args, shapes }: EventDeclaration = catalogue[name];
+  return shapes.map(({ text, sets = {} }) => {
+    const slots: Slot[] = [];
+    let at = 0;
+    for (const { 0: all, 1: argument = '', 2: form = '', index } of text.matchAll(PLACEHOLDER)) {
+      slots.push({ argument, form, type: args[argument], before: text.slice(at, index) });
+      at = index + all.length;
+    }
+    return { slots, end: text.slice(at), hasMore: text.endsWith('{_:s}'), isOld: 'old' in sets };
+  });
+}
+
+/** A value as QEMU's format prints it; null where it is none of that kind. */
+function printedAs({ form, type }: Slot, value: string | undefined): string | null {
+  if (value === undefined) return null;
+  if (form !== 'x' && form !== 'd' && form !== 'p') {
+    return value.slice(0, TEXT_LIMIT).replace(/[\r\n]/g, ' ');
+  }
+  if (!NUMBER.test(value)) return null;
+  const isNegative = value.startsWith('-');
+  const digits = value.slice(isNegative ? 1 : 0).replace(/[,:]/g, '');
+  if (digits === '' || digits === '0x') return null;
+  const number = isNegative ? -BigInt(digits) : BigInt(digits);
+  if (form === 'd') return String(number);
+  // One of more bits than its argument has stays as it is, and is refused.
+  const bits = type === 'u32' || type === 'i32' ? 32 : 64;
+  const hex = (number < 0n ? BigInt.asUintN(bits, number) : number).toString(16);
+  return form === 'p' ? `0x${hex}` : hex;
+}
