@@ -120,6 +120,17 @@ export class Outcome {
     this.#uniteRisks();
   }
 
+  /** Nobody wants the dirty bits any more: leaves of it how they are asked for, and what the unmap returns. */
+  forgetLosses(): void {
+    this.harmfulZero = false;
+    this.wrongAddress = false;
+    this.noQuery = false;
+    this.misplaced = -1;
+    this.expected = -1;
+    this.#riskCount = 0;
+    this.forgetMarks();
+  }
+
   /** Leaves of it what is lost, and nothing of what is marked. */
   forgetMarks(): void {
     this.pastRamPage = -1;

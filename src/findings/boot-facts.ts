@@ -1,4 +1,5 @@
 import type { Profile } from '../emulation/profiles/profile.ts';
+import type { Viommu } from '../emulation/viommu/viommu.ts';
 import type { EventName } from '../events/catalogue/index.ts';
 import type { Boot } from '../inference/boot.ts';
 import type { Machine } from '../inference/machine.ts';
@@ -55,8 +56,14 @@ export class BootFacts implements SessionFacts {
   get entryLimit(): Known<number> {
     return this.#machine.parameters.entryLimit;
   }
+  get viommu(): Viommu {
+    return this.#machine.viommu;
+  }
   get mayHaveVIommu(): boolean {
-    return vIommuKind(this.#machine.seen).value !== 'none';
+    return vIommuKind(this.#machine).value !== 'none';
+  }
+  get mayHaveAwBits(): boolean {
+    return this.mayHaveVIommu && this.viommu.hasWidth;
   }
   get ramPages(): number {
     return this.#machine.ram.sizes?.totalPages ?? -1;

@@ -61,6 +61,7 @@ class Group implements GroupView {
   #isDoubtful = false;
   /** Tracking was on in this window. */
   readonly trackingWindow: Window | null;
+  readonly errnos = new Set<number>();
   readonly signatures = new Set<number>();
   /** One of them, that of the newest unmap. */
   signature = -1;
@@ -304,6 +305,7 @@ export class Findings {
     }
     if (group.count === 1) this.#describeFirst(group, unmap);
     group.setLast(unmap);
+    group.errnos.add(unmap.errno);
     const { pastRamPage } = unmap.underTracking;
     if (pastRamPage > group.pastRamPage) group.pastRamPage = pastRamPage;
     const pages = unmap.last - unmap.first + 1;

@@ -271,9 +271,10 @@ export class SessionRecorder {
       const { about, mark, text } = this.#blocker;
       return `${(about.says ?? text).replace(/\.$/, '')} (line ${mark.line})`;
     }
-    const { containers, hasNotifications, profile, seen, version } = this.boot.machine;
+    const { machine } = this.boot;
+    const { containers, hasNotifications, profile, version } = machine;
     const hasVfio = containers.all.length > 0 || hasNotifications;
-    const isBehind = hasVfio && vIommuKind(seen).value === 'intel-iommu';
+    const isBehind = hasVfio && ![null, 'none'].includes(vIommuKind(machine).value);
     return isBehind && version.refusesBehindVIommu
       ? `QEMU of this version (${shownVersion(version.known) ?? profile.id}) refuses to migrate a VM with a VFIO device behind a vIOMMU`
       : null;
@@ -336,7 +337,7 @@ export class SessionRecorder {
   // --- Parts of the result ---------------------------------------------------------------------------
 
   #model(): Model {
-    const { options, parameters, profile, ram, seen, version } = this.boot.machine;
+    const { options, parameters, profile, ram, version } = this.boot.machine;
     const size = (pages: number | undefined) => (pages === undefined ? null : hexPages(pages));
     const layout = { source: ram.source, from: ram.from } as const;
     const tracking = options.tracking;
@@ -347,7 +348,7 @@ export class SessionRecorder {
     } as const;
     return {
       qemu: version.known,
-      vIommu: vIommuKind(seen),
+      vIommu: vIommuKind(this.boot.machine),
       hostPageSize: parameters.hostPageSize,
       maxDirtyBitmapBytes: parameters.bitmapLimit,
       awBits: parameters.awBits.value === null ? byDefault : parameters.awBits,

@@ -1,6 +1,8 @@
 import type { Place } from '../base/place.ts';
+import { amdIommu } from '../emulation/viommu/amd/index.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import { AmdCommands } from './amd-commands.ts';
 import { BackendLines } from './backend-lines.ts';
 import { TraceUse } from './bounds.ts';
 import { Commands } from './commands.ts';
@@ -131,6 +133,7 @@ export class Boot {
       listener,
       failures,
       commands: new Commands(machine, listener, whole, stale, drift),
+      amd: new AmdCommands(machine, listener),
       replays: new Replays(machine, listener, walks, stale, drift),
       tracking: new TrackingLines(machine),
       backends: new BackendLines(machine, unmaps, walks, listener),
@@ -270,6 +273,7 @@ export class Boot {
     this.#walks.commitPendingMap();
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
-    this.#walks.unexplainedUnmap(cursor, first, last);
+    if (this.machine.viommu === amdIommu) this.#walks.entryUnmap(cursor, first, last);
+    else this.#walks.unexplainedUnmap(cursor, first, last);
   }
 }

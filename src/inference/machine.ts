@@ -1,7 +1,7 @@
 import type { Place } from '../base/place.ts';
 import type { Backend } from '../base/vocabulary.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
-import type { AddressRange } from '../emulation/viommu/viommu.ts';
+import type { AddressRange, Viommu } from '../emulation/viommu/viommu.ts';
 import { type EventName, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { Attribution } from './attribution.ts';
@@ -100,6 +100,23 @@ export class Machine {
     this.ram = new TracedRam(ram);
   }
 
+  /** What lines have shown the VM's IOMMU to be; VT-d until then. */
+  get viommu(): Viommu {
+    return this.attribution.viommu;
+  }
+
+  /** A line shows what the VM's IOMMU is. */
+  showsViommu(viommu: Viommu): void {
+    if (viommu === this.viommu) return;
+    this.attribution.viommu = viommu;
+    if (!viommu.hasWidth) this.parameters.fixedWidth(viommu);
+  }
+
+  /** A whole unmap can come mapping by mapping, in this version and behind this IOMMU. */
+  get unmapsByNode(): boolean {
+    return this.viommu.unmapsByNode && this.writtenBy.unmapInMigration !== null;
+  }
+
   get profile(): Profile {
     return this.version.profile;
   }
@@ -191,7 +208,7 @@ export class Machine {
   /** Whether VT-d unmaps by node instead of in pieces now; null: the trace does not show it. */
   get isInMigration(): boolean | null {
     const { unmapInMigration } = this.writtenBy;
-    if (unmapInMigration === null) return false;
+    if (unmapInMigration === null || !this.viommu.unmapsByNode) return false;
     const { globalDirty, migrationRunning } = this.tracking;
     const shown = unmapInMigration.when === 'global-dirty' ? globalDirty : migrationRunning;
     if (shown !== null || this.options.tracking === 'from-trace') return shown;

@@ -362,6 +362,7 @@ export class FailureMessages {
     const memory = this.#memoryOf(failure, space);
     this.#machine.report({
       kind: 'failed-map',
+      isRepeated: false,
       mark: lead.mark,
       space,
       container,

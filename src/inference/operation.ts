@@ -23,6 +23,8 @@ export interface FailedMap {
   readonly memory: MappedMemory | null;
   /** QEMU stopped because of it. */
   readonly endsQemu: boolean;
+  /** QEMU maps what it has mapped already, as a replay of the device's mappings does. */
+  readonly isRepeated: boolean;
   /** The host still holds a mapping there that should be gone. */
   readonly isOverStale: boolean;
 }

@@ -77,6 +77,8 @@ export class PendingMap {
   predicted = 0;
   /** The backend's own line says that it failed. */
   isRefused = false;
+  /** The device has exactly this mapping already. */
+  isRepeated = false;
   tracked: boolean | null = null;
   /** Its line. */
   readonly place = new ReusedPlace();
@@ -317,6 +319,7 @@ export class PageWalks {
     const isWalked =
       walk.active && walk.permissions !== 0 && first >= walk.first && last <= walk.last;
     if (isWalked) walk.delivered += 1;
+    const isRepeated = !isWalked && this.#isRepeated(first, last);
     const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
     if (space === null) return;
     const container = this.#machine.containers.of(space);
@@ -332,6 +335,7 @@ export class PageWalks {
     map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
     map.tracked = this.#machine.trackedIn(container);
     map.isRefused = false;
+    map.isRepeated = !isWalked && isRepeated;
     map.place.set(cursor);
     const entryLimit = this.#machine.parameters.entryLimit.value;
     const { behaviour, host } = container;
@@ -341,6 +345,30 @@ export class PageWalks {
       : behaviour.mapResult(host, first, last, entryLimit);
   }
 
+  /**
+   * Whether the device of a MAP without a walk has exactly that mapping already. Only a replay maps
+   * what is mapped, and VT-d's would have told VFIO of it in other words.
+   */
+  #isRepeated(first: number, last: number): boolean {
+    const { attribution, viommu } = this.#machine;
+    if (viommu.announcesWholeUnmaps) return false;
+    return attribution.spaces.some(({ shadow }) => shadow.hasNode(first, last));
+  }
+
+  /**
+   * The UNMAP of what AMD-Vi no longer finds in the tables of a device: it carries what is left in the
+   * entry, 0 where the guest has cleared it.
+   */
+  entryUnmap(cursor: BatchCursor, first: number, last: number): void {
+    const unmap = this.#pending.open(cursor, first, last);
+    const space = this.#ownerOfUnexplained(cursor, 'unmap-without-walk');
+    this.#pending.place(unmap, space, this.#isUnexplainedSure);
+    unmap.cause = 'page-walk';
+    unmap.carried = 0;
+    const nodes = space === null ? null : this.#machine.mappings.shadowRemove(space, first, last);
+    this.#pending.evaluate(unmap, nodes, nodes === null || nodes.count === 0 ? 1 : 0);
+  }
+
   /** No message came for the newest MAP: it did what the emulation says. */
   commitPendingMap(): void {
     const { map } = this;
@@ -348,8 +376,8 @@ export class PageWalks {
     map.active = false;
     const { container, predicted } = map;
     if (container === null) return;
-    if (map.isRefused) {
-      this.reportFailure(predicted === 0 ? EEXIST : predicted, true);
+    if (map.isRefused || (map.isRepeated && predicted === EEXIST)) {
+      this.reportFailure(predicted === 0 ? EEXIST : predicted, map.isRefused);
       return;
     }
     const isExpected = predicted !== EEXIST || this.#isLeftBehind(container, map);
@@ -401,6 +429,7 @@ export class PageWalks {
       tracked,
       memory: 'viommu',
       endsQemu: false,
+      isRepeated: this.map.isRepeated && errno === EEXIST,
       isOverStale: container !== null && isOverStale(container, this.map),
     });
   }

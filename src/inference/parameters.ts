@@ -1,5 +1,6 @@
 import { DEFAULT_BITMAP_LIMIT, dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { HIGH_NOTIFIER } from '../emulation/viommu/notifiers.ts';
+import type { Viommu } from '../emulation/viommu/viommu.ts';
 
 /** A value with how it is known. */
 export interface Known<Value> {
@@ -155,6 +156,11 @@ export class Parameters {
       source: 'derived',
       from: `mapping number ${entries} was accepted at line ${line}`,
     };
+  }
+
+  /** The VM's IOMMU has no option for its width. */
+  fixedWidth({ name, widestBits }: Viommu): void {
+    this.awBits = { value: widestBits, source: 'derived', from: `${name} has all of them` };
   }
 
   /** `vtd_as_unmap_whole` of the upper notifier ends where the clamp cut it: at 2^aw. */

@@ -163,6 +163,10 @@ export class PendingUnmaps {
     const untold = this.#countUntold(mapped);
     this.#outcome(unmap, this.#sent, untold > 0 ? this.#told : mapped, true, outcome);
     unmap.mappings.unknown = unseen + untold;
+    if (this.#machine.tracking.isHandedOver) {
+      outcome.forgetLosses();
+      return;
+    }
     // What the trace does not hold may be at risk, too.
     if (unmap.mappings.unknown === 0 || outcome.errno !== 0) return;
     if (outcome.query === 'none') outcome.noQuery = true;

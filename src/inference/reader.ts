@@ -3,6 +3,7 @@ import { NO_THREAD } from '../events/batch.ts';
 import { type EventName, eventNames, offsetsOf } from '../events/catalogue/index.ts';
 import { lossKinds } from '../events/catalogue/notes.ts';
 import type { BatchCursor } from '../events/cursor.ts';
+import type { AmdCommands } from './amd-commands.ts';
 import type { BackendLines } from './backend-lines.ts';
 import type { Boot } from './boot.ts';
 import type { Commands } from './commands.ts';
@@ -36,6 +37,7 @@ export interface Parts {
   readonly listener: VfioListener;
   readonly failures: FailureMessages;
   readonly commands: Commands;
+  readonly amd: AmdCommands;
   readonly replays: Replays;
   readonly tracking: TrackingLines;
   readonly backends: BackendLines;
@@ -76,6 +78,14 @@ const ofCommands: Routes = {
   vtd_iotlb_cc_update: ({ commands }, cursor) => commands.contextCached(cursor),
 };
 
+const ofAmd: Routes = {
+  amdvi_devtab_inval: ({ amd }, cursor) => amd.deviceInvalidated(cursor),
+  amdvi_pages_inval: ({ amd }, cursor) => amd.pagesInvalidated(cursor),
+  amdvi_all_inval: ({ amd }) => amd.commandEnded(),
+  amdvi_iotlb_reset: ({ amd }) => amd.commandEnded(),
+  amdvi_control_status: ({ amd }) => amd.commandEnded(),
+};
+
 const attached: Handler = ({ listener, machine }, cursor) => {
   machine.attribution.enrol();
   listener.attached(cursor);
@@ -97,8 +107,8 @@ const ofListener: Routes = {
   iommufd_cdev_connect_and_bind: attached,
   vfio_listener_region_add_iommu({ listener, machine, whole }, cursor) {
     const space = listener.addIommu(cursor);
-    // Before 8.1 the replay that follows begins with a whole unmap.
-    if (space !== null && !machine.writtenBy.replayClearsShadow) whole.announce([], cursor);
+    const { viommu, writtenBy } = machine;
+    if (space !== null && viommu.replayUnmapsFirst(writtenBy)) whole.announce([], cursor);
   },
   vfio_listener_region_del_iommu: ({ listener }, cursor) => listener.deleteIommu(cursor),
   vfio_listener_region_add_ram: ({ listener }, cursor) => listener.addRam(cursor),
@@ -180,6 +190,7 @@ function versionIn(text: string): string {
 const routes: Routes = {
   ...ofWalksAndReplays,
   ...ofCommands,
+  ...ofAmd,
   ...ofListener,
   ...ofBackends,
   ...ofTracking,

@@ -1,6 +1,7 @@
 import { pageOf } from '../base/address.ts';
 import { NO_ENTRY } from '../emulation/vfio/container-backend.ts';
 import { regionDelCarries } from '../emulation/vfio/listener.ts';
+import { amdIommu } from '../emulation/viommu/amd/index.ts';
 import { permission } from '../emulation/viommu/iova-tree.ts';
 import { type AddressRange, isSameRange, type Viommu } from '../emulation/viommu/viommu.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
@@ -12,6 +13,7 @@ import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
+import { mayBeRom } from './traced-ram.ts';
 import { UNKNOWN_ADDRESS } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
@@ -45,6 +47,8 @@ const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
 const ROM_FLAGS = mappingFlag.ram | permission.read;
 /** Before it is known where RAM ends. */
 const UNSURE_FLAGS = RAM_FLAGS | mappingFlag.unknown;
+/** AMD-Vi's region of each device. */
+const AMD_REGION = 'amd_iommu';
 /** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
 const REGION_NAME = /^vtd-([0-9a-f]{2})\.([0-7])-dmar$/;
 
@@ -89,6 +93,8 @@ export class VfioListener {
   readonly #removed = new Map<VfioContainer, Set<number>>();
   /** Sections that are not mapped for DMA, by their pages: what removes them is no unmap. */
   readonly #unmapped = new Set<string>();
+  /** Where QEMU has the guest's page 0; null while no line tells. */
+  #mainRamAt: bigint | null = null;
   /** The name in the `region_del_iommu` line just before a `region_del`. */
   #deletedRegion: string | null = null;
 
@@ -111,6 +117,12 @@ export class VfioListener {
     this.#newcomer = -1;
     this.#walks.replayedNotifier = null;
     this.#machine.registering = null;
+  }
+
+  /** A line names the device whose regions may change now, and no line says how (`amdvi_devtab_inval`). */
+  concerns(bdf: number): void {
+    this.forget();
+    this.#lastSwitch = bdf;
   }
 
   /** `vtd_switch_address_space`: a device's IOMMU region is enabled or disabled. */
@@ -334,12 +346,24 @@ export class VfioListener {
     this.#sectionOwner = container;
     if (container === null) return;
     const { ram } = this.#machine;
-    const flags = ram.isOutside(first)
-      ? ROM_FLAGS
-      : ram.mayBeOutside(first)
-        ? UNSURE_FLAGS
-        : RAM_FLAGS;
+    const flags =
+      ram.isOutside(first) || this.#isRom(first, cursor.u64(at.addRam.vaddr), start)
+        ? ROM_FLAGS
+        : ram.mayBeOutside(first)
+          ? UNSURE_FLAGS
+          : RAM_FLAGS;
     this.#machine.mappings.hostMap(container, first, last, first, flags);
+  }
+
+  /**
+   * True of a section in the first megabyte that lies elsewhere in QEMU's memory than main RAM does
+   * from page 0 on: option ROMs and firmware of q35, which are mapped read-only.
+   */
+  #isRom(first: number, vaddr: bigint, start: bigint): boolean {
+    if (first === 0) this.#mainRamAt = vaddr;
+    // The verdicts on VT-d take such sections as writable, and say so.
+    if (this.#machine.viommu.announcesWholeUnmaps || this.#mainRamAt === null) return false;
+    return mayBeRom(first, first) && vaddr - start !== this.#mainRamAt;
   }
 
   /** `vfio_listener_region_skip_dma_map`: the section before it is not mapped. */
@@ -477,6 +501,10 @@ export class VfioListener {
     const { attribution } = this.#machine;
     const switched = this.#space?.bdf ?? this.#lastSwitch;
     const [, slot, fn] = REGION_NAME.exec(name) ?? [];
+    if (name === AMD_REGION) {
+      this.#machine.showsViommu(amdIommu);
+      return switched >= 0 ? attribution.named(switched) : attribution.singleDeviceOrNew;
+    }
     if (slot === undefined || fn === undefined) {
       // A region of another kind of IOMMU has another name.
       if (name !== '') return null;
@@ -530,7 +558,9 @@ export class VfioListener {
     }
     // A second copy of what the only container holds is another device's. A VM without a vIOMMU has
     // one container, whose sections may change shape: there only the same section is a copy.
-    const hasViommu = this.#machine.isTraced('vtd_switch_address_space');
+    const { viommu } = this.#machine;
+    const hasViommu =
+      this.#machine.isTraced('vtd_switch_address_space') || !viommu.announcesWholeUnmaps;
     const isSecondCopy = hasViommu
       ? earliest.host.overlaps(first, last)
       : earliest.holdsExactly(first, last);

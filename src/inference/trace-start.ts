@@ -15,6 +15,9 @@ const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
   'vtd_pasid_cache_reset',
 ]);
 
+/** Printed by a machine that is being made before it has any device of VFIO, and by one that runs as well. */
+const SAYS_NOTHING: ReadonlySet<EventName> = new Set<EventName>(['amdvi_iotlb_reset']);
+
 /** Messages about unmaps, which a machine that is being made does not have. */
 const OF_RUNNING_MACHINE: ReadonlySet<EventName> = new Set<EventName>([
   'message:bitmap-too-big',
@@ -39,7 +42,7 @@ export class TraceStart {
   /** The next line of interest, until it is settled. */
   take(cursor: BatchCursor): void {
     const name = eventNames[cursor.kind] as EventName;
-    if (this.#isHeader(name, cursor)) return;
+    if (SAYS_NOTHING.has(name) || this.#isHeader(name, cursor)) return;
     this.isSettled = true;
     const isDisabled = name === 'vtd_switch_address_space' && cursor.u32(at.switch.on) === 0;
     const isAsked = this.#header === 'traced' || this.#header === 'unknown';

@@ -138,6 +138,14 @@ export class DirtyTracking {
     return this.windows.some(({ bits }) => (bits & 1) !== 0);
   }
 
+  /**
+   * The newest migration has completed, and nothing but it keeps tracking on: the VM runs elsewhere,
+   * and what its devices here may write is nobody's any more.
+   */
+  get isHandedOver(): boolean {
+    return this.migrationState === 'completed' && (this.mask === null || this.mask === 1);
+  }
+
   /** `migration_is_running`, by the states seen; null before the first. */
   get migrationRunning(): boolean | null {
     return this.migrationState === '' ? null : migrationIsRunning(this.migrationState);

@@ -32,11 +32,9 @@ export class UnmapsInMigration {
 
   /** Tracking is on in a version that unmaps by node then, and no pieces under tracking have said otherwise. */
   get isDue(): boolean {
-    const { tracking, version, writtenBy } = this.#machine;
+    const { tracking, unmapsByNode, version } = this.#machine;
     const isTracking = tracking.globalDirty === true;
-    return (
-      writtenBy.unmapInMigration !== null && isTracking && version.unmapInMigrationSeen !== false
-    );
+    return unmapsByNode && isTracking && version.unmapInMigrationSeen !== false;
   }
 
   /** Takes the UNMAP of the cursor's line as that of one mapping of the device. */
@@ -84,7 +82,8 @@ export class UnmapsInMigration {
    * What would have come of that is told with the first piece.
    */
   replacePieces(space: DeviceSpace, group: PieceGroup): void {
-    if (this.#machine.profile.unmapInMigration === null) return;
+    const { profile, viommu } = this.#machine;
+    if (profile.unmapInMigration === null || !viommu.unmapsByNode) return;
     const { firstPage, from, notifier, to } = group;
     const unmap = this.#pending.held(from);
     if (unmap.tracked === true) return;

@@ -211,8 +211,10 @@ export class WholeUnmaps {
     const next = this.#due.find((space) => !this.#unmappedInPieces.has(space));
     const space = next ?? device ?? attribution.singleDeviceOrNew;
     if (space === null) return { space, isSure: false, isNamed: false };
+    const { viommu } = this.#machine;
     // The lines that make QEMU unmap it came just before.
-    if (space === device && space === next) return { space, isSure: true, isNamed: true };
+    if (space === device && (space === next || !viommu.announcesWholeUnmaps))
+      return { space, isSure: true, isNamed: true };
     if (attribution.singleDevice === space) {
       return { space, isSure: attribution.isSingleDeviceSure, isNamed: space === device };
     }
@@ -236,8 +238,11 @@ export class WholeUnmaps {
       return;
     }
     if (isCutShort) return;
-    // Before 8.1 a registration unmaps the range of its own notifier only.
-    const isOfAll = this.#machine.writtenBy.replayClearsShadow || this.#due.includes(space);
+    // A registration, of VT-d before 8.1 only, unmaps the range of its own notifier.
+    const { registering, viommu, writtenBy } = this.#machine;
+    const isOfAll = viommu.announcesWholeUnmaps
+      ? writtenBy.replayClearsShadow || this.#due.includes(space)
+      : registering === null;
     let isShort = false;
     for (const notifier of space.effectiveNotifiers) {
       const group = groupOf(notifier);
@@ -317,7 +322,7 @@ export class WholeUnmaps {
   }
 
   #evaluatePieces(space: DeviceSpace | null, isSure: boolean, from: number, to: number): void {
-    const { version } = this.#machine;
+    const { version, viommu } = this.#machine;
     for (let index = from; index < to; index += 1) {
       const unmap = this.#pending.held(index);
       const { tracked } = unmap;
@@ -330,6 +335,7 @@ export class WholeUnmaps {
       this.#pending.evaluate(unmap, nodes);
       if (unmap.tracked === true && this.#machine.options.tracking === 'from-trace') {
         // Either this QEMU is not what its lines say, or tracking had ended in a line that is lost.
+        if (!viommu.unmapsByNode) continue;
         if (version.mustUnmapInMigration) {
           this.#machine.losses.report('pieces-under-tracking', unmap.place.mark, space);
         }
@@ -397,8 +403,8 @@ export class WholeUnmaps {
 
   /** An UNMAP of exactly one mapping, or of a notifier's part of it, of a device whose whole unmap is due. */
   #takesNode(cursor: BatchCursor, first: number, last: number): boolean {
-    const { attribution, hasWalks, tracking, version } = this.#machine;
-    if (tracking.globalDirty === false) return false;
+    const { attribution, hasWalks, tracking, version, viommu } = this.#machine;
+    if (tracking.globalDirty === false || !viommu.unmapsByNode) return false;
     // The next command may be another device's, and not traced.
     if (!hasWalks && attribution.singleDevice === null && !attribution.isCommandSure) return false;
     const index = this.#due.findIndex((space) => isNodeOfNotifier(space, first, last));

@@ -1,4 +1,4 @@
-import type { Session, Trace } from '../result/types.ts';
+import type { Session, Trace, VIommu } from '../result/types.ts';
 
 /** How to capture a trace that answers what this one leaves open. */
 export interface CaptureAdvice {
@@ -11,19 +11,48 @@ export interface CaptureAdvice {
 }
 
 /** All that is replayed, without the events that come often and tell nothing. The last word on an event counts. */
-const COMMAND = [
-  '-msg timestamp=on',
-  "-trace 'vtd_*' -trace 'vfio_*' -trace 'iommufd_*'",
-  "-trace 'global_dirty_changed' -trace 'migrate_*'",
-  "-trace 'dirtyrate_set_state' -trace 'memory_region_sync_dirty'",
-  "-trace '-vfio_region_read' -trace '-vfio_region_write'",
-  "-trace '-vfio_pci_*_config' -trace '-vtd_ir_*'",
-  "-trace '-vtd_reg_read' -trace '-vtd_reg_write' -trace '-vtd_inv_qi_*'",
-] as const;
+function commandFor(viommu: VIommu): readonly string[] {
+  const { all, noise } = OF_VIOMMU[viommu];
+  return [
+    '-msg timestamp=on',
+    `-trace '${all}' -trace 'vfio_*' -trace 'iommufd_*'`,
+    "-trace 'global_dirty_changed' -trace 'migrate_*'",
+    "-trace 'dirtyrate_set_state' -trace 'memory_region_sync_dirty'",
+    "-trace '-vfio_region_read' -trace '-vfio_region_write'",
+    ...noise,
+  ];
+}
+
+/** What each vIOMMU prints, and the lines that leave out what tells nothing. */
+const OF_VIOMMU: Readonly<Record<VIommu, { all: string; noise: readonly string[] }>> = {
+  'intel-iommu': {
+    all: 'vtd_*',
+    noise: [
+      "-trace '-vfio_pci_*_config' -trace '-vtd_ir_*'",
+      "-trace '-vtd_reg_read' -trace '-vtd_reg_write' -trace '-vtd_inv_qi_*'",
+    ],
+  },
+  'amd-iommu': {
+    all: 'amdvi_*',
+    noise: [
+      "-trace '-vfio_pci_*_config' -trace '-amdvi_ir_*' -trace '-amdvi_mem_ir_*'",
+      "-trace '-amdvi_mmio_*' -trace '-amdvi_command_*'",
+    ],
+  },
+};
+
+/** The vIOMMU of the trace's VMs; VT-d where they have none, or several kinds. */
+function viommuOf({ sessions }: Trace): VIommu {
+  const kinds = new Set(sessions.map(({ model }) => model.vIommu.value));
+  const [kind] = kinds;
+  return kinds.size !== 1 || kind === 'none' || kind === null || kind === undefined
+    ? 'intel-iommu'
+    : kind;
+}
 
 /** What would settle a doubt is said after these words, in reasons and in the basis of findings. */
 const SETTLING = /\benable\b|\bwould settle\b|\bwas not traced\b|\bno \w+ in the trace\b/;
-const EVENT = /\b(?:vtd|vfio|iommufd|global|migrate)_[a-z0-9_]*(?:\*|\b)/g;
+const EVENT = /\b(?:vtd|amdvi|vfio|iommufd|global|migrate)_[a-z0-9_]*(?:\*|\b)/g;
 
 const LOSS_HINTS: Readonly<Record<Trace['losses'][number]['kind'], string>> = {
   dropped:
@@ -67,7 +96,7 @@ export function captureAdvice(trace: Trace): CaptureAdvice {
   const hints = [...kinds].map((kind) => LOSS_HINTS[kind]);
   const startsLate = trace.reasons.some((reason) => reason.includes('starts in the middle'));
   if (startsLate && !kinds.has('starts-late')) hints.push(LOSS_HINTS['starts-late']);
-  return { missing: missingEvents(trace), hints, command: COMMAND };
+  return { missing: missingEvents(trace), hints, command: commandFor(viommuOf(trace)) };
 }
 
 function missingEvents(trace: Trace): readonly string[] {

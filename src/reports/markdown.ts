@@ -35,6 +35,7 @@ import {
   commonFolder,
   deviceText,
   errnoText,
+  hasAwBits,
   modeMeanings,
   qemuText,
   traceName,
@@ -317,9 +318,7 @@ function modelBlock({ model, containers }: Session): string {
     ['QEMU', qemu.value ?? 'unknown', qemu],
     ...containerRows(containers).map(({ text, known }) => ['container', text, known] as const),
     ['vIOMMU', vIommu.value ?? 'unknown', vIommu] as const,
-    ...(vIommu.value === 'none'
-      ? []
-      : [['aw-bits', String(awBits.value ?? 'unknown'), awBits] as const]),
+    ...(!hasAwBits(model) ? [] : [['aw-bits', String(awBits.value ?? 'unknown'), awBits] as const]),
     ['host page', humanSize(hostPageSize.value), hostPageSize],
     ...(hasLegacyLimits(containers)
       ? [['bitmap limit', humanSize(maxDirtyBitmapBytes.value), maxDirtyBitmapBytes] as const]

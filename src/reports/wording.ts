@@ -30,12 +30,24 @@ const FIRST_DRAINING = 1100;
 /** Whether QEMU of this version refuses to migrate this VM: it has a vIOMMU. */
 export function isRefusedMigration({ qemu, vIommu }: Pick<Model, 'qemu' | 'vIommu'>): boolean {
   const version = versionNumber(qemu.value);
-  if (version === null || qemu.source === 'assumed' || vIommu.value !== 'intel-iommu') return false;
+  if (
+    version === null ||
+    qemu.source === 'assumed' ||
+    vIommu.value === null ||
+    vIommu.value === 'none'
+  )
+    return false;
   return version >= FIRST_REFUSING && version <= LAST_REFUSING;
 }
 
+/** Whether the address width of the VM's IOMMU is an option, `aw-bits`, or may be one. */
+export function hasAwBits({ vIommu }: Pick<Model, 'vIommu'>): boolean {
+  return vIommu.value === null || vIommu.value === 'intel-iommu';
+}
+
 /** Whether QEMU of this version unmaps whole IOVA spaces in pieces also while dirty pages are tracked. */
-export function unmapsInPieces({ qemu }: Pick<Model, 'qemu'>): boolean {
+export function unmapsInPieces({ qemu, vIommu }: Pick<Model, 'qemu' | 'vIommu'>): boolean {
+  if (vIommu.value === 'amd-iommu') return true;
   const version = versionNumber(qemu.value);
   return version === null || version < FIRST_DRAINING;
 }

@@ -1,4 +1,5 @@
 import type { Profile } from '../emulation/profiles/profile.ts';
+import type { Viommu } from '../emulation/viommu/viommu.ts';
 import type { EventName } from '../events/catalogue/index.ts';
 import type { Known } from '../inference/parameters.ts';
 import type { Window } from '../inference/tracking.ts';
@@ -32,8 +33,12 @@ export interface SessionFacts {
   readonly isBitmapLimitBounded: boolean;
   /** Mappings that a legacy container accepts. */
   readonly entryLimit: Known<number>;
+  /** What lines have shown the VM's IOMMU to be; VT-d until then. */
+  readonly viommu: Viommu;
   /** False where lines of VFIO come without any of a vIOMMU. */
   readonly mayHaveVIommu: boolean;
+  /** It may be one whose address width is an option. */
+  readonly mayHaveAwBits: boolean;
   /** Pages of the guest's RAM; -1 where unknown. */
   readonly ramPages: number;
   readonly ramSource: FactSource;

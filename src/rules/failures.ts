@@ -1,11 +1,15 @@
-import { E2BIG, EINVAL, EPERM } from '../emulation/vfio/errno.ts';
+import { E2BIG, EINVAL, ENOMEM, EPERM } from '../emulation/vfio/errno.ts';
 import type { Unmap } from '../inference/unmap.ts';
 
 /** Which failures of unmaps have a rule of their own; shared, so that each is told by one rule only. */
 
-/** True where QEMU gave up as the dirty bitmap is too big. */
-export function isBitmapRefused(unmap: Unmap): boolean {
-  return unmap.asTraced.errno === E2BIG;
+/**
+ * True where QEMU gave up as the dirty bitmap is too big: with -7, or with -12 where there was not even
+ * memory for it, as it is allocated before it is compared with the limit.
+ */
+export function isBitmapRefused({ asTraced, underTracking }: Unmap): boolean {
+  if (asTraced.errno === ENOMEM) return underTracking.errno === E2BIG;
+  return asTraced.errno === E2BIG;
 }
 
 /**

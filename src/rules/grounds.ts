@@ -81,6 +81,10 @@ const grounds = {
     evidence: 'derived',
     text: 'carried address: a whole unmap in chunks carries 0 in every version',
   },
+  addressOfEntry: {
+    evidence: 'derived',
+    text: 'carried address: AMD-Vi sends what is left in the table entry, 0 where the guest has cleared it',
+  },
   addressOfNode: {
     evidence: 'derived',
     text: "carried address: an unmap in migration of 11.x carries the mapping's own",
@@ -118,6 +122,14 @@ const grounds = {
   mappingsUnknown: {
     evidence: 'assumed',
     text: 'guest addresses and permissions: not traced; vtd_page_walk_one would settle it',
+  },
+  mappingsNeverTold: {
+    evidence: 'derived',
+    text: 'guest addresses and permissions: AMD-Vi prints none; taken as writable, and not at guest address 0',
+  },
+  unmapsUncheckable: {
+    evidence: 'assumed',
+    text: 'that no UNMAP is missing: no line of AMD-Vi would show it',
   },
   ramDerived: { evidence: 'derived', text: 'RAM layout: from RAM sections in the trace' },
   ramOption: { evidence: 'assumed', text: 'RAM layout: --ram-size and --below-4g' },
@@ -241,9 +253,9 @@ export function basisOfUnmap(unmap: Unmap, facts: SessionFacts, restsOn: Depende
   const basis = new Basis();
   if (unmap.isSeenFailing) basis.add('message');
   if (unmap.tracked === true) addTracking(basis, unmap, facts);
-  if (restsOn.address === true) addAddress(basis, unmap);
+  if (restsOn.address === true) addAddress(basis, unmap, facts);
   addDevice(basis, unmap, restsOn);
-  if (restsOn.mappings === true) addMappings(basis, unmap, restsOn);
+  if (restsOn.mappings === true) addMappings(basis, unmap, restsOn, facts);
   return basis;
 }
 
@@ -277,7 +289,7 @@ export function basisOfSession(
   if (restsOn.tracking === true && isAboutHost && !facts.hasMessages) basis.add('resultsUntold');
   // 7.2 looks at the devices and not at the flag word.
   const isTrackingSure = restsOn.tracking !== true || facts.versionsAgree('legacyTracking');
-  const agree = facts.versionsAgree('unmapInMigration');
+  const agree = facts.versionsAgree('unmapInMigration') || !facts.viommu.unmapsByNode;
   const arePiecesSure = restsOn.unmapInMigration !== true || agree;
   if (restsOn.unmapInMigration === 'maybe' && !(agree && facts.profile.unmapInMigration === null)) {
     basis.add('pieceOfWhole');
@@ -318,10 +330,11 @@ function addVersion(basis: Basis, facts: SessionFacts): void {
   else if (source === 'assumed') basis.add('versionAssumed');
 }
 
-function addAddress(basis: Basis, unmap: Unmap): void {
+function addAddress(basis: Basis, unmap: Unmap, { viommu }: SessionFacts): void {
   if (unmap.cause === 'whole-unmap') basis.add('addressByCode');
   else if (unmap.cause === 'drain') basis.add('addressOfNode');
-  else if (unmap.carried !== UNKNOWN_ADDRESS) basis.add('addressPrinted');
+  else if (unmap.carried === UNKNOWN_ADDRESS) return;
+  else basis.add(viommu.printsGuestAddresses ? 'addressPrinted' : 'addressOfEntry');
 }
 
 function addDevice(basis: Basis, unmap: Unmap, restsOn: Dependencies): void {
@@ -338,14 +351,28 @@ function areMappingsSure({ cause, container, space }: Unmap): boolean {
   return space.has(ground.sure) || (cause === 'region-del' && container.has(ground.sure));
 }
 
-function addMappings(basis: Basis, unmap: Unmap, restsOn: Dependencies): void {
+function addMappings(
+  basis: Basis,
+  unmap: Unmap,
+  restsOn: Dependencies,
+  { viommu }: SessionFacts,
+): void {
   if (unmap.mappings.value === 'doubtful') basis.add('mappingsDoubtful');
   if (unmap.mappings.value === 'partial') {
     basis.add(restsOn.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
   }
-  if (unmap.mappings.unknown > 0) basis.add('mappingsUnknown');
+  if (unmap.mappings.unknown > 0) {
+    basis.add(viommu.printsGuestAddresses ? 'mappingsUnknown' : 'mappingsNeverTold');
+  }
   if (unmap.mappings.has(ground.permissionTaken))
     basis.add(mayBeRom(unmap.first, unmap.last) ? 'romWritable' : 'sectionWritable');
+}
+
+/** That no UNMAP is missing, where walks are not in the trace and would show it; null where they are. */
+export function unmapsGround(facts: SessionFacts): GroundName | null {
+  if (!facts.viommu.printsGuestAddresses) return 'unmapsUncheckable';
+  const isChecked = facts.viommu.name !== 'intel-iommu' || facts.isTraced('vtd_page_walk_one');
+  return isChecked ? null : 'unmapsUnchecked';
 }
 
 /** Where the limit of a container's mappings comes from. */

@@ -40,7 +40,12 @@ const requirements = {
   vtd_page_walk_one(facts) {
     const { count, firstLine, lastLine } = facts.uncertainUnderTracking;
     if (count === 0) return null;
-    return facts.isTraced('vtd_page_walk_one')
+    if (!facts.viommu.printsGuestAddresses) {
+      return {
+        why: `guest addresses of mappings are not in the trace: ${facts.viommu.name} prints none`,
+      };
+    }
+    return facts.isTraced('vtd_page_walk_one') || facts.viommu.name !== 'intel-iommu'
       ? {
           why:
             count === 1
@@ -53,8 +58,8 @@ const requirements = {
         };
   },
 
-  vtd_page_walk_one_skip_unmap({ unseenSkipAtLine }) {
-    return unseenSkipAtLine === 0
+  vtd_page_walk_one_skip_unmap({ unseenSkipAtLine, viommu }) {
+    return unseenSkipAtLine === 0 || viommu.name !== 'intel-iommu'
       ? null
       : {
           why: `QEMU had forgotten mappings when the guest invalidated something (line ${unseenSkipAtLine}), and whether it was them is not in the trace`,
@@ -98,8 +103,8 @@ export type RequiredEvent = keyof typeof requirements;
  * QEMU print the events that show which devices were unmapped.
  */
 function areWholeUnmapsUnseen(facts: SessionFacts): boolean {
-  const { profile, mayHaveTracked } = facts;
-  if (profile.unmapInMigration === null || !mayHaveTracked) return false;
+  const { profile, mayHaveTracked, viommu } = facts;
+  if (!viommu.unmapsByNode || profile.unmapInMigration === null || !mayHaveTracked) return false;
   return facts.isTraced('vfio_iommu_map_notify');
 }
 

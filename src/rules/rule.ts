@@ -64,6 +64,8 @@ export interface GroupView {
   /** The guest address of the first mapping whose dirty bits go elsewhere. */
   readonly misplaced: string | null;
   readonly errno: number | null;
+  /** What its unmaps returned, each value once. */
+  readonly errnos: ReadonlySet<number>;
   /** Line of the last. */
   readonly lastLine: number;
   /** The highest page of ram_addr that is marked past the end of RAM, or -1. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { amdIommu } from '../../src/events/catalogue/amd-iommu.ts';
 import {
   catalogue,
   eventFamilies,
@@ -17,9 +18,8 @@ const traced = eventNames.filter((name) => !name.includes(':'));
 
 describe('the catalogue', () => {
   it('has every event of every subject once', () => {
-    const names = [intelIommu, vfio, iommufd, migration, notes].flatMap((subject) =>
-      Object.keys(subject),
-    );
+    const subjects = [intelIommu, amdIommu, vfio, iommufd, migration, notes];
+    const names = subjects.flatMap((subject) => Object.keys(subject));
     expect(new Set(names).size).toBe(names.length);
     expect(names).toEqual(Object.keys(catalogue));
   });

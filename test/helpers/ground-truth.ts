@@ -58,9 +58,28 @@ export const captures: readonly Capture[] = Object.entries(names).flatMap(([fold
   }),
 );
 
+const namesOfSiblings = {
+  'qemu-11.1': [
+    'amd-dirtyrate',
+    'amd-dirtyrate-block',
+    'amd-dirtyrate-reset',
+    'amd-dirtyrate-sepfile',
+    'amd-migrate',
+    'amd-migrate-block-nots',
+    'amd-switch-abort',
+    'amd-untracked-reset',
+  ],
+} as const;
+
+/** Those behind another vIOMMU than VT-d. */
+export const siblingCaptures: readonly Capture[] = Object.entries(namesOfSiblings).flatMap(
+  ([folder, list]) =>
+    list.map((base) => ({ name: `${folder}/${base}`, log: `traces/${folder}/${base}.log.gz` })),
+);
+
 /** The capture of that name. */
 export function capture(name: string): Capture {
-  const found = captures.find((known) => known.name === name);
+  const found = [...captures, ...siblingCaptures].find((known) => known.name === name);
   if (found === undefined) throw new Error(`no capture ${name}`);
   return found;
 }

@@ -57,7 +57,9 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     bitmapLimit: { value: DEFAULT_BITMAP_LIMIT, source: 'derived', from: 'the kernel' },
     isBitmapLimitBounded: false,
     entryLimit: { value: 65_535, source: 'assumed', from: 'the kernel' },
+    viommu: intelIommu,
     mayHaveVIommu: true,
+    mayHaveAwBits: true,
     ramPages: RAM.totalPages,
     ramSource: 'derived',
     mayHaveTracked: true,
@@ -190,6 +192,7 @@ export function anUnmap({
 export function aFailedMap(given: Partial<FailedMap> & Pick<FailedMap, 'errno'>): FailedMap {
   return {
     kind: 'failed-map',
+    isRepeated: false,
     mark: mark(10),
     space,
     container: shared,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { profileNamed } from '../../src/emulation/profiles/index.ts';
+import { amdIommu } from '../../src/emulation/viommu/amd/index.ts';
+import { intelIommu } from '../../src/emulation/viommu/intel/index.ts';
 import { type EventName, kindOf } from '../../src/events/catalogue/index.ts';
 import { SeenEvents } from '../../src/inference/seen-events.ts';
 import { QemuVersion, type VersionMark } from '../../src/inference/version.ts';
@@ -62,6 +64,7 @@ describe('the vIOMMU of a VM', () => {
     readonly source: string;
   }[] = [
     { seen: ['vfio_attach_device', 'vtd_dmar_enable'], value: 'intel-iommu', source: 'trace' },
+    { seen: ['vfio_attach_device', 'amdvi_devtab_inval'], value: 'amd-iommu', source: 'trace' },
     { seen: ['vfio_iommu_map_notify'], value: 'intel-iommu', source: 'assumed' },
     { seen: ['vfio_listener_region_add_ram'], value: 'none', source: 'assumed' },
     { seen: ['migrate_set_state'], value: null, source: 'assumed' },
@@ -71,6 +74,7 @@ describe('the vIOMMU of a VM', () => {
   it.each(kinds)('by $seen is $value', ({ seen, value, source }) => {
     const events = new SeenEvents();
     for (const name of seen) events.count(kindOf(name));
-    expect(vIommuKind(events)).toMatchObject({ value, source });
+    const viommu = seen.some((name) => name.startsWith('amdvi_')) ? amdIommu : intelIommu;
+    expect(vIommuKind({ seen: events, viommu })).toMatchObject({ value, source });
   });
 });

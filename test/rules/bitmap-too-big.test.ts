@@ -1,3 +1,4 @@
+import { amdIommu } from '../../src/emulation/viommu/amd/index.ts';
 import { bitmapTooBig } from '../../src/rules/bitmap-too-big/page.ts';
 import { GuestLog, tooBig } from '../helpers/guest-log.ts';
 import { anUnmap, GIB, mark, TIB } from '../helpers/rule-builders.ts';
@@ -74,6 +75,33 @@ testRule(bitmapTooBig, [
     name: "QEMU's message: it did, whatever is known of tracking",
     operations: [anUnmap({ ...piece(16 * TIB), tracked: null, says: -7 })],
     finds: [{ mode: 'observed', severity: 'error', verdict: 'fails', evidence: 'observed' }],
+  },
+  {
+    name: 'memory for a bitmap that is too large could not be had either',
+    operations: [
+      anUnmap({ ...piece(16 * TIB), says: -7 }),
+      anUnmap({ ...piece(1024 * TIB), says: -12 }),
+    ],
+    finds: [
+      {
+        mode: 'observed',
+        severity: 'error',
+        verdict: 'fails',
+        count: 2,
+        message: 'or -12 (Cannot',
+      },
+    ],
+  },
+  {
+    name: 'memory for a bitmap that the container would have accepted could not be had',
+    operations: [anUnmap({ ...piece(8 * TIB), says: -12 })],
+    finds: [],
+  },
+  {
+    name: 'AMD-Vi, where no release splits them, and no option makes them smaller',
+    facts: { viommu: amdIommu, mayHaveAwBits: false },
+    operations: [anUnmap(piece(16 * TIB))],
+    finds: [{ mode: 'active', message: 'fails with -7', fixedIn: null }],
   },
   {
     name: 'several of one device are one finding, with the worst',

@@ -22,7 +22,7 @@ export interface WholeUnmapState {
 }
 
 /** Emulated IOMMUs, by QEMU's names of the devices. */
-export type ViommuName = 'intel-iommu';
+export type ViommuName = 'intel-iommu' | 'amd-iommu';
 
 /** An emulated IOMMU, as far as VFIO's notifiers see it. */
 export interface Viommu {
@@ -31,6 +31,16 @@ export interface Viommu {
   readonly widestBits: number;
   /** The ranges for which VFIO registers notifiers, in the order in which QEMU visits them. */
   readonly notifierRanges: readonly AddressRange[];
+  /** The address width is an option of the device; else it has all of `widestBits`. */
+  readonly hasWidth: boolean;
+  /** From 11.0 on, it unmaps whole spaces mapping by mapping while dirty pages are tracked. */
+  readonly unmapsByNode: boolean;
+  /** Lines say that a whole unmap comes before it does, so that one that then does not is missing. */
+  readonly announcesWholeUnmaps: boolean;
+  /** Its events tell where in the guest a mapping leads, and with which permissions. */
+  readonly printsGuestAddresses: boolean;
+  /** A replay for a notifier begins with the whole unmap of its range. */
+  replayUnmapsFirst(profile: Pick<Profile, 'replayClearsShadow'>): boolean;
   /** Puts into `sent` what the notifier of `range` is sent when a device's whole space is unmapped. */
   unmapWholeSpace(
     range: AddressRange,

@@ -1,3 +1,4 @@
+import { amdIommu, amdIommuFamilies } from './amd-iommu.ts';
 import type { ArgumentType } from './declaration.ts';
 import { intelIommu, intelIommuFamilies } from './intel-iommu.ts';
 import { iommufd, iommufdFamilies } from './iommufd.ts';
@@ -9,11 +10,19 @@ import { vfio, vfioFamilies } from './vfio.ts';
  * All events, one declaration each, by subject. The order fixes the numbers that batches carry
  * within one run, nothing else.
  */
-export const catalogue = { ...intelIommu, ...vfio, ...iommufd, ...migration, ...notes } as const;
+export const catalogue = {
+  ...intelIommu,
+  ...amdIommu,
+  ...vfio,
+  ...iommufd,
+  ...migration,
+  ...notes,
+} as const;
 
 /** How the names of trace events begin that this program knows the subject of, without the underscore. */
 export const eventFamilies: readonly string[] = [
   ...intelIommuFamilies,
+  ...amdIommuFamilies,
   ...vfioFamilies,
   ...iommufdFamilies,
   ...migrationFamilies,

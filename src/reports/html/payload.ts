@@ -15,6 +15,7 @@ import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from '../unkno
 import { isExposedOnly, verdictWords } from '../verdicts.ts';
 import {
   commonFolder,
+  hasAwBits,
   sourceMeanings,
   traceName,
   trackedByText,
@@ -293,7 +294,7 @@ function modelOf({ model, containers }: Session): readonly ModelRow[] {
     row('QEMU', model.qemu.value ?? 'unknown', model.qemu),
     ...containerRows(containers).map(({ text, known }) => row('Container', text, known)),
     row('vIOMMU', model.vIommu.value ?? 'unknown', model.vIommu),
-    ...(model.vIommu.value === 'none' ? [] : [row('Address width', width, model.awBits)]),
+    ...(!hasAwBits(model) ? [] : [row('Address width', width, model.awBits)]),
     row('Host page', humanSize(model.hostPageSize.value), model.hostPageSize),
     ...(hasLegacyLimits(containers) ? limitRows : []),
     row('Guest RAM', size(model.ramSize.value), model.ramSize),

@@ -12,7 +12,7 @@ import { headlineOf, migrationNote } from '../headline.ts';
 import { migrationText } from '../migration.ts';
 import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from '../unknown-messages.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
-import { traceName, trackedByText, trackedUnmapsText, unmapsText } from '../wording.ts';
+import { hasAwBits, traceName, trackedByText, trackedUnmapsText, unmapsText } from '../wording.ts';
 import { columnsOf } from './columns.ts';
 import { happened, memory, wouldHappen } from './findings.ts';
 import { type Page, shorten } from './layout.ts';
@@ -220,8 +220,7 @@ function modelTable(page: Page, model: Model, { containers }: Session): void {
   row('QEMU', model.qemu.value ?? 'unknown', model.qemu);
   for (const { text, known } of containerRows(containers)) row('container', text, known);
   row('vIOMMU', model.vIommu.value ?? 'unknown', model.vIommu);
-  if (model.vIommu.value !== 'none')
-    row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
+  if (hasAwBits(model)) row('aw-bits', String(model.awBits.value ?? 'unknown'), model.awBits);
   row('host page', humanSize(model.hostPageSize.value), model.hostPageSize);
   if (hasLegacyLimits(containers)) {
     row('bitmap limit', humanSize(model.maxDirtyBitmapBytes.value), model.maxDirtyBitmapBytes);

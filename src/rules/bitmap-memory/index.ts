@@ -30,7 +30,7 @@ export const bitmapMemory: RuleBody = {
     );
   },
   fix: ({ facts }) => ({
-    today: facts.mayHaveVIommu
+    today: facts.mayHaveAwBits
       ? 'aw-bits=39 on intel-iommu keeps every bitmap at 8 MiB or less.'
       : 'Leave the host memory for a bitmap of a bit per page of the largest memory section.',
   }),

@@ -1,5 +1,6 @@
-import { E2BIG } from '../../emulation/vfio/errno.ts';
+import { E2BIG, ENOMEM } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
+import { isBitmapRefused } from '../failures.ts';
 import { Basis } from '../grounds.ts';
 import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
@@ -15,8 +16,8 @@ export const bitmapTooBig: RuleBody = {
   start: (_facts, report) => ({
     unmap(unmap, mode) {
       const isKnown = unmap.tracked === true || unmap.isSeenFailing;
-      const { errno } = isKnown ? unmap.asTraced : unmap.underTracking;
-      if (errno === E2BIG) report.unmap(unmap, mode);
+      const isRefused = isKnown ? isBitmapRefused(unmap) : unmap.underTracking.errno === E2BIG;
+      if (isRefused) report.unmap(unmap, mode);
     },
     'refused-bitmap'({ bytes, mark }) {
       const basis = new Basis().add('message');
@@ -25,10 +26,13 @@ export const bitmapTooBig: RuleBody = {
       report.add({ mode: 'observed', mark, basis, errno: E2BIG, topic, ...size });
     },
   }),
-  message({ mode, count, sizeText, iova, bitmapText, limitText, cause }) {
+  message({ mode, count, sizeText, iova, bitmapText, limitText, cause, errnos }) {
+    const memory = errnos.has(ENOMEM)
+      ? ', or -12 (Cannot allocate memory) where the host had not even memory for the bitmap'
+      : '';
     const what =
       mode === 'observed'
-        ? 'failed with -7 (Argument list too long)'
+        ? `failed with -7 (Argument list too long)${memory}`
         : mode === 'active'
           ? `${count === 1 ? 'fails' : 'fail'} with -7 (Argument list too long)`
           : 'would fail with -7 (Argument list too long) if dirty tracking were on';
@@ -49,20 +53,30 @@ export const bitmapTooBig: RuleBody = {
     );
   },
   fix: ({ cause, facts }) =>
-    cause === 'whole-unmap'
+    cause === 'whole-unmap' && !facts.viommu.unmapsByNode
       ? {
           release: {
-            of: 'Failing whole unmaps',
-            first: '11.0',
-            commit: 'cac33cb5533a',
-            note: 'which leaves mappings behind instead (VTD005)',
+            of: `Failing whole unmaps of ${facts.viommu.name}`,
+            first: null,
+            note: '11.1 included',
           },
           today:
-            'Start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.',
+            'Use iommufd for the device, which allocates no bitmap of that size, or no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.',
         }
-      : {
-          today: facts.mayHaveVIommu
-            ? 'Start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.'
-            : 'Use a host kernel that accepts larger bitmaps.',
-        },
+      : cause === 'whole-unmap'
+        ? {
+            release: {
+              of: 'Failing whole unmaps',
+              first: '11.0',
+              commit: 'cac33cb5533a',
+              note: 'which leaves mappings behind instead (VTD005)',
+            },
+            today:
+              'Start the VM with aw-bits=39 on intel-iommu: no piece is then larger than 256 GiB, and none fails, but dirty bits are lost as before. Until then no migration, dirty-rate measurement or dirty limit while a guest may move the device to another domain.',
+          }
+        : {
+            today: facts.mayHaveAwBits
+              ? 'Start the VM with aw-bits=39 on intel-iommu, or use a host kernel that accepts larger bitmaps.'
+              : 'Use a host kernel that accepts larger bitmaps.',
+          },
 };

@@ -2,13 +2,14 @@ import type { Severity, Verdict } from '../../base/vocabulary.ts';
 import { EADDRINUSE, EEXIST, EINVAL } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
 import { cutsThrough } from '../failures.ts';
-import { Basis } from '../grounds.ts';
+import { Basis, unmapsGround } from '../grounds.ts';
 import { errorUnlessWhatIf, modeOfFailure, plural, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true, mappings: true } as const;
 
 /** What is told in words, and may be harmless. */
 const MILDER: Readonly<Record<string, { severity: Severity; verdict: Verdict | null }>> = {
+  'map repeated': { severity: 'note', verdict: null },
   'map told': { severity: 'warning', verdict: null },
   'map stale': { severity: 'error', verdict: 'leaves-mappings' },
   'unmap untracked': { severity: 'warning', verdict: 'leaves-mappings' },
@@ -40,15 +41,18 @@ export const mapConflict: RuleBody = {
       // Whether it failed rests on what its device's container holds.
       if (!observed && space === null) basis.add('deviceGuessed');
       const mode = modeOfFailure(observed, tracked);
-      const topic = !isTaken
-        ? 'cropped'
-        : !observed
-          ? 'map'
-          : failure.isOverStale
-            ? 'map stale'
-            : 'map told';
+      const topic = failure.isRepeated
+        ? 'map repeated'
+        : !isTaken
+          ? 'cropped'
+          : !observed
+            ? 'map'
+            : failure.isOverStale
+              ? 'map stale'
+              : 'map told';
       // What was in the way may have gone with an UNMAP that is not in the trace.
-      if (!observed && !facts.isTraced('vtd_page_walk_one')) basis.add('unmapsUnchecked');
+      const unchecked = observed ? null : unmapsGround(facts);
+      if (unchecked !== null) basis.add(unchecked);
       const rests = observed ? {} : { backend: true, version: true };
       report.add({
         mode,
@@ -73,6 +77,9 @@ export const mapConflict: RuleBody = {
   message({ topic, count, iova, sizeText, errno, mode }) {
     const fails = count === 1 ? 'fails' : 'fail';
     const verb = mode === 'observed' ? 'failed' : `${fails} by the emulation`;
+    if (topic === 'map repeated') {
+      return `${plural(count, 'MAP')} failed with -17 (File exists), the first of ${sizeText} at iova ${iova}: QEMU maps again what it has mapped already, at a dirty sync or where a device joins a domain. The host keeps the mapping as it is, so that this is harmless by itself.`;
+    }
     if (topic === 'map told') {
       return `${plural(count, 'MAP')} failed with ${errno}, the first of ${sizeText} at iova ${iova}: the host holds a mapping there already. Either QEMU mapped the same twice, as when its tables are replayed, which is harmless; or one is left that should be gone, and the device reaches old memory. This message alone does not tell which.`;
     }
@@ -88,17 +95,19 @@ export const mapConflict: RuleBody = {
     return `${plural(count, 'unmap')} ${verb} with ${errno}: the first, ${sizeText} at iova ${iova}, cuts through a larger mapping, which type1 does not allow. The mapping stays.`;
   },
   fix: ({ topic }) =>
-    topic === 'abort'
-      ? {
-          release: {
-            of: 'Entries that cross the interrupt range',
-            first: '10.2',
-            note: 'which cuts the event in two',
+    topic === 'map repeated'
+      ? { today: 'Nothing needs fixing here; VTD016 tells what such a dirty sync lacks.' }
+      : topic === 'abort'
+        ? {
+            release: {
+              of: 'Entries that cross the interrupt range',
+              first: '10.2',
+              note: 'which cuts the event in two',
+            },
+            today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
+          }
+        : {
+            followsFrom:
+              'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
           },
-          today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
-        }
-      : {
-          followsFrom:
-            'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
-        },
 };

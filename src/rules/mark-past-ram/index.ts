@@ -37,16 +37,20 @@ export const markPastRam: RuleBody = {
       (died ? ' The trace ends right there, as it does when QEMU dies of it.' : '')
     );
   },
-  fix: ({ cause }) => ({
+  fix: ({ cause, facts }) => ({
     release:
-      cause === 'whole-unmap'
+      cause === 'whole-unmap' && facts.viommu.unmapsByNode
         ? { of: 'Dirty bits past the end of RAM, set for whole unmaps', first: '11.0' }
         : {
-            of: 'Dirty bits past the end of RAM, set for single mappings',
+            of:
+              cause === 'whole-unmap'
+                ? `Dirty bits past the end of RAM, set for whole unmaps of ${facts.viommu.name}`
+                : 'Dirty bits past the end of RAM, set for single mappings',
             first: null,
             note: '11.x included',
           },
-    today:
-      'No migration, dirty-rate measurement or dirty limit with this device attached; aw-bits=39 on intel-iommu only keeps the damage smaller.',
+    today: `No migration, dirty-rate measurement or dirty limit with this device attached${
+      facts.mayHaveAwBits ? '; aw-bits=39 on intel-iommu only keeps the damage smaller' : ''
+    }.`,
   }),
 };

@@ -26,8 +26,10 @@ export const queryOverHole: RuleBody = {
     const verb = mode === 'what-if' ? 'would fail' : mode === 'active' ? 'fails' : 'failed';
     return `${plural(count, 'unmap')} ${verb} with -22: the kernel answers a dirty query only for a range that is mapped without holes. The first covers ${sizeText} at iova ${iova}. The unmap itself is done, and a running migration fails.`;
   },
-  fix: () => ({
+  fix: ({ facts }) => ({
     release: { of: 'Dirty queries of iommufd over holes', first: null },
-    today: 'The legacy container with aw-bits=39, or do not migrate with this device attached.',
+    today: facts.mayHaveAwBits
+      ? 'The legacy container with aw-bits=39, or do not migrate with this device attached.'
+      : 'Do not migrate with this device attached.',
   }),
 };

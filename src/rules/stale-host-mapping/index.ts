@@ -1,4 +1,4 @@
-import { Basis } from '../grounds.ts';
+import { Basis, unmapsGround } from '../grounds.ts';
 import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
 
 const WHY = {
@@ -44,7 +44,8 @@ export const staleHostMapping: RuleBody = {
     'stale-mappings'({ mark, space, container, count, first, last, guest, pages, why, happened }) {
       const basis = new Basis().add('emulated');
       basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
-      if (!facts.isTraced('vtd_page_walk_one')) basis.add('unmapsUnchecked');
+      const unchecked = unmapsGround(facts);
+      if (unchecked !== null) basis.add(unchecked);
       const isInMigration = why === 'wrap' || why === 'unlisted';
       if (isInMigration) {
         const source = facts.versionSource;

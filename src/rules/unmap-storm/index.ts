@@ -46,8 +46,10 @@ export const unmapStorm: RuleBody = {
   message: ({ detail }) =>
     `While dirty tracking was on: ${detail}. Each such unmap allocates, clears and reads a bitmap under QEMU's big lock, which slows the guest and the migration down.`,
   fix: ({ facts }) => ({
-    today: facts.mayHaveVIommu
+    today: facts.mayHaveAwBits
       ? 'aw-bits=39 makes whole unmaps cheap; a guest in lazy (non-strict) IOMMU mode unmaps less often.'
-      : 'Do not plug or move memory of the guest while dirty pages are tracked.',
+      : facts.mayHaveVIommu
+        ? 'A guest in lazy (non-strict) IOMMU mode unmaps less often.'
+        : 'Do not plug or move memory of the guest while dirty pages are tracked.',
   }),
 };

@@ -30,22 +30,31 @@ export const zeroTranslatedAddress: RuleBody = {
       `those that were mapped, and ${lost} the dirty bits of ${atRiskText}${where}.`
     );
   },
-  fix: ({ cause }) =>
-    cause === 'whole-unmap'
+  fix: ({ cause, facts }) =>
+    cause === 'whole-unmap' && !facts.viommu.unmapsByNode
       ? {
           release: {
-            of: 'Address 0 in whole unmaps',
-            first: '11.0',
-            note: 'but not for RAM above 4 GiB (VTD003)',
+            of: `Address 0 in whole unmaps of ${facts.viommu.name}`,
+            first: null,
+            note: '11.1 included',
           },
           today: 'Do not migrate while a guest may move the device to another domain.',
         }
-      : {
-          release: {
-            of: 'Address 0 in unmaps of single pages',
-            first: null,
-            note: '11.x included',
+      : cause === 'whole-unmap'
+        ? {
+            release: {
+              of: 'Address 0 in whole unmaps',
+              first: '11.0',
+              note: 'but not for RAM above 4 GiB (VTD003)',
+            },
+            today: 'Do not migrate while a guest may move the device to another domain.',
+          }
+        : {
+            release: {
+              of: 'Address 0 in unmaps of single pages',
+              first: null,
+              note: '11.x included',
+            },
+            today: 'Unplug the device, or shut its driver down, before migrating.',
           },
-          today: 'Unplug the device, or shut its driver down, before migrating.',
-        },
 };

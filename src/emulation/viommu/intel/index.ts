@@ -7,7 +7,12 @@ import { vtdAddressSpaceUnmap } from './unmap.ts';
 export const intelIommu: Viommu = {
   name: 'intel-iommu',
   widestBits: 57,
+  hasWidth: true,
   notifierRanges: PC_NOTIFIERS,
+  unmapsByNode: true,
+  announcesWholeUnmaps: true,
+  printsGuestAddresses: true,
+  replayUnmapsFirst: ({ replayClearsShadow }) => !replayClearsShadow,
   unmapWholeSpace(range, shadow, { profile, isInMigration, awBits }, sent) {
     if (isInMigration && profile.unmapInMigration !== null) {
       profile.unmapInMigration.unmap(range, shadow, sent);

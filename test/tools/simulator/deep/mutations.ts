@@ -117,6 +117,18 @@ export const mutations: readonly Mutation[] = [
     replace: 'this.notifiers.push(range);',
   },
   {
+    what: 'no notifier is known again by its range',
+    file: 'src/emulation/viommu/viommu.ts',
+    find: 'a.start === b.start',
+    replace: 'a.start === b.end',
+  },
+  {
+    what: 'notifications are taken for the other kind',
+    file: 'src/inference/boot.ts',
+    find: '=== OP_MAP',
+    replace: '!== OP_MAP',
+  },
+  {
     what: 'the newest notifier never goes',
     file: 'src/inference/device-space.ts',
     find: 'if (index >= 0) this.notifiers.splice',
@@ -754,8 +766,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'bitmaps that would be too big are not told',
     file: 'src/rules/bitmap-too-big/index.ts',
-    find: 'isKnown ? unmap.asTraced : unmap.underTracking',
-    replace: 'unmap.asTraced',
+    find: 'isKnown ? isBitmapRefused(unmap) : unmap.underTracking.errno === E2BIG',
+    replace: 'isBitmapRefused(unmap)',
   },
   {
     what: 'iommufd’s refused queries are conflicts of maps',
