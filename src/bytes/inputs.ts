@@ -2,7 +2,9 @@ import { fstatSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { reasonOf } from '../base/errors.ts';
+import type { Member } from './archive.ts';
 import { keyOf, keyOfPath, type Stats, statOf } from './file-identity.ts';
+import { textOf } from './file-name.ts';
 import { readList } from './list.ts';
 import { isTemporaryName } from './temporary.ts';
 
@@ -13,6 +15,15 @@ export interface Input {
   readonly bytes: number | null;
   /** It was found in a directory: if it turns out to be no trace, nobody asked for it. */
   readonly isFound: boolean;
+  /** It is in an archive; absent for what is a file of its own. */
+  readonly member?: Member;
+}
+
+/** A file that was found and not analysed, although it may hold a trace. */
+export interface PassedOver {
+  readonly path: string;
+  /** What it is: `lz4-compressed`, say. */
+  readonly kind: string;
 }
 
 /** An input that cannot be analysed, with the reason. */
@@ -25,6 +36,7 @@ export interface BadInput {
 export interface Inputs {
   readonly traces: readonly Input[];
   readonly bad: readonly BadInput[];
+  readonly passedOver: readonly PassedOver[];
   /** Directories among the words, each with the inputs that are in it or below. */
   readonly directories: ReadonlyMap<string, readonly Input[]>;
   /** Whether this is the file of a trace or of a list, by whatever name it was called. */
@@ -57,6 +69,7 @@ export async function findInputs(
 class Found implements Inputs {
   readonly traces: Input[] = [];
   readonly bad: BadInput[] = [];
+  readonly passedOver: readonly PassedOver[] = [];
   readonly directories = new Map<string, Input[]>();
   readonly #byPath = new Map<string, Input>();
   /** By device and number, so that links do not make two traces of a file. */
@@ -207,13 +220,4 @@ function entriesOf(path: string, found: Found) {
     found.addBad(path, reasonOf(thrown));
     return [];
   }
-}
-
-/** The name of a file as text: exact, or what is no UTF-8 as `\xff`. */
-function textOf(name: Buffer): { readonly text: string; readonly isExact: boolean } {
-  const text = name.toString('utf8');
-  if (Buffer.from(text).equals(name)) return { text, isExact: true };
-  const latin1 = name.toString('latin1');
-  const escaped = latin1.replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
-  return { text: escaped, isExact: false };
 }

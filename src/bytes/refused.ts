@@ -1,6 +1,7 @@
 import { type Command, pipeline } from '../base/commands.ts';
 import { ForeignError } from '../base/errors.ts';
 import { commandsOf } from './compression/index.ts';
+import { isTar } from './tar/header.ts';
 
 /** A compression or an archive that is recognised and not read. */
 interface Refused extends Command {
@@ -24,7 +25,7 @@ const REFUSED: readonly Refused[] = [
     what: 'a tar archive',
     command: 'tar -xOf',
     filter: 'tar -xOf -',
-    isIt: (head) => head.toString('latin1', 257, 262) === 'ustar',
+    isIt: (head) => isTar(head) || head.toString('latin1', 257, 262) === 'ustar',
   },
 ];
 

@@ -4,10 +4,13 @@ import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chu
 import { type Codec, type Damage, DamagedData, PIECE_BYTES } from './compression/codec.ts';
 import { partOfDamaged } from './compression/damaged-piece.ts';
 import { codecs } from './compression/index.ts';
+import { type SourceLoss, unreadableBeyond } from './loss.ts';
 import { fileAtStandardInput, type OpenFile, openToRead, streamOf } from './open-file.ts';
 import { refuse } from './refused.ts';
-import { TraceFile } from './trace-file.ts';
+import { type Rereadable, TraceFile } from './trace-file.ts';
 import { utf8Of, utf16Of } from './utf16.ts';
+
+export type { SourceLoss } from './loss.ts';
 
 /** Bytes read from a file at a time. */
 const READ_BYTES = 1024 * 1024;
@@ -22,12 +25,6 @@ const MOST_LAYERS = 3;
 /** Output beyond this, at more than RATIO times the input, is taken for a decompression bomb. */
 const BOMB_BYTES = 2 ** 30;
 const BOMB_RATIO = 200;
-
-/** What a source could not deliver. */
-export interface SourceLoss {
-  readonly kind: 'truncated' | 'unreadable';
-  readonly detail: string;
-}
 
 /** A trace whose bytes can be read, decompressed. */
 export interface OpenSource {
@@ -74,6 +71,8 @@ export interface SourceOptions {
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Output of decompression at most; without it a ratio decides what is a bomb. */
   readonly maxDecompressedBytes?: number | null;
+  /** It may be an archive, of which nothing but compression is taken off. */
+  readonly isArchive?: boolean;
 }
 
 /**
@@ -85,7 +84,9 @@ export interface SourceOptions {
  */
 export async function openSource(path: string, options: SourceOptions = {}): Promise<OpenSource> {
   const input = path === '-' ? openStandardInput(options) : openPath(path);
-  return input instanceof TraceFile ? openFile(input, options) : openStream(path, input, options);
+  return input instanceof TraceFile
+    ? openRereadable(input, options)
+    : openStream(path, input, options);
 }
 
 function openStandardInput({ stdin }: SourceOptions): TraceFile | Chunks {
@@ -115,7 +116,25 @@ function inParts(file: OpenFile, stream: () => Chunks): TraceFile | Chunks {
   return traceFile.bytes === 0 ? stream() : traceFile;
 }
 
-async function openFile(file: TraceFile, options: SourceOptions): Promise<OpenSource> {
+/** The first bytes of a trace of which the start is in memory, decompressed. @throws as `openSource` */
+export async function peekSource(
+  path: string,
+  start: Uint8Array,
+  options: SourceOptions = {},
+): Promise<Pick<OpenSource, 'path' | 'compression' | 'head'>> {
+  const input = async function* () {
+    yield start;
+  };
+  const { close, head, layers } = await new Reading(path, options, input).unwrap(input());
+  await close();
+  return { path, compression: compressionOf(layers), head };
+}
+
+/** Opens what can be read any number of times. @throws as `openSource` */
+export async function openRereadable(
+  file: Rereadable,
+  options: SourceOptions,
+): Promise<OpenSource> {
   const { path, bytes } = file;
   // Memory of this size is had for each read, and a batch may be of thousands of small files.
   const chunkBytes = Math.min(READ_BYTES, Math.max(SMALLEST_READ_BYTES, bytes));
@@ -126,8 +145,6 @@ async function openFile(file: TraceFile, options: SourceOptions): Promise<OpenSo
       file.chunks(Math.min(HEAD_BYTES, chunkBytes)),
     );
     await close();
-    // Where only the rest of standard input is left, its offsets are not those of the file.
-    const isPlain = layers.length === 0 && file.start === 0;
     const source = (): OpenSource => {
       const reading = new Reading(path, options, again);
       async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -137,7 +154,7 @@ async function openFile(file: TraceFile, options: SourceOptions): Promise<OpenSo
         path,
         compression: compressionOf(layers),
         head,
-        ranges: isPlain ? { file: file.number, bytes } : null,
+        ranges: layers.length === 0 ? file.ranges : null,
         inputBytes: bytes,
         readBytes: () => reading.bytes,
         chunks,
@@ -193,28 +210,16 @@ function compressionOf(layers: readonly string[]): string {
 }
 
 /** What could not be read of a file, and whether it is still what it was. */
-function endOf(file: TraceFile, reading: Reading, end: number): SourceEnd {
+function endOf(file: Rereadable, reading: Reading, end: number): SourceEnd {
   const losses = [...reading.losses];
   // Nothing has passed here of what threads have read by themselves.
   const bytes = reading.bytes === 0 ? end : reading.bytes;
   const fate = file.fate();
-  if (losses.length === 0 && bytes < file.bytes) losses.push(lossAt(file, bytes));
+  if (losses.length === 0 && bytes < file.bytes) losses.push(file.lossAt(bytes));
   else if (fate === 'rewritten') {
     losses.push({ kind: 'truncated', detail: 'the file was written over while it was read' });
   }
   return { losses, hasGrown: losses.length === 0 && fate === 'grown' };
-}
-
-/** Why a file cannot be read beyond so many of its bytes. */
-function lossAt(file: TraceFile, bytes: number): SourceLoss {
-  const error = file.errorAt(bytes);
-  if (error !== null) return { kind: 'unreadable', detail: unreadableBeyond(bytes, error) };
-  const detail = `the file became shorter while it was read: ${bytes} of ${file.bytes} bytes were there`;
-  return { kind: 'truncated', detail };
-}
-
-function unreadableBeyond(bytes: number, error: string): string {
-  return `the input cannot be read beyond ${bytes} bytes: ${error}`;
 }
 
 /** An input with everything around the trace taken off. */
@@ -227,6 +232,7 @@ class Reading {
   readonly losses: SourceLoss[] = [];
   readonly #path: string;
   readonly #limitBytes: number | null;
+  readonly #isArchive: boolean;
   readonly #meter = new Meter();
   /** The input from its start; null where it came only once, and was too much to be kept. */
   readonly #again: () => Chunks | null;
@@ -234,6 +240,7 @@ class Reading {
   constructor(path: string, options: SourceOptions, again: () => Chunks | null) {
     this.#path = path;
     this.#limitBytes = options.maxDecompressedBytes ?? null;
+    this.#isArchive = options.isArchive === true;
     this.#again = again;
   }
 
@@ -257,6 +264,7 @@ class Reading {
         peeked = await peek(this.#decompress(codec, peeked.all, isOutermost), HEAD_BYTES);
         layers.push(codec.name);
       }
+      if (this.#isArchive) return { ...peeked, layers };
       refuse(this.#path, peeked.head, layers);
       const encoding = utf16Of(peeked.head);
       if (encoding === null) return { ...peeked, layers };

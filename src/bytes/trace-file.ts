@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, read, readFileSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { codeOf, messageOf } from '../base/errors.ts';
+import { type SourceLoss, unreadableBeyond } from './loss.ts';
 import type { OpenFile } from './open-file.ts';
 
 /** Bytes at both ends by which a file is compared with what it was. */
@@ -14,11 +15,28 @@ export type Fate =
   /** It is shorter, or what it held has been written over. */
   | 'rewritten';
 
+/** What can be read from its start any number of times, up to a size that is known. */
+export interface Rereadable {
+  readonly path: string;
+  /** Bytes that are to be read. */
+  readonly bytes: number;
+  /** A plain file of which others may read ranges; null where there is none. */
+  readonly ranges: { readonly file: number; readonly bytes: number } | null;
+  /** The bytes from the start, about `chunkBytes` at a time. */
+  chunks(chunkBytes: number): AsyncGenerator<Uint8Array>;
+  /** Why it cannot be read beyond so many of its bytes. */
+  lossAt(bytes: number): SourceLoss;
+  /** What became of it since it was opened. */
+  fate(): Fate;
+  /** Lets go of it. Nobody may be reading it any more. */
+  close(): void;
+}
+
 /**
  * The file of a trace, open once for all that read it, in whichever thread: whatever happens to its
  * name, they read the same file. It is read up to the size that it had when it was opened.
  */
-export class TraceFile {
+export class TraceFile implements Rereadable {
   readonly path: string;
   /** Of the descriptor, which all threads of a process share. */
   readonly number: number;
@@ -36,6 +54,11 @@ export class TraceFile {
     const stats = statsOf(number);
     this.#before = { ...stats, sample: sampleOf(number, this.start, stats.size) };
     this.bytes = Math.max(0, this.#before.size - this.start);
+  }
+
+  /** Where only the rest of standard input is left, its offsets are not those of the file. */
+  get ranges(): { readonly file: number; readonly bytes: number } | null {
+    return this.start === 0 ? { file: this.number, bytes: this.bytes } : null;
   }
 
   /** The bytes from the start, about `chunkBytes` at a time; the next are read while one is used. */
@@ -68,8 +91,15 @@ export class TraceFile {
     return buffer.subarray(0, bytesRead);
   }
 
+  lossAt(bytes: number): SourceLoss {
+    const error = this.#errorAt(bytes);
+    if (error !== null) return { kind: 'unreadable', detail: unreadableBeyond(bytes, error) };
+    const detail = `the file became shorter while it was read: ${bytes} of ${this.bytes} bytes were there`;
+    return { kind: 'truncated', detail };
+  }
+
   /** What the system says of the byte at an offset, where it cannot be read; null where it can. */
-  errorAt(offset: number): string | null {
+  #errorAt(offset: number): string | null {
     try {
       readSync(this.number, Buffer.alloc(1), 0, 1, this.start + offset);
       return null;

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import pMap from 'p-map';
 import { UsageError } from '../base/errors.ts';
-import { findInputs, type Input, type Inputs } from '../bytes/inputs.ts';
+import { findInputs, type Input, type Inputs, type PassedOver } from '../bytes/inputs.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Result, Trace } from '../result/types.ts';
+import { withMembers } from './archives.ts';
 import type { TraceOutcome } from './outcome.ts';
 import { type Output, RunFiles } from './outputs.ts';
 import { keysOfOutputs, refuseToOverwrite } from './overwriting.ts';
@@ -13,6 +14,8 @@ import { type Progress, RunProgress } from './progress.ts';
 import type { TableShare } from './tables.ts';
 import { decodeInThreads } from './threaded.ts';
 import { analyzeTrace, type MachineOptions, type TraceTask } from './trace.ts';
+
+export type { PassedOver } from '../bytes/inputs.ts';
 
 /** A machine of which nothing is told. */
 export const FROM_TRACE: MachineOptions = {
@@ -28,7 +31,7 @@ export const FROM_TRACE: MachineOptions = {
 
 /** What a run is to do. */
 export interface RunOptions {
-  /** Files, directories, globs, `@list`, `-`; or what has been found of them already. */
+  /** Files, directories, archives, globs, `@list`, `-`; or what has been found of them already. */
   readonly inputs: readonly string[] | Inputs;
   /** What the model is told; what it is not told, it finds in the trace. */
   readonly model?: Partial<MachineOptions>;
@@ -54,13 +57,6 @@ export interface RunOptions {
   readonly onTrace?: (path: string, trace: Trace | null) => void;
   /** Called once, with the files in directories that may hold traces and cannot be read. */
   readonly onPassedOver?: (files: readonly PassedOver[]) => void;
-}
-
-/** A file in a directory that was not analysed, although it may hold a trace. */
-export interface PassedOver {
-  readonly path: string;
-  /** What it is: `lz4-compressed`, say. */
-  readonly kind: string;
 }
 
 const NO_TRACE: TableShare = { trace: null, tables: null };
@@ -97,7 +93,8 @@ async function inputsOf(options: RunOptions): Promise<Inputs> {
       ? options.inputs
       : await findInputs(options.inputs, keysOfOutputs(written));
   await refuseToOverwrite(written, alsoWritten, inputs);
-  return inputs;
+  const { maxDecompressedBytes = null } = options;
+  return 'traces' in options.inputs ? inputs : withMembers(inputs, { maxDecompressedBytes });
 }
 
 /** The threads of a run, started when they are first needed. */
@@ -133,12 +130,13 @@ class Run {
   readonly #inputs: Inputs;
   readonly #files: RunFiles;
   readonly #threads: Threads;
-  readonly #passedOver: PassedOver[] = [];
+  readonly #passedOver: PassedOver[];
 
   constructor(options: RunOptions, inputs: Inputs, files: RunFiles, threads: Threads) {
     this.#options = options;
     this.#model = { ...FROM_TRACE, ...options.model };
     this.#inputs = inputs;
+    this.#passedOver = [...inputs.passedOver];
     this.#files = files;
     this.#threads = threads;
   }
@@ -192,10 +190,17 @@ class Run {
     return shares;
   }
 
-  #taskOf({ path, isFound }: Input, index: number): TraceTask {
+  #taskOf({ path, isFound, member }: Input, index: number): TraceTask {
     const { maxDecompressedBytes = null } = this.#options;
     const parts = this.#files.tables.partsOf(index);
-    return { path, isFound, model: this.#model, parts, maxDecompressedBytes };
+    return {
+      path,
+      isFound,
+      model: this.#model,
+      parts,
+      maxDecompressedBytes,
+      ...(member !== undefined && { member }),
+    };
   }
 
   /** Replayed here, decoded by the threads where there is more than one. */

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Member, openMember } from '../bytes/archive.ts';
 import { type OpenSource, openSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { recognise } from '../decoding/index.ts';
@@ -18,6 +19,8 @@ export type MachineOptions = Omit<BootOptions, 'stampsTellVersion'>;
 /** A whole trace to analyse. Plain data, so that it can cross threads. */
 export interface TraceTask {
   readonly path: string;
+  /** Where it is in an archive; absent for a file of its own. */
+  readonly member?: Member;
   readonly model: MachineOptions;
   readonly parts: PartPaths;
   readonly maxDecompressedBytes: number | null;
@@ -48,7 +51,7 @@ export async function analyzeTrace(
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newSink, onProgress, signal, stdin } = surroundings;
-  const { isFound, maxDecompressedBytes, model, parts, path } = task;
+  const { isFound, maxDecompressedBytes, member, model, parts, path } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -69,10 +72,10 @@ export async function analyzeTrace(
     return { trace: resultOf(replay, opened, format), learnedLate: replay.learnedLate };
   };
   try {
-    source = await openSource(path, {
-      maxDecompressedBytes,
-      ...(stdin !== undefined && { stdin }),
-    });
+    source =
+      member === undefined
+        ? await openSource(path, { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) })
+        : await openMember(path, member, { maxDecompressedBytes });
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
     tables = new TableWriter(parts);

@@ -43,8 +43,8 @@ export function manifestOf(inputs: Inputs, options: FleetOptions): Manifest {
   const tool = toolVersion();
   const described = optionsText(options);
   const run = hash([tool, described]);
-  const traces = inputs.traces.map(({ path }) => {
-    const state = stateOf(path);
+  const traces = inputs.traces.map(({ path, member }) => {
+    const state = stateOf(member?.archive ?? path);
     return { uri: path, state, key: hash([path, state, run]) };
   });
   const bad = inputs.bad.map(({ path, error }) => ({

@@ -1,7 +1,8 @@
-import { findInputs } from '../bytes/inputs.ts';
+import { findInputs, type PassedOver } from '../bytes/inputs.ts';
 import type { ResultFolder } from '../bytes/result-folder.ts';
+import { withMembers } from '../engine/archives.ts';
 import type { Progress } from '../engine/progress.ts';
-import { type PassedOver, run } from '../engine/run.ts';
+import { run } from '../engine/run.ts';
 import { jsonReport } from '../reports/json.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Trace } from '../result/types.ts';
@@ -59,7 +60,7 @@ export async function runShard(
     signal,
   }: ShardOptions,
 ): Promise<ShardSummary> {
-  const found = await findInputs(inputs);
+  const found = await withMembers(await findInputs(inputs), { maxDecompressedBytes });
   const manifest = manifestOf(found, { model, maxDecompressedBytes });
   folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
   const share = manifest.traces.filter(({ key }) => isInShard(key, shard));
@@ -83,6 +84,7 @@ export async function runShard(
     inputs: {
       traces: found.traces.filter(({ path }) => due.has(path)),
       bad: [],
+      passedOver: found.passedOver,
       directories: new Map(),
       isRead: (key) => found.isRead(key),
     },
