@@ -73,7 +73,8 @@ export class EventValues {
     const shapes = this.#shapesOf(name, writer);
     if (shapes === null) return 'skipped';
     for (const shape of shapes) {
-      if (areNamed && shape.isOld && !values.some((value) => value.name === 'fd')) continue;
+      // Without names, nothing tells the one of QEMU 7.2.
+      if (shape.isOld && !(areNamed && values.some((value) => value.name === 'fd'))) continue;
       const { slots, hasMore } = shape;
       if (hasMore ? values.length < slots.length - 1 : values.length !== slots.length) continue;
       if (this.#read(name, shape, (index) => values[index]?.text, writer, place)) return 'event';

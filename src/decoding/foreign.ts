@@ -95,19 +95,9 @@ const FOREIGN: readonly Foreign[] = [
     isIt: beginsWith(/^\/\* CTF 1\.8 \*\//),
   },
   {
-    what: 'the text of perf script',
-    advice: recordAgain,
-    isIt: hasLines(/^ *\S[^[\]]{0,64} \[\d{1,9}\] +\d{1,20}\.\d{1,9}: +sdt_qemu:\w+: /),
-  },
-  {
     what: 'the text of simpletrace.py',
     advice: recordAgain,
     isIt: hasLines(/^[a-z]\w* -?\d+\.\d{3} pid=\d+(?: |$)/),
-  },
-  {
-    what: 'the text of a bpftrace script',
-    advice: recordAgain,
-    isIt: hasLines(/^\d+ \d+ [a-z]\w* \w+=/),
   },
   {
     what: "the list of QEMU's trace events",
@@ -120,7 +110,7 @@ const FOREIGN: readonly Foreign[] = [
 const FOREIGN_JSON: readonly (Omit<Foreign, 'isIt'> & { readonly isIt: RegExp })[] = [
   {
     what: 'the JSON of perf, which names neither events nor arguments,',
-    advice: recordAgain,
+    advice: () => `make a text of the perf.data: perf script --ns -i perf.data | vtdscope -`,
     isIt: /^\s*\{\s*"linux-perf-json-version"/,
   },
   {
@@ -131,11 +121,6 @@ const FOREIGN_JSON: readonly (Omit<Foreign, 'isIt'> & { readonly isIt: RegExp })
         "jq -r '[.data.result[].values|if .[0][0]>.[-1][0] then reverse else . end|.[]]|sort_by(.[0])|.[][1]'",
     }),
     isIt: /^\s*\{[\s\S]*"values"\s*:\s*\[\s*\[\s*"\d{16,}"/,
-  },
-  {
-    what: 'the JSON of a bpftrace script',
-    advice: recordAgain,
-    isIt: /^\s*\{\s*"type"\s*:\s*"(?:attached_probes|printf)"/,
   },
 ];
 

@@ -17,8 +17,10 @@ import { newKernel } from './kernels.ts';
 import { isOwnReport, OWN_REPORT } from './own-reports.ts';
 import { babeltraceDetails } from './records/babeltrace/details.ts';
 import { babeltraceText } from './records/babeltrace/text.ts';
+import { bpftraceJson, bpftraceText } from './records/bpftrace/index.ts';
 import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
+import { perfScript } from './records/perf/index.ts';
 
 const LF = 0x0a;
 
@@ -47,10 +49,13 @@ function carried(carrier: Carrier): TraceFormat {
 
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
 export const formats: readonly TraceFormat[] = [
+  bpftraceJson,
   jsonArray,
   jsonLines,
   babeltraceText,
   babeltraceDetails,
+  perfScript,
+  bpftraceText,
   carried(ftrace),
   carried(systemTap),
   carried(cri),

@@ -104,10 +104,13 @@ describe('formats', () => {
     expect(
       formats.map(({ name, clock, stampsTellVersion }) => [name, clock, stampsTellVersion]),
     ).toEqual([
+      ['bpftrace-json', 'monotonic', false],
       ['json-array', 'wall', false],
       ['json-lines', 'wall', false],
       ['babeltrace', 'wall', false],
       ['babeltrace-details', 'wall', false],
+      ['perf-script', 'boot', false],
+      ['bpftrace', 'monotonic', false],
       ['ftrace', 'boot', false],
       ['systemtap', 'wall', false],
       ['cri', 'wall', false],

@@ -60,6 +60,17 @@ describe('a trace is recognised', () => {
       'of LTTng',
       many('[07:35:47.845526000] (+0.000000001) host-a qemu:vtd_reset_exit: { cpu_id = 0 }, { }'),
     ],
+    [
+      'perf-script',
+      'of perf script',
+      many(' qemu-system-x86  7329 [000]  1915.246562: sdt_qemu:vtd_reset_exit: (55d5)'),
+    ],
+    ['bpftrace', 'of bpftrace', many('1795332947 7329 vtd_page_walk_one domain=0x2')],
+    [
+      'bpftrace-json',
+      'of bpftrace -f json',
+      `{"type": "attached_probes", "data": {"probes": 1}}\n${many('{"type":"printf","data":"1 2 vtd_page_walk_one"}')}`,
+    ],
     ['systemtap', 'of SystemTap', many(`7329@1795332947845867137 ${MAP}`)],
     ['cri', 'of a container runtime', many(`2026-11-22T07:35:47.845867Z stderr F ${ISO}${MAP}`)],
     ['container', 'of kubectl logs', many(`2026-11-22T07:35:47.845867000Z ${ISO}${MAP}`)],
@@ -126,23 +137,20 @@ describe('refused is', () => {
       'try: babeltrace2 --clock-gmt --clock-date . | vtdscope -',
     ],
     [
-      'text of perf script',
-      many(' qemu-system-x86  7329 [000]  1915.246562: sdt_qemu:vtd_page_walk_one: (55d5) arg1=2'),
-      'perf script',
-    ],
-    [
       'text of simpletrace.py',
       many('vtd_page_walk_one 0.123 pid=7329 domain=0x2'),
       'simpletrace.py',
     ],
-    ['text of bpftrace', many('1795332947 7329 vtd_page_walk_one domain=0x2'), 'bpftrace'],
     [
       'a list of trace events',
       many('vtd_inv_qi_head(uint16_t head) "read head %d"'),
       "list of QEMU's trace events",
     ],
-    ['JSON of perf', '{"linux-perf-json-version":1,"headers":{}}', 'perf'],
-    ['JSON of bpftrace', many('{"type":"printf","data":"1 2 vtd_page_walk_one"}'), 'bpftrace'],
+    [
+      'JSON of perf',
+      '{"linux-perf-json-version":1,"headers":{}}',
+      'perf script --ns -i perf.data | vtdscope -',
+    ],
     [
       'JSON of Loki',
       '{"status":"success","data":{"result":[{"stream":{},"values":[["1795332947845867000","x"]]}]}}',

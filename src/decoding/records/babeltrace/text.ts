@@ -5,6 +5,7 @@ import type { LineDecoder, LineFormat } from '../../format.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { newLineReader } from '../../kernels.ts';
 import { writeLoss } from '../../notes.ts';
+import { eachLine } from '../../ordered-lines.ts';
 import { PROVIDER, sourceIn, threadIn, timeless, writeDiscarded } from './fields.ts';
 
 /*
@@ -21,9 +22,6 @@ import { PROVIDER, sourceIn, threadIn, timeless, writeDiscarded } from './fields
  * the contexts vtid and vpid, no threads and processes.
  */
 
-const LF = 0x0a;
-const CR = 0x0d;
-
 const TIME = String.raw`(?:(\d{4}-\d\d-\d\d) )?(?:(\d\d:\d\d:\d\d)|(\d{1,20}))(?:\.(\d{9}))?`;
 /** Date, time of the day, seconds or cycles, fraction. */
 const HEADER = new RegExp(String.raw`^(?:\[|timestamp = )${TIME}(?:\] |, )`);
@@ -31,8 +29,6 @@ const NAME = /qemu:(\w{1,256})(?:: |, )/y;
 const OPEN = /(?:[\w.]{1,64} = )?\{ ?/y;
 const FIELD = /(\w{1,128}) = (?:(-?(?:0x)?[0-9A-Fa-f]{1,20})|"((?:[^"\\]|\\.)*)")(?:, | (?=\}))/y;
 const CLOSE = /\}(?:, |\s*$)/y;
-/** Bytes of a line that are read. */
-const LINE_LIMIT = 64 * 1024;
 /** Lines that are looked at. */
 const SAMPLE = 200;
 
@@ -62,17 +58,10 @@ class BabeltraceDecoder implements LineDecoder {
   readonly #values = new EventValues(newLineReader());
 
   decode(block: Uint8Array, writer: BatchWriter): number {
-    const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
-    let line = 0;
-    for (let at = 0; at < bytes.length; line += 1) {
-      const lf = bytes.indexOf(LF, at);
-      const end = lf < 0 ? bytes.length : lf;
-      writer.line = line;
-      const text = bytes.toString('latin1', at, bytes[end - 1] === CR ? end - 1 : end);
-      this.#line(text.length > LINE_LIMIT ? text.slice(0, LINE_LIMIT) : text, at, lf >= 0, writer);
-      at = end + 1;
-    }
-    return line;
+    return eachLine(block, ({ text, byteOffset, isWhole }, index) => {
+      writer.line = index;
+      this.#line(text, byteOffset, isWhole, writer);
+    });
   }
 
   #line(text: string, at: number, isWhole: boolean, writer: BatchWriter): void {

@@ -1,0 +1,115 @@
+import { NO_TIME } from '../../../base/place.ts';
+import { NO_THREAD } from '../../../events/batch.ts';
+import type { BatchWriter } from '../../../events/writer.ts';
+import type { LineDecoder, LineFormat } from '../../format.ts';
+import { writeLoss } from '../../notes.ts';
+import { eachLine, type OrderedLine } from '../../ordered-lines.ts';
+import { BpftraceLines, isBpftraceLine } from './line.ts';
+
+/** Lines that are looked at. */
+const SAMPLE = 200;
+
+/** What a script of bpftrace prints of QEMU's probes. */
+export const bpftraceText: LineFormat = {
+  kind: 'lines',
+  name: 'bpftrace',
+  title: "QEMU's probes (USDT), as a script of bpftrace prints them",
+  clock: 'monotonic',
+  stampsTellVersion: false,
+  recognises: (head) => firstLines(head).some(isBpftraceLine),
+  decoder: () => new TextDecoder(),
+};
+
+/** The same with `-f json`: an object on each line, with what the script printed in `data`. */
+export const bpftraceJson: LineFormat = {
+  kind: 'lines',
+  name: 'bpftrace-json',
+  title: "QEMU's probes (USDT), as JSON of bpftrace",
+  clock: 'monotonic',
+  stampsTellVersion: false,
+  recognises: (head) =>
+    firstLines(head).some((line) => {
+      const { type, data } = objectIn(line) ?? {};
+      return type === 'printf' && linesIn(data).some(isBpftraceLine);
+    }),
+  decoder: () => new JsonDecoder(),
+};
+
+function firstLines(head: Uint8Array): readonly string[] {
+  const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
+  return text.split('\n', SAMPLE);
+}
+
+class TextDecoder implements LineDecoder {
+  readonly #lines = new BpftraceLines();
+
+  decode(block: Uint8Array, writer: BatchWriter): number {
+    const lines = eachLine(block, ({ text, byteOffset, isWhole }, index) => {
+      writer.line = index;
+      if (isWhole) this.#lines.decode(text, byteOffset, writer);
+      else if (text.trim() !== '') writeTorn(text, byteOffset, writer);
+    });
+    this.#lines.takeCounts(writer);
+    return lines;
+  }
+}
+
+class JsonDecoder implements LineDecoder {
+  readonly #lines = new BpftraceLines();
+
+  decode(block: Uint8Array, writer: BatchWriter): number {
+    const lines = eachLine(block, (line, index) => {
+      writer.line = index;
+      this.#object(line, writer);
+    });
+    this.#lines.takeCounts(writer);
+    return lines;
+  }
+
+  #object({ text, byteOffset }: OrderedLine, writer: BatchWriter): void {
+    const object = objectIn(text);
+    if (object === null) {
+      if (text.trim() !== '') writeTorn(text, byteOffset, writer);
+      return;
+    }
+    const { type, data } = object;
+    const lost = lostIn(type, data);
+    if (lost > 0) writeLoss(writer, placeAt(byteOffset), 'dropped', text, lost);
+    else if (type !== 'printf') writer.foreignLines += 1;
+    for (const line of type === 'printf' ? linesIn(data) : []) {
+      this.#lines.decode(line, byteOffset, writer);
+    }
+  }
+}
+
+function writeTorn(text: string, byteOffset: number, writer: BatchWriter): void {
+  writeLoss(writer, placeAt(byteOffset), 'torn', text);
+}
+
+function placeAt(byteOffset: number) {
+  return { byteOffset, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
+}
+
+/** An object of bpftrace's, or null. Its numbers are counts: those of events are in texts. */
+function objectIn(line: string): { readonly type?: unknown; readonly data?: unknown } | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(line, 'latin1').toString());
+    return typeof value === 'object' && value !== null ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The lines in what a script printed at once, a character for each byte. */
+function linesIn(data: unknown): readonly string[] {
+  if (typeof data !== 'string') return [];
+  const lines = Buffer.from(data).toString('latin1').split('\n');
+  return lines.filter((line) => line !== '');
+}
+
+/** `{"type": "lost_events", "data": {"events": 12}}` */
+function lostIn(type: unknown, data: unknown): number {
+  if (type !== 'lost_events') return 0;
+  const count = typeof data === 'object' && data !== null && 'events' in data ? data.events : 1;
+  return typeof count === 'number' && count > 0 ? count : 1;
+}

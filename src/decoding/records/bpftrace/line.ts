@@ -1,0 +1,116 @@
+import { NO_TIME } from '../../../base/place.ts';
+import { LAST_THREAD, NO_THREAD } from '../../../events/batch.ts';
+import type { BatchWriter } from '../../../events/writer.ts';
+import { EmbeddedLine } from '../../embedded-line.ts';
+import { EventValues, type Value } from '../../event-values.ts';
+import { LAST_SECOND } from '../../iso-time.ts';
+import { newLineReader } from '../../kernels.ts';
+import { type LinePlace, writeLoss } from '../../notes.ts';
+import { FAMILY } from '../../patterns.ts';
+
+/*
+ * QEMU's `dtrace` trace backend through bpftrace prints what its script says. This is read: nanoseconds
+ * since boot (`nsecs`), the thread (`tid`), the event, and arguments by QEMU's names for them, or by
+ * `arg0`, `arg1` ... if there are all of them:
+ *
+ *   1980224305735 10488 vtd_page_walk_one domain=0x2 iova=0xffff4000 gpa=0x3f4000 mask=0xfff perm=3
+ *   1980224305891 10488 vfio_iommu_map_notify op=MAP iova_start=0xffff4000 iova_end=0xffff4fff
+ *   1980224305735 10488 vtd_page_walk_one domain 0x2 iova 0xffff4000 -> gpa ...     or QEMU's own text
+ */
+
+const LINE = /^(\d{1,20}) (\d{1,10}) (\w{1,128})(?: |$)/;
+const ARGUMENT = /(\w{1,64})=(\S{0,512})(?: +|$)/y;
+const NUMBERED = /^arg\d{1,2}$/;
+/** bpftrace, where its buffer was full. */
+const LOST = /\b[Ll]ost (\d{1,12}) events\b/;
+const OURS = new RegExp(`^${FAMILY}`);
+/** Digits of a second's fraction. */
+const DIGITS = 9;
+
+/** True where a line is one of a script's about an event of QEMU's. */
+export function isBpftraceLine(text: string): boolean {
+  const [, , , name = ''] = LINE.exec(text) ?? [];
+  return OURS.test(name);
+}
+
+/** Decodes what a script prints, line by line. */
+export class BpftraceLines {
+  readonly #reader = newLineReader();
+  readonly #values = new EventValues(this.#reader);
+  readonly #line = new EmbeddedLine(this.#reader);
+
+  /** `text`: a character for each byte. */
+  decode(text: string, byteOffset: number, writer: BatchWriter): void {
+    const found = LINE.exec(text);
+    if (found === null) {
+      this.#other(text, byteOffset, writer);
+      return;
+    }
+    const [header, time = '', thread, name = ''] = found;
+    const seconds = Number(time.slice(0, -DIGITS));
+    const isTime = seconds <= LAST_SECOND;
+    const place = {
+      byteOffset,
+      seconds: isTime ? seconds : 0,
+      nanoseconds: isTime ? Number(time.slice(-DIGITS)) : NO_TIME,
+      thread: Number(thread) <= LAST_THREAD ? Number(thread) : NO_THREAD,
+    };
+    const values = valuesOf(text, header.length);
+    if (values !== null) this.#event(name, values, text, writer, place);
+    else if (
+      !this.#line.write(
+        Buffer.from(`${name} ${text.slice(header.length)}`, 'latin1'),
+        writer,
+        place,
+        [],
+      )
+    ) {
+      writer.foreignLines += 1;
+    }
+  }
+
+  /** Moves the counts of events that are not stored to the batch that is being written. */
+  takeCounts(writer: BatchWriter): void {
+    this.#line.takeCounts(writer);
+  }
+
+  #event(
+    name: string,
+    values: readonly Value[],
+    text: string,
+    writer: BatchWriter,
+    place: LinePlace,
+  ): void {
+    const isNumbered = values.length > 0 && values.every((value) => NUMBERED.test(value.name));
+    const byName = new Map(values.map((value) => [value.name, value.text]));
+    const written = isNumbered
+      ? this.#values.write(name, values, false, writer, place)
+      : this.#values.writeNamed(name, byName, writer, place);
+    if (written === 'unreadable') writeLoss(writer, place, 'unreadable', text);
+  }
+
+  #other(text: string, byteOffset: number, writer: BatchWriter): void {
+    const place = { byteOffset, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
+    const lost = LOST.exec(text);
+    if (lost !== null) writeLoss(writer, place, 'dropped', text, Number(lost[1]));
+    else if (NAMED.test(text)) writeLoss(writer, place, 'torn', text);
+    else if (text.trim() !== '') writer.foreignLines += 1;
+  }
+}
+
+/** What is left of a line whose front is damaged. */
+const NAMED = new RegExp(String.raw`(?:^|\W)${FAMILY}\w{1,96} \w{1,64}=`);
+
+/** The arguments up to the end of the line; null where they do not end there. */
+function valuesOf(text: string, from: number): readonly Value[] | null {
+  const values: Value[] = [];
+  let at = from;
+  for (;;) {
+    ARGUMENT.lastIndex = at;
+    const found = ARGUMENT.exec(text);
+    if (found === null) break;
+    values.push({ name: found[1] ?? '', text: found[2] ?? '' });
+    at = ARGUMENT.lastIndex;
+  }
+  return at === text.length ? values : null;
+}
