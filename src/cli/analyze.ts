@@ -10,6 +10,7 @@ import { runShard } from '../fleet/run-shard.ts';
 import { parseShard, WHOLE } from '../fleet/shard.ts';
 import type { ReportOptions } from '../reports/report.ts';
 import { Baseline, day } from './baseline.ts';
+import { addConfigOptions, applyConfig, configText } from './config.ts';
 import {
   exitStatus,
   exitStatusOf,
@@ -40,6 +41,12 @@ interface Flags extends ModelFlags {
   readonly maxDecompressed?: string;
   readonly results?: string;
   readonly shard?: string;
+}
+
+/** The options that are about a configuration file; `false`: `--no-config`. */
+interface ConfigFlags {
+  readonly config?: string | false;
+  readonly printConfig?: boolean;
 }
 
 /** Shown below the help. */
@@ -94,9 +101,19 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
     .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces');
   for (const option of modelOptions()) command.addOption(option);
+  addConfigOptions(command);
   command.addHelpText('after', examples);
-  command.action(async (inputs: readonly string[], flags: Flags) => {
-    terminal.exitWith(await analyze(inputs, flags, terminal));
+  command.action(async (inputs: readonly string[], { config, printConfig }: ConfigFlags) => {
+    const path = applyConfig(command, config);
+    if (printConfig === true) {
+      await print([configText(command, path)], terminal.stdout, terminal.signal);
+      return;
+    }
+    // One that was found by itself changes what is said without being asked.
+    if (path !== null && config === undefined && terminal.verbosity >= 0) {
+      terminal.complain(`with the options of ${path}`);
+    }
+    terminal.exitWith(await analyze(inputs, command.opts<Flags>(), terminal));
   });
   return command;
 }

@@ -13,5 +13,5 @@ export function acceptedText({ sessions }: Pick<Trace, 'sessions'>): string {
     .filter((finding) => finding.accepted !== undefined);
   if (accepted.length === 0) return '';
   const rules = [...new Set(accepted.map(({ rule }) => rule))].sort();
-  return `The baseline accepts ${plural(accepted.length, 'finding')} (${rules.join(', ')}); the verdict is the same without it.`;
+  return `The baseline accepts ${plural(accepted.length, 'finding')} (${rules.join(', ')}); they count for the verdict all the same.`;
 }
