@@ -258,6 +258,8 @@ describe('who touches what', () => {
   it('only bytes opens files, but for what the package itself brings along', () => {
     const found = importers('node:fs', 'node:fs/promises', 'tinyglobby');
     expect(found.filter((file) => roomOf(file) !== 'bytes')).toEqual([
+      // Its guides.
+      'src/cli/guide.ts',
       // Its kernel.
       'src/decoding/wasm/module.ts',
       // Its style and script.

@@ -7,6 +7,7 @@ import { compareCommand } from './compare.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
+import { guideCommand } from './guide.ts';
 import { mergeCommand } from './merge.ts';
 import { nearest } from './suggestions.ts';
 import {
@@ -88,6 +89,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   program.addCommand(generateCommand(terminal));
+  program.addCommand(guideCommand(terminal));
   for (const command of program.commands) {
     command
       .copyInheritedSettings(program)
