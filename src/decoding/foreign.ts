@@ -113,15 +113,6 @@ const FOREIGN_JSON: readonly (Omit<Foreign, 'isIt'> & { readonly isIt: RegExp })
     advice: () => `make a text of the perf.data: perf script --ns -i perf.data | vtdscope -`,
     isIt: /^\s*\{\s*"linux-perf-json-version"/,
   },
-  {
-    what: 'the answer to a query of Loki',
-    // Each stream newest first, unless the query asked otherwise.
-    advice: through({
-      command:
-        "jq -r '[.data.result[].values|if .[0][0]>.[-1][0] then reverse else . end|.[]]|sort_by(.[0])|.[][1]'",
-    }),
-    isIt: /^\s*\{[\s\S]*"values"\s*:\s*\[\s*\[\s*"\d{16,}"/,
-  },
 ];
 
 /** What a trace of another kind is, and what helps; undefined where it is none known. */

@@ -48,6 +48,8 @@ export interface LineDecoder {
 
 export interface StreamFormat extends FormatBase {
   readonly kind: 'stream';
+  /** The first events, where their order may be another than that of their times. */
+  sample?(head: Uint8Array): EventBatch;
   /** Opens a decoder that hands each batch to `emit` as soon as it is full. */
   open(emit: (batch: EventBatch) => void): Promise<StreamDecoder>;
 }

@@ -1,6 +1,7 @@
 import { pipeline } from '../base/commands.ts';
 import { ForeignError } from '../base/errors.ts';
 import { commandsOf } from '../bytes/compression/index.ts';
+import type { EventBatch } from '../events/batch.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
@@ -20,6 +21,7 @@ import { babeltraceText } from './records/babeltrace/text.ts';
 import { bpftraceJson, bpftraceText } from './records/bpftrace/index.ts';
 import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
+import { lokiAnswer } from './records/json/loki.ts';
 import { perfScript } from './records/perf/index.ts';
 
 const LF = 0x0a;
@@ -50,6 +52,7 @@ function carried(carrier: Carrier): TraceFormat {
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
 export const formats: readonly TraceFormat[] = [
   bpftraceJson,
+  lokiAnswer,
   jsonArray,
   jsonLines,
   babeltraceText,
@@ -108,8 +111,9 @@ export function recognise({ path, compression, head, isFound = false }: Opened):
     const what = 'a text that quotes lines of a log';
     throw new ForeignError({ path }, what, `${what}; name it to have it read`);
   }
-  if (format.kind === 'lines' && isNewestFirst(format, head)) {
-    const advice = pipeline(path, unpack, { command: 'tac' });
+  if (isNewestFirst(format, head)) {
+    const command = format.kind === 'lines' ? 'tac' : 'jq reverse';
+    const advice = pipeline(path, unpack, { command });
     throw new ForeignError(
       { path },
       'a log with its newest line first',
@@ -135,14 +139,10 @@ const TIMED_BYTES = 16 * 1024;
 const FEWEST_STEPS = 8;
 
 /** True where the clock runs backwards from line to line, as in the answer of a log store. */
-function isNewestFirst(format: LineFormat, head: Uint8Array): boolean {
-  const part = head.subarray(0, TIMED_BYTES);
-  const lines = part.subarray(0, part.lastIndexOf(LF) + 1);
-  const writer = new BatchWriter();
-  const cursor = new BatchCursor(
-    writer.finish(lines, 0, format.decoder().decode(lines, writer)),
-    0,
-  );
+function isNewestFirst(format: TraceFormat, head: Uint8Array): boolean {
+  const sample = sampleOf(format, head.subarray(0, TIMED_BYTES));
+  if (sample === null) return false;
+  const cursor = new BatchCursor(sample, 0);
   let [back, forth, last] = [0, 0, -1];
   while (cursor.next()) {
     if (!cursor.hasTime) continue;
@@ -152,6 +152,14 @@ function isNewestFirst(format: LineFormat, head: Uint8Array): boolean {
     last = time;
   }
   return back >= FEWEST_STEPS && back > forth * 8;
+}
+
+/** The events in the first bytes of a trace; null where the format sorts them. */
+function sampleOf(format: TraceFormat, part: Uint8Array): EventBatch | null {
+  if (format.kind === 'stream') return format.sample?.(part) ?? null;
+  const lines = part.subarray(0, part.lastIndexOf(LF) + 1);
+  const writer = new BatchWriter();
+  return writer.finish(lines, 0, format.decoder().decode(lines, writer));
 }
 
 /** A format of lines by its name. */

@@ -152,9 +152,11 @@ describe('refused is', () => {
       'perf script --ns -i perf.data | vtdscope -',
     ],
     [
-      'JSON of Loki',
-      '{"status":"success","data":{"result":[{"stream":{},"values":[["1795332947845867000","x"]]}]}}',
-      'jq -r',
+      'a JSON array with its newest line first',
+      `[${[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+        .map((second) => `{"line":"${MAP}","timestamp":"179533294${second}000000000"}`)
+        .join(',')}]`,
+      'jq reverse trace | vtdscope -',
     ],
     [
       'a log with its newest line first',

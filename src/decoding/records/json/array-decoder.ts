@@ -7,8 +7,9 @@ import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamDecoder } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';
-import { type JsonValue, writeEvent, writeLoss } from './event.ts';
+import { writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
+import type { JsonValue } from './value.ts';
 
 const LF = 0x0a;
 const OPEN_BRACKET = 0x5b;

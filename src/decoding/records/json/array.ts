@@ -1,7 +1,11 @@
+import { BatchWriter } from '../../../events/writer.ts';
+import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamFormat } from '../../format.ts';
+import { newLineReader } from '../../kernels.ts';
 import { ElementPlaces } from './element-places.ts';
-import { holdsLine, isEvent, type JsonValue } from './event.ts';
+import { holdsLine, isEvent, writeEvent } from './event.ts';
 import { parseJson } from './parse.ts';
+import type { JsonValue } from './value.ts';
 
 /** Elements that are looked at to recognise the format. */
 const SAMPLE = 64;
@@ -33,6 +37,14 @@ export const jsonArray: StreamFormat = {
       if (isEvent(element) || holdsLine(element)) return true;
     }
     return false;
+  },
+  sample(head) {
+    const writer = new BatchWriter();
+    const embedded = new EmbeddedLine(newLineReader());
+    for (const element of firstElements(Buffer.from(head.buffer, head.byteOffset, head.length))) {
+      if (element !== undefined) writeEvent(element, 0, writer, embedded);
+    }
+    return writer.finish(new Uint8Array(0), 0, 0);
   },
   // stream-json is loaded where it is needed.
   async open(emit) {

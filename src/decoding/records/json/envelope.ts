@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from './event.ts';
+import { isObject, type JsonObject, type JsonValue } from './value.ts';
 
 /*
  * What puts a line of another program into an object of its own: `journalctl -o json`, Docker's
@@ -17,6 +17,8 @@ const LINE_KEYS = [
   '_raw',
   'text',
   'body',
+  'data',
+  'textPayload',
   'event.original',
   // Of a collector that calls every line an event; QEMU's events have no blanks in their names.
   'event',
@@ -28,7 +30,12 @@ const TIME_KEYS = [
   '@timestamp',
   'time',
   'ts',
+  'date',
+  '_time',
 ] as const;
+
+/** Objects that log stores print hold the object that they were given in one of these. */
+const INNER_KEYS = ['_source', 'result'] as const;
 
 /** A line of a program in an object. */
 export interface Envelope {
@@ -39,8 +46,15 @@ export interface Envelope {
   readonly source: string;
 }
 
-/** The line that an object holds, if it holds one. */
+/** The line that an object holds, itself or in an object in it, if it holds one. */
 export function envelopeOf(object: JsonObject): Envelope | undefined {
+  const outer = envelopeAround(object);
+  if (outer !== undefined) return outer;
+  const inner = INNER_KEYS.map((key) => object[key]).find(isObject);
+  return inner === undefined ? undefined : envelopeAround(inner);
+}
+
+function envelopeAround(object: JsonObject): Envelope | undefined {
   for (const key of LINE_KEYS) {
     const line = bytesOf(object[key]);
     if (line === undefined) continue;

@@ -24,6 +24,7 @@ import { beginLoss, DETAIL_LENGTH, writeU64 } from '../../notes.ts';
 import { ISO_TIME } from '../../patterns.ts';
 import { journalRemark } from '../../remarks/journal.ts';
 import { envelopeOf } from './envelope.ts';
+import { isObject, type JsonObject, type JsonValue } from './value.ts';
 
 /*
  * One JSON object per event, from an array or a line:
@@ -36,26 +37,17 @@ import { envelopeOf } from './envelope.ts';
  * that a writer has put through a double is refused, because it is no longer the number it was.
  */
 
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
-export interface JsonObject {
-  readonly [key: string]: JsonValue;
-}
-
 const NAME_KEYS = ['event', 'name', 'event_name'] as const;
 const TIME_KEYS = ['timestamp', 'ts', 'time', 'timestamp_ns', 't'] as const;
 const THREAD_KEYS = ['tid', 'thread', 'vtid'] as const;
 const PROCESS_KEYS = ['pid'] as const;
 const ARGUMENT_KEYS = ['args', 'fields', 'payload'] as const;
 /** What envelopes' lines say beside QEMU's. */
-const REMARKS = [journalRemark];
+export const REMARKS = [journalRemark];
 const OPS: readonly string[] = ['UNMAP', 'MAP'];
 
 /** An argument that is missing or no number of its type. */
 class BadArgument extends Error {}
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function pick(object: JsonObject, keys: readonly string[]): JsonValue | undefined {
   for (const key of keys) if (object[key] !== undefined) return object[key];
@@ -279,7 +271,7 @@ function threadOf(value: JsonValue | undefined): number {
 }
 
 /** Integer digits by magnitude (ns, us, ms or s), a decimal in seconds, or ISO 8601. */
-function timeOf(value: JsonValue | undefined): Time {
+export function timeOf(value: JsonValue | undefined): Time {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string') return NO_TIME_AT_ALL;
   const [, whole, fraction = ''] = /^(\d{1,20})(?:\.(\d{1,9})\d*)?$/.exec(text) ?? [];

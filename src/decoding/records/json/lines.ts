@@ -2,8 +2,9 @@ import type { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
-import { holdsLine, isEvent, isObject, type JsonValue, writeEvent, writeLoss } from './event.ts';
+import { holdsLine, isEvent, writeEvent, writeLoss } from './event.ts';
 import { parseJson } from './parse.ts';
+import { isObject, type JsonValue } from './value.ts';
 
 const LF = 0x0a;
 /** Before the records of a JSON text sequence (RFC 7464). */

@@ -1,5 +1,5 @@
 import { endOfString, keepDigits } from './digits.ts';
-import type { JsonValue } from './event.ts';
+import type { JsonValue } from './value.ts';
 
 /** Deepest nesting that is parsed; events have three levels. */
 export const DEEPEST = 32;
