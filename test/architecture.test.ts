@@ -81,6 +81,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'rules',
   ],
   fleet: ['base', 'bytes', 'engine', 'reports', 'result'],
+  // How to capture what is replayed: the catalogue's names, and nothing else.
+  recording: ['base', 'events'],
   // What decodes loads no emulation: a thread is up sooner, and smaller.
   workers: ['engine'],
   // The simulator is written from the specification alone, so that it can be compared with the emulation.
@@ -92,6 +94,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'engine',
     'fleet',
     'inference',
+    'recording',
     'reports',
     'result',
     'rules',

@@ -9,6 +9,7 @@ import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
 import { guideCommand } from './guide.ts';
 import { mergeCommand } from './merge.ts';
+import { recordCommand } from './record.ts';
 import { nearest } from './suggestions.ts';
 import {
   type ColorChoice,
@@ -89,6 +90,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   program.addCommand(generateCommand(terminal));
+  program.addCommand(recordCommand(terminal));
   program.addCommand(guideCommand(terminal));
   for (const command of program.commands) {
     command
