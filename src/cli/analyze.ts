@@ -144,7 +144,11 @@ async function analyze(
     });
     progress.stop();
     const result = baseline.accept(found);
-    await print(report.render(result, options), terminal.stdout, terminal.signal);
+    // Of a trace that cannot be used, the line on stderr says it all.
+    const [first] = result.traces;
+    const isUnusable = result.traces.length === 1 && first?.error !== undefined;
+    if (!isUnusable || flags.format !== 'text' || terminal.verbosity < 0)
+      await print(report.render(result, options), terminal.stdout, terminal.signal);
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);
     }
@@ -222,8 +226,8 @@ function commandMeant([first = '']: readonly string[], { commands }: Terminal): 
   return near === null ? null : `${first}: no such file; did you mean 'vtdscope ${near}'?`;
 }
 
-function reportOptions({ color, columns, verbosity }: Terminal): ReportOptions {
-  return { color, verbosity, width: columns };
+function reportOptions({ color, columns, stdout, verbosity }: Terminal): ReportOptions {
+  return { color, verbosity, width: columns, cutsNames: stdout.isTTY === true };
 }
 
 function bytesOf(text: string | undefined): number | null {

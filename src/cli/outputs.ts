@@ -51,7 +51,7 @@ export function fileOutputs(
   outputs: readonly Output[],
   options: ReportOptions,
 ): readonly RunOutput[] {
-  const inFile = { ...options, color: false, width: 80 };
+  const inFile = { ...options, color: false, width: 80, cutsNames: false };
   return outputs.map(({ report, path }) => ({
     path,
     render: (result) => report.render(result, inFile),

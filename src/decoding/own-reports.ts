@@ -36,7 +36,7 @@ const TITLES: readonly RegExp[] = [
   new RegExp(`\\S {2,}${TITLE}$`),
   /^[\d,]+ traces?: .*\b(?:crash|fail|loses? dirty|leaves? mappings|inconclusive|clean|analysed)/,
   /^(?:crashes|fails|loses-dirty-pages|leaves-mappings|inconclusive|clean|unusable)\t[^\t]+\t/,
-  new RegExp(`^## ${TITLE}: `),
+  new RegExp(`^(?:## ${TITLE}|NOT ANALYSED): `),
   new RegExp(`^The worst of [\\d,]+ traces: ${TITLE}$`),
 ];
 const FIRST_LINES = 3;

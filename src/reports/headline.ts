@@ -1,7 +1,7 @@
 import { humanSize } from '../base/address.ts';
 import { listed, plural } from '../base/words.ts';
 import { exposureText, viaText } from '../result/exposure.ts';
-import type { Finding, Place, RuleId, Session, Trace, Verdict } from '../result/types.ts';
+import type { Clock, Finding, Place, RuleId, Session, Trace, Verdict } from '../result/types.ts';
 import { adviceOf } from './advice.ts';
 import {
   compareFindings,
@@ -176,12 +176,31 @@ function since(same: readonly Told[], trace: Trace): string {
   return `, ${isOne ? 'at' : 'first at'} ${placeText(first, trace)}`;
 }
 
+/** `08:14:34`, of UTC; '' where the trace has no wall's clock. */
+export function timeOfDay({ time }: Place, { time: { clock } }: Pick<Trace, 'time'>): string {
+  const moment = momentOf(time, clock);
+  return moment === null ? '' : moment.slice(11);
+}
+
 /** `line 12`, and the time of day before it where the trace has one. */
 export function placeText({ line, time }: Place, { time: { clock } }: Pick<Trace, 'time'>): string {
-  if (clock !== 'wall' || time === null) return `line ${line}`;
+  const moment = momentOf(time, clock);
+  return moment === null ? `line ${line}` : `${moment} UTC (line ${line})`;
+}
+
+/** `line 12`, `lines 12 to 21`, or both with their times, of the first and the last. */
+export function placesText(first: Place, last: Place, trace: Pick<Trace, 'time'>): string {
+  if (first.line === last.line) return placeText(first, trace);
+  const [from, to] = [first, last].map((place) => placeText(place, trace));
+  return from === `line ${first.line}` ? `lines ${first.line} to ${last.line}` : `${from} to ${to}`;
+}
+
+/** `2026-11-22 08:14:34`; null of what is no time of a wall's clock. */
+function momentOf(time: string | null, clock: Clock): string | null {
+  if (clock !== 'wall' || time === null) return null;
   const moment = new Date(Number(BigInt(time) / 1_000_000n));
-  if (Number.isNaN(moment.getTime())) return `line ${line}`;
-  return `${moment.toISOString().slice(0, 19).replace('T', ' ')} UTC (line ${line})`;
+  if (Number.isNaN(moment.getTime())) return null;
+  return moment.toISOString().slice(0, 19).replace('T', ' ');
 }
 
 function earliest(same: readonly Told[]): Told {

@@ -20,6 +20,11 @@ const counted: Readonly<
   yes: ['may be migrated', 'may be migrated'],
 };
 
+/** `No`, to stand behind the question. */
+export function answerWord({ answer }: Pick<Migration, 'answer'>): string {
+  return answers[answer];
+}
+
 /** `Migrate? No: unmaps would fail with E2BIG if a migration tracked dirty pages.` */
 export function migrationText({ answer, why }: Migration): string {
   return `Migrate? ${answers[answer]}: ${why}.`;

@@ -6,6 +6,8 @@ export interface ReportOptions {
   readonly color: boolean;
   /** Columns of the terminal; 80 elsewhere. */
   readonly width: number;
+  /** Names may be cut in their middle to fit the width: on a terminal, where somebody looks. */
+  readonly cutsNames?: boolean;
   /** -1: only the verdict; 0: as usual; 1 and more: everything. */
   readonly verbosity: number;
 }

@@ -43,7 +43,7 @@ describe('--update-baseline', () => {
     expect(again.status).toBe(0);
     expect(again.stdout).toContain('FAILS');
     expect(again.stdout).toContain(`The baseline accepts ${accepted.length} findings (`);
-    expect(again.stdout).toContain('accepted ticket 12');
+    expect(again.stdout).toContain('accepted: ticket 12');
     expect(again.stderr).toContain(`${accepted.length} findings accepted\n`);
   });
 

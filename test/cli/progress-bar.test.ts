@@ -1,10 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ProgressBar } from '../../src/cli/progress-bar.ts';
+import { ProgressBar, progressText } from '../../src/cli/progress-bar.ts';
 
 /** A bar on such a stream, half-way through a batch, and what it has drawn so far. */
-async function bar(isTTY: boolean, isWanted: boolean): Promise<() => string> {
-  const stream = Object.assign(new PassThrough(), { isTTY, columns: 80, rows: 24 });
+async function bar(isTTY: boolean, isWanted: boolean, columns = 80): Promise<() => string> {
+  const stream = Object.assign(new PassThrough(), { isTTY, columns, rows: 24 });
   let text = '';
   stream.on('data', (chunk: Buffer) => {
     text += chunk;
@@ -25,5 +25,16 @@ describe('progress', () => {
     const line = /50% 512 KiB of 1 MiB .*\/s \d+ s left 3\/7 files/;
     await expect.poll(drawn, { timeout: 10_000 }).toMatch(line);
     expect([elsewhere(), unwanted()]).toEqual(['', '']);
+  });
+
+  it('is no wider than the terminal', async () => {
+    const drawn = await bar(true, true, 30);
+    await expect.poll(drawn, { timeout: 10_000 }).toContain('50% ');
+    expect(drawn()).not.toContain('512 KiB of');
+  });
+
+  it('has no bar where nobody knows how much is to come', () => {
+    const progress = { bytes: 3 * 1024 * 1024, totalBytes: null, traces: 0, totalTraces: 1 };
+    expect(progressText(progress, 2)).toBe('3 MiB read 1.50 MiB/s');
   });
 });

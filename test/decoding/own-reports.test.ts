@@ -35,7 +35,7 @@ describe('a report of this program', () => {
   });
 
   it('is no trace of a folder, and is read where it is named', () => {
-    const head = readFileSync(join(root, 'test/golden/10.0-fails/report.txt'));
+    const head = readFileSync(join(root, 'test/golden/10.0-fails/report-full.txt'));
     const opened = { path: 'report.txt', compression: 'none', head };
     const found = () => recognise({ ...opened, isFound: true });
     expect(found).toThrow(expect.objectContaining({ kind: OWN_REPORT }));

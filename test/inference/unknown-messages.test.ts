@@ -43,7 +43,7 @@ describe('lines of QEMU that no rule knows', () => {
       count: 2,
       texts: [{ text: log[1], line: 2, count: 2 }],
     });
-    const text = render('text', result).replace(/\s+/g, ' ');
+    const text = render('text', result, { verbosity: 1 }).replace(/\s+/g, ' ');
     expect(text).toContain(
       `LINES OF QEMU THAT NO RULE KNOWS 2 lines, 1 different text; they count for nothing here. 2: ${log[1]} (2 times)`,
     );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { columnsOf, padded } from '../../src/reports/text/columns.ts';
+import { columnsOf } from '../../src/reports/text/columns.ts';
 import { Page, shorten, wrap } from '../../src/reports/text/layout.ts';
 
 describe('wrap', () => {
@@ -36,7 +36,6 @@ describe('columns', () => {
     { text: 'cafe\u0301', columns: 4 },
   ])('of $text', ({ text, columns }) => {
     expect(columnsOf(text)).toBe(columns);
-    expect(padded(text, 10)).toBe(text + ' '.repeat(10 - columns));
   });
 });
 

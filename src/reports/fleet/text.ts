@@ -2,7 +2,7 @@ import { humanSize } from '../../base/address.ts';
 import { countText } from '../../base/words.ts';
 import type { Fleet, FleetTrace } from '../../result/fleet.ts';
 import { answersText } from '../migration.ts';
-import { Page, shorten } from '../text/layout.ts';
+import { Page } from '../text/layout.ts';
 import { traceName } from '../wording.ts';
 import {
   atRiskOf,
@@ -46,7 +46,7 @@ function counts(page: Page, heading: string, all: Counts): void {
 function row(page: Page, trace: FleetTrace): void {
   const { error, migration, state, verdict } = trace;
   const start = `${migration.answer.padEnd(8)}${(state === 'analysed' ? verdict : state).padEnd(18)}`;
-  page.line(`${start}${shorten(traceName(trace.trace), page.width - start.length)}`);
+  page.line(`${start}${traceName(trace.trace)}`);
   const versions = versionsOf(trace).join(' ');
   const facts = [
     ...(versions === '' ? [] : [`QEMU ${versions}`]),

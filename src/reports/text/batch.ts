@@ -1,8 +1,8 @@
 import { type Verdict, verdicts } from '../../base/vocabulary.ts';
 import { countText, listed, plural } from '../../base/words.ts';
 import type { Result, Trace } from '../../result/types.ts';
-import { adviceOf } from '../advice.ts';
-import { atRiskText, digestOf, staleMappingsOf } from '../digest.ts';
+import { sharedAdvice } from '../advice.ts';
+import { atRiskText, staleMappingsOf } from '../digest.ts';
 import { answersText } from '../migration.ts';
 import {
   failuresOf,
@@ -12,10 +12,8 @@ import {
   verdictWords,
 } from '../verdicts.ts';
 import { commonFolder, qemuText, traceName } from '../wording.ts';
-import { columnsOf, padded } from './columns.ts';
-import { type Page, shorten } from './layout.ts';
-import type { Limits } from './limits.ts';
-import { adviceSections, traceInBrief } from './trace.ts';
+import type { Page } from './layout.ts';
+import { traceSection } from './trace.ts';
 
 /** What is said of a number of traces with a verdict, after the number. */
 const counted: Readonly<Record<Verdict, readonly [one: string, more: string]>> = {
@@ -27,38 +25,39 @@ const counted: Readonly<Record<Verdict, readonly [one: string, more: string]>> =
   clean: ['is clean', 'are clean'],
 };
 
-/** Several traces: how many have which verdict, a table, what mends it, and the worst in more detail. */
-export function batchSection(page: Page, result: Result, limits: Limits): void {
+/** Rows of the table, and pieces of advice of a kind, that a screen or two hold. */
+const MOST_ROWS = 40;
+const MOST_ADVICE = 3;
+const ALL = Number.POSITIVE_INFINITY;
+
+/** Several traces: how many have which verdict, a table, and what to do for how many; `isFull`: and all of each. */
+export function batchSection(page: Page, result: Result, isFull: boolean): void {
   page.text(answersText(result.traces), '', 'bold').text(summaryOf(result)).gap();
   const sorted = tracesWorstFirst(result.traces);
-  tableOfTraces(page, sorted, limits);
-  const all = sorted.flatMap(({ sessions }) => sessions.map(digestOf));
-  const bad = all.flatMap(({ real }) => real).filter(({ severity }) => severity !== 'note');
-  const told = bad.length > 0 ? bad : all.flatMap(({ whatIf }) => whatIf);
-  adviceSections(page, adviceOf(told), bad.length > 0, limits);
-  const worthTelling = sorted.filter(
-    ({ verdict, error }) => verdict !== 'clean' || error !== undefined,
-  );
-  for (const trace of worstOfEachKind(worthTelling, limits.traces))
-    traceInBrief(page.gap(), trace, limits);
-  const left = worthTelling.length - Math.min(worthTelling.length, limits.traces);
-  if (left > 0)
-    page
-      .gap()
-      .text(`Details of ${left} more are left out: -v, or give one trace alone.`, '', 'dim');
+  tableOfTraces(page, sorted, isFull ? ALL : MOST_ROWS);
+  advice(page, sorted, isFull ? ALL : MOST_ADVICE);
+  if (!isFull) return;
+  for (const trace of sorted) traceSection(page.gap(), trace);
 }
 
-/** The worst of each verdict, and then what is left, the worst first; in the order given. */
-function worstOfEachKind(sorted: readonly Trace[], most: number): readonly Trace[] {
-  const seen = new Set<string>();
-  const isFirst = (trace: Trace) => {
-    const word = wordOf(trace);
-    return !seen.has(word) && seen.add(word).size > 0;
-  };
-  const firsts = sorted.filter(isFirst);
-  const others = sorted.filter((trace) => !firsts.includes(trace));
-  const told = new Set([...firsts, ...others].slice(0, Math.min(most, sorted.length)));
-  return sorted.filter((trace) => told.has(trace));
+function advice(page: Page, sorted: readonly Trace[], most: number): void {
+  const all = sharedAdvice(sorted);
+  for (const [kind, title] of [
+    ['today', 'What to do today'],
+    ['release', 'What fixes it'],
+  ] as const) {
+    const items = all.filter((item) => item.kind === kind);
+    if (items.length === 0) continue;
+    page.heading(title);
+    for (const { text, rules, traces } of items.slice(0, most)) {
+      page.text(
+        `${text} For ${plural(traces.length, 'trace')}. [${rules.join(', ')}]`,
+        `${INDENT}- `,
+      );
+    }
+    const left = items.length - most;
+    if (left > 0) page.text(`and ${left} more`, INDENT, 'dim');
+  }
 }
 
 /** `3 traces: 1 fails and 2 are clean.` */
@@ -88,32 +87,31 @@ const NUMBERS = FAILED + STALE + AT_RISK + 4;
 const WIDE = 64;
 
 const BELOW = 'Paths below ';
+const INDENT = '  ';
 
 /** What the rows of the table have in common. */
 interface Columns {
   readonly verdict: number;
-  readonly path: number;
   readonly qemu: number;
   readonly isWide: boolean;
-  /** Characters of every path that are not told again. */
-  readonly folder: number;
 }
 
-/** One line per trace: verdict, path, and what there is to say of it in the room that is left. */
-function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): void {
-  const shown = traces.slice(0, limits.rows);
-  const names = shown.map(({ path }) => traceName(path));
-  const folder = commonFolder(names);
-  if (folder !== '') page.text(shorten(folder, page.width - BELOW.length), BELOW, 'dim', 'dim');
+/** One line per trace: answer, verdict, what there is to say of it, and its name, which may be long. */
+function tableOfTraces(page: Page, traces: readonly Trace[], most: number): void {
+  const shown = traces.slice(0, most);
+  const folder = commonFolder(shown.map(({ path }) => traceName(path)));
+  if (folder !== '')
+    page.line(page.style('dim', BELOW + page.name(folder, page.width - BELOW.length)));
   const isWide = page.width >= WIDE;
   const verdict = Math.max('verdict'.length, ...shown.map((trace) => wordOf(trace).length));
-  const longest = Math.max(8, ...names.map((name) => columnsOf(name.slice(folder.length))));
   const qemu = Math.max(LEAST_QEMU, ...shown.map((trace) => qemuOf(trace).length));
-  const room = page.width - ANSWER - verdict - 1 - (isWide ? NUMBERS + qemu : 0);
-  const columns = { verdict, path: Math.min(longest, room), qemu, isWide, folder: folder.length };
+  const columns = { verdict, qemu, isWide };
   page.line(page.style('dim', head(columns)));
-  for (const trace of shown) page.line(row(page, trace, columns));
-  const left = traces.slice(limits.rows);
+  const room = page.width - ANSWER - verdict - 1 - (isWide ? NUMBERS + qemu : 0);
+  const names = namesOf(page, shown, folder, room);
+  for (const [index, trace] of shown.entries())
+    page.line(`${row(page, trace, columns)} ${names[index]}`);
+  const left = traces.slice(most);
   if (left[0] !== undefined) {
     const best = verdictWords[left[0].verdict].toLowerCase();
     page.text(
@@ -125,6 +123,23 @@ function tableOfTraces(page: Page, traces: readonly Trace[], limits: Limits): vo
   legend(page, traces, isWide);
 }
 
+/** The names below the folder, cut to the room where they stay different. */
+function namesOf(
+  page: Page,
+  traces: readonly Trace[],
+  folder: string,
+  room: number,
+): readonly string[] {
+  const names = traces.map(({ path }) => traceName(path).slice(folder.length));
+  const cut = names.map((name) => page.name(name, room));
+  const counts = new Map<string, number>();
+  for (const name of cut) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return names.map((name, index) => {
+    const short = cut[index] ?? name;
+    return counts.get(short) === 1 ? short : name;
+  });
+}
+
 function legend(page: Page, traces: readonly Trace[], isWide: boolean): void {
   if (traces.some(isExposedOnly)) {
     page.text(
@@ -133,13 +148,12 @@ function legend(page: Page, traces: readonly Trace[], isWide: boolean): void {
       'yellow',
     );
   }
-  if (!isWide) return;
-  if (traces.some((trace) => qemuOf(trace).startsWith('~'))) {
+  if (isWide && traces.some((trace) => qemuOf(trace).startsWith('~'))) {
     page.text('~ inferred from the events of the trace: a version that behaves so', '', 'dim');
   }
 }
 
-function head({ verdict, path, qemu, isWide }: Columns): string {
+function head({ verdict, qemu, isWide }: Columns): string {
   const numbers = [
     'QEMU'.padEnd(qemu),
     'failed'.padStart(FAILED),
@@ -149,22 +163,20 @@ function head({ verdict, path, qemu, isWide }: Columns): string {
   return [
     'migrate'.padEnd(ANSWER - 1),
     'verdict'.padEnd(verdict),
-    isWide ? 'trace'.padEnd(path) : 'trace',
     ...(isWide ? numbers : []),
+    'trace',
   ].join(' ');
 }
 
-function row(page: Page, trace: Trace, { verdict, path, qemu, isWide, folder }: Columns): string {
+function row(page: Page, trace: Trace, { verdict, qemu, isWide }: Columns): string {
   const words = [
     trace.migration.answer.padEnd(ANSWER - 1),
     page.style(verdictStyle(trace), wordOf(trace).padEnd(verdict)),
   ].join(' ');
-  const name = shorten(traceName(trace.path).slice(folder), path);
-  if (!isWide || trace.error !== undefined) return `${words} ${name}`;
+  if (!isWide) return words;
   const number = (count: number) => (count === 0 ? '-' : countText(count));
   return [
     words,
-    padded(name, path),
     qemuOf(trace).padEnd(qemu),
     number(failuresOf(trace)).padStart(FAILED),
     number(staleMappingsOf(trace)).padStart(STALE),

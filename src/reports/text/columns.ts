@@ -45,8 +45,3 @@ export function ending(text: string, columns: number): string {
   }
   return text.slice(at);
 }
-
-/** Text with blanks after it, up to `columns`. */
-export function padded(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - columnsOf(text)));
-}

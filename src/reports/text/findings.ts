@@ -1,55 +1,44 @@
 import { humanSize } from '../../base/address.ts';
 import type { PageRangeSet } from '../../base/page-range-set.ts';
 import { countText, plural, timesText } from '../../base/words.ts';
-import type { Finding, Session } from '../../result/types.ts';
+import type { Finding, Session, Trace } from '../../result/types.ts';
 import { acceptanceText } from '../accepted.ts';
 import { isAboutBitmap, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
 import { bytesIn, lowest } from '../guest-ranges.ts';
+import { placesText } from '../headline.ts';
 import { causeMeanings, causeStories, deviceText, errnoText, modeMeanings } from '../wording.ts';
 import type { Page } from './layout.ts';
-import type { Limits } from './limits.ts';
 
 const LABEL = 8;
 const INDENT = '  ';
 
-const SEVERITY_STYLE = { error: 'red', warning: 'yellow', note: 'cyan' } as const;
+export const SEVERITY_STYLE = { error: 'red', warning: 'yellow', note: 'cyan' } as const;
 
-/** What happened: the worst findings in full, some in short, the rest as a number. */
+/** What happened: errors in full, the rest in short. */
 export function happened(
   page: Page,
   findings: readonly Finding[],
   session: Session,
-  limits: Limits,
+  trace: Trace,
 ): void {
   if (findings.length === 0) return;
   page.heading('What happened');
   // Only errors are worth the lines of the trace.
-  const full = findings
-    .filter(({ severity }) => severity === 'error')
-    .slice(0, limits.fullFindings);
+  const full = findings.filter(({ severity }) => severity === 'error');
   const others = findings.filter((finding) => !full.includes(finding));
-  const short = others.slice(0, limits.shortFindings);
   for (const [index, finding] of full.entries()) {
     if (index > 0) page.gap();
-    fullFinding(page, finding, session, limits);
+    fullFinding(page, finding, session, trace);
   }
-  if (short.length > 0 && full.length > 0) page.gap();
-  for (const finding of short) shortFinding(page, finding);
-  const left = others.slice(short.length);
-  if (left.length > 0) {
-    page.text(
-      `and ${plural(left.length, 'more finding')} (${rulesOf(left)}): -v or --format json shows them`,
-      INDENT,
-      'dim',
-    );
-  }
+  if (others.length > 0 && full.length > 0) page.gap();
+  for (const finding of others) shortFinding(page, finding);
 }
 
 function title(page: Page, { rule, slug, severity }: Finding, rest: string): void {
   page.text(`${rule} ${slug}${rest}`, `${INDENT}${severity} `, 'bold', SEVERITY_STYLE[severity]);
 }
 
-function fullFinding(page: Page, finding: Finding, session: Session, limits: Limits): void {
+function fullFinding(page: Page, finding: Finding, session: Session, trace: Trace): void {
   const { mode, count, excerpt, first, last } = finding;
   const how = mode === null ? '' : `: ${timesText(count)}, ${modeMeanings[mode]}`;
   title(page, finding, how);
@@ -77,13 +66,9 @@ function fullFinding(page: Page, finding: Finding, session: Session, limits: Lim
       `${humanSize(BigInt(worst.size))} at iova ${worst.iova}, line ${worst.place.line}`,
     );
   }
-  field(
-    'where',
-    first.line === last.line ? `line ${first.line}` : `lines ${first.line} to ${last.line}`,
-  );
+  field('where', placesText(first, last, trace));
   field('why', finding.message);
   if (finding.accepted !== undefined) field('accepted', acceptanceText(finding.accepted));
-  if (!limits.excerpts) return;
   for (const line of excerpt) {
     const isFirst = line.startsWith(`${first.line}:`);
     page.quote(line, isFirst ? '  > ' : '    ', isFirst ? 'bold' : 'dim', line.indexOf(':') + 2);
@@ -98,13 +83,8 @@ function shortFinding(page: Page, finding: Finding): void {
 }
 
 /** Findings that did not happen, a line or two each. */
-export function wouldHappen(page: Page, findings: readonly Finding[], limits: Limits): void {
-  for (const finding of findings.slice(0, limits.whatIf)) {
-    page.text(whatIfText(finding), `${INDENT}- `);
-  }
-  const left = findings.slice(limits.whatIf);
-  if (left.length > 0)
-    page.text(`and ${left.length} more (${rulesOf(left)}): -v or --format json`, INDENT, 'dim');
+export function wouldHappen(page: Page, findings: readonly Finding[]): void {
+  for (const finding of findings) page.text(whatIfText(finding), `${INDENT}- `);
 }
 
 /** A hazard that dirty tracking would bring about, in one sentence. */
@@ -125,7 +105,7 @@ function placed(finding: Finding): string {
 }
 
 /** `VTD002 x2, VTD007`. */
-function rulesOf(findings: readonly Finding[]): string {
+export function rulesOf(findings: readonly Finding[]): string {
   const counts = new Map<string, number>();
   for (const { rule } of findings) counts.set(rule, (counts.get(rule) ?? 0) + 1);
   return [...counts].map(([rule, count]) => (count === 1 ? rule : `${rule} x${count}`)).join(', ');
@@ -150,12 +130,7 @@ export function withSize(hexadecimal: string): string {
 }
 
 /** Guest memory whose dirty bits are lost, and memory that a device still reaches. */
-export function memory(
-  page: Page,
-  findings: readonly Finding[],
-  { totals }: Session,
-  limits: Limits,
-): void {
+export function memory(page: Page, findings: readonly Finding[], { totals }: Session): void {
   const lost = memoryAtRisk(findings);
   const reachable = memoryStillReachable(findings);
   const { tracked } = totals;
@@ -172,7 +147,7 @@ export function memory(
         'last dirty sync is not copied again. Guest-physical addresses:',
       INDENT,
     );
-    spans(page, lost, limits);
+    spans(page, lost);
   }
   if (reachable.size > 0) {
     page.text(
@@ -180,7 +155,7 @@ export function memory(
         'there although the guest took the memory back:',
       INDENT,
     );
-    spans(page, reachable, limits);
+    spans(page, reachable);
   }
   if (isReachableUnknown) {
     page.text(
@@ -202,13 +177,9 @@ function hasStale(findings: readonly Finding[]): boolean {
   return findings.some(({ rule, severity }) => rule === 'VTD005' && severity === 'error');
 }
 
-function spans(page: Page, all: PageRangeSet, limits: Limits): void {
-  const shown = lowest(all, limits.ranges);
-  for (const { first, last } of shown) {
+function spans(page: Page, all: PageRangeSet): void {
+  for (const { first, last } of lowest(all, all.size)) {
     const range = `0x${first.toString(16)} - 0x${last.toString(16)}`;
     page.quote(`${range}  ${humanSize(last - first + 1n)}`, INDENT.repeat(2));
   }
-  const left = all.size - shown.length;
-  if (left > 0)
-    page.text(`and ${plural(left, 'more range')}: -v or --format json`, INDENT.repeat(2), 'dim');
 }

@@ -4,60 +4,56 @@ import type { Result, Trace } from '../../result/types.ts';
 import { acceptedText } from '../accepted.ts';
 import { compareFindings } from '../digest.ts';
 import { headlineOf } from '../headline.ts';
+import { answersText, answerWord } from '../migration.ts';
 import type { Report, ReportOptions } from '../report.ts';
 import { tracesWorstFirst, verdictStyle } from '../verdicts.ts';
 import { traceName } from '../wording.ts';
 import { batchSection } from './batch.ts';
 import { Page } from './layout.ts';
-import { everything, forOneTrace, forSeveralTraces, type Limits } from './limits.ts';
-import { traceSection } from './trace.ts';
+import { traceInBrief, traceSection, wordOf } from './trace.ts';
 
-/** Lines that a person reads; more only for those who ask for everything. */
-const MOST_LINES = 198;
-
-/** For people at a terminal: the verdict first, then what happened, what is at risk and what to do. */
+/** For people at a terminal: the verdict first and last, and between them what a screen holds. */
 export const textReport: Report = {
   name: 'text',
   extension: 'txt',
   *render(result, options) {
     if (options.verbosity < 0) yield* oneLineEach(result, options);
-    else
-      yield* lines(
-        options.verbosity > 0 ? page(result, options, everything) : fitted(result, options),
-      );
+    else for (const line of page(result, options)) yield `${line.trimEnd()}\n`;
   },
 };
 
-function* lines(all: readonly string[]): Iterable<string> {
-  for (const line of all) yield `${line.trimEnd()}\n`;
+/** What else there is, and what it adds. */
+function more(named: string | null, isFull: boolean): string {
+  const ways = [
+    ...(isFull
+      ? []
+      : [
+          '-v (findings in full, with lines of the trace; guest memory, what if, and what it rests on)',
+        ]),
+    ...(named === null ? [] : [`'vtdscope explain ${named}'`]),
+    "'-o html=report.html' (charts)",
+  ];
+  return `More: ${ways.join(', ')}.`;
 }
 
-/** The most that fits. */
-function fitted(result: Result, options: ReportOptions): readonly string[] {
-  let all: readonly string[] = [];
-  for (const limits of result.traces.length > 1 ? forSeveralTraces : forOneTrace) {
-    all = page(result, options, limits);
-    if (all.length <= MOST_LINES) return all;
-  }
-  return [...all.slice(0, MOST_LINES - 1), '... cut here: -v shows everything'];
-}
-
-function page(result: Result, { width, color }: ReportOptions, limits: Limits): readonly string[] {
-  const page = new Page(width, color);
+function page(result: Result, options: ReportOptions): readonly string[] {
+  const { width, color, verbosity, cutsNames = false } = options;
+  const page = new Page(width, color, cutsNames);
   const [first] = result.traces;
+  const isFull = verbosity > 0;
   if (first === undefined) return page.text('No trace was analysed.').lines;
-  if (result.traces.length === 1) traceSection(page, first, limits);
-  else batchSection(page, result, limits);
+  const isAlone = result.traces.length === 1;
+  if (isAlone && first.error !== undefined) return page.text(`NOT ANALYSED: ${first.error}`).lines;
+  if (!isAlone) batchSection(page, result, isFull);
+  else if (isFull) traceSection(page, first);
+  else traceInBrief(page, first);
   const named = worstRule(result);
   page.gap();
-  if (named !== null)
-    page.text(`'vtdscope explain ${named}' tells the whole story of a finding.`, '', 'dim');
-  page.text(
-    "'--output html=report.html' draws charts and lists every finding; '-v' prints everything.",
-    '',
-    'dim',
-  );
-  return page.lines;
+  page.text(more(named, isFull), '', 'dim');
+  const last = isAlone
+    ? `${wordOf(first)}. Migrate? ${answerWord(first.migration)}.`
+    : answersText(result.traces);
+  return page.text(last, '', ['bold', isAlone ? verdictStyle(first) : 'white']).lines;
 }
 
 /** The rule of the first trace's worst finding. */

@@ -14,10 +14,13 @@ const WIDEST = 100;
 /** A page of text in the making. */
 export class Page {
   readonly width: number;
+  /** Whether names are cut to the width: where a person looks, and not where a program reads. */
+  readonly isCut: boolean;
   readonly #color: boolean;
   readonly #lines: string[] = [];
 
-  constructor(width: number, color: boolean) {
+  constructor(width: number, color: boolean, isCut = true) {
+    this.isCut = isCut;
     this.width = Math.min(
       Math.max(Number.isFinite(width) ? Math.floor(width) : 80, LEAST_WIDTH),
       WIDEST,
@@ -40,6 +43,11 @@ export class Page {
     const last = this.#lines.at(-1);
     if (last !== undefined && last !== '') this.#lines.push('');
     return this;
+  }
+
+  /** A name, cut to the room there is where names are. */
+  name(text: string, room: number): string {
+    return this.isCut ? shorten(text, room) : text;
   }
 
   /** The heading of a section. */

@@ -13,39 +13,34 @@ import { migrationText } from '../migration.ts';
 import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from '../unknown-messages.ts';
 import { isExposedOnly, sortedByVerdict, verdictStyle, verdictWords } from '../verdicts.ts';
 import { hasAwBits, traceName, trackedByText, trackedUnmapsText, unmapsText } from '../wording.ts';
+import { briefly } from './brief.ts';
 import { columnsOf } from './columns.ts';
 import { happened, memory, wouldHappen } from './findings.ts';
-import { type Page, shorten } from './layout.ts';
-import type { Limits } from './limits.ts';
+import type { Page } from './layout.ts';
 
 const INDENT = '  ';
 
+/** The first screen of a trace. */
+export function traceInBrief(page: Page, trace: Trace): void {
+  titleLine(page, trace);
+  headline(page, trace);
+  briefly(page, trace);
+}
+
 /** Everything about one trace. */
-export function traceSection(page: Page, trace: Trace, limits: Limits): void {
+export function traceSection(page: Page, trace: Trace): void {
   titleLine(page, trace);
   headline(page, trace);
   if (trace.error !== undefined) return;
   page.gap().text(described(trace), '', 'dim');
   const isInconclusive = trace.verdict === 'inconclusive';
   if (isInconclusive) {
-    doubts(page, trace, limits);
+    doubts(page, trace);
     page.gap();
   }
-  const { sessions } = trace;
-  const shown = sortedByVerdict(sessions).slice(0, limits.sessions);
-  for (const session of shown) sessionSection(page, session, trace, limits);
-  const left = sessions.length - shown.length;
-  if (left > 0) {
-    page
-      .gap()
-      .text(
-        `${plural(left, 'more session')} in this trace: -v or --format json shows them.`,
-        '',
-        'dim',
-      );
-  }
-  if (!isInconclusive) doubts(page, trace, limits);
-  betterTrace(page, trace, limits);
+  for (const session of sortedByVerdict(trace.sessions)) sessionSection(page, session, trace);
+  if (!isInconclusive) doubts(page, trace);
+  betterTrace(page, trace);
 }
 
 function headline(page: Page, trace: Trace): void {
@@ -58,42 +53,18 @@ function headline(page: Page, trace: Trace): void {
   if (accepted !== '') page.text(accepted);
 }
 
-/** One of several traces: what happened, without what is said once for all. */
-export function traceInBrief(page: Page, trace: Trace, limits: Limits): void {
-  titleLine(page, trace);
-  headline(page, trace);
-  const [worst] = sortedByVerdict(trace.sessions);
-  if (trace.error !== undefined || worst === undefined) return;
-  if (trace.sessions.length > 1) {
-    page.text(
-      `The worst of ${trace.sessions.length} sessions, lines ${worst.firstLine} to ${worst.lastLine}:`,
-      '',
-      'dim',
-    );
-  }
-  sessionInBrief(page, worst, limits);
-  for (const reason of trace.reasons.slice(0, limits.items))
-    page.text(reason, 'not certain: ', 'dim');
-}
-
-function sessionInBrief(page: Page, session: Session, limits: Limits): void {
-  const { real } = digestOf(session);
-  if (session.trackingWindows.length > 0) windows(page, session, limits);
-  happened(page, real, session, limits);
-  memory(page, real, session, limits);
-}
-
 /** `path` and its verdict at the ends of a line. */
 function titleLine(page: Page, trace: Trace): void {
-  const word = titleWord(trace);
-  const name = shorten(traceName(trace.path), page.width - word.length - 2);
+  const word = wordOf(trace);
+  const name = page.name(traceName(trace.path), page.width - word.length - 2);
   const blanks = ' '.repeat(Math.max(2, page.width - columnsOf(name) - word.length));
   page
     .gap()
     .line(page.style('bold', name) + blanks + page.style(['bold', verdictStyle(trace)], word));
 }
 
-function titleWord(trace: Trace): string {
+/** `FAILS`, `CLEAN, BUT EXPOSED`. */
+export function wordOf(trace: Trace): string {
   if (trace.error !== undefined) return 'NOT ANALYSED';
   return verdictWords[trace.verdict] + (isExposedOnly(trace) ? ', BUT EXPOSED' : '');
 }
@@ -104,7 +75,7 @@ function described({ format, compression, lines, bytes, totals, sessions }: Trac
   return `${format}${packed}, ${plural(lines, 'line')}, ${humanSize(bytes)}${several}; ${unmapsText(totals)}.`;
 }
 
-function sessionSection(page: Page, session: Session, trace: Trace, limits: Limits): void {
+function sessionSection(page: Page, session: Session, trace: Trace): void {
   const { sessions } = trace;
   if (sessions.length > 1) {
     const vm = session.vm === null ? '' : `, ${plain(session.vm)}`;
@@ -118,31 +89,32 @@ function sessionSection(page: Page, session: Session, trace: Trace, limits: Limi
   }
   const digest = digestOf(session);
   const told = [...digest.real, ...digest.notes.filter(({ rule }) => rule !== 'VTD014')];
-  if (session.trackingWindows.length > 0) windows(page, session, limits);
-  happened(page, told, session, limits);
-  memory(page, digest.real, session, limits);
-  advice(page, digest, limits);
-  exposure(page, digest, session, limits);
-  unknown(page, session, limits);
-  if (limits.appendix) modelTable(page, session.model, session);
+  if (session.trackingWindows.length > 0) windows(page, session);
+  happened(page, told, session, trace);
+  memory(page, digest.real, session);
+  advice(page, digest);
+  exposure(page, digest, session);
+  unknown(page, session);
+  modelTable(page, session.model, session);
 }
 
-function windows(page: Page, session: Session, limits: Limits): void {
+/** Windows that a sentence has room for. */
+const MOST_WINDOWS = 3;
+
+function windows(page: Page, session: Session): void {
   const all = session.trackingWindows;
-  const shown = all
-    .slice(0, Math.min(3, limits.items))
-    .map(({ firstLine, lastLine, by, unmaps }) => {
-      const end = lastLine === null ? 'to the end' : `to ${lastLine}`;
-      return `lines ${firstLine} ${end} by ${trackedByText(by)} (${trackedUnmapsText(unmaps)})`;
-    });
+  const shown = all.slice(0, MOST_WINDOWS).map(({ firstLine, lastLine, by, unmaps }) => {
+    const end = lastLine === null ? 'to the end' : `to ${lastLine}`;
+    return `lines ${firstLine} ${end} by ${trackedByText(by)} (${trackedUnmapsText(unmaps)})`;
+  });
   const left = all.length - shown.length;
-  if (left > 0) shown.push(`${plural(left, 'more time')}`);
+  if (left > 0) shown.push(plural(left, 'more time'));
   page.text(`Dirty tracking was on: ${listed(shown)}. ${migrationNote(session)}`, '', 'dim');
 }
 
-function advice(page: Page, { real, whatIf }: Digest, limits: Limits): void {
+function advice(page: Page, { real, whatIf }: Digest): void {
   const bad = real.filter(({ severity }) => severity !== 'note');
-  adviceSections(page, adviceOf(bad.length > 0 ? bad : whatIf), bad.length > 0, limits);
+  adviceSections(page, adviceOf(bad.length > 0 ? bad : whatIf), bad.length > 0);
 }
 
 /** What mends it; `isReal`: something to mend has happened. */
@@ -150,31 +122,22 @@ export function adviceSections(
   page: Page,
   { releases, today }: ReturnType<typeof adviceOf>,
   isReal: boolean,
-  limits: Limits,
 ): void {
   if (releases.length > 0) {
     page.heading(isReal ? 'What fixes it' : 'What would fix it');
-    bullets(page, releases, limits);
+    bullets(page, releases);
   }
   if (today.length > 0) {
     page.heading('What to do today');
-    bullets(page, today, limits);
+    bullets(page, today);
   }
 }
 
-function bullets(page: Page, all: readonly Advice[], limits: Limits): void {
-  for (const { text, rules } of all.slice(0, limits.advice))
-    page.text(`${text} [${rules.join(', ')}]`, `${INDENT}- `);
-  const left = all.length - Math.min(all.length, limits.advice);
-  if (left > 0) page.text(`and ${left} more: -v or --format json`, INDENT, 'dim');
+function bullets(page: Page, all: readonly Advice[]): void {
+  for (const { text, rules } of all) page.text(`${text} [${rules.join(', ')}]`, `${INDENT}- `);
 }
 
-function exposure(
-  page: Page,
-  { whatIf, real }: Digest,
-  { exposed, totals }: Session,
-  limits: Limits,
-): void {
+function exposure(page: Page, { whatIf, real }: Digest, { exposed, totals }: Session): void {
   if (whatIf.length === 0) return;
   page.heading('What if dirty tracking had been on');
   const text = exposureText(exposed);
@@ -187,7 +150,7 @@ function exposure(
       : `Of the ${plural(unmaps, 'unmap')} that came while it was off or not known to be on, some would ${also}do harm if ${viaText(exposed)} turned it on:`,
     INDENT,
   );
-  wouldHappen(page, whatIf, limits);
+  wouldHappen(page, whatIf);
   const zero = untracked.zeroAddress + unknownTracking.zeroAddress;
   if (zero > 0) {
     const harmful = untracked.harmfulZeroAddress + unknownTracking.harmfulZeroAddress;
@@ -198,14 +161,17 @@ function exposure(
   }
 }
 
-function unknown(page: Page, { unknownMessages }: Session, limits: Limits): void {
+/** As many as the result has. */
+const ALL = Number.POSITIVE_INFINITY;
+
+function unknown(page: Page, { unknownMessages }: Session): void {
   if (unknownMessages === undefined) return;
   page.heading(UNKNOWN_TITLE);
   page.text(unknownCount(unknownMessages), INDENT);
-  for (const line of unknownLines(unknownMessages, limits.items)) {
+  for (const line of unknownLines(unknownMessages, ALL)) {
     page.quote(line, INDENT.repeat(2), 'dim', line.indexOf(':') + 2);
   }
-  const left = unknownLeft(unknownMessages, limits.items);
+  const left = unknownLeft(unknownMessages, ALL);
   if (left !== '') page.text(left, INDENT.repeat(2), 'dim');
 }
 
@@ -234,26 +200,20 @@ function sizeText(value: string | null): string {
   return value === null ? 'unknown' : humanSize(BigInt(value));
 }
 
-function doubts(page: Page, trace: Trace, limits: Limits): void {
+function doubts(page: Page, trace: Trace): void {
   const all = doubtsOf(trace);
   if (all.length === 0) return;
   const isInconclusive = trace.verdict === 'inconclusive';
   page.heading(isInconclusive ? 'Why it is inconclusive' : 'What is not certain');
-  for (const doubt of all.slice(0, limits.items)) page.text(doubt, `${INDENT}- `);
-  const left = all.length - Math.min(all.length, limits.items);
-  if (left > 0) page.text(`and ${left} more: -v or --format json`, INDENT, 'dim');
+  for (const doubt of all) page.text(doubt, `${INDENT}- `);
 }
 
-function betterTrace(page: Page, trace: Trace, limits: Limits): void {
+function betterTrace(page: Page, trace: Trace): void {
   if (!wantsBetterTrace(trace)) return;
   const { missing, hints, command } = captureAdvice(trace);
   page.heading('How to capture a better trace');
   if (missing.length > 0) page.text(`Not traced, or not all of it: ${missing.join(', ')}.`, INDENT);
-  for (const hint of hints.slice(0, limits.items)) page.text(hint, INDENT);
-  if (!limits.appendix) {
-    page.text('-v prints the options of QEMU that trace all of it.', INDENT);
-    return;
-  }
+  for (const hint of hints) page.text(hint, INDENT);
   page.text(
     'Start QEMU with these options, and keep its messages (standard error) in the same file:',
     INDENT,
