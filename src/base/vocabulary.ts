@@ -9,6 +9,7 @@ export const causes = [
   'whole-unmap',
   'page-walk',
   'changed-translation',
+  'request',
   'drain',
   'region-del',
   'unknown',

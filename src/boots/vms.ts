@@ -23,9 +23,16 @@ export interface BootReplay {
 const at = {
   switch: offsetsOf('vtd_switch_address_space'),
   device: offsetsOf('vfio_attach_device'),
+  region: offsetsOf('virtio_iommu_init_iommu_mr'),
 } as const;
 
 const SWITCH = kindOf('vtd_switch_address_space');
+/** It has the same arguments. */
+const VIRTIO_SWITCH = kindOf('virtio_iommu_switch_address_space');
+const VIRTIO_REGION = kindOf('virtio_iommu_init_iommu_mr');
+const isSwitch = (kind: number) => kind === SWITCH || kind === VIRTIO_SWITCH;
+/** The name of the first region that virtio-iommu makes for a machine: it numbers them. */
+const FIRST_REGION = /-region-0-\d+$/;
 const START = kindOf('session:start');
 const LOSS = kindOf('trace:loss');
 const ATTACH: ReadonlySet<EventName> = new Set<EventName>([
@@ -44,7 +51,8 @@ const role = { none: 0, attach: 1, detach: 2, early: 3, message: 4, start: 5, lo
 const ROLES = Uint8Array.from(eventNames, (name, kind) => {
   if (ATTACH.has(name)) return role.attach;
   if (DETACH.has(name)) return role.detach;
-  if (kind === SWITCH || name === 'vtd_pasid_cache_reset') return role.early;
+  if (isSwitch(kind) || name === 'vtd_pasid_cache_reset' || kind === VIRTIO_REGION)
+    return role.early;
   if (name.startsWith('message:')) return role.message;
   if (kind === START) return role.start;
   return kind === LOSS ? role.loss : role.none;
@@ -79,7 +87,7 @@ class EarlyLines {
   readonly #room: Room;
   readonly #lines: BatchCursor[] = [];
   readonly #devices = new Set<number>();
-  #hasHostBridge = false;
+  #hasFirstDevice = false;
 
   constructor(room: Room) {
     this.#room = room;
@@ -94,7 +102,7 @@ class EarlyLines {
     if (this.#lines.length >= MOST_HELD || this.#room.lines === 0) return false;
     switch (ROLES[cursor.kind]) {
       case role.early:
-        return cursor.kind !== SWITCH || cursor.u32(at.switch.on) === 0;
+        return !isSwitch(cursor.kind) || cursor.u32(at.switch.on) === 0;
       case role.message:
         return !this.isEmpty;
       default:
@@ -105,10 +113,13 @@ class EarlyLines {
   add(cursor: BatchCursor): void {
     this.#lines.push(cursor.copy());
     this.#room.lines -= 1;
-    if (cursor.kind !== SWITCH) return;
+    if (cursor.kind === VIRTIO_REGION) {
+      this.#hasFirstDevice ||= FIRST_REGION.test(cursor.text(at.region.name));
+    }
+    if (!isSwitch(cursor.kind)) return;
     const device = bdfOf(cursor, at.switch);
     this.#devices.add(device);
-    this.#hasHostBridge ||= device === HOST_BRIDGE;
+    this.#hasFirstDevice ||= device === HOST_BRIDGE;
   }
 
   /**
@@ -118,8 +129,8 @@ class EarlyLines {
    */
   beginMachine(isKnown: boolean, devices: number): boolean {
     if (devices === 0) return isKnown;
-    if (isKnown) return this.#hasHostBridge || this.#devices.size > 1;
-    return this.#hasHostBridge && this.#devices.size < devices;
+    if (isKnown) return this.#hasFirstDevice || this.#devices.size > 1;
+    return this.#hasFirstDevice && this.#devices.size < devices;
   }
 
   /** Hands the lines over, in order, and forgets them. */
@@ -127,7 +138,7 @@ class EarlyLines {
     this.#room.lines += this.#lines.length;
     for (const line of this.#lines.splice(0)) to(line);
     this.#devices.clear();
-    this.#hasHostBridge = false;
+    this.#hasFirstDevice = false;
   }
 }
 
@@ -200,7 +211,7 @@ class Vm {
   }
 
   #deliver(cursor: BatchCursor): void {
-    if (cursor.kind === SWITCH && this.#devices.size < MOST_DEVICES) {
+    if (isSwitch(cursor.kind) && this.#devices.size < MOST_DEVICES) {
       this.#devices.add(bdfOf(cursor, at.switch));
     }
     this.#replay.apply(cursor);
@@ -315,7 +326,7 @@ class Stream {
     const { thread } = cursor;
     const lines = this.#newcomers.get(thread) ?? new EarlyLines(this.#room);
     if (this.#vms.some(({ founder }) => founder !== null)) {
-      const isFirst = lines.isEmpty && cursor.kind === SWITCH;
+      const isFirst = lines.isEmpty && isSwitch(cursor.kind);
       if (lines.takes(cursor) && !(isFirst && bdfOf(cursor, at.switch) !== HOST_BRIDGE)) {
         lines.add(cursor);
         this.#newcomers.set(thread, lines);

@@ -1,5 +1,4 @@
 import type { Place } from '../base/place.ts';
-import { amdIommu } from '../emulation/viommu/amd/index.ts';
 import { type EventName, eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { AmdCommands } from './amd-commands.ts';
@@ -19,6 +18,7 @@ import { ShadowDrift } from './shadow-drift.ts';
 import { StaleMappings } from './stale-mappings.ts';
 import { TraceStart } from './trace-start.ts';
 import { TrackingLines } from './tracking-lines.ts';
+import { VirtioRequests } from './virtio-requests.ts';
 import { WholeUnmaps } from './whole-unmaps.ts';
 
 const at = { notify: offsetsOf('vfio_iommu_map_notify') } as const;
@@ -134,6 +134,7 @@ export class Boot {
       failures,
       commands: new Commands(machine, listener, whole, stale, drift),
       amd: new AmdCommands(machine, listener),
+      virtio: new VirtioRequests(machine, listener, walks),
       replays: new Replays(machine, listener, walks, stale, drift),
       tracking: new TrackingLines(machine),
       backends: new BackendLines(machine, unmaps, walks, listener),
@@ -273,7 +274,7 @@ export class Boot {
     this.#walks.commitPendingMap();
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
-    if (this.machine.viommu === amdIommu) this.#walks.entryUnmap(cursor, first, last);
+    if (!this.machine.viommu.announcesWholeUnmaps) this.#walks.zeroUnmap(cursor, first, last);
     else this.#walks.unexplainedUnmap(cursor, first, last);
   }
 }

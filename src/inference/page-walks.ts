@@ -6,6 +6,7 @@ import { EEXIST, EINVAL, ENOSPC } from '../emulation/vfio/errno.ts';
 import { mapNotifyResult } from '../emulation/vfio/listener.ts';
 import { crossesInterruptRange, vtdPageWalkOne } from '../emulation/viommu/intel/page-walk.ts';
 import { permission } from '../emulation/viommu/iova-tree.ts';
+import type { SentUnmaps } from '../emulation/viommu/sent.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
@@ -56,6 +57,10 @@ class WalkEvent {
   delivered = 0;
   /** Of an UNMAP: the nodes it took from the shadow, valid until the shadow is touched again. */
   nodes: RangeScratch | null = null;
+  /** It is no walk's, but one of virtio-iommu's: guest addresses go on from piece to piece. */
+  isOfRequest = false;
+  /** Of a MAP of virtio-iommu's: nothing was mapped there. */
+  isNew = false;
   /** Of an UNMAP: our shadow had nothing where QEMU's had. */
   isSurprise = false;
   /** Where it stands, if it crosses the interrupt range. */
@@ -174,6 +179,7 @@ export class PageWalks {
     walk.delivered = 0;
     walk.nodes = null;
     walk.isSurprise = false;
+    walk.isOfRequest = false;
     walk.crossing = crossesInterruptRange(walk.first, walk.last) ? placeOf(cursor) : null;
     if (space === null) {
       // Of one of several: from here on none of them is as it is thought to be.
@@ -196,6 +202,67 @@ export class PageWalks {
       machine.mappings.shadowRemove(space, walk.first, walk.last);
     }
     machine.mappings.shadowInsert(space, walk.first, walk.last, walk.gpa, walk.permissions);
+  }
+
+  /**
+   * `virtio_iommu_notify_map`: MAPs of `pieces` follow, which are those of the pages `first .. last`. A
+   * replay maps what is mapped already, which changes nothing.
+   */
+  mapsPieces(
+    cursor: BatchCursor,
+    space: DeviceSpace,
+    first: number,
+    last: number,
+    pieces: SentUnmaps,
+    permissions: number,
+  ): void {
+    this.#request(space, first, last, pieces.carried(0), permissions);
+    const { mappings, losses } = this.#machine;
+    for (let index = 0; index < pieces.count; index += 1) {
+      const [from, to, gpa] = [pieces.first(index), pieces.last(index), pieces.carried(index)];
+      if (space.shadow.flagsOf(from, to, gpa) >= 0) continue;
+      if (space.shadow.overlaps(from, to)) {
+        // The guest cannot map over a mapping: virtio-iommu refuses it.
+        losses.report('map-over-translation', cursor, space);
+        mappings.shadowRemove(space, from, to);
+      } else this.#walk.isNew = true;
+      mappings.shadowInsert(space, from, to, gpa, permissions);
+    }
+  }
+
+  /** `virtio_iommu_notify_unmap`: UNMAPs of the pages `first .. last` follow. */
+  unmapsPieces(cursor: BatchCursor, space: DeviceSpace, first: number, last: number): void {
+    this.#request(space, first, last, 0, 0);
+    const walk = this.#walk;
+    walk.nodes = this.#machine.mappings.shadowRemove(space, first, last);
+    walk.isSurprise = walk.nodes.count === 0;
+    if (walk.isSurprise && space.interval.knowledge !== 'partial') {
+      this.#machine.losses.report('unmap-of-unseen', cursor, space);
+    }
+  }
+
+  #request(
+    space: DeviceSpace,
+    first: number,
+    last: number,
+    gpa: number,
+    permissions: number,
+  ): void {
+    const walk = this.#walk;
+    walk.active = true;
+    walk.isOfRequest = true;
+    walk.space = space;
+    walk.isSure = true;
+    walk.domain = space.domain ?? -1;
+    walk.first = first;
+    walk.last = last;
+    walk.gpa = gpa;
+    walk.permissions = permissions;
+    walk.delivered = 0;
+    walk.nodes = null;
+    walk.isSurprise = false;
+    walk.isNew = false;
+    walk.crossing = null;
   }
 
   /** The device whose walk has come to the pages `first .. last`. */
@@ -251,7 +318,7 @@ export class PageWalks {
     const unmap = this.#pending.open(cursor, first, last);
     this.#pending.place(unmap, walk.space, walk.isSure);
     unmap.domain = walk.domain;
-    unmap.cause = 'page-walk';
+    unmap.cause = walk.isOfRequest ? 'request' : 'page-walk';
     unmap.carried = walk.gpa;
     const unseen = walk.space === null || walk.isSurprise ? 1 : 0;
     this.#pending.evaluate(unmap, walk.nodes, unseen);
@@ -319,7 +386,7 @@ export class PageWalks {
     const isWalked =
       walk.active && walk.permissions !== 0 && first >= walk.first && last <= walk.last;
     if (isWalked) walk.delivered += 1;
-    const isRepeated = !isWalked && this.#isRepeated(first, last);
+    const isRepeated = isWalked ? walk.isOfRequest && !walk.isNew : this.#isRepeated(first, last);
     const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
     if (space === null) return;
     const container = this.#machine.containers.of(space);
@@ -332,14 +399,16 @@ export class PageWalks {
     map.last = last;
     // A part of a larger mapping carries the address of the whole one's front.
     map.gpa = isWalked ? walk.gpa : 0;
+    if (isWalked && walk.isOfRequest) map.gpa += first - walk.first;
     map.flags = isWalked ? walk.permissions : UNKNOWN_MAPPING;
     map.tracked = this.#machine.trackedIn(container);
     map.isRefused = false;
-    map.isRepeated = !isWalked && isRepeated;
+    map.isRepeated = isRepeated;
     map.place.set(cursor);
     const entryLimit = this.#machine.parameters.entryLimit.value;
     const { behaviour, host } = container;
-    const isCropped = isWalked && (first !== walk.first || last !== walk.last);
+    const isPart = first !== walk.first || last !== walk.last;
+    const isCropped = isWalked && !walk.isOfRequest && isPart;
     map.predicted = isCropped
       ? mapNotifyResult(behaviour, host, first, last, entryLimit)
       : behaviour.mapResult(host, first, last, entryLimit);
@@ -356,14 +425,16 @@ export class PageWalks {
   }
 
   /**
-   * The UNMAP of what AMD-Vi no longer finds in the tables of a device: it carries what is left in the
-   * entry, 0 where the guest has cleared it.
+   * An UNMAP that no line before it tells of: of what AMD-Vi no longer finds in the tables of a device,
+   * which carries what is left in the entry, 0 where the guest has cleared it; or one of virtio-iommu,
+   * whose lines are not in the trace, and whose UNMAPs all carry 0.
    */
-  entryUnmap(cursor: BatchCursor, first: number, last: number): void {
+  zeroUnmap(cursor: BatchCursor, first: number, last: number): void {
     const unmap = this.#pending.open(cursor, first, last);
     const space = this.#ownerOfUnexplained(cursor, 'unmap-without-walk');
     this.#pending.place(unmap, space, this.#isUnexplainedSure);
-    unmap.cause = 'page-walk';
+    const { printsGuestAddresses } = this.#machine.viommu;
+    unmap.cause = printsGuestAddresses ? 'request' : 'page-walk';
     unmap.carried = 0;
     const nodes = space === null ? null : this.#machine.mappings.shadowRemove(space, first, last);
     this.#pending.evaluate(unmap, nodes, nodes === null || nodes.count === 0 ? 1 : 0);

@@ -15,6 +15,7 @@ import type { Replays } from './replays.ts';
 import type { VfioListener } from './sections.ts';
 import type { TrackingLines } from './tracking-lines.ts';
 import { eventMarks, lineMarks } from './version.ts';
+import type { VirtioRequests } from './virtio-requests.ts';
 import type { WholeUnmaps } from './whole-unmaps.ts';
 
 const at = {
@@ -38,6 +39,7 @@ export interface Parts {
   readonly failures: FailureMessages;
   readonly commands: Commands;
   readonly amd: AmdCommands;
+  readonly virtio: VirtioRequests;
   readonly replays: Replays;
   readonly tracking: TrackingLines;
   readonly backends: BackendLines;
@@ -86,18 +88,31 @@ const ofAmd: Routes = {
   amdvi_control_status: ({ amd }) => amd.commandEnded(),
 };
 
+const ofVirtio: Routes = {
+  virtio_iommu_init_iommu_mr: ({ virtio }) => virtio.shown(),
+  virtio_iommu_switch_address_space(parts, cursor) {
+    parts.virtio.shown();
+    switched(parts, cursor);
+  },
+  virtio_iommu_attach: ({ virtio }, cursor) => virtio.attached(cursor),
+  virtio_iommu_detach: ({ virtio }) => virtio.requested(),
+  virtio_iommu_map: ({ virtio }) => virtio.requested(),
+  virtio_iommu_unmap: ({ virtio }) => virtio.requested(),
+  virtio_iommu_system_reset: ({ virtio }) => virtio.requested(),
+  virtio_iommu_device_reset: ({ virtio }) => virtio.requested(),
+  virtio_iommu_device_reset_exit: ({ virtio }) => virtio.requested(),
+  virtio_iommu_remap: ({ virtio }) => virtio.replayed(),
+  virtio_iommu_notify_map: ({ virtio }, cursor) => virtio.mapped(cursor),
+  virtio_iommu_notify_unmap: ({ virtio }, cursor) => virtio.unmapped(cursor),
+};
+
 const attached: Handler = ({ listener, machine }, cursor) => {
   machine.attribution.enrol();
   listener.attached(cursor);
 };
 
 const ofListener: Routes = {
-  vtd_switch_address_space(parts, cursor) {
-    // The first line of VT-d shows which generation of stamps QEMU writes.
-    if (parts.isStampNews) learnStamp(parts.machine, cursor);
-    parts.isStampNews = false;
-    parts.listener.switched(cursor);
-  },
+  vtd_switch_address_space: switched,
   vtd_device_attach_hwpt({ machine }, cursor) {
     machine.nestedAtLine ||= cursor.line;
   },
@@ -116,6 +131,14 @@ const ofListener: Routes = {
   vfio_listener_region_del: ({ listener }, cursor) => listener.delete(cursor),
   vfio_migration_init: ({ listener }, cursor) => listener.migrationInit(cursor),
 };
+
+/** `vtd_switch_address_space`, or virtio-iommu's, which have the same arguments. */
+function switched(parts: Parts, cursor: BatchCursor): void {
+  // The first line of an IOMMU shows which generation of stamps QEMU writes.
+  if (parts.isStampNews) learnStamp(parts.machine, cursor);
+  parts.isStampNews = false;
+  parts.listener.switched(cursor);
+}
 
 function learnStamp({ version }: Machine, cursor: BatchCursor): void {
   if (cursor.nanoseconds === NO_TIME) return;
@@ -191,6 +214,7 @@ const routes: Routes = {
   ...ofWalksAndReplays,
   ...ofCommands,
   ...ofAmd,
+  ...ofVirtio,
   ...ofListener,
   ...ofBackends,
   ...ofTracking,

@@ -4,6 +4,7 @@ import { regionDelCarries } from '../emulation/vfio/listener.ts';
 import { amdIommu } from '../emulation/viommu/amd/index.ts';
 import { permission } from '../emulation/viommu/iova-tree.ts';
 import { type AddressRange, isSameRange, type Viommu } from '../emulation/viommu/viommu.ts';
+import { virtioIommu } from '../emulation/viommu/virtio/index.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
@@ -47,6 +48,8 @@ const RAM_FLAGS = mappingFlag.ram | permission.read | permission.write;
 const ROM_FLAGS = mappingFlag.ram | permission.read;
 /** Before it is known where RAM ends. */
 const UNSURE_FLAGS = RAM_FLAGS | mappingFlag.unknown;
+/** virtio-iommu's region of a device, with its devfn in decimal; the bus is not in it. */
+const VIRTIO_REGION = /^virtio-iommu-memory-region-\d{1,6}-(\d{1,3})$/;
 /** AMD-Vi's region of each device. */
 const AMD_REGION = 'amd_iommu';
 /** VT-d's region of a device, `vtd-SS.F-dmar`; the bus is not in it. */
@@ -251,7 +254,7 @@ export class VfioListener {
   addIommu(cursor: BatchCursor): DeviceSpace | null {
     const name = cursor.text(at.addIommu.name);
     this.#machine.version.learn(name === '' ? lineMarks.unnamedRegion : lineMarks.namedRegion);
-    const space = this.#spaceOfRegion(name);
+    const space = this.spaceOfRegion(name);
     if (space === null) return null;
     const range = { start: cursor.u64(at.addIommu.start), end: cursor.u64(at.addIommu.end) };
     this.#checkAttached(space, cursor);
@@ -328,7 +331,7 @@ export class VfioListener {
     const isLegacy =
       this.#attaching?.backendSource === 'trace' && this.#attaching.backend === 'legacy';
     // A VM without a vIOMMU switches none.
-    if (isLegacy && this.#machine.isTraced('vtd_switch_address_space')) {
+    if (isLegacy && this.#areSwitchesTraced) {
       // Had the switch that names its device been traced, it would have come.
       this.#attaching = null;
       this.#machine.losses.report('switch-before-sections', cursor);
@@ -361,9 +364,12 @@ export class VfioListener {
    */
   #isRom(first: number, vaddr: bigint, start: bigint): boolean {
     if (first === 0) this.#mainRamAt = vaddr;
-    // The verdicts on VT-d take such sections as writable, and say so.
-    if (this.#machine.viommu.announcesWholeUnmaps || this.#mainRamAt === null) return false;
-    return mayBeRom(first, first) && vaddr - start !== this.#mainRamAt;
+    return this.#isRomKnown && mayBeRom(first, first) && vaddr - start !== this.#mainRamAt;
+  }
+
+  /** Where such sections lie is known; the verdicts on VT-d take them as writable, and say so. */
+  get #isRomKnown(): boolean {
+    return !this.#machine.viommu.announcesWholeUnmaps && this.#mainRamAt !== null;
   }
 
   /** `vfio_listener_region_skip_dma_map`: the section before it is not mapped. */
@@ -426,7 +432,7 @@ export class VfioListener {
     // Only the lines of iommufd and vfio-user show a ROM.
     const isTraced =
       container !== null && container.backend !== 'legacy' && this.#arePermissionsTraced;
-    if (!isTraced) unmap.mappings.grounds |= ground.permissionTaken;
+    if (!isTraced && !this.#isRomKnown) unmap.mappings.grounds |= ground.permissionTaken;
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
     const isRam =
       nodes === null || nodes.count === 0
@@ -465,6 +471,14 @@ export class VfioListener {
     }
   }
 
+  /** Switches of address spaces are in the trace. */
+  get #areSwitchesTraced(): boolean {
+    return (
+      this.#machine.isTraced('vtd_switch_address_space') ||
+      this.#machine.isTraced('virtio_iommu_switch_address_space')
+    );
+  }
+
   get #arePermissionsTraced(): boolean {
     return WITH_PERMISSIONS.some((name) => this.#machine.isTraced(name));
   }
@@ -497,20 +511,23 @@ export class VfioListener {
   }
 
   /** The device of a region by its name, or, in 7.2, by the switch before it. */
-  #spaceOfRegion(name: string): DeviceSpace | null {
+  spaceOfRegion(name: string): DeviceSpace | null {
     const { attribution } = this.#machine;
     const switched = this.#space?.bdf ?? this.#lastSwitch;
     const [, slot, fn] = REGION_NAME.exec(name) ?? [];
     if (name === AMD_REGION) {
       this.#machine.showsViommu(amdIommu);
+      this.#machine.version.learn(lineMarks.amdRegion);
       return switched >= 0 ? attribution.named(switched) : attribution.singleDeviceOrNew;
     }
-    if (slot === undefined || fn === undefined) {
+    const [, ofVirtio] = VIRTIO_REGION.exec(name) ?? [];
+    if (ofVirtio !== undefined) this.#machine.showsViommu(virtioIommu);
+    else if (slot === undefined || fn === undefined) {
       // A region of another kind of IOMMU has another name.
       if (name !== '') return null;
       return switched >= 0 ? attribution.named(switched) : attribution.singleDeviceOrNew;
     }
-    const devfn = (Number.parseInt(slot, 16) << 3) | Number(fn);
+    const devfn = Number(ofVirtio ?? (Number.parseInt(slot ?? '', 16) << 3) | Number(fn));
     if (switched >= 0 && (switched & 0xff) === devfn) return attribution.named(switched);
     // The bus is not in the name.
     return attribution.ofFunction(devfn);
@@ -519,7 +536,7 @@ export class VfioListener {
   /** The device whose IOMMU section goes away; null for a RAM section. */
   #spaceOfDeleted(name: string | null, range: AddressRange): SpaceOfSection {
     const { attribution } = this.#machine;
-    if (name !== null) return { space: this.#spaceOfRegion(name), isSure: true };
+    if (name !== null) return { space: this.spaceOfRegion(name), isSure: true };
     const holding = attribution.spaces.filter((space) => holdsNotifier(space, range));
     const switched = holding.find((space) => space === this.#space);
     if (switched !== undefined) return { space: switched, isSure: true };
@@ -552,15 +569,13 @@ export class VfioListener {
         (other, at) => other === fitting || this.#agrees(other, first, last, change, at < index),
       );
       // A switch of one device takes its sections, too, and in no such order.
-      const isOrdered =
-        attribution.isOrderSure && this.#machine.isTraced('vtd_switch_address_space');
+      const isOrdered = attribution.isOrderSure && this.#areSwitchesTraced;
       return { container: fitting, isSure: isNext && isOrdered };
     }
     // A second copy of what the only container holds is another device's. A VM without a vIOMMU has
     // one container, whose sections may change shape: there only the same section is a copy.
     const { viommu } = this.#machine;
-    const hasViommu =
-      this.#machine.isTraced('vtd_switch_address_space') || !viommu.announcesWholeUnmaps;
+    const hasViommu = this.#areSwitchesTraced || !viommu.announcesWholeUnmaps;
     const isSecondCopy = hasViommu
       ? earliest.host.overlaps(first, last)
       : earliest.holdsExactly(first, last);

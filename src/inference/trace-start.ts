@@ -6,6 +6,12 @@ const at = {
   argument: offsetsOf('session:argument'),
 } as const;
 
+/** They have the same arguments. */
+const SWITCHES: ReadonlySet<EventName> = new Set<EventName>([
+  'vtd_switch_address_space',
+  'virtio_iommu_switch_address_space',
+]);
+
 /** Events with which the trace of a new machine can begin. */
 const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
   'vfio_realize',
@@ -13,6 +19,7 @@ const FIRST_OF_A_BOOT: ReadonlySet<EventName> = new Set<EventName>([
   'vfio_device_attach',
   'iommufd_cdev_connect_and_bind',
   'vtd_pasid_cache_reset',
+  'virtio_iommu_init_iommu_mr',
 ]);
 
 /** Printed by a machine that is being made before it has any device of VFIO, and by one that runs as well. */
@@ -44,7 +51,7 @@ export class TraceStart {
     const name = eventNames[cursor.kind] as EventName;
     if (SAYS_NOTHING.has(name) || this.#isHeader(name, cursor)) return;
     this.isSettled = true;
-    const isDisabled = name === 'vtd_switch_address_space' && cursor.u32(at.switch.on) === 0;
+    const isDisabled = SWITCHES.has(name) && cursor.u32(at.switch.on) === 0;
     const isAsked = this.#header === 'traced' || this.#header === 'unknown';
     this.isAtBoot = isDisabled || isAsked || FIRST_OF_A_BOOT.has(name);
   }

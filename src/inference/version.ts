@@ -49,6 +49,9 @@ export const eventMarks: Readonly<Partial<Record<EventName, VersionSpan>>> = {
   vfio_migration_init: { from: V11_0, to: LATER },
   vfio_listener_region_skip_dma_map: { from: V11_0, to: LATER },
   vtd_pasid_cache_devsi: { from: V11_0, to: LATER },
+  virtio_iommu_device_reset: { from: 0, to: V9_2 },
+  virtio_iommu_device_reset_exit: { from: V8_0, to: LATER },
+  virtio_iommu_detach_endpoint_from_domain: { from: V8_0, to: LATER },
   vfio_query_stop_copy_size: { from: V11_0, to: LATER },
   vfio_state_pending: { from: V11_0, to: LATER },
   vfio_region_dmabuf: { from: V11_0, to: LATER },
@@ -59,6 +62,7 @@ export const eventMarks: Readonly<Partial<Record<EventName, VersionSpan>>> = {
 export const lineMarks = {
   unnamedRegion: { from: 0, to: V9_2, reason: 'vfio_listener_region_add_iommu without a name' },
   namedRegion: { from: V8_0, to: LATER, reason: 'vfio_listener_region_add_iommu with a name' },
+  amdRegion: { from: V10_2, to: LATER, reason: 'a device of VFIO behind AMD-Vi' },
   oldMessage: { from: 0, to: V8_2, reason: 'vfio_dma_unmap or vfio_dma_map in a message' },
   newMessage: { from: V9_0, to: LATER, reason: 'vfio_container_dma_* in a message' },
   dmabufWarning: { from: V11_0, to: LATER, reason: 'the warning about VFIO dma-buf' },

@@ -9,6 +9,7 @@ const eventsOf = (prefix: string) => eventNames.filter((name) => name.startsWith
 const OWN: Readonly<Record<ViommuName, readonly EventName[]>> = {
   'intel-iommu': eventsOf('vtd_'),
   'amd-iommu': eventsOf('amdvi_'),
+  'virtio-iommu': eventsOf('virtio_iommu_'),
 };
 /** VFIO prints them for a vIOMMU of any kind. */
 const OF_ANY = ['vfio_listener_region_add_iommu', 'vfio_iommu_map_notify'] as const;
@@ -18,7 +19,8 @@ const OF_VFIO = eventNames.filter(
 
 /** By what it shows where none of its own lines does. */
 const DERIVED_FROM = {
-  'amd-iommu': 'the name of its region, or chunks of whole unmaps that go up to 2^64',
+  'amd-iommu': 'the name of its region',
+  'virtio-iommu': 'the name of its region',
 } as const;
 
 export type VIommuKind = ViommuName | 'none';

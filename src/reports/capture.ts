@@ -39,6 +39,13 @@ const OF_VIOMMU: Readonly<Record<VIommu, { all: string; noise: readonly string[]
       "-trace '-amdvi_mmio_*' -trace '-amdvi_command_*'",
     ],
   },
+  'virtio-iommu': {
+    all: 'virtio_iommu_*',
+    noise: [
+      "-trace '-vfio_pci_*_config' -trace '-virtio_iommu_get_*'",
+      "-trace '-virtio_iommu_translate*'",
+    ],
+  },
 };
 
 /** The vIOMMU of the trace's VMs; VT-d where they have none, or several kinds. */
@@ -52,7 +59,7 @@ function viommuOf({ sessions }: Trace): VIommu {
 
 /** What would settle a doubt is said after these words, in reasons and in the basis of findings. */
 const SETTLING = /\benable\b|\bwould settle\b|\bwas not traced\b|\bno \w+ in the trace\b/;
-const EVENT = /\b(?:vtd|amdvi|vfio|iommufd|global|migrate)_[a-z0-9_]*(?:\*|\b)/g;
+const EVENT = /\b(?:vtd|amdvi|virtio|vfio|iommufd|global|migrate)_[a-z0-9_]*(?:\*|\b)/g;
 
 const LOSS_HINTS: Readonly<Record<Trace['losses'][number]['kind'], string>> = {
   dropped:

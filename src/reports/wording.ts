@@ -97,6 +97,7 @@ export const causeMeanings: Readonly<Record<Cause, string>> = {
   'whole-unmap': 'pieces of whole unmaps',
   'page-walk': 'unmaps of single pages',
   'changed-translation': 'translations changed in place',
+  request: 'unmaps that the guest asked for',
   drain: 'unmaps mapping by mapping',
   'region-del': 'removed memory sections',
   unknown: 'unmaps of unknown cause',
@@ -107,6 +108,8 @@ export const causeStories: Readonly<Record<Cause, string>> = {
   'whole-unmap': 'whole unmap: the device left its domain, or was reset',
   'page-walk': 'page walk: the guest invalidated single pages',
   'changed-translation': 'page walk: the guest changed a translation in place',
+  request:
+    'a request to virtio-iommu: the guest unmapped a range, or took a device out of its domain',
   drain: 'QEMU 11 unmapped the device mapping by mapping',
   'region-del': 'a memory section went: to or from pass-through',
   unknown: 'unknown: the lines before it are not in the trace',

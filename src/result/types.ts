@@ -67,7 +67,7 @@ export interface Exposed {
   /** What could turn tracking on in this version of QEMU. */
   readonly via: readonly Via[];
 }
-export type VIommu = 'intel-iommu' | 'amd-iommu';
+export type VIommu = 'intel-iommu' | 'amd-iommu' | 'virtio-iommu';
 export type Via = 'migration' | 'dirty-rate' | 'dirty-limit';
 
 export interface Trace {

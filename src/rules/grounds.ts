@@ -2,6 +2,7 @@ import type { Evidence } from '../base/vocabulary.ts';
 import { evidences } from '../base/vocabulary.ts';
 import { unmapAlike } from '../emulation/profiles/index.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
+import type { Viommu } from '../emulation/viommu/viommu.ts';
 import { ground } from '../inference/claim.ts';
 import { mayBeRom } from '../inference/traced-ram.ts';
 import { UNKNOWN_ADDRESS, type Unmap } from '../inference/unmap.ts';
@@ -71,6 +72,14 @@ const grounds = {
     evidence: 'assumed',
     text: 'device: no line tells it, and the mappings are those of the likeliest; vtd_page_walk_level, vtd_inv_desc_*, vtd_as_unmap_whole and a trace from the start would settle it',
   },
+  deviceGuessedElsewhere: {
+    evidence: 'assumed',
+    text: 'device: no line tells it, and the mappings are those of the likeliest; a trace from the start, with all events of the IOMMU, would settle it',
+  },
+  deviceUntoldElsewhere: {
+    evidence: 'observed',
+    text: 'device: not told; a trace from the start, with all events of the IOMMU, would settle it',
+  },
   // Nothing is claimed of it, so that this lowers no evidence.
   deviceUntold: {
     evidence: 'observed',
@@ -80,6 +89,10 @@ const grounds = {
   addressByCode: {
     evidence: 'derived',
     text: 'carried address: a whole unmap in chunks carries 0 in every version',
+  },
+  addressOfRequest: {
+    evidence: 'derived',
+    text: 'carried address: virtio-iommu sends 0 with every UNMAP',
   },
   addressOfEntry: {
     evidence: 'derived',
@@ -122,6 +135,10 @@ const grounds = {
   mappingsUnknown: {
     evidence: 'assumed',
     text: 'guest addresses and permissions: not traced; vtd_page_walk_one would settle it',
+  },
+  mappingsOfRequestUnknown: {
+    evidence: 'assumed',
+    text: 'guest addresses and permissions: not traced; virtio_iommu_notify_map would settle it',
   },
   mappingsNeverTold: {
     evidence: 'derived',
@@ -254,7 +271,7 @@ export function basisOfUnmap(unmap: Unmap, facts: SessionFacts, restsOn: Depende
   if (unmap.isSeenFailing) basis.add('message');
   if (unmap.tracked === true) addTracking(basis, unmap, facts);
   if (restsOn.address === true) addAddress(basis, unmap, facts);
-  addDevice(basis, unmap, restsOn);
+  addDevice(basis, unmap, restsOn, facts);
   if (restsOn.mappings === true) addMappings(basis, unmap, restsOn, facts);
   return basis;
 }
@@ -333,17 +350,25 @@ function addVersion(basis: Basis, facts: SessionFacts): void {
 function addAddress(basis: Basis, unmap: Unmap, { viommu }: SessionFacts): void {
   if (unmap.cause === 'whole-unmap') basis.add('addressByCode');
   else if (unmap.cause === 'drain') basis.add('addressOfNode');
+  else if (unmap.cause === 'request') basis.add('addressOfRequest');
   else if (unmap.carried === UNKNOWN_ADDRESS) return;
   else basis.add(viommu.printsGuestAddresses ? 'addressPrinted' : 'addressOfEntry');
 }
 
-function addDevice(basis: Basis, unmap: Unmap, restsOn: Dependencies): void {
+function addDevice(
+  basis: Basis,
+  unmap: Unmap,
+  restsOn: Dependencies,
+  { viommu }: SessionFacts,
+): void {
+  const isVtd = viommu.name === 'intel-iommu';
   if (unmap.device !== null) {
     if (unmap.space.has(ground.named)) basis.add('deviceNamed');
     else if (unmap.space.has(ground.onlyTranslated)) basis.add('deviceTranslated');
     else basis.add(restsOn.mappings === true ? 'deviceInferred' : 'deviceBeside');
-  } else if (restsOn.mappings !== true || areMappingsSure(unmap)) basis.add('deviceUntold');
-  else basis.add('deviceGuessed');
+  } else if (restsOn.mappings !== true || areMappingsSure(unmap)) {
+    basis.add(isVtd ? 'deviceUntold' : 'deviceUntoldElsewhere');
+  } else basis.add(isVtd ? 'deviceGuessed' : 'deviceGuessedElsewhere');
 }
 
 /** Whose the mappings are is beyond doubt: sections of RAM are the container's, all others the device's. */
@@ -362,10 +387,16 @@ function addMappings(
     basis.add(restsOn.holes === true ? 'mappingsIncomplete' : 'mappingsPartial');
   }
   if (unmap.mappings.unknown > 0) {
-    basis.add(viommu.printsGuestAddresses ? 'mappingsUnknown' : 'mappingsNeverTold');
+    basis.add(groundOfUnknown(viommu));
   }
   if (unmap.mappings.has(ground.permissionTaken))
     basis.add(mayBeRom(unmap.first, unmap.last) ? 'romWritable' : 'sectionWritable');
+}
+
+/** Why guest addresses and permissions of mappings are not known. */
+function groundOfUnknown({ name, printsGuestAddresses }: Viommu): GroundName {
+  if (!printsGuestAddresses) return 'mappingsNeverTold';
+  return name === 'virtio-iommu' ? 'mappingsOfRequestUnknown' : 'mappingsUnknown';
 }
 
 /** That no UNMAP is missing, where walks are not in the trace and would show it; null where they are. */

@@ -45,7 +45,9 @@ const requirements = {
         why: `guest addresses of mappings are not in the trace: ${facts.viommu.name} prints none`,
       };
     }
-    return facts.isTraced('vtd_page_walk_one') || facts.viommu.name !== 'intel-iommu'
+    const isVtd = facts.viommu.name === 'intel-iommu';
+    const ofMappings = isVtd ? 'vtd_page_walk_one' : 'virtio_iommu_notify_map';
+    return facts.isTraced(ofMappings)
       ? {
           why:
             count === 1
@@ -54,7 +56,7 @@ const requirements = {
         }
       : {
           why: 'guest addresses of mappings are not in the trace',
-          enable: 'vtd_page_walk_one',
+          enable: ofMappings,
         };
   },
 

@@ -13,12 +13,13 @@ import { iommufd } from '../../src/events/catalogue/iommufd.ts';
 import { migration } from '../../src/events/catalogue/migration.ts';
 import { notes } from '../../src/events/catalogue/notes.ts';
 import { vfio } from '../../src/events/catalogue/vfio.ts';
+import { virtioIommu } from '../../src/events/catalogue/virtio-iommu.ts';
 
 const traced = eventNames.filter((name) => !name.includes(':'));
 
 describe('the catalogue', () => {
   it('has every event of every subject once', () => {
-    const subjects = [intelIommu, amdIommu, vfio, iommufd, migration, notes];
+    const subjects = [intelIommu, amdIommu, virtioIommu, vfio, iommufd, migration, notes];
     const names = subjects.flatMap((subject) => Object.keys(subject));
     expect(new Set(names).size).toBe(names.length);
     expect(names).toEqual(Object.keys(catalogue));

@@ -59,6 +59,8 @@ export const captures: readonly Capture[] = Object.entries(names).flatMap(([fold
 );
 
 const namesOfSiblings = {
+  'qemu-7.2': ['virtio-untracked'],
+  'qemu-10.0': ['virtio-dirtyrate'],
   'qemu-11.1': [
     'amd-dirtyrate',
     'amd-dirtyrate-block',
@@ -68,6 +70,11 @@ const namesOfSiblings = {
     'amd-migrate-block-nots',
     'amd-switch-abort',
     'amd-untracked-reset',
+    'virtio-cancel',
+    'virtio-dirtyrate',
+    'virtio-dirtyrate-reset',
+    'virtio-migrate',
+    'virtio-twodev',
   ],
 } as const;
 

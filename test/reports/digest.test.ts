@@ -6,6 +6,7 @@ import { captureAdvice, wantsBetterTrace } from '../../src/reports/capture.ts';
 import { compareFindings, memoryAtRisk } from '../../src/reports/digest.ts';
 import { bytesIn, lowest, union } from '../../src/reports/guest-ranges.ts';
 import { tracesWorstFirst } from '../../src/reports/verdicts.ts';
+import type { VIommu } from '../../src/result/types.ts';
 import { root } from '../helpers/ground-truth.ts';
 import {
   aCleanSession,
@@ -121,10 +122,14 @@ describe('how to capture better', () => {
 });
 
 describe('the options for a better trace', () => {
-  const { command } = captureAdvice(aTrace());
+  const commandOf = (viommu: VIommu) => {
+    const { model } = aSession();
+    const vIommu = { value: viommu, source: 'trace', from: 'a line' } as const;
+    return captureAdvice(aTrace({ sessions: [aSession({ model: { ...model, vIommu } })] })).command;
+  };
 
   /** Whether QEMU traces an event: the last pattern that fits it decides. */
-  function isTraced(name: string): boolean {
+  function isTraced(command: readonly string[], name: string): boolean {
     const patterns = [...command.join(' ').matchAll(/-trace '(-?)([^']+)'/g)];
     const fitting = patterns.filter(([, , pattern = '']) =>
       new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(name),
@@ -132,13 +137,28 @@ describe('the options for a better trace', () => {
     return fitting.at(-1)?.[1] === '';
   }
 
-  it('switch on every event that is replayed, and not those that only make a trace long', () => {
-    expect(eventNames.filter((name) => !isTraced(name))).toEqual([]);
-    const noise = ['vfio_region_read', 'vtd_inv_qi_head', 'vtd_ir_remap', 'vfio_pci_read_config'];
-    expect(noise.filter(isTraced)).toEqual([]);
-  });
+  it.each([
+    {
+      viommu: 'intel-iommu',
+      own: 'vtd_',
+      noise: ['vfio_region_read', 'vtd_inv_qi_head', 'vtd_ir_remap', 'vfio_pci_read_config'],
+    },
+    { viommu: 'amd-iommu', own: 'amdvi_', noise: ['amdvi_mmio_read', 'amdvi_command_exec'] },
+    { viommu: 'virtio-iommu', own: 'virtio_iommu_', noise: ['virtio_iommu_translate_out'] },
+  ] as const)(
+    'switch on every event of $viommu that is replayed, and not those that only make a trace long',
+    ({ viommu, own, noise }) => {
+      const command = commandOf(viommu);
+      const ofOthers = ['vtd_', 'amdvi_', 'virtio_iommu_'].filter((prefix) => prefix !== own);
+      const isOwn = (name: string) => !ofOthers.some((prefix) => name.startsWith(prefix));
+      const missing = eventNames.filter((name) => isOwn(name) && !isTraced(command, name));
+      expect(missing).toEqual([]);
+      expect(noise.filter((name) => isTraced(command, name))).toEqual([]);
+    },
+  );
 
   it('are those of the README', () => {
+    const { command } = captureAdvice(aTrace());
     const readme = readFileSync(`${root}README.md`, 'utf8');
     expect(readme).toContain(`\`\`\`\n${command.join('\n')}\n\`\`\``);
   });

@@ -22,7 +22,7 @@ export interface WholeUnmapState {
 }
 
 /** Emulated IOMMUs, by QEMU's names of the devices. */
-export type ViommuName = 'intel-iommu' | 'amd-iommu';
+export type ViommuName = 'intel-iommu' | 'amd-iommu' | 'virtio-iommu';
 
 /** An emulated IOMMU, as far as VFIO's notifiers see it. */
 export interface Viommu {

@@ -5,6 +5,7 @@ import { iommufd, iommufdFamilies } from './iommufd.ts';
 import { migration, migrationFamilies } from './migration.ts';
 import { notes } from './notes.ts';
 import { vfio, vfioFamilies } from './vfio.ts';
+import { virtioIommu, virtioIommuFamilies } from './virtio-iommu.ts';
 
 /**
  * All events, one declaration each, by subject. The order fixes the numbers that batches carry
@@ -13,6 +14,7 @@ import { vfio, vfioFamilies } from './vfio.ts';
 export const catalogue = {
   ...intelIommu,
   ...amdIommu,
+  ...virtioIommu,
   ...vfio,
   ...iommufd,
   ...migration,
@@ -23,6 +25,7 @@ export const catalogue = {
 export const eventFamilies: readonly string[] = [
   ...intelIommuFamilies,
   ...amdIommuFamilies,
+  ...virtioIommuFamilies,
   ...vfioFamilies,
   ...iommufdFamilies,
   ...migrationFamilies,

@@ -43,7 +43,9 @@ export const staleHostMapping: RuleBody = {
   start: (facts, report) => ({
     'stale-mappings'({ mark, space, container, count, first, last, guest, pages, why, happened }) {
       const basis = new Basis().add('emulated');
-      basis.add(space.bdf === null ? 'deviceUntold' : 'deviceInferred');
+      const isVtd = facts.viommu.name === 'intel-iommu';
+      if (space.bdf !== null) basis.add('deviceInferred');
+      else basis.add(isVtd ? 'deviceUntold' : 'deviceUntoldElsewhere');
       const unchecked = unmapsGround(facts);
       if (unchecked !== null) basis.add(unchecked);
       const isInMigration = why === 'wrap' || why === 'unlisted';

@@ -19,7 +19,9 @@ export const zeroTranslatedAddress: RuleBody = {
     const from =
       cause === 'whole-unmap'
         ? 'QEMU unmaps a whole IOVA space in pieces that carry address 0'
-        : 'the guest had cleared the page-table entry, and QEMU sends what is left in it, 0';
+        : cause === 'request'
+          ? 'virtio-iommu unmaps whatever it is with address 0'
+          : 'the guest had cleared the page-table entry, and QEMU sends what is left in it, 0';
     const lost = mode === 'what-if' ? 'would lose' : 'loses';
     const where =
       misplaced === null
@@ -51,7 +53,10 @@ export const zeroTranslatedAddress: RuleBody = {
           }
         : {
             release: {
-              of: 'Address 0 in unmaps of single pages',
+              of:
+                cause === 'request'
+                  ? 'Address 0 in unmaps of virtio-iommu'
+                  : 'Address 0 in unmaps of single pages',
               first: null,
               note: '11.x included',
             },
