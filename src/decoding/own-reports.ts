@@ -23,6 +23,11 @@ const BEGINNINGS: readonly RegExp[] = [
   /^trace,session,id,rule,slug,/,
   /^line,time,session,device,container,/,
   /^session,container,device,iova,/,
+  // What is drawn elsewhere.
+  /^\s*\{\s*"otherData"\s*:\s*\{\s*"tool"\s*:\s*"vtdscope /,
+  // Annotations: a level, the trace, the rule.
+  /^::(?:error|warning|notice) (?:file=[^,\n]*,)?(?:line=\d+,)?title=(?:VTD\d{3} |inconclusive::|not analysed::)/,
+  /^vtdscope: .*; migrate: (?:no|unknown|refused|yes)$/m,
   // JUnit, HTML.
   /^<\?xml [^>]*>\s*<testsuites name="vtdscope"/,
   /^<!doctype html>[\s\S]{0,2000}?<title>[^<]* - vtdscope<\/title>/,

@@ -1,9 +1,11 @@
 import { csvReport } from './csv.ts';
+import { githubReport } from './github.ts';
 import { htmlReport } from './html/index.ts';
 import { jsonReport } from './json.ts';
 import { junitReport } from './junit.ts';
 import { markdownReport } from './markdown.ts';
 import { ndjsonReport } from './ndjson.ts';
+import { perfettoReport } from './perfetto.ts';
 import type { Report } from './report.ts';
 import { sarifReport } from './sarif.ts';
 import { textReport } from './text/index.ts';
@@ -18,4 +20,6 @@ export const reports: readonly Report[] = [
   sarifReport,
   junitReport,
   csvReport,
+  githubReport,
+  perfettoReport,
 ];

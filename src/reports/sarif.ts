@@ -83,13 +83,35 @@ function worst(all: readonly Located[]): readonly Located[] {
   return [...all].sort((a, b) => compareFindings(a.finding, b.finding)).slice(0, MOST_RESULTS);
 }
 
+/** What a finding of these rules is where dirty pages are tracked; of the others, an error. */
+export const MILDER_RULES: ReadonlyMap<string, 'warning' | 'note'> = new Map([
+  ['VTD007', 'warning'],
+  ['VTD011', 'warning'],
+  ['VTD012', 'warning'],
+  ['VTD013', 'note'],
+  ['VTD014', 'note'],
+]);
+
+/** Where a reader of a rule finds more: the commit that mends it, or QEMU's text on the subject. */
+const COMMITS = 'https://gitlab.com/qemu-project/qemu/-/commit/';
+const SUBJECT = 'https://www.qemu.org/docs/master/devel/migration/vfio.html';
+
 /** A rule, with its page where the caller gave it. */
-function descriptorOf({ id, slug, title, page }: KnownRule): ReportingDescriptor {
+function descriptorOf({
+  commit = null,
+  id,
+  markdown,
+  page,
+  slug,
+  title,
+}: KnownRule): ReportingDescriptor {
   return {
     id: plain(id),
     name: pascalCase(plain(slug)),
     shortDescription: { text: plain(title ?? slug) },
-    ...(page !== undefined && { help: { text: page } }),
+    ...(page !== undefined && { help: { text: page, ...(markdown && { markdown }) } }),
+    helpUri: commit === null ? SUBJECT : `${COMMITS}${commit}`,
+    defaultConfiguration: { level: MILDER_RULES.get(id) ?? 'error' },
   };
 }
 

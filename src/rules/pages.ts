@@ -8,6 +8,10 @@ export interface RulePage {
   readonly title: string;
   /** Plain text of at most 80 columns. */
   readonly page: string;
+  /** The same in Markdown. */
+  readonly markdown: string;
+  /** QEMU's commit that mends it, where the page names one. */
+  readonly commit: string | null;
 }
 
 /** What is explained of every rule, by number. */
@@ -17,8 +21,9 @@ export const pages: readonly Explanation[] = Object.values(registry).sort((a, b)
 
 /** Every rule with its page, by number. Knows nothing of the rules themselves. */
 export const rulePages: readonly RulePage[] = pages.map((explanation) => {
-  const { id, slug, title } = explanation;
-  return { id, slug, title, page: pageOf(explanation) };
+  const { id, slug, title, versions } = explanation;
+  const commit = /\bcommit\s+([0-9a-f]{12})\b/.exec(versions)?.[1] ?? null;
+  return { id, slug, title, page: pageOf(explanation), markdown: markdownOf(explanation), commit };
 });
 
 /** The page of a rule by its id. */
@@ -38,6 +43,30 @@ function pageOf(explanation: Explanation): string {
     `WHAT TO DO\n${indented(whatToDo)}`,
   ];
   return `${sections.join('\n\n')}\n`;
+}
+
+function markdownOf(explanation: Explanation): string {
+  const { id, slug, title, whatHappens, why, example, exampleNote, versions, whatToDo } =
+    explanation;
+  const sections = [
+    `# ${id} ${slug}`,
+    `${prose(title)}.`,
+    `## What happens\n\n${prose(whatHappens)}`,
+    `## Why\n\n${prose(why)}`,
+    `## In a trace\n\n\`\`\`text\n${example.trim()}\n\`\`\`\n\n${prose(exampleNote)}`,
+    `## Versions\n\n${prose(versions)}`,
+    `## What to do\n\n${prose(whatToDo)}`,
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+/** Text in one paragraph for each of its own, with nothing in it that Markdown takes for more. */
+function prose(text: string): string {
+  return text
+    .trim()
+    .split(/\n\n+/)
+    .map((paragraph) => paragraph.replaceAll('\n', ' ').replace(/[\\`*_<>[\]#|]/g, '\\$&'))
+    .join('\n\n');
 }
 
 function indented(text: string, by = '  '): string {

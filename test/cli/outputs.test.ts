@@ -14,7 +14,18 @@ const linesOf = (path: string) => readFileSync(path, 'utf8').trimEnd().split('\n
 describe('files beside the report', () => {
   it('hold what the same report prints', async () => {
     const folder = testFolder();
-    const formats = ['json', 'ndjson', 'html', 'markdown', 'sarif', 'junit', 'csv', 'text'];
+    const formats = [
+      'json',
+      'ndjson',
+      'html',
+      'markdown',
+      'sarif',
+      'junit',
+      'csv',
+      'text',
+      'github',
+      'perfetto',
+    ];
     const outputs = formats.flatMap((name) => ['--output', `${name}=${join(folder, name)}`]);
     expect((await runProgram([fails, ...outputs])).status).toBe(1);
     for (const name of formats) {

@@ -14,7 +14,7 @@ const filesOf = (folder: string) =>
 
 describe('a report of this program', () => {
   const reports = filesOf('test/golden').filter((path) =>
-    /\/(?:report\.\w+|result\.json)$/.test(path),
+    /\/(?:report\.[\w.]+|result\.json)$/.test(path),
   );
 
   it.each(reports.map((path) => [path.slice(root.length), path] as const))('is %s', (_, path) => {
@@ -28,6 +28,7 @@ describe('a report of this program', () => {
     ['unmaps as CSV', 'line,time,session,device,container,domain,cause,iova,size\n5,,0'],
     ['mappings as CSV', 'session,container,device,iova,size,gpa,perm,in,stale\n0,,'],
     ['a line per trace', 'clean\t/var/log/qemu.log\tnothing bad happened\n'],
+    ['what GitHub is told of one without findings', 'vtdscope: a.log: CLEAN; migrate: yes\n'],
     ['text in colours', '\u001b[1mqemu.log\u001b[22m      \u001b[1;32mCLEAN\u001b[0m\nnothing\n'],
     ['JSON made compact', '{"schemaVersion":"1.0","tool":{"name":"vtdscope","version":"0.1.0"},'],
   ])('is a table or text: %s', (_, text) => {

@@ -30,7 +30,10 @@ function rendered(report: Report, result: Result, verbosity = 0): string {
         .replace(/"page":"(?:[^"\\]|\\.)*"/g, '"page":"..."')
         .replace(/'sha256-[^']*'/g, "'sha256-...'");
     case 'sarif':
-      return text.replace(/("help": \{\s*"text": )"(?:[^"\\]|\\.)*"/g, '$1"..."');
+      return text.replace(
+        /("help": \{\s*"text": )"(?:[^"\\]|\\.)*"(,\s*"markdown": )"(?:[^"\\]|\\.)*"/g,
+        '$1"..."$2"..."',
+      );
     default:
       return text;
   }

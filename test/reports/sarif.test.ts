@@ -3,7 +3,10 @@ import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 import type { Log } from 'sarif';
 import { describe, expect, it } from 'vitest';
+import { MILDER_RULES } from '../../src/reports/sarif.ts';
 import type { Result } from '../../src/result/types.ts';
+import { pages } from '../../src/rules/pages.ts';
+import type { GroupView } from '../../src/rules/rule.ts';
 import {
   aFinding,
   anUnusableTrace,
@@ -77,6 +80,24 @@ describe('SARIF', () => {
       ],
     });
     expect(run?.tool.driver.rules?.[result?.ruleIndex ?? -1]?.id).toBe('VTD001');
+  });
+
+  it('explains each rule in Markdown, with its level and where to read on', async () => {
+    const rules = sarif(aResult()).runs[0]?.tool.driver.rules ?? [];
+    expect(rules.length).toBeGreaterThan(10);
+    for (const { defaultConfiguration, help, helpUri, id } of rules) {
+      expect(help?.markdown, id).toContain(`# ${id} `);
+      expect(helpUri, id).toMatch(/^https:\/\/(?:gitlab\.com\/qemu-project|www\.qemu\.org)\//);
+      expect(defaultConfiguration?.level, id).toBe(MILDER_RULES.get(id) ?? 'error');
+    }
+    const tooBig = rules.find(({ id }) => id === 'VTD001');
+    expect(tooBig?.helpUri).toMatch(/\/commit\/cac33cb5533a$/);
+    // As the rules themselves have it, of what happened under tracking.
+    const tracked = { mode: 'active', topic: '', endsQemu: false } as unknown as GroupView;
+    for (const page of pages.filter(({ id }) => id !== 'VTD015')) {
+      const { severity } = await page.load();
+      expect(severity(tracked), page.id).toBe(MILDER_RULES.get(page.id) ?? 'error');
+    }
   });
 
   it('tells the sessions of a trace apart', () => {

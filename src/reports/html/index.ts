@@ -38,7 +38,10 @@ function* data(sorted: readonly Trace[]): Iterable<string> {
   }
   const findings = findingsWorstFirst(sorted);
   const found = new Set<string>(findings.map(({ finding }) => finding.rule));
-  yield `],"rules":${scriptJson(rulePages.filter(({ id }) => found.has(id)))},"findings":[`;
+  const rules = rulePages
+    .filter(({ id }) => found.has(id))
+    .map(({ id, page, slug, title }) => ({ id, slug, title, page }));
+  yield `],"rules":${scriptJson(rules)},"findings":[`;
   separator = '\n';
   let ordinal = 0;
   for (const { finding, trace, session } of findings) {
