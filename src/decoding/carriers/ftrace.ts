@@ -31,6 +31,9 @@ const HEADER =
 /** What stands on lines of its own about losses. */
 const LOSS = /^(?:CPU:\d|# entries-in-buffer)/;
 
+/** What most have before the text. */
+const MARKER = 'tracing_mark_write: ';
+
 const C = 0x43;
 const HASH = 0x23;
 
@@ -52,7 +55,7 @@ export const ftrace: Carrier = {
       return true;
     }
     const found = HEADER.exec(text);
-    if (found === null) return false;
+    if (found === null || isCut(text.slice(found[0].length))) return false;
     const [header, thread, process = '-', seconds, fraction] = found;
     frame.textAt = at + header.length;
     if (fraction !== undefined && Number(seconds) <= LAST_SECOND) {
@@ -64,3 +67,8 @@ export const ftrace: Carrier = {
     return true;
   },
 };
+
+/** The header ends within the name of its function, at the end of the trace. */
+function isCut(rest: string): boolean {
+  return rest !== '' && MARKER.startsWith(rest);
+}

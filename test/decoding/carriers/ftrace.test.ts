@@ -81,8 +81,15 @@ describe('a line', () => {
   });
 
   it('cut by the end of the trace is a loss', async () => {
-    const { events } = await ftrace(`<...>-7329 [000] 1.000000: print: ${MAP}`);
-    expect(events).toMatchObject([{ name: 'trace:loss', time: '1.000000000', thread: 7329 }]);
+    const line = `  <...>-7329 [000] 1.000000: print:   tracing_mark_write: ${MAP}`;
+    for (let length = 1; length <= line.length; length += 1) {
+      const { events } = await ftrace(line.slice(0, length));
+      expect(
+        events.map(({ name }) => name),
+        String(length),
+      ).toEqual(['trace:loss']);
+    }
+    expect((await ftrace(line)).events).toMatchObject([{ time: '1.000000000', thread: 7329 }]);
   });
 });
 
