@@ -39,6 +39,7 @@ interface Flags extends ModelFlags {
   readonly acceptUntil?: string;
   readonly exitZero?: boolean;
   readonly maxDecompressed?: string;
+  readonly withStderr?: string;
   readonly results?: string;
   readonly shard?: string;
 }
@@ -97,6 +98,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     )
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
+    .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
     .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
     .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces');
@@ -139,6 +141,7 @@ async function analyze(
       inputs,
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
+      stderr: flags.withStderr ?? null,
       outputs: baseline.outputs(fileOutputs(flags.output ?? [], options)),
       alsoWritten: ['/dev/stdout'],
     });
@@ -182,7 +185,10 @@ async function leaveResults(
   flags: Flags,
   terminal: Terminal,
 ): Promise<number> {
-  const { baseline, mappings, output, shard, unmaps } = flags;
+  const { baseline, mappings, output, shard, unmaps, withStderr } = flags;
+  if (withStderr !== undefined) {
+    throw new UsageError('--with-stderr goes with one trace, and not with --results');
+  }
   if (baseline !== undefined) throw new UsageError('--results and --baseline do not go together');
   if (output !== undefined || unmaps !== undefined || mappings !== undefined) {
     throw new UsageError("--results goes with no other output: 'vtdscope merge' makes the reports");

@@ -22,7 +22,7 @@ export function keysOfOutputs(paths: readonly string[]): ReadonlySet<string> {
 export async function refuseToOverwrite(
   paths: readonly string[],
   open: readonly string[],
-  inputs: Inputs,
+  inputs: Pick<Inputs, 'isRead'>,
 ): Promise<void> {
   /** Whether a file is replaced, which nothing else may be written to then. */
   const taken = new Map<string, boolean>();

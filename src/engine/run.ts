@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import pMap from 'p-map';
 import { UsageError } from '../base/errors.ts';
+import { keyOfPath } from '../bytes/file-identity.ts';
 import { findInputs, type Input, type Inputs, type PassedOver } from '../bytes/inputs.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Result, Trace } from '../result/types.ts';
@@ -45,6 +46,8 @@ export interface RunOptions {
   /** What the caller writes besides, open already: `/dev/stdout`, for one. */
   readonly alsoWritten?: readonly string[];
   readonly maxDecompressedBytes?: number | null;
+  /** A file with QEMU's messages, where `-D` sent only the one trace of this run to a file. */
+  readonly stderr?: string | null;
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Bytes of a range of a large trace; for tests. */
   readonly rangeBytes?: number;
@@ -85,16 +88,25 @@ export async function run(options: RunOptions): Promise<Result> {
 
 /** The inputs, once it is sure that no output does harm to one of them. */
 async function inputsOf(options: RunOptions): Promise<Inputs> {
-  const { alsoWritten = [], outputs = [], mappings, unmaps } = options;
+  const { alsoWritten = [], outputs = [], mappings, stderr = null, unmaps } = options;
   const tables = [unmaps, mappings].flatMap((path) => path ?? []);
   const written = [...outputs.map(({ path }) => path), ...tables];
   const inputs =
     'traces' in options.inputs
       ? options.inputs
       : await findInputs(options.inputs, keysOfOutputs(written));
-  await refuseToOverwrite(written, alsoWritten, inputs);
+  const stderrKey = stderr === null ? null : keyOfPath(stderr);
+  await refuseToOverwrite(written, alsoWritten, {
+    isRead: (key) => key === stderrKey || inputs.isRead(key),
+  });
   const { maxDecompressedBytes = null } = options;
-  return 'traces' in options.inputs ? inputs : withMembers(inputs, { maxDecompressedBytes });
+  const all =
+    'traces' in options.inputs ? inputs : await withMembers(inputs, { maxDecompressedBytes });
+  const count = all.traces.length + all.bad.length;
+  if (stderr !== null && count !== 1) {
+    throw new UsageError(`--with-stderr goes with one trace, and not with ${count}`);
+  }
+  return all;
 }
 
 /** The threads of a run, started when they are first needed. */
@@ -191,7 +203,7 @@ class Run {
   }
 
   #taskOf({ path, isFound, member }: Input, index: number): TraceTask {
-    const { maxDecompressedBytes = null } = this.#options;
+    const { maxDecompressedBytes = null, stderr = null } = this.#options;
     const parts = this.#files.tables.partsOf(index);
     return {
       path,
@@ -200,6 +212,7 @@ class Run {
       parts,
       maxDecompressedBytes,
       ...(member !== undefined && { member }),
+      ...(stderr !== null && { stderr }),
     };
   }
 

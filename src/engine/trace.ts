@@ -12,6 +12,7 @@ import { checkHeap } from './memory.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
 import { type Hindsight, TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
+import { withStderr } from './with-stderr.ts';
 
 /** What the user tells of the machine; null: the trace tells. */
 export type MachineOptions = Omit<BootOptions, 'stampsTellVersion'>;
@@ -23,6 +24,8 @@ export interface TraceTask {
   readonly member?: Member;
   readonly model: MachineOptions;
   readonly parts: PartPaths;
+  /** A file with QEMU's messages, which are not in the trace; absent where there is none. */
+  readonly stderr?: string;
   readonly maxDecompressedBytes: number | null;
   /** It was found in a folder, and nobody named it. */
   readonly isFound: boolean;
@@ -51,7 +54,7 @@ export async function analyzeTrace(
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newSink, onProgress, signal, stdin } = surroundings;
-  const { isFound, maxDecompressedBytes, member, model, parts, path } = task;
+  const { isFound, maxDecompressedBytes, member, model, parts, path, stderr } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -78,6 +81,7 @@ export async function analyzeTrace(
         : await openMember(path, member, { maxDecompressedBytes });
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound });
+    if (stderr !== undefined) source = await withStderr(source, format, stderr);
     tables = new TableWriter(parts);
     let replayed = await replayAll(source, format, newSink?.() ?? tables.sink);
     const again = replayed.learnedLate.size > 0 ? source.again() : null;
