@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import { NewFile } from './new-file.ts';
@@ -23,6 +23,11 @@ export class ResultFolder {
   /** The names of all texts, in no order. */
   names(): readonly string[] {
     return guarded(this.#path, () => readdirSync(this.#path));
+  }
+
+  /** Whether there is a text of this name. */
+  has(name: string): boolean {
+    return existsSync(join(this.#path, name));
   }
 
   /** A text by its name; null where there is none. */

@@ -42,6 +42,7 @@ interface Flags extends ModelFlags {
   readonly withStderr?: string;
   readonly results?: string;
   readonly shard?: string;
+  readonly job?: string;
 }
 
 /** The options that are about a configuration file; `false`: `--no-config`. */
@@ -101,7 +102,9 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
     .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
-    .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces');
+    .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces')
+    // Of a worker: the trace stands in a list already.
+    .addOption(new Option('--job <key>').hideHelp());
   for (const option of modelOptions()) command.addOption(option);
   addConfigOptions(command);
   command.addHelpText('after', examples);
@@ -185,7 +188,7 @@ async function leaveResults(
   flags: Flags,
   terminal: Terminal,
 ): Promise<number> {
-  const { baseline, mappings, output, shard, unmaps, withStderr } = flags;
+  const { baseline, job = null, mappings, output, shard, unmaps, withStderr } = flags;
   if (withStderr !== undefined) {
     throw new UsageError('--with-stderr goes with one trace, and not with --results');
   }
@@ -198,6 +201,7 @@ async function leaveResults(
     const summary = await runShard(new ResultFolder(results), {
       ...analysisOf(flags, terminal, progress),
       inputs,
+      job,
       shard: shard === undefined ? WHOLE : parseShard(shard),
     });
     progress.stop();

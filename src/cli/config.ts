@@ -27,6 +27,7 @@ export const NOT_IN_A_FILE: Readonly<Record<string, string>> = {
   mappings: 'a file that is found by itself writes none',
   results: 'a file that is found by itself writes none',
   shard: 'it is about one call',
+  job: 'it is about one call',
   updateBaseline: 'a file that is found by itself writes none',
   acceptUntil: 'it goes with --update-baseline',
 };

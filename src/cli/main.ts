@@ -9,6 +9,7 @@ import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
 import { guideCommand } from './guide.ts';
 import { mergeCommand } from './merge.ts';
+import { queueCommands } from './queue.ts';
 import { recordCommand } from './record.ts';
 import { nearest } from './suggestions.ts';
 import {
@@ -63,6 +64,9 @@ export async function main(process: NodeJS.Process): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => interrupt.abort());
   }
+  // Where a worker has started it: it ends with the worker.
+  process.once('disconnect', () => interrupt.abort());
+  process.channel?.unref();
 
   // What nobody waits for can fail, too: a thread, for one. What is under way is taken away first.
   let hasFailed = false;
@@ -89,6 +93,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(compareCommand(terminal));
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
+  for (const command of queueCommands(terminal)) program.addCommand(command);
   program.addCommand(generateCommand(terminal));
   program.addCommand(recordCommand(terminal));
   program.addCommand(guideCommand(terminal));

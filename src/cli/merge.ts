@@ -10,7 +10,7 @@ import { exitStatus } from './exit-status.ts';
 import { type Output, outputAdder, print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
-interface MergeFlags {
+export interface MergeFlags {
   readonly format: string;
   readonly output?: readonly Output<FleetReport>[];
   readonly run?: string;
@@ -23,9 +23,17 @@ const NO_TABLES = { unmaps: null, mappings: null };
 
 /** `merge`: what the shares of a run, analysed on any number of machines, come to. */
 export function mergeCommand(terminal: Terminal): Command {
-  return new Command('merge')
+  const command = new Command('merge')
     .description('join the results that --results has left in a folder')
-    .argument('<folder>', 'where the results are')
+    .argument('<folder>', 'where the results are');
+  return addMergeOptions(command).action(async (folder: string, flags: MergeFlags) => {
+    terminal.exitWith(await merge(folder, flags, terminal));
+  });
+}
+
+/** The options of a report of merged results. */
+export function addMergeOptions(command: Command): Command {
+  return command
     .addOption(
       new Option('-f, --format <name>', 'report on standard output').choices(names).default('text'),
     )
@@ -35,13 +43,15 @@ export function mergeCommand(terminal: Terminal): Command {
       outputAdder(known),
     )
     .option('--run <hash>', 'which run, where the folder holds several')
-    .option('--exit-zero', 'exit with 0 whatever is found, if every trace has a result')
-    .action(async (folder: string, flags: MergeFlags) => {
-      terminal.exitWith(await merge(folder, flags, terminal));
-    });
+    .option('--exit-zero', 'exit with 0 whatever is found, if every trace has a result');
 }
 
-async function merge(folder: string, flags: MergeFlags, terminal: Terminal): Promise<number> {
+/** Reports what the results of a folder come to, and returns the exit status. */
+export async function merge(
+  folder: string,
+  flags: MergeFlags,
+  terminal: Terminal,
+): Promise<number> {
   const { exitZero, format, output = [], run = null } = flags;
   const outputs = output.map(({ path, report }) => ({
     path,

@@ -40,12 +40,7 @@ interface Found {
  */
 export function mergeResults(folder: ResultFolder, run: string | null = null): Fleet {
   const names = new Set(folder.names());
-  const manifests = [...names]
-    .filter(isManifestName)
-    .sort()
-    .map((name) => parse<Manifest>(folder, name))
-    .filter(({ schema }) => schema === MANIFEST_SCHEMA);
-  const chosen = ofOneRun(manifests, run);
+  const chosen = ofOneRun(manifestsIn(folder), run);
   const traces = currentOf(chosen, names).flatMap((found) => rowOf(folder, found) ?? []);
   const listed = traces.map(({ trace, migration }) => about(trace, migration));
   return {
@@ -56,6 +51,16 @@ export function mergeResults(folder: ResultFolder, run: string | null = null): F
     counts: countsOf(traces),
     traces,
   };
+}
+
+/** What the runs that share a folder were to analyse. */
+export function manifestsIn(folder: ResultFolder): readonly Manifest[] {
+  return folder
+    .names()
+    .filter(isManifestName)
+    .toSorted()
+    .map((name) => parse<Manifest>(folder, name))
+    .filter(({ schema }) => schema === MANIFEST_SCHEMA);
 }
 
 function ofOneRun(manifests: readonly Manifest[], run: string | null): readonly Manifest[] {

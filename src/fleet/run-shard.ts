@@ -1,3 +1,4 @@
+import { UsageError } from '../base/errors.ts';
 import { findInputs, type PassedOver } from '../bytes/inputs.ts';
 import type { ResultFolder } from '../bytes/result-folder.ts';
 import { withMembers } from '../engine/archives.ts';
@@ -22,6 +23,8 @@ export interface ShardOptions extends FleetOptions {
   /** Files, directories, globs, `@list`. */
   readonly inputs: readonly string[];
   readonly shard: Shard;
+  /** Of one trace that is listed already, the name of its result; null: all of the share. */
+  readonly job?: string | null;
   readonly jobs?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -45,12 +48,14 @@ export interface ShardSummary {
  * so that a share that was interrupted goes on where it stopped. A result that is there is not made
  * again, unless it is of a failure.
  *
- * @throws UsageError where an input comes only once, or the folder cannot be written.
+ * @throws UsageError where an input comes only once, the folder cannot be written, or the trace that
+ *   is listed is no longer as it was.
  */
 export async function runShard(
   folder: ResultFolder,
   {
     inputs,
+    job = null,
     jobs,
     model,
     maxDecompressedBytes,
@@ -62,8 +67,15 @@ export async function runShard(
 ): Promise<ShardSummary> {
   const found = await withMembers(await findInputs(inputs), { maxDecompressedBytes });
   const manifest = manifestOf(found, { model, maxDecompressedBytes });
-  folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
-  const share = manifest.traces.filter(({ key }) => isInShard(key, shard));
+  if (job === null) folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
+  const share = manifest.traces.filter(({ key }) =>
+    job === null ? isInShard(key, shard) : key === job,
+  );
+  if (job !== null && share.length === 0) {
+    throw new UsageError(
+      `${inputs.join(', ')}: has changed since it was submitted: submit it again`,
+    );
+  }
   const there = new Set(folder.names());
   const due = new Map(
     share.filter(({ key }) => !there.has(nameOfResult(key))).map((entry) => [entry.uri, entry]),

@@ -1,0 +1,185 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseSize } from '../base/address.ts';
+import { UsageError } from '../base/errors.ts';
+import { plural } from '../base/words.ts';
+import { ResultFolder } from '../bytes/result-folder.ts';
+import { Broker } from '../fleet/queue/broker.ts';
+import { recordGivenUp, retryFailed } from '../fleet/queue/collect.ts';
+import { submit } from '../fleet/queue/submit.ts';
+import { emptied, work } from '../fleet/queue/work.ts';
+import { exitStatus } from './exit-status.ts';
+import { addMergeOptions, type MergeFlags, merge } from './merge.ts';
+import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
+import { print } from './outputs.ts';
+import type { Terminal } from './terminal.ts';
+
+interface QueueFlags {
+  readonly queue: string;
+  readonly name: string;
+  readonly results: string;
+}
+
+interface SubmitFlags extends QueueFlags, ModelFlags {
+  readonly maxDecompressed?: string;
+}
+
+interface WorkerFlags extends QueueFlags {
+  readonly jobs: number;
+  readonly lock: number;
+  readonly untilEmpty?: boolean;
+}
+
+interface CollectFlags extends Omit<QueueFlags, 'results'>, MergeFlags {
+  readonly wait?: boolean;
+  readonly retryFailed?: boolean;
+}
+
+/** The commands of a queue: `submit`, `worker`, `collect`. */
+export function queueCommands(terminal: Terminal): readonly Command[] {
+  return [submitCommand(terminal), workerCommand(terminal), collectCommand(terminal)];
+}
+
+/** Where the queue is. */
+function queueCommand(name: string): Command {
+  return new Command(name)
+    .addOption(
+      new Option('--queue <url>', 'redis://HOST:PORT or postgres://HOST/DATABASE (young)')
+        .env('VTDSCOPE_QUEUE')
+        .makeOptionMandatory(),
+    )
+    .option('--name <name>', 'which queue, where several share a broker', queueName, 'vtdscope');
+}
+
+const RESULTS = ['--results <folder>', 'the folder of results that all machines share'] as const;
+
+/** Names that every broker takes. */
+function queueName(text: string): string {
+  if (!/^[\w-]{1,40}$/.test(text)) {
+    throw new InvalidArgumentError('Expected up to 40 letters, digits, _ and -.');
+  }
+  return text;
+}
+
+function submitCommand(terminal: Terminal): Command {
+  const command = queueCommand('submit')
+    .description('put the traces that have no result yet into a queue')
+    .argument('<inputs...>', 'traces: files, folders, quoted globs, @list')
+    .requiredOption(...RESULTS)
+    .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace');
+  for (const option of modelOptions()) command.addOption(option);
+  return command.action(async (inputs: readonly string[], flags: SubmitFlags) => {
+    const broker = await open(flags, terminal);
+    try {
+      for (const warning of await broker.warnings()) terminal.complain(warning);
+      const summary = await submit(broker, new ResultFolder(flags.results), {
+        inputs,
+        model: modelFrom(flags),
+        maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+        commandLine: analysisOptions(command),
+      });
+      const { again, queued, there, traces } = summary;
+      const tried = again === 0 ? '' : `, ${again} of them had been given up`;
+      const text = `${plural(traces, 'trace')}: ${queued} in the queue${tried}, ${there} had a result\n`;
+      await print([text], terminal.stdout, terminal.signal);
+    } finally {
+      await broker.close();
+    }
+  });
+}
+
+function workerCommand(terminal: Terminal): Command {
+  return queueCommand('worker')
+    .description('analyse traces from a queue, each in a process of its own')
+    .requiredOption(...RESULTS)
+    .option('-j, --jobs <n>', 'traces at a time', count(1), 1)
+    .option(
+      '--lock <seconds>',
+      'how long after the last sign of a worker others take what it had begun',
+      count(1),
+      30,
+    )
+    .option('--until-empty', 'end when nothing is left to do')
+    .action(async (flags: WorkerFlags) => {
+      const { jobs, lock, results, untilEmpty = false } = flags;
+      const folder = new ResultFolder(results);
+      const broker = await open(flags, terminal);
+      let failed = 0;
+      try {
+        await work(broker, {
+          folder,
+          folderPath: results,
+          jobs,
+          lockMilliseconds: lock * 1000,
+          untilEmpty,
+          signal: terminal.signal,
+          onTrace: (uri, failure) => {
+            if (failure !== null) failed += 1;
+            if (failure !== null) terminal.complain(failure);
+            else if (terminal.verbosity > 0) terminal.complain(`${uri}: done`);
+          },
+        });
+      } finally {
+        await broker.close();
+      }
+      if (terminal.signal.aborted) terminal.exitWith(exitStatus.interrupted);
+      else if (failed > 0) terminal.exitWith(exitStatus.unusable);
+    });
+}
+
+function collectCommand(terminal: Terminal): Command {
+  const command = queueCommand('collect')
+    .description('what a queue has come to: waits for it, then reports as merge does')
+    .argument('<folder>', 'where the results are')
+    .option('--wait', 'until nothing is left to do')
+    .option('--retry-failed', 'first put back what was given up');
+  return addMergeOptions(command).action(async (path: string, flags: CollectFlags) => {
+    const folder = new ResultFolder(path);
+    const broker = await open(flags, terminal);
+    try {
+      if (flags.retryFailed === true) {
+        const retried = await retryFailed(broker, folder);
+        if (terminal.verbosity >= 0) terminal.complain(`${plural(retried, 'trace')} put back`);
+      }
+      if (flags.wait === true && !(await emptied(broker, terminal.signal))) {
+        return terminal.exitWith(exitStatus.interrupted);
+      }
+      await recordGivenUp(broker, folder);
+    } finally {
+      await broker.close();
+    }
+    terminal.exitWith(await merge(path, flags, terminal));
+  });
+}
+
+function open({ name, queue }: Pick<QueueFlags, 'name' | 'queue'>, terminal: Terminal) {
+  let last = '';
+  return Broker.open({
+    url: queue,
+    name,
+    // A broker that is away complains with every attempt to reach it.
+    onTrouble: (why) => {
+      if (why !== last && why !== '') terminal.complain(`the queue: ${why}; trying on`);
+      last = why;
+    },
+  });
+}
+
+/** The options of the analysis that were given, as on a command line. */
+function analysisOptions(command: Command): readonly string[] {
+  const names = new Set(
+    [...modelOptions(), new Option('--max-decompressed')].map(({ long }) => long),
+  );
+  return command.options.flatMap((option) => {
+    const name = option.attributeName();
+    const isGiven = command.getOptionValueSource(name) === 'cli';
+    if (!isGiven || !names.has(option.long)) return [];
+    return [`${option.long}=${command.getOptionValue(name)}`];
+  });
+}
+
+function bytesOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const value = parseSize(text);
+  if (value === undefined) throw new UsageError(`--max-decompressed: ${text} is no size`);
+  return Number(value);
+}

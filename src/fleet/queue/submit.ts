@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import { findInputs } from '../../bytes/inputs.ts';
+import type { ResultFolder } from '../../bytes/result-folder.ts';
+import { withMembers } from '../../engine/archives.ts';
+import { type FleetOptions, manifestOf, nameOfManifest, nameOfResult } from '../manifest.ts';
+import type { Broker } from './broker.ts';
+
+export interface SubmitOptions extends FleetOptions {
+  /** Files, directories, globs, `@list`. */
+  readonly inputs: readonly string[];
+  /** The same options as on a command line, for the workers. */
+  readonly commandLine: readonly string[];
+}
+
+export interface SubmitSummary {
+  readonly traces: number;
+  /** Put into the queue, or there already. */
+  readonly queued: number;
+  /** Whose results were there already. */
+  readonly there: number;
+  /** Of those queued: given up before, and now to be tried again. */
+  readonly again: number;
+}
+
+/**
+ * Writes down in the folder what is to be analysed, and puts into the queue what has no result yet.
+ *
+ * @throws UsageError where an input comes only once, or the folder cannot be written.
+ */
+export async function submit(
+  broker: Broker,
+  folder: ResultFolder,
+  { commandLine, inputs, maxDecompressedBytes, model }: SubmitOptions,
+): Promise<SubmitSummary> {
+  const found = await findInputs(inputs);
+  // A worker has another working directory.
+  const absolute = <Input extends { readonly path: string }>(input: Input): Input =>
+    input.path === '-' ? input : { ...input, path: resolve(input.path) };
+  const all = await withMembers(
+    {
+      ...found,
+      traces: found.traces.map(absolute),
+      bad: found.bad.map(absolute),
+      isRead: (key) => found.isRead(key),
+    },
+    { maxDecompressedBytes },
+  );
+  const archives = new Map(all.traces.map(({ member, path }) => [path, member?.archive]));
+  const manifest = manifestOf(all, { model, maxDecompressedBytes });
+  folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
+  const names = new Set(folder.names());
+  const due = manifest.traces.filter(({ key }) => !names.has(nameOfResult(key)));
+  const again = await broker.retry(new Set(due.map(({ key }) => key)));
+  await broker.add(
+    due.map(({ key, uri }) => ({ key, uri: archives.get(uri) ?? uri, options: commandLine })),
+  );
+  const traces = manifest.traces.length;
+  return { traces, queued: due.length, there: traces - due.length, again };
+}
