@@ -1,3 +1,4 @@
+import type { Place } from '../base/place.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { Viommu } from '../emulation/viommu/viommu.ts';
 import type { EventName } from '../events/catalogue/index.ts';
@@ -72,6 +73,14 @@ export class BootFacts implements SessionFacts {
     return this.#machine.ram.source;
   }
 
+  get completedMigration(): Place | null {
+    return this.#machine.tracking.completedAt;
+  }
+  get areSyncsOfOthers(): boolean {
+    return this.#machine.containers.all.every(
+      (container) => !container.canTrack || this.#machine.deviceTrackingIn(container),
+    );
+  }
   get mayHaveTracked(): boolean {
     const { mask, windows } = this.#machine.tracking;
     return windows.length > 0 || mask === null;

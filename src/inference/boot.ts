@@ -5,6 +5,7 @@ import { AmdCommands } from './amd-commands.ts';
 import { BackendLines } from './backend-lines.ts';
 import { TraceUse } from './bounds.ts';
 import { Commands } from './commands.ts';
+import { DirtySyncs } from './dirty-syncs.ts';
 import type { LossId } from './losses.ts';
 import { Machine, type ModelOptions } from './machine.ts';
 import { FailureMessages } from './messages.ts';
@@ -100,6 +101,7 @@ export class Boot {
   readonly #whole: WholeUnmaps;
   readonly #drift: ShadowDrift;
   readonly #stale: StaleMappings;
+  readonly #syncs: DirtySyncs;
   readonly #failures: FailureMessages;
   readonly #parts: Parts;
   #lastOffset = 0;
@@ -113,7 +115,8 @@ export class Boot {
     const machine = new Machine(options, report, use);
     const stale = new StaleMappings(machine);
     const unmaps = new PendingUnmaps(machine, stale);
-    const walks = new PageWalks(machine, unmaps, stale);
+    const syncs = new DirtySyncs(machine);
+    const walks = new PageWalks(machine, unmaps, stale, syncs);
     const whole = new WholeUnmaps(machine, unmaps, stale, walks);
     const drift = new ShadowDrift(machine);
     const listener = new VfioListener(machine, unmaps, walks);
@@ -124,10 +127,12 @@ export class Boot {
     this.#whole = whole;
     this.#drift = drift;
     this.#stale = stale;
+    this.#syncs = syncs;
     this.#failures = failures;
     this.#parts = {
       boot: this,
       machine,
+      syncs,
       walks,
       whole,
       listener,
@@ -158,6 +163,7 @@ export class Boot {
     this.machine.line = cursor.line;
     this.#lastOffset = cursor.byteOffset;
     if (this.#isOpen && CLOSES[kind] === 1) this.#close(cursor);
+    if (CLOSES[kind] === 1 && this.#syncs.isOpen) this.#syncs.lineCame(kind);
     // Nearly all lines of a long trace are of these kinds; calls through the table are dearer.
     if (kind === WALK) this.#walked(cursor);
     else if (kind === NOTIFY) this.#notified(cursor);
@@ -199,6 +205,7 @@ export class Boot {
     this.#whole.release(true);
     this.#whole.finish(null);
     this.#failures.finish();
+    this.#syncs.end();
     this.#stale.finish();
     if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
     if (!isCutShort) {
@@ -272,6 +279,7 @@ export class Boot {
     }
     this.unmaps.commitSingle();
     this.#walks.commitPendingMap();
+    if (this.#syncs.isOpen) this.#syncs.end();
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
     if (!this.machine.viommu.announcesWholeUnmaps) this.#walks.zeroUnmap(cursor, first, last);

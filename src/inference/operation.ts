@@ -111,6 +111,21 @@ export interface RefusedBitmap {
   readonly bytes: number;
 }
 
+/** A dirty sync that mapped again what a device may write, and fetched no dirty bits of it. */
+export interface DirtySync {
+  readonly kind: 'dirty-sync';
+  readonly mark: Place;
+  readonly space: DeviceSpace;
+  readonly container: VfioContainer;
+  /** How many mappings. */
+  readonly count: number;
+  /** The first of them, in pages, inclusive. */
+  readonly first: number;
+  readonly last: number;
+  /** Guest pages behind them, inclusive, as far as known. */
+  readonly guest: readonly (readonly [first: number, last: number])[];
+}
+
 /** A failed unmap that only the end of a migration tells of. */
 export interface LateFailure {
   readonly kind: 'late-failure';
@@ -146,6 +161,7 @@ export type Operation =
   | Message
   | RefusedBitmap
   | LateFailure
+  | DirtySync
   | Loss;
 
 /** The operation of a kind. */

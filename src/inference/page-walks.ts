@@ -12,6 +12,7 @@ import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import { ground } from './claim.ts';
 import type { DeviceSpace } from './device-space.ts';
+import type { DirtySyncs } from './dirty-syncs.ts';
 import { placeOf } from './line.ts';
 import type { LossId } from './losses.ts';
 import type { Machine } from './machine.ts';
@@ -59,7 +60,9 @@ class WalkEvent {
   nodes: RangeScratch | null = null;
   /** It is no walk's, but one of virtio-iommu's: guest addresses go on from piece to piece. */
   isOfRequest = false;
-  /** Of a MAP of virtio-iommu's: nothing was mapped there. */
+  /** Of a MAP of virtio-iommu's: a replay brings it. */
+  isReplay = false;
+  /** The same: nothing was mapped there. */
   isNew = false;
   /** Of an UNMAP: our shadow had nothing where QEMU's had. */
   isSurprise = false;
@@ -99,16 +102,18 @@ export class PageWalks {
   readonly #machine: Machine;
   readonly #pending: PendingUnmaps;
   readonly #stale: StaleMappings;
+  readonly #syncs: DirtySyncs;
   readonly #walk = new WalkEvent();
   readonly map = new PendingMap();
   /** The notifier whose registration is being replayed: nobody else gets its events. */
   replayedNotifier: AddressRange | null = null;
   readonly #warned = new Set<VfioContainer>();
 
-  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings) {
+  constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings, syncs: DirtySyncs) {
     this.#machine = machine;
     this.#pending = pending;
     this.#stale = stale;
+    this.#syncs = syncs;
   }
 
   /** `vtd_page_walk_level`. */
@@ -215,8 +220,10 @@ export class PageWalks {
     last: number,
     pieces: SentUnmaps,
     permissions: number,
+    isReplay: boolean,
   ): void {
     this.#request(space, first, last, pieces.carried(0), permissions);
+    this.#walk.isReplay = isReplay;
     const { mappings, losses } = this.#machine;
     for (let index = 0; index < pieces.count; index += 1) {
       const [from, to, gpa] = [pieces.first(index), pieces.last(index), pieces.carried(index)];
@@ -262,6 +269,7 @@ export class PageWalks {
     walk.nodes = null;
     walk.isSurprise = false;
     walk.isNew = false;
+    walk.isReplay = false;
     walk.crossing = null;
   }
 
@@ -404,6 +412,9 @@ export class PageWalks {
     map.tracked = this.#machine.trackedIn(container);
     map.isRefused = false;
     map.isRepeated = isRepeated;
+    if (isRepeated && (!isWalked || walk.isReplay)) {
+      this.#syncs.repeated(cursor, space, container, first, last);
+    }
     map.place.set(cursor);
     const entryLimit = this.#machine.parameters.entryLimit.value;
     const { behaviour, host } = container;

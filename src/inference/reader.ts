@@ -7,6 +7,7 @@ import type { AmdCommands } from './amd-commands.ts';
 import type { BackendLines } from './backend-lines.ts';
 import type { Boot } from './boot.ts';
 import type { Commands } from './commands.ts';
+import type { DirtySyncs } from './dirty-syncs.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import type { FailureMessages } from './messages.ts';
@@ -42,6 +43,7 @@ export interface Parts {
   readonly virtio: VirtioRequests;
   readonly replays: Replays;
   readonly tracking: TrackingLines;
+  readonly syncs: DirtySyncs;
   readonly backends: BackendLines;
   /** The trace's own stamps show QEMU's version, as those of the log backend do, and none has come so far. */
   isStampNews: boolean;
@@ -166,7 +168,12 @@ const ofTracking: Routes = {
   vfio_vmstate_change: ({ tracking }, cursor) => tracking.vmStateChanged(cursor),
   vfio_device_dirty_tracking_start: ({ tracking }) => tracking.deviceTrackingStarted(),
   vfio_get_dirty_bitmap: ({ tracking }, cursor) => tracking.dirtyBitmap(cursor),
-  vfio_container_query_dirty_bitmap: ({ tracking }, cursor) => tracking.dirtyBitmapQuery(cursor),
+  vfio_container_query_dirty_bitmap({ syncs, tracking }, cursor) {
+    if (syncs.isOpen) syncs.queried(cursor);
+    tracking.dirtyBitmapQuery(cursor);
+  },
+  vfio_iommu_map_dirty_notify: ({ syncs }) => syncs.served(),
+  memory_region_sync_dirty: ({ syncs }, cursor) => syncs.marked(cursor),
   iommufd_backend_get_dirty_bitmap: ({ tracking }, cursor) => tracking.iommufdDirtyBitmap(cursor),
   vfio_known_safe_misalignment: ({ tracking }, cursor) => tracking.misalignment(cursor),
 };

@@ -43,6 +43,8 @@ export class DirtyTracking {
   #hadDeviceTracking = false;
   /** Set when the first line of the flag word shows that tracking had been off until then. */
   offUntilFirstLine = false;
+  /** Where the newest migration that lines show has completed; null: none has. */
+  completedAt: Place | null = null;
   readonly windows: Window[] = [];
   readonly #bounds: Bounds;
   #current: Window | null = null;
@@ -109,6 +111,7 @@ export class DirtyTracking {
     // One that is given up has started the dirty log, or has not, as the state before tells.
     const isTold = migrationIsEnding(state) && this.migrationState !== '';
     if (!isTold) this.#hasStartedLog = migrationHasStartedLog(state);
+    if (state === 'completed' && this.#hasStartedLog) this.completedAt = mark;
     this.migrationState = state;
     // `migrate_fd_cleanup` has ended the saving of the migration before, or its notifier has, without a line.
     if (state === 'setup') this.#saving.clear();

@@ -1,6 +1,6 @@
+import { permission } from '../emulation/viommu/iova-tree.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
-import { virtioIommu } from '../emulation/viommu/virtio/index.ts';
-import { virtioIommuNotify } from '../emulation/viommu/virtio/pieces.ts';
+import { virtioIommu, virtioIommuNotify } from '../emulation/viommu/virtio/index.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Machine } from './machine.ts';
@@ -12,6 +12,9 @@ const at = {
   map: offsetsOf('virtio_iommu_notify_map'),
   unmap: offsetsOf('virtio_iommu_notify_unmap'),
 } as const;
+
+/** Without that of a device's own memory, of which no MAP comes. */
+const READ_WRITE = permission.read | permission.write;
 
 /**
  * The guest's requests to virtio-iommu, and what each device is told of them. Every mapping and unmap
@@ -73,7 +76,8 @@ export class VirtioRequests {
     const last = cursor.page(at.map.end);
     this.#pieces.clear();
     virtioIommuNotify(first, last, cursor.page(at.map.gpa), this.#pieces);
-    this.#walks.mapsPieces(cursor, space, first, last, this.#pieces, cursor.u32(at.map.flags) & 3);
+    const permissions = cursor.u32(at.map.flags) & READ_WRITE;
+    this.#walks.mapsPieces(cursor, space, first, last, this.#pieces, permissions, isReplay);
   }
 
   /** `virtio_iommu_notify_unmap`: UNMAPs follow, which carry address 0. */

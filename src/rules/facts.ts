@@ -1,3 +1,4 @@
+import type { Place } from '../base/place.ts';
 import type { Profile } from '../emulation/profiles/profile.ts';
 import type { Viommu } from '../emulation/viommu/viommu.ts';
 import type { EventName } from '../events/catalogue/index.ts';
@@ -43,6 +44,10 @@ export interface SessionFacts {
   readonly ramPages: number;
   readonly ramSource: FactSource;
 
+  /** Where the newest migration completed; null: none has, as far as lines show it. */
+  readonly completedMigration: Place | null;
+  /** Dirty syncs ask devices that log their own DMA, or no container that can track. */
+  readonly areSyncsOfOthers: boolean;
   /** Dirty tracking was on at some time, or no line of the flag word shows that it was not. */
   readonly mayHaveTracked: boolean;
   /** Unmaps for which the trace does not show whether dirty tracking was on. */

@@ -162,6 +162,22 @@ const grounds = {
     evidence: 'assumed',
     text: 'whether sections between 768 KiB and 1 MiB are ROMs is not traced; taken as writable',
   },
+  syncRepeated: {
+    evidence: 'observed',
+    text: 'dirty sync: the same mappings once more, and no vfio_iommu_map_dirty_notify',
+  },
+  syncRepeatedUnasked: {
+    evidence: 'derived',
+    text: 'dirty sync: the same mappings once more; that vfio_iommu_map_dirty_notify is traced, and would have come, no line shows',
+  },
+  syncUntraced: {
+    evidence: 'assumed',
+    text: 'dirty sync: not traced; vfio_iommu_map_notify and memory_region_sync_dirty would settle it',
+  },
+  trackingBySync: {
+    evidence: 'derived',
+    text: 'dirty tracking: only a dirty sync maps again what is mapped; global_dirty_changed would settle it',
+  },
   resultsUntold: {
     evidence: 'derived',
     text: "that the host did what QEMU asked of it: QEMU's messages, which would say where it did not, are not in this trace",

@@ -8,6 +8,7 @@ export { mapConflict } from './map-conflict/page.ts';
 export { markPastRam } from './mark-past-ram/page.ts';
 export { migrationBlocked } from './migration-blocked/page.ts';
 export { noDirtyQuery } from './no-dirty-query/page.ts';
+export { noDirtySync } from './no-dirty-sync/page.ts';
 export { queryOverHole } from './query-over-hole/page.ts';
 export { shadowDrift } from './shadow-drift/page.ts';
 export { staleHostMapping } from './stale-host-mapping/page.ts';

@@ -60,6 +60,8 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     viommu: intelIommu,
     mayHaveVIommu: true,
     mayHaveAwBits: true,
+    completedMigration: null,
+    areSyncsOfOthers: false,
     ramPages: RAM.totalPages,
     ramSource: 'derived',
     mayHaveTracked: true,

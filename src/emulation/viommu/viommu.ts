@@ -41,6 +41,8 @@ export interface Viommu {
   readonly printsGuestAddresses: boolean;
   /** A replay for a notifier begins with the whole unmap of its range. */
   replayUnmapsFirst(profile: Pick<Profile, 'replayClearsShadow'>): boolean;
+  /** Its replay notifies the notifier that asks, so that a dirty sync reaches VFIO's; else all that are registered. */
+  readonly replayServesDirtySync: boolean;
   /** Puts into `sent` what the notifier of `range` is sent when a device's whole space is unmapped. */
   unmapWholeSpace(
     range: AddressRange,

@@ -11,6 +11,7 @@ export const intelIommu: Viommu = {
   notifierRanges: PC_NOTIFIERS,
   unmapsByNode: true,
   announcesWholeUnmaps: true,
+  replayServesDirtySync: true,
   printsGuestAddresses: true,
   replayUnmapsFirst: ({ replayClearsShadow }) => !replayClearsShadow,
   unmapWholeSpace(range, shadow, { profile, isInMigration, awBits }, sent) {

@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IovaTree, permission } from '../../../../src/emulation/viommu/iova-tree.ts';
 import { SentUnmaps } from '../../../../src/emulation/viommu/sent.ts';
-import { virtioIommu } from '../../../../src/emulation/viommu/virtio/index.ts';
-import { virtioIommuNotify } from '../../../../src/emulation/viommu/virtio/pieces.ts';
+import { virtioIommu, virtioIommuNotify } from '../../../../src/emulation/viommu/virtio/index.ts';
 import { pageRange } from '../../../helpers/arbitraries.ts';
 
 function piecesOf(sent: SentUnmaps): readonly (readonly [number, number, number])[] {

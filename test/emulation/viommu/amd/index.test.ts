@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isBitmapTooBig } from '../../../../src/emulation/vfio/dirty-bitmap.ts';
-import { amdIommu } from '../../../../src/emulation/viommu/amd/index.ts';
-import { amdviAddressSpaceUnmap } from '../../../../src/emulation/viommu/amd/unmap.ts';
+import { amdIommu, amdviAddressSpaceUnmap } from '../../../../src/emulation/viommu/amd/index.ts';
 import { vtdAddressSpaceUnmap } from '../../../../src/emulation/viommu/intel/unmap.ts';
 import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../../../src/emulation/viommu/notifiers.ts';
 

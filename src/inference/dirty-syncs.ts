@@ -1,0 +1,152 @@
+import { type Place, ReusedPlace } from '../base/place.ts';
+import { permission } from '../emulation/viommu/iova-tree.ts';
+import { type EventName, eventNames, offsetsOf } from '../events/catalogue/index.ts';
+import type { BatchCursor } from '../events/cursor.ts';
+import type { DeviceSpace } from './device-space.ts';
+import type { Machine } from './machine.ts';
+import { mappingFlag } from './mapping-flags.ts';
+import type { VfioContainer } from './vfio-container.ts';
+
+const at = {
+  sync: offsetsOf('memory_region_sync_dirty'),
+  query: offsetsOf('vfio_container_query_dirty_bitmap'),
+} as const;
+
+/** Lines between the MAPs of one dirty sync. */
+const WITHIN: ReadonlySet<EventName> = new Set<EventName>([
+  'virtio_iommu_remap',
+  'virtio_iommu_notify_map',
+  'vfio_iommu_map_dirty_notify',
+  'vfio_iommu_map_dirty_notify_skip_ro',
+]);
+/** What AMD-Vi prints behind the MAPs that the guest has asked for. */
+const BEHIND_MAPS: ReadonlySet<EventName> = new Set<EventName>([
+  'amdvi_pages_inval',
+  'amdvi_all_inval',
+]);
+
+/** The mappings that QEMU has mapped again so far, of one device and in one dirty sync. */
+class Round {
+  readonly space: DeviceSpace;
+  readonly container: VfioContainer;
+  readonly place = new ReusedPlace();
+  /** The newest. */
+  newest: number;
+  /** Those that the device may write: how many, the first, and where in the guest they lead. */
+  count = 0;
+  first = -1;
+  last = -1;
+  readonly guest: [first: number, last: number][] = [];
+  isServed = false;
+
+  constructor(cursor: BatchCursor, space: DeviceSpace, container: VfioContainer, first: number) {
+    this.place.set(cursor);
+    this.space = space;
+    this.container = container;
+    this.newest = first;
+  }
+}
+
+/**
+ * Dirty syncs of devices behind an IOMMU whose replay notifies all that is registered, and not VFIO's
+ * dirty notifier that asks (`amdvi_iommu_replay`, `virtio_iommu_replay`): each mapping is mapped again,
+ * and no dirty bits are fetched. A sync shows by MAPs of what is mapped already, and is over with its
+ * own line, with a line of something else, or where the MAPs begin again with the lowest.
+ */
+export class DirtySyncs {
+  readonly #machine: Machine;
+  readonly #rounds = new Map<DeviceSpace, Round>();
+  /** VFIO's dirty notifier was called since the sync before. */
+  #isServed = false;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** Mappings are mapped again, and more may follow. */
+  get isOpen(): boolean {
+    return this.#rounds.size > 0 || this.#isServed;
+  }
+
+  /** A MAP of exactly what the device has mapped already, by a replay that no registration asks for. */
+  repeated(
+    cursor: BatchCursor,
+    space: DeviceSpace,
+    container: VfioContainer,
+    first: number,
+    last: number,
+  ): void {
+    let round = this.#rounds.get(space);
+    if (round !== undefined && first <= round.newest) {
+      this.#end(round);
+      round = undefined;
+    }
+    if (round === undefined) {
+      round = new Round(cursor, space, container, first);
+      this.#rounds.set(space, round);
+    }
+    round.newest = first;
+    const nodes = space.shadow.overlapping(first, last);
+    for (let index = 0; index < nodes.count; index += 1) {
+      const flags = nodes.flags(index);
+      if ((flags & permission.write) === 0) continue;
+      if (round.count === 0) Object.assign(round, { first, last });
+      round.count += 1;
+      if ((flags & mappingFlag.addressUnknown) !== 0) continue;
+      const gpa = nodes.value(index);
+      round.guest.push([gpa, gpa + nodes.last(index) - nodes.first(index)]);
+    }
+  }
+
+  /** `vfio_iommu_map_dirty_notify`: the notifier that asks is called, as behind VT-d. */
+  served(): void {
+    this.#isServed = true;
+    for (const round of this.#rounds.values()) round.isServed = true;
+  }
+
+  /** `vfio_container_query_dirty_bitmap`: of a section of RAM, or of what a device maps. */
+  queried(cursor: BatchCursor): void {
+    const first = cursor.page(at.query.iova);
+    const last = first + cursor.page(at.query.size) - 1;
+    for (const round of this.#rounds.values()) {
+      if (!round.space.shadow.overlaps(first, last)) continue;
+      // The container of another device, one that is not translated.
+      const { all } = this.#machine.containers;
+      const isSection = all.some(
+        (other) => other !== round.container && other.holdsExactly(first, last),
+      );
+      if (!isSection) round.isServed = true;
+    }
+  }
+
+  /** `memory_region_sync_dirty`: VFIO's part of a sync is over. */
+  marked(cursor: BatchCursor): void {
+    if (cursor.text(at.sync.listener) === 'vfio') this.end();
+  }
+
+  /** A line has come that is no MAP. */
+  lineCame(kind: number): void {
+    const name = eventNames[kind] as EventName;
+    if (WITHIN.has(name) || name === 'memory_region_sync_dirty') return;
+    if (name.startsWith('vfio_container_query') || name.startsWith('vfio_get_dirty')) return;
+    // The guest has changed where its mappings lead, and these are they.
+    if (BEHIND_MAPS.has(name)) this.#rounds.clear();
+    this.end();
+  }
+
+  /** What was mapped again by now is all of a sync. */
+  end(): void {
+    for (const round of [...this.#rounds.values()]) this.#end(round);
+    this.#isServed = false;
+  }
+
+  #end(round: Round): void {
+    this.#rounds.delete(round.space);
+    const { container, count, first, guest, isServed, last, place, space } = round;
+    if (isServed || this.#isServed || count === 0) return;
+    if (this.#machine.trackedIn(container) === false) return;
+    if (this.#machine.deviceTrackingIn(container)) return;
+    const mark: Place = place.mark;
+    this.#machine.report({ kind: 'dirty-sync', mark, space, container, count, first, last, guest });
+  }
+}
