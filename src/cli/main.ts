@@ -19,6 +19,7 @@ import {
   type Terminal,
   wantsColor,
 } from './terminal.ts';
+import { whatIfCommand } from './what-if.ts';
 
 interface GlobalFlags {
   readonly color: ColorChoice;
@@ -91,6 +92,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   const analyze = addGlobalOptions(analyzeCommand(terminal));
   program.addCommand(analyze, { isDefault: true });
   program.addCommand(compareCommand(terminal));
+  program.addCommand(whatIfCommand(terminal));
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   for (const command of queueCommands(terminal)) program.addCommand(command);

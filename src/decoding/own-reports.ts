@@ -14,7 +14,7 @@ const RESULT =
 const BEGINNINGS: readonly RegExp[] = [
   // JSON: of one trace or many, of a comparison; SARIF; lines of findings, of unmaps, of mappings.
   RESULT,
-  /^\s*\{\s*"schema"\s*:\s*"vtdscope-[a-z]+-\d+"/,
+  /^\s*\{\s*"schema"\s*:\s*"vtdscope-[a-z-]+-\d+"/,
   /^\s*\{\s*"\$schema"[^{]*"runs"\s*:\s*\[\s*\{\s*"tool"\s*:\s*\{\s*"driver"\s*:\s*\{\s*"name"\s*:\s*"vtdscope"/,
   /^\{"trace":"(?:[^"\\\n]|\\.)*","session":\d+,"id":"[0-9a-f]+","rule":"VTD\d/,
   /^\{"line":\d+,"time":(?:null|"\d+"),"session":\d+,"device":/,

@@ -52,7 +52,7 @@ export async function comparedInput(
 }
 
 /** Messages of outcomes begin with the path that an error puts there again. */
-function withoutPath(message: string, path: string): string {
+export function withoutPath(message: string, path: string): string {
   return message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
 }
 

@@ -5,8 +5,12 @@ import { type EventBatch, isSetBack } from '../events/batch.ts';
 import type { LossKind } from '../events/catalogue/notes.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { Excerpts } from '../findings/excerpts.ts';
-import { type RecordSink, SessionRecorder } from '../findings/session-recorder.ts';
-import type { BootOptions } from '../inference/boot.ts';
+import {
+  type BootObserver,
+  type RecordSink,
+  SessionRecorder,
+} from '../findings/session-recorder.ts';
+import type { Boot, BootOptions } from '../inference/boot.ts';
 import { TraceUse } from '../inference/bounds.ts';
 import type { VersionHindsight } from '../inference/version.ts';
 import { about, joinMigrations, NOTHING_AGAINST, worseMigration } from '../result/migration.ts';
@@ -33,6 +37,9 @@ export interface InputLoss {
   readonly kind: LossKind;
   readonly detail: string;
 }
+
+/** Makes an observer of each boot; `index`: its number, from 0. */
+export type Observe = (boot: Boot, index: number) => BootObserver;
 
 /** What is known of the versions of boots before their first lines, by the boots' numbers. */
 export type Hindsight = ReadonlyMap<number, VersionHindsight>;
@@ -64,6 +71,7 @@ export class TraceReplay {
   readonly #rules: readonly Rule[];
   readonly #sink: RecordSink | null;
   readonly #checkRoom: () => void;
+  readonly #observe: Observe | null;
   readonly #excerpts = new Excerpts();
   /** In the order in which they began; null while they are not over. */
   readonly #sessions: (Session | null)[] = [];
@@ -88,7 +96,7 @@ export class TraceReplay {
 
   /**
    * `checkRoom`: called now and then where a batch brings many boots; what it throws ends the replay.
-   * `hindsight`: what an earlier replay of the same trace learned.
+   * `hindsight`: what an earlier replay of the same trace learned. `observe`: makes an observer of each boot.
    */
   constructor(
     options: BootOptions,
@@ -96,7 +104,9 @@ export class TraceReplay {
     sink: RecordSink | null,
     checkRoom: () => void = () => {},
     hindsight: Hindsight = new Map(),
+    observe: Observe | null = null,
   ) {
+    this.#observe = observe;
     this.#options = options;
     this.#hindsight = hindsight;
     this.#rules = rules;
@@ -209,6 +219,7 @@ export class TraceReplay {
       ({ loss, count, mark, detail }) => this.#lose(loss, count, mark, detail),
       writer,
       this.#use,
+      this.#observe,
     );
     if (index < MOST_SESSIONS) this.#sessions.push(null);
     this.#recorders.set(index, recorder);

@@ -10,7 +10,7 @@ import { loadRules } from '../rules/index.ts';
 import { type Decode, decodeHere } from './local.ts';
 import { checkHeap } from './memory.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
-import { type Hindsight, TraceReplay } from './replay.ts';
+import { type Hindsight, type Observe, TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
 import { withStderr } from './with-stderr.ts';
 
@@ -38,6 +38,8 @@ export interface TraceSurroundings {
   readonly decode?: Decode;
   /** Makes what is told of unmaps in the place of the tables; once for each reading of the trace. */
   readonly newSink?: () => RecordSink;
+  /** Makes what observes a reading of the trace, likewise. */
+  readonly newObserve?: () => Observe;
   readonly signal?: AbortSignal | undefined;
   /** Called now and then with the bytes of the input read so far. */
   readonly onProgress?: (bytes: number) => void;
@@ -53,7 +55,7 @@ export async function analyzeTrace(
   task: TraceTask,
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
-  const { decode = decodeHere, newSink, onProgress, signal, stdin } = surroundings;
+  const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
   const { isFound, maxDecompressedBytes, member, model, parts, path, stderr } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
@@ -63,7 +65,8 @@ export async function analyzeTrace(
     sink: RecordSink | null,
     hindsight?: Hindsight,
   ) => {
-    const replay = await replayOf(format, model, sink, () => checkHeap(path), hindsight);
+    const room = () => checkHeap(path);
+    const replay = await replayOf(format, model, sink, room, hindsight, newObserve?.());
     for await (const { batch, release } of decode(opened, format)) {
       // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
       await nextTurn();
@@ -108,9 +111,10 @@ async function replayOf(
   sink: RecordSink | null,
   checkRoom: () => void,
   hindsight?: Hindsight,
+  observe?: Observe,
 ): Promise<TraceReplay> {
   const options = { ...model, stampsTellVersion: format.stampsTellVersion };
-  return new TraceReplay(options, await loadRules(), sink, checkRoom, hindsight);
+  return new TraceReplay(options, await loadRules(), sink, checkRoom, hindsight, observe);
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {

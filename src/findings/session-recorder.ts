@@ -47,6 +47,15 @@ export interface RecordSink {
   mapping(record: MappingRecord): void;
 }
 
+/** Sees all that a boot is given, and what comes of it. */
+export interface BootObserver {
+  /** The boot has taken the cursor's line; in a run, also those before it from behind `lineBefore` on. */
+  applied(cursor: BatchCursor, lineBefore: number): void;
+  /** Records are reused: whoever is handed one copies what it keeps. */
+  operation(operation: Operation): void;
+  finish(): void;
+}
+
 /** What the recorder tells the trace it belongs to. */
 export type LossListener = (loss: Pick<Loss, 'loss' | 'count' | 'mark' | 'detail'>) => void;
 
@@ -72,6 +81,7 @@ export class SessionRecorder {
   readonly #activity: ActivityRecorder;
   readonly #sink: RecordSink | null;
   readonly #writer: () => string | null;
+  readonly #observer: BootObserver | null;
   /** Byte offset of the end, once the session is over. */
   #end = -1;
   #cursor: BatchCursor | null = null;
@@ -84,7 +94,7 @@ export class SessionRecorder {
 
   /**
    * `writer`: names the process that writes the lines, once it is known. `use`: what the boots of the
-   * trace hold together.
+   * trace hold together. `observe`: makes an observer of the boot.
    */
   constructor(
     options: BootOptions,
@@ -95,12 +105,14 @@ export class SessionRecorder {
     onLoss: LossListener,
     writer: () => string | null,
     use: TraceUse,
+    observe: ((boot: Boot, index: number) => BootObserver) | null = null,
   ) {
     this.#index = index;
     this.#writer = writer;
     this.#sink = sink;
     this.#onLoss = onLoss;
     this.boot = new Boot(options, (operation) => this.#operation(operation), use);
+    this.#observer = observe === null ? null : observe(this.boot, index);
     const { machine } = this.boot;
     const facts = new BootFacts(this.boot, this.#totals);
     this.#findings = new Findings(facts, excerpts, machine.bounds, () => this.#now);
@@ -125,7 +137,9 @@ export class SessionRecorder {
       this.#activity.begin(cursor);
       this.boot.watchedLine = this.#activity.nextLine;
     }
+    const { line } = cursor;
     this.boot.apply(cursor);
+    if (this.#observer !== null) this.#observer.applied(cursor, line);
   }
 
   /** Ends the session; `now`: byte offset of the end. Excerpts may still be delivered after it. */
@@ -133,6 +147,7 @@ export class SessionRecorder {
     this.#end = now;
     this.boot.vm ??= this.#writer();
     this.boot.finish();
+    this.#observer?.finish();
     this.#rules.finish();
     const { tracking } = this.boot.machine;
     const wasOff = tracking.offUntilFirstLine && this.boot.startsAtBoot;
@@ -193,6 +208,7 @@ export class SessionRecorder {
   }
 
   #operation(operation: Operation): void {
+    this.#observer?.operation(operation);
     if (operation.kind === 'unmap') {
       this.#unmap(operation);
       return;

@@ -149,10 +149,20 @@ export interface WholeUnmap {
   piece(index: number): Unmap;
 }
 
+/**
+ * The whole unmap of a device in migration is over: its mappings have been unmapped one by one, each an
+ * operation of its own, as far as QEMU found them.
+ */
+export interface WholeUnmapByNode {
+  readonly kind: 'whole-unmap-by-node';
+  readonly space: DeviceSpace;
+}
+
 /** What happened, as one thing. An unmap that is no piece of a whole one is one by itself. */
 export type Operation =
   | Unmap
   | WholeUnmap
+  | WholeUnmapByNode
   | FailedMap
   | StaleMappingsLeft
   | EntryLimitNear

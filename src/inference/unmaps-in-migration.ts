@@ -62,6 +62,7 @@ export class UnmapsInMigration {
    */
   finish(space: DeviceSpace, mark: Place): void {
     for (const notifier of space.effectiveNotifiers) this.#finishNotifier(space, notifier, mark);
+    this.#machine.report({ kind: 'whole-unmap-by-node', space });
   }
 
   #finishNotifier(space: DeviceSpace, notifier: AddressRange, mark: Place): void {

@@ -1,0 +1,207 @@
+import { PageRangeMap } from '../../base/page-range-map.ts';
+import { IovaTree } from '../viommu/iova-tree.ts';
+import { Hazards } from './hazards.ts';
+import type { WhatIfMachine } from './matrix.ts';
+
+/** What was met while dirty pages were tracked, or at other times, as if they had been. */
+export type Times = 'tracked' | 'untracked';
+
+/** Machines that treat an operation alike and have met the same others of its kind, with what came of these. */
+export interface Share {
+  /** One of them. */
+  readonly machine: WhatIfMachine;
+  readonly hazards: Hazards;
+}
+
+/**
+ * What was counted, by times and kinds of operations: the last of each list is what is counted in now,
+ * those before it are of times when the machine shared it with others that have parted since.
+ */
+type Ledger = Map<string, readonly Hazards[]>;
+
+/** Counts of one kind that are kept apart; more are added up. */
+const MOST_APART = 16;
+
+/**
+ * What QEMU and the host map in some machines: shadows by device, host maps by container. What becomes
+ * of their unmaps is counted once for all that treat them alike: a machine has a ledger of such counts,
+ * which it shares, by times and kinds of operations.
+ */
+export class World {
+  /** This one, as a list. */
+  readonly alone: readonly World[] = [this];
+  readonly #ledgers = new Map<WhatIfMachine, Ledger>();
+  readonly #shares = new Map<string | number, readonly Share[]>();
+  readonly #shadows: IovaTree[] = [];
+  readonly #hosts: PageRangeMap[] = [];
+
+  constructor(machines: readonly WhatIfMachine[]) {
+    for (const machine of machines) this.#ledgers.set(machine, new Map());
+  }
+
+  get machines(): Iterable<WhatIfMachine> {
+    return this.#ledgers.keys();
+  }
+
+  /** Any of them. */
+  get machine(): WhatIfMachine {
+    for (const machine of this.#ledgers.keys()) return machine;
+    throw new Error('a world without machines');
+  }
+
+  /** `device`: its number, from 0. */
+  shadow(device: number): IovaTree {
+    let shadow = this.#shadows[device];
+    if (shadow === undefined) {
+      shadow = new IovaTree();
+      this.#shadows[device] = shadow;
+    }
+    return shadow;
+  }
+
+  /** `container`: its number, from 0. */
+  host(container: number): PageRangeMap {
+    let host = this.#hosts[container];
+    if (host === undefined) {
+      host = new PageRangeMap();
+      this.#hosts[container] = host;
+    }
+    return host;
+  }
+
+  /** Where an operation is counted, by how machines treat it and when. */
+  sharesOf(
+    keyOf: (machine: WhatIfMachine) => string,
+    timesOf: (machine: WhatIfMachine) => Times,
+  ): readonly Share[] {
+    const made = new Map<string, readonly Hazards[]>();
+    const shares = new Map<Hazards, WhatIfMachine>();
+    for (const [machine, ledger] of this.#ledgers) {
+      const key = `${timesOf(machine)} ${keyOf(machine)}`;
+      let counted = ledger.get(key);
+      if (counted === undefined) {
+        counted = made.get(key) ?? [new Hazards()];
+        made.set(key, counted);
+        ledger.set(key, counted);
+      }
+      const hazards = counted.at(-1) as Hazards;
+      if (!shares.has(hazards)) shares.set(hazards, machine);
+    }
+    return [...shares].map(([hazards, machine]) => ({ hazards, machine }));
+  }
+
+  /** The same, remembered by a name that stands for both functions. */
+  sharesNamed(
+    name: string | number,
+    keyOf: (machine: WhatIfMachine) => string,
+    timesOf: (machine: WhatIfMachine) => Times,
+  ): readonly Share[] {
+    let shares = this.#shares.get(name);
+    if (shares === undefined) {
+      shares = this.sharesOf(keyOf, timesOf);
+      this.#shares.set(name, shares);
+    }
+    return shares;
+  }
+
+  /** What became of a machine. */
+  hazardsOf(machine: WhatIfMachine, times: Times): Hazards {
+    const all = new Hazards();
+    for (const [key, counted] of this.#ledgers.get(machine) ?? []) {
+      if (key.startsWith(`${times} `)) for (const hazards of counted) all.addAll(hazards);
+    }
+    return all;
+  }
+
+  /**
+   * Parts the machines by what is mapped for them from here on. The first part stays here; the others
+   * get worlds of their own, which begin as this one is now.
+   */
+  partition(keyOf: (machine: WhatIfMachine) => string): readonly World[] {
+    const parts = new Map<string, WhatIfMachine[]>();
+    for (const machine of this.#ledgers.keys()) {
+      const key = keyOf(machine);
+      const part = parts.get(key);
+      if (part === undefined) parts.set(key, [machine]);
+      else part.push(machine);
+    }
+    if (parts.size === 1) return this.alone;
+    const [, ...others] = parts.values();
+    const worlds = others.map((machines) => this.#copy(machines));
+    for (const machine of others.flat()) this.#ledgers.delete(machine);
+    for (const world of [this, ...worlds]) world.#countApart();
+    return [this, ...worlds];
+  }
+
+  /** From here on nothing is counted for machines of other worlds. */
+  #countApart(): void {
+    this.#shares.clear();
+    const own = new Map<readonly Hazards[], readonly Hazards[]>();
+    for (const ledger of this.#ledgers.values()) {
+      for (const [key, counted] of ledger) {
+        let apart = own.get(counted);
+        if (apart === undefined) {
+          const before = counted.length < MOST_APART ? counted : [sumOf(counted)];
+          apart = [...before, new Hazards()];
+          own.set(counted, apart);
+        }
+        ledger.set(key, apart);
+      }
+    }
+  }
+
+  /** Takes over the machines of a world in which the same is mapped. */
+  join(other: World): void {
+    for (const [machine, ledger] of other.#ledgers) this.#ledgers.set(machine, ledger);
+    this.#shares.clear();
+  }
+
+  /** True where nothing is mapped otherwise than in the other one. */
+  isSameAs(other: World): boolean {
+    return areSame(this.#shadows, other.#shadows) && areSame(this.#hosts, other.#hosts);
+  }
+
+  #copy(machines: readonly WhatIfMachine[]): World {
+    const copy = new World(machines);
+    for (const machine of machines) copy.#ledgers.set(machine, new Map(this.#ledgers.get(machine)));
+    for (const [index, shadow] of this.#shadows.entries()) {
+      for (const { first, last, value, flags } of shadow ?? []) {
+        copy.shadow(index).insert(first, last, value, flags);
+      }
+    }
+    for (const [index, host] of this.#hosts.entries()) {
+      for (const { first, last, value, flags } of host ?? []) {
+        copy.host(index).insert(first, last, value, flags);
+      }
+    }
+    return copy;
+  }
+}
+
+function sumOf(counted: readonly Hazards[]): Hazards {
+  const sum = new Hazards();
+  for (const hazards of counted) sum.addAll(hazards);
+  return sum;
+}
+
+type Ranges = Pick<PageRangeMap, 'size' | typeof Symbol.iterator>;
+
+function areSame(some: readonly Ranges[], others: readonly Ranges[]): boolean {
+  const sizeOf = (ranges: Ranges | undefined) => ranges?.size ?? 0;
+  const count = Math.max(some.length, others.length);
+  for (let index = 0; index < count; index += 1) {
+    if (sizeOf(some[index]) !== sizeOf(others[index])) return false;
+  }
+  return some.every((ranges, index) => areRangesSame(ranges, others[index]));
+}
+
+function areRangesSame(ranges: Ranges | undefined, others: Ranges | undefined): boolean {
+  if (ranges === undefined || others === undefined || ranges.size === 0) return true;
+  const iterator = others[Symbol.iterator]();
+  for (const { first, flags, last, value } of ranges) {
+    const { value: other } = iterator.next();
+    if (other === undefined || other.first !== first || other.last !== last) return false;
+    if (other.value !== value || other.flags !== flags) return false;
+  }
+  return true;
+}
