@@ -220,6 +220,14 @@ export const attachTexts: readonly MessageText[] = [
     source: 'vfio_pci_load_rom (hw/vfio/pci.c), 2.9 to 11.0',
   },
   {
+    id: 'attach-err-notifier',
+    operation: 'note',
+    part: 'whole',
+    pattern: /\bCould not enable error recovery for the device\b/,
+    isVague: true,
+    source: 'vfio_populate_device, vfio_pci_populate_device (hw/vfio/pci.c), 2.9 to 11.1',
+  },
+  {
     id: 'attach-aw',
     operation: 'attach',
     part: 'whole',
