@@ -49,6 +49,9 @@ const PLACEHOLDER = /\{(\w+):([^}]+)\}/g;
 /** Numbers as tools print them, with marks between groups of digits. */
 const NUMBER = /^-?(?:0x[0-9a-f:]{1,32}|[\d,]{1,32})$/i;
 
+const SMALL = /^\d{1,15}$/;
+const HEX = /^0x[0-9A-Fa-f]{1,16}$/;
+
 /** Writes events by the values of their arguments. */
 export class EventValues {
   readonly #reader: LineReader;
@@ -125,7 +128,8 @@ export class EventValues {
     place: LinePlace,
   ): boolean {
     let text = `${name} `;
-    for (const [index, slot] of slots.entries()) {
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] as Slot;
       const value = textAt(index);
       const printed = slot.form === 's' && value === undefined ? '' : printedAs(slot, value);
       if (printed === null) return false;
@@ -159,6 +163,10 @@ function printedAs({ form, type }: Slot, value: string | undefined): string | nu
   if (form !== 'x' && form !== 'd' && form !== 'p') {
     return value.slice(0, TEXT_LIMIT).replace(/[\r\n]/g, ' ');
   }
+  // As nearly all are; large numbers and others take their time.
+  if (form === 'd' && SMALL.test(value)) return value;
+  if (form === 'x' && HEX.test(value)) return value.slice(2);
+  if (form === 'x' && SMALL.test(value)) return Number(value).toString(16);
   if (!NUMBER.test(value)) return null;
   const isNegative = value.startsWith('-');
   const digits = value.slice(isNegative ? 1 : 0).replace(/[,:]/g, '');

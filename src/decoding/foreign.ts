@@ -58,7 +58,8 @@ const throughTraceCmd: Advice = (path, unpack) => {
 
 /** babeltrace2 reads the folder of a trace, with all its streams and their metadata. */
 const throughBabeltrace: Advice = (path, unpack) => {
-  const isFile = path !== '-' && unpack.length === 0;
+  // A member of an archive has the archive's path before its own.
+  const isFile = path !== '-' && unpack.length === 0 && !path.includes('!');
   const saved = isFile ? '' : 'unpack the folder of the trace and ';
   const folder = isFile ? path.replace(/[^/\\]{1,256}$/, '') || '.' : 'FOLDER';
   return `${saved}${through({ command: 'babeltrace2 --clock-gmt --clock-date' })(folder, [])}`;

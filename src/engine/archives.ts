@@ -16,14 +16,18 @@ export async function withMembers(inputs: Inputs, options: SourceOptions): Promi
     const archive = input.bytes === null ? null : await openArchive(input.path, options);
     if (archive === null) continue;
     const members: Input[] = [];
+    let help: string | null = null;
     for await (const found of archive.members()) {
       const { path, member } = found;
       const kind = await kindOf(found, options);
       if (kind === TRACE) members.push({ path, bytes: member.bytes, isFound: true, member });
-      else if (kind !== null) passedOver.push({ path, kind });
+      else if (kind instanceof ForeignError) {
+        help ??= kind.message;
+        passedOver.push({ path, kind: kind.kind ?? 'a file' });
+      } else if (kind !== null) passedOver.push({ path, kind });
     }
     places.set(input, members);
-    const error = problemOf(archive, members.length === 0 && !input.isFound);
+    const error = problemOf(archive, members.length === 0 && !input.isFound, help);
     if (error !== null) bad.push({ path: input.path, error });
   }
   if (places.size === 0) return inputs;
@@ -50,10 +54,16 @@ async function openArchive(path: string, options: SourceOptions): Promise<Archiv
   }
 }
 
-function problemOf({ damage }: Archive, isWithoutTraces: boolean): string | null {
+/** `help`: what was said of the first member that is a trace of a kind that is not read. */
+function problemOf(
+  { damage }: Archive,
+  isWithoutTraces: boolean,
+  help: string | null,
+): string | null {
   if (damage !== null)
     return `an archive that is damaged, ${damage}; what it holds behind that is not known`;
-  return isWithoutTraces ? 'an archive without traces' : null;
+  if (!isWithoutTraces) return null;
+  return `an archive without traces${help === null ? '' : `; ${help}`}`;
 }
 
 const TRACE = Symbol('a trace');
@@ -62,14 +72,14 @@ const TRACE = Symbol('a trace');
 async function kindOf(
   { head, isSparse, member, path }: FoundMember,
   options: SourceOptions,
-): Promise<typeof TRACE | string | null> {
+): Promise<typeof TRACE | ForeignError | string | null> {
   if (member.bytes === 0) return null;
   if (isSparse) return 'a sparse file in an archive';
   try {
     recognise({ ...(await peekSource(path, head, options)), isFound: true });
     return TRACE;
   } catch (thrown) {
-    if (thrown instanceof ForeignError) return thrown.kind;
+    if (thrown instanceof ForeignError) return thrown.kind === null ? null : thrown;
     // What is wrong with it is told where it is analysed.
     if (thrown instanceof TraceError) return TRACE;
     throw thrown;

@@ -104,6 +104,16 @@ describe('an archive is read like a folder', () => {
     const { traces } = await analyse([path]);
     expect(traces.map(({ error }) => error)).toEqual([`${path}: an archive without traces`]);
   });
+
+  it('without traces, but with one of a kind that is not read, says what helps', async () => {
+    const content = Buffer.from(`c11ffcc1${'00'.repeat(40)}`, 'hex');
+    const path = join(folderOf({ 'a.tar': tarOf({ name: 'ust/ch_0', content }) }), 'a.tar');
+    const { traces } = await analyse([path]);
+    expect(traces[0]?.error).toContain(
+      `${path}: an archive without traces; ${path}!ust/ch_0: an LTTng`,
+    );
+    expect(traces[0]?.error).toMatch(/babeltrace2 --clock-gmt --clock-date FOLDER \| vtdscope -$/);
+  });
 });
 
 describe('an archive that is damaged', () => {

@@ -19,7 +19,8 @@ import { FAMILY } from '../../patterns.ts';
  */
 
 const LINE = /^(\d{1,20}) (\d{1,10}) (\w{1,128})(?: |$)/;
-const ARGUMENT = /(\w{1,64})=(\S{0,512})(?: +|$)/y;
+/** A text may have blanks, up to the name of the next argument. */
+const NAME = /(?:^| )(\w{1,64})=/;
 const NUMBERED = /^arg\d{1,2}$/;
 /** bpftrace, where its buffer was full. */
 const LOST = /\b[Ll]ost (\d{1,12}) events\b/;
@@ -55,18 +56,10 @@ export class BpftraceLines {
       nanoseconds: isTime ? Number(time.slice(-DIGITS)) : NO_TIME,
       thread: Number(thread) <= LAST_THREAD ? Number(thread) : NO_THREAD,
     };
-    const values = valuesOf(text, header.length);
-    if (values !== null) this.#event(name, values, text, writer, place);
-    else if (
-      !this.#line.write(
-        Buffer.from(`${name} ${text.slice(header.length)}`, 'latin1'),
-        writer,
-        place,
-        [],
-      )
-    ) {
-      writer.foreignLines += 1;
-    }
+    const values = valuesOf(text.slice(header.length));
+    if (values !== null && this.#event(name, values, writer, place)) return;
+    const printed = Buffer.from(`${name} ${text.slice(header.length)}`, 'latin1');
+    if (!this.#line.write(printed, writer, place, [])) writer.foreignLines += 1;
   }
 
   /** Moves the counts of events that are not stored to the batch that is being written. */
@@ -74,19 +67,14 @@ export class BpftraceLines {
     this.#line.takeCounts(writer);
   }
 
-  #event(
-    name: string,
-    values: readonly Value[],
-    text: string,
-    writer: BatchWriter,
-    place: LinePlace,
-  ): void {
+  /** Writes an event by its arguments; false where they are none of its. */
+  #event(name: string, values: readonly Value[], writer: BatchWriter, place: LinePlace): boolean {
     const isNumbered = values.length > 0 && values.every((value) => NUMBERED.test(value.name));
     const byName = new Map(values.map((value) => [value.name, value.text]));
     const written = isNumbered
       ? this.#values.write(name, values, false, writer, place)
       : this.#values.writeNamed(name, byName, writer, place);
-    if (written === 'unreadable') writeLoss(writer, place, 'unreadable', text);
+    return written !== 'unreadable';
   }
 
   #other(text: string, byteOffset: number, writer: BatchWriter): void {
@@ -101,16 +89,13 @@ export class BpftraceLines {
 /** What is left of a line whose front is damaged. */
 const NAMED = new RegExp(String.raw`(?:^|\W)${FAMILY}\w{1,96} \w{1,64}=`);
 
-/** The arguments up to the end of the line; null where they do not end there. */
-function valuesOf(text: string, from: number): readonly Value[] | null {
+/** The arguments, which have a name each; null where there are others. */
+function valuesOf(text: string): readonly Value[] | null {
+  const [first = '', ...rest] = text.split(NAME);
+  if (first.trim() !== '') return null;
   const values: Value[] = [];
-  let at = from;
-  for (;;) {
-    ARGUMENT.lastIndex = at;
-    const found = ARGUMENT.exec(text);
-    if (found === null) break;
-    values.push({ name: found[1] ?? '', text: found[2] ?? '' });
-    at = ARGUMENT.lastIndex;
+  for (let at = 0; at < rest.length; at += 2) {
+    values.push({ name: rest[at] ?? '', text: (rest[at + 1] ?? '').trim() });
   }
-  return at === text.length ? values : null;
+  return values;
 }

@@ -32,12 +32,16 @@ describe('a line of a script', () => {
         '1 7 vfio_iommu_map_notify op=UNMAP iova_start=0x0 iova_end=0xfff',
         '1 7 vtd_reset_exit',
         '1 7 vtd_inv_qi_head head=3',
+        '1 7 vtd_replay_ce_valid mode=legacy mode bus=0 slot=0x10 fn=0 domain=3 hi=0x302 lo=0x1',
+        '1 7 iommufd_backend_unmap_dma  iommufd=12 ioas=2 iova=0x0 size=0x1000 (0)',
         '',
       ].join('\n'),
     );
     expect(events).toMatchObject([
       { args: { op: 0, start: '0x0', end: '0xfff' }, time: '0.000000001' },
       { name: 'vtd_reset_exit' },
+      { args: { mode: 'legacy mode', slot: 16, lo: '0x1' } },
+      { args: { ioas: 2, size: '0x1000', result: 0 } },
     ]);
     expect(skipped).toEqual({ vtd_inv_qi_head: 1 });
   });
