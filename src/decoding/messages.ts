@@ -1,8 +1,11 @@
+import { NO_TIME } from '../base/place.ts';
 import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import { messageFlag } from '../events/catalogue/notes.ts';
 import { type MessageText, messageEra, messageTexts } from '../events/messages/index.ts';
 import type { BatchWriter } from '../events/writer.ts';
+import { type Time, timeOfIso } from './iso-time.ts';
 import { beginLoss, DETAIL_LENGTH, type LinePlace, writeU64 } from './notes.ts';
+import { ISO_TIME } from './patterns.ts';
 
 /*
  * Reads what QEMU, libvirt and the kernel say of failures, as opposed to trace events: on stderr,
@@ -36,12 +39,16 @@ const NOT_X86 = /\bqemu-system-(?:aarch64|arm|ppc64|ppc|riscv64|s390x|loongarch6
 /** A field of a line that passes QEMU's words on. */
 const IN_LOGFMT = /\bmsg=\\?"/;
 const IN_JSON = /"(?:msg|log|message|MESSAGE)": ?\\?"/;
+/** When QEMU wrote what others quote, or its shim took it; of a line of a log the stamp is gone already. */
+const QUOTED_TIME = new RegExp(
+  String.raw`(?:^time="|: )${ISO_TIME}(?:"| (?=(?:\S{0,64}/)?(?:qemu-[\w.-]{1,64}|qemu|kvm): ))`,
+);
 /** What tells once more what was said when it happened. */
 const RETOLD =
   /\b(?:[Mm]igration s|S)tatus:\s*failed \(|"error-desc"|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
 /** Every text has one of these words: the patterns are tried only where there is one. */
 const WORTH_A_LOOK =
-  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|locked|FLR|pinned|pages|=(?:3D)? ?-7/;
+  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|VT-d|monitor|locked|FLR|pinned|pages|=(?:3D)? ?-7/;
 
 /** The system's words for an errno, by glibc and musl, in English; of other languages the number counts. */
 const ERRNO_BY_WORDS: Readonly<Record<string, number>> = {
@@ -100,9 +107,18 @@ export function writeMessage(
   place: LinePlace,
   trusted = false,
 ): boolean {
-  if (!writeRecord(text.slice(0, LONGEST), writer, trusted)) return false;
-  writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
+  const line = text.slice(0, LONGEST);
+  if (!writeRecord(line, writer, trusted)) return false;
+  const quoted = QUOTED_TIME.exec(line);
+  const { seconds, nanoseconds } = quoted === null ? place : quotedTime(quoted, place);
+  writer.commit(place.byteOffset, seconds, nanoseconds, place.thread);
   return true;
+}
+
+/** A time further inside is closer to the truth, if it is one. */
+function quotedTime([, time = '', fraction = '', zone = '']: RegExpExecArray, place: Time): Time {
+  const inside = timeOfIso(time, fraction, zone);
+  return inside.nanoseconds === NO_TIME ? place : inside;
 }
 
 /** The text that a line is, if it is one of `messageTexts`. */

@@ -1,6 +1,16 @@
 /** Lines between the words of one program and the same words as another passes them on. */
 const MOST_LINES_APART = 12;
 
+/** Messages of which the moment is remembered. */
+const MOST_MOMENTS = 64;
+
+/** When a message was written, as an event has it. */
+interface Moment {
+  readonly hasTime: boolean;
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
 interface Heard {
   readonly text: string;
   readonly carrier: number;
@@ -8,12 +18,15 @@ interface Heard {
 }
 
 /**
- * Finds messages that stand in a log twice because two programs pass QEMU's stderr on, each in its
- * own way, as kata's shim and containerd do: the same words with the same numbers, close by, and not
+ * Finds messages that stand in a log twice: two programs pass QEMU's stderr on, each in its own way, as kata's shim and containerd do: the same words with the same numbers, close by, and not
  * by the same carrier. What one carrier says twice happened twice.
  */
 export class Echoes {
   #heard: Heard[] = [];
+  /** Messages with times to the microsecond, which tell them apart: the newest are the last. */
+  readonly #moments: string[] = [];
+  /** The error that one program hands up through its parts, each of which says what it was doing. */
+  #error = { text: '', line: 0, said: new Set<string>() };
 
   /** Whether the message repeats one of another carrier; each is repeated once. */
   isEcho(text: string, carrier: number, line: number): boolean {
@@ -27,5 +40,32 @@ export class Echoes {
     }
     this.#heard.splice(index, 1);
     return true;
+  }
+
+  /** Whether these words were told at this very moment already: libvirt and its clients quote QEMU's line. */
+  isSameMoment(text: string, { hasTime, nanoseconds, seconds }: Moment): boolean {
+    // Whole seconds are those of a header that has no fraction.
+    if (!hasTime || nanoseconds === 0) return false;
+    const moment = `${seconds}.${nanoseconds} ${text}`;
+    if (this.#moments.includes(moment)) return true;
+    this.#moments.push(moment);
+    if (this.#moments.length > MOST_MOMENTS) this.#moments.shift();
+    return false;
+  }
+
+  /** Whether a line in logfmt hands up the error of one before it, from another part of its program. */
+  isHandedUp(line: string, number: number): boolean {
+    const text = /\berror="((?:[^"\\]|\\.)+)"/.exec(line)?.[1];
+    if (text === undefined) return false;
+    const doing = /\bmsg="((?:[^"\\]|\\.)+)"/.exec(line)?.[1] ?? '';
+    const { said } = this.#error;
+    const isNear = number - this.#error.line <= MOST_LINES_APART;
+    if (this.#error.text === text && isNear && !said.has(doing)) {
+      said.add(doing);
+      this.#error.line = number;
+      return true;
+    }
+    this.#error = { text, line: number, said: new Set([doing]) };
+    return false;
   }
 }

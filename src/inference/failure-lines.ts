@@ -40,6 +40,9 @@ export interface OpenFailure {
   lastLine: number;
 }
 
+/** Operations after whose failure QEMU exits by itself. */
+const GIVES_UP: readonly MessageOperation[] = ['attach', 'attach-map', 'migration'];
+
 /** Operations whose lines stand together: the second is told by the frame around the first. */
 const FAMILIES: Readonly<Partial<Record<MessageOperation, string>>> = {
   map: 'map',
@@ -73,6 +76,8 @@ export class FailureLines {
       merge(open, line);
       return;
     }
+    // What libvirt quotes says more than that it does.
+    if (open?.about?.id === 'end-at-start' && line.mark.line === open.lastLine) this.#open = null;
     this.flush();
     this.#open = {
       lead: line,
@@ -138,10 +143,15 @@ function mayEndQemu({ isWarning, memory, operation }: OpenFailure): boolean {
   return !isWarning && memory !== 'bar' && operation !== 'translation-fault';
 }
 
+/** Of what makes QEMU give up in order, libvirt's line that it is gone says nothing new. */
+function saysGone({ about }: FailureLine, { endsQemu, operation }: OpenFailure): boolean {
+  return about?.id === 'end-monitor' && !endsQemu && GIVES_UP.includes(operation);
+}
+
 function merge(open: OpenFailure, line: FailureLine): void {
   open.parts.add(line.part);
   open.lastLine = line.mark.line;
-  open.endsQemu ||= line.operation === 'crash' || line.part === 'end';
+  open.endsQemu ||= (line.operation === 'crash' && !saysGone(line, open)) || line.part === 'end';
   open.memory ??= line.memory;
   open.isWarning ||= line.isWarning;
   if (open.pointer === '') open.pointer = line.pointer;

@@ -19,6 +19,7 @@ import { memoryAt, memoryOfRegion } from './mapped-memory.ts';
 import type { RefusedBitmap } from './operation.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
+import { quotedWords } from './quoted-words.ts';
 import { UNKNOWN_ADDRESS, Unmap } from './unmap.ts';
 import { lineMarks } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
@@ -240,6 +241,8 @@ export class FailureMessages {
     if (about === undefined) return;
     const told = `${about.id} ${cursor.i32(at.known.errno)} ${cursor.hex(at.known.iova)}`;
     if (this.#isEcho(cursor, told, cursor.u32(at.known.flags))) return;
+    const text = cursor.text(at.known.text);
+    if (this.#echoes.isHandedUp(text, cursor.line)) return;
     if (about.backend === 'iommufd') this.#sawIommufd = true;
     const errno = cursor.i32(at.known.errno);
     const limit = cursor.u32(at.known.limit);
@@ -264,7 +267,7 @@ export class FailureMessages {
       operation: about.operation,
       part: about.part,
       about,
-      text: cursor.text(at.known.text),
+      text: quotedWords(text),
       errno,
       first: page,
       last: page,
@@ -283,7 +286,10 @@ export class FailureMessages {
   /** Whether another program has passed on the same message already. */
   #isEcho(cursor: BatchCursor, told: string, flags: number): boolean {
     const carrier = flags & (messageFlag.inLogfmt | messageFlag.inJson);
-    return this.#echoes.isEcho(`${cursor.kind} ${told}`, carrier, cursor.line);
+    const text = `${cursor.kind} ${told}`;
+    return (
+      this.#echoes.isSameMoment(text, cursor) || this.#echoes.isEcho(text, carrier, cursor.line)
+    );
   }
 
   /** libvirt says that QEMU crashed: of what was told before, or of what no line tells. */

@@ -151,7 +151,7 @@ function crashText(told: Told, trace: Trace): string {
 /** Sentences of a message that a headline has room for: what failed, and what that means. */
 const MOST_SENTENCES = 2;
 /** QEMU's own words stand behind; the finding below has them. */
-const OWN_WORDS = /\s*\b(?:\d[\d,]* messages?, the first|QEMU says): [\s\S]*$/;
+const OWN_WORDS = /\s*\b(?:\d[\d,]* messages?, the first|The message|QEMU says): [\s\S]*$/;
 /** A number of which no name stands behind. */
 const BARE_ERRNO = /\bwith (-\d+)(?=[,.:;]| *$)/;
 

@@ -36,11 +36,13 @@ describe('a failure that two programs pass on', () => {
   });
 
   it('happened twice where both tell it twice', async () => {
-    expect(await told(logfmt(MAP), plain(MAP), logfmt(MAP), plain(MAP))).toEqual(['VTD015 -22 x2']);
+    const later = logfmt(MAP).replace('.000705Z', '.000911Z');
+    expect(await told(logfmt(MAP), plain(MAP), later, plain(MAP))).toEqual(['VTD015 -22 x2']);
   });
 
   it('happened twice where one of them tells it twice', async () => {
-    expect(await told(logfmt(MAP), logfmt(MAP))).toEqual(['VTD015 -22 x2']);
+    const later = logfmt(MAP).replace('.000705Z', '.000911Z');
+    expect(await told(logfmt(MAP), later)).toEqual(['VTD015 -22 x2']);
     expect(await told(plain(MAP), plain(MAP))).toEqual(['VTD015 -22 x2']);
   });
 
@@ -69,5 +71,42 @@ describe('what stands in one file as well', () => {
     ];
     const { session } = await analyzeLines(lines);
     expect(session.findings).toHaveLength(1);
+  });
+});
+
+describe('a failure that is quoted with its time', () => {
+  const REFUSED = 'vfio 0000:41:00.0: group 7 is not viable';
+  const stamped = (time: string) => `2026-01-21T14:57:${time}Z ${QEMU}${REFUSED}`;
+  const quoted = (time: string) =>
+    `internal error: qemu unexpectedly closed the monitor: ${stamped(time)}`;
+
+  it.each([
+    ['the log and libvirt', [stamped('32.000705'), quoted('32.000705')], 1],
+    ['libvirt twice', [quoted('32.000705'), '', quoted('32.000705')], 1],
+    ['another microsecond', [quoted('32.000705'), quoted('32.000706')], 2],
+    ['whole seconds, which tell nothing apart', [quoted('32'), quoted('32')], 2],
+  ])('%s', async (_, lines, count) => {
+    expect(await told(...lines)).toEqual([`VTD015 null x${count}`]);
+  });
+});
+
+describe('an error that is handed up in logfmt', () => {
+  const passed = (doing: string, error: string) =>
+    `time="2026-01-21T14:57:32.000705Z" level=error msg="${doing}" error="${error}" name=containerd-shim-v2 pid=812 sandbox=abc`;
+  const REFUSED = 'QMP command failed: vfio 0000:41:00.1: group 7 is not viable';
+
+  it('is one failure', async () => {
+    const [first, second] = [passed('hotplug failed', REFUSED), passed('create failed', REFUSED)];
+    expect(await told(first, second)).toEqual(['VTD015 null x1']);
+  });
+
+  it('is another where the same part says it again, or with another error', async () => {
+    const at = (time: string, line: string) => line.replace('.000705', time);
+    const [again, other] = [
+      passed('a', REFUSED),
+      passed('b', REFUSED.replace('41:00.1', '42:00.1')),
+    ];
+    expect(await told(at('.1', again), at('.2', again))).toEqual(['VTD015 null x2']);
+    expect(await told(at('.1', again), at('.2', other))).toEqual(['VTD015 null x2']);
   });
 });

@@ -1,5 +1,5 @@
 import { NO_TIME } from '../../base/place.ts';
-import type { Carrier } from '../carrier.ts';
+import type { Carrier, Frame } from '../carrier.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../iso-time.ts';
 import { ISO_TIME } from '../patterns.ts';
 import { journalRemark } from '../remarks/journal.ts';
@@ -19,6 +19,8 @@ import { hasFramedNote } from '../sample.ts';
  * `--no-hostname` leaves out the host. Zones by name other than UTC, and times since boot, are no times.
  */
 
+/** How a line in logfmt begins. */
+const LOGFMT = 'time="';
 /** Longest header that is looked for. */
 const HEADER_LENGTH = 512;
 
@@ -80,6 +82,13 @@ function sourceOf(host = '', ident = '', process = '-'): string {
   return `${host} ${ident}[${process}]`.trim();
 }
 
+/** kata's shim and containerd both pass on what the QEMU of a sandbox says; null where none is named. */
+function sandboxOf(bytes: Buffer, { textAt, textEnd }: Frame): string | null {
+  if (bytes.toString('latin1', textAt, textAt + LOGFMT.length) !== LOGFMT) return null;
+  const found = / sandbox=([\w.-]{1,128})/.exec(bytes.toString('latin1', textAt, textEnd));
+  return found === null ? null : `sandbox ${found[1]}`;
+}
+
 /** Lines of QEMU behind the header of a syslog daemon or of journalctl. */
 export const syslog: Carrier = {
   name: 'syslog',
@@ -99,7 +108,7 @@ export const syslog: Carrier = {
       frame.seconds = header.time.seconds;
       frame.nanoseconds = header.time.nanoseconds;
     }
-    if (header.source !== '') frame.source = header.source;
+    if (header.source !== '') frame.source = sandboxOf(bytes, frame) ?? header.source;
     return true;
   },
 };

@@ -35,7 +35,8 @@ export const attachTexts: readonly MessageText[] = [
     part: 'whole',
     pattern: /\bgroup \d+ used in multiple address spaces\b/,
     isVague: true,
-    says: 'Devices of one IOMMU group would be in different address spaces behind the vIOMMU: assign the whole group behind one PCIe-to-PCI bridge, or only one device of it.',
+    says: 'QEMU refused a device: those of its IOMMU group would be in different address spaces behind the vIOMMU.',
+    todo: 'Put all devices of the IOMMU group behind one PCIe-to-PCI bridge of the VM, or assign only one of them.',
     source: 'vfio_get_group, vfio_group_get (hw/vfio/common.c, hw/vfio/container.c), 2.9 to 11.0',
   },
   {
@@ -44,7 +45,8 @@ export const attachTexts: readonly MessageText[] = [
     part: 'whole',
     pattern: /\bgroup \d+ is not viable\b/,
     isVague: true,
-    says: 'Other devices of the IOMMU group are still bound to host drivers: bind all of them to vfio-pci.',
+    says: 'QEMU refused a device: others of its IOMMU group are still bound to drivers of the host.',
+    todo: 'Bind all devices of the IOMMU group to vfio-pci, or to no driver (ls /sys/bus/pci/devices/<address>/iommu_group/devices).',
     source: 'vfio_get_group, vfio_group_get (hw/vfio/common.c, hw/vfio/container.c), 2.9 to 11.0',
   },
   {
@@ -83,7 +85,8 @@ export const attachTexts: readonly MessageText[] = [
     operation: 'attach',
     part: 'whole',
     pattern: /\b[Ff]ailed to set iommu for container\b(?:: (?<why>[^"\\]+))?/,
-    says: 'The host IOMMU refused the container: no interrupt remapping, a reserved region (RMRR), or a device that is still in another domain; the kernel log says which.',
+    says: 'The host IOMMU refused the container: no interrupt remapping, a reserved region (RMRR), or a device that is still in another domain.',
+    todo: "Look at the host kernel's log of the same time: it says which of these it is.",
     source:
       'vfio_get_group, vfio_group_get, vfio_init_container (hw/vfio/common.c, hw/vfio/container.c), 2.9 to 11.0',
   },
@@ -150,7 +153,8 @@ export const attachTexts: readonly MessageText[] = [
     operation: 'attach',
     part: 'whole',
     pattern: /\bno iommu_group found\b(?:: (?<why>[^"\\]+))?/,
-    says: 'The host has no IOMMU group for the device: the IOMMU is off in firmware or on the kernel command line.',
+    says: 'QEMU refused a device: the host has no IOMMU group for it.',
+    todo: 'Switch the IOMMU on in the firmware (VT-d, AMD-Vi) and on the command line of the host kernel (intel_iommu=on).',
     source:
       'vfio_realize, vfio_base_device_init, vfio_device_groupid (hw/vfio/pci.c, hw/vfio/platform.c), 2.9 to 11.0',
   },
@@ -233,7 +237,8 @@ export const attachTexts: readonly MessageText[] = [
     part: 'whole',
     pattern: /\baw-bits (?<detail>\d+ > host aw-bits \d+)/,
     isVague: true,
-    says: "The vIOMMU's address width is larger than the host's: set aw-bits of intel-iommu to the host's width.",
+    says: "QEMU refused a device: the vIOMMU's address width is larger than that of the host's IOMMU.",
+    todo: "Set aw-bits of intel-iommu to the host's width, which the message names.",
     source: 'vtd_check_hiod (hw/i386/intel_iommu.c), 9.1 to 11.0',
   },
   {
@@ -257,7 +262,8 @@ export const attachTexts: readonly MessageText[] = [
     part: 'whole',
     pattern:
       /\bWe need to set (?:cache_mode|caching-mode)=\w+ for intel-iommu\b|\bDevice assignment is not allowed without enabling caching-mode=on\b|\bdevice \S+ requires caching mode\b|\brequires iommu notifier which is currently not supported by intel-iommu\b/,
-    says: 'intel-iommu has no caching mode, without which QEMU does not see what the guest maps: start it with caching-mode=on.',
+    says: 'QEMU refused a device: intel-iommu has no caching mode, without which QEMU does not see what the guest maps.',
+    todo: 'Start intel-iommu with caching-mode=on.',
     source:
       'vtd_iommu_notify_flag_changed, vtd_panic_require_caching_mode (hw/i386/intel_iommu.c), 2.9 to 11.0',
   },
@@ -292,7 +298,8 @@ export const attachTexts: readonly MessageText[] = [
     part: 'whole',
     pattern: /\bdevice \S+ requires dma-remap=1\b/,
     isVague: true,
-    says: 'amd-iommu has no DMA remapping for assigned devices unless it is started with dma-remap=on.',
+    says: 'QEMU refused a device: amd-iommu has no DMA remapping for assigned devices.',
+    todo: 'Start amd-iommu with dma-remap=on.',
     source: 'amdvi_iommu_notify_flag_changed (hw/i386/amd_iommu.c), 10.2 to 11.0',
   },
   {
@@ -300,7 +307,8 @@ export const attachTexts: readonly MessageText[] = [
     operation: 'attach',
     part: 'frame',
     pattern: /\bvirtio-iommu\b.*\bpage (?:size )?mask 0x[0-9a-f]+ (?:is )?incompatible with\b/,
-    says: "virtio-iommu's page sizes and the host's have none in common: use the same page size in host and guest (granule=host).",
+    says: "virtio-iommu's page sizes and the host's have none in common.",
+    todo: 'Use the same page size in host and guest (granule=host of virtio-iommu).',
     source:
       'virtio_iommu_set_page_size_mask, check_page_size_mask (hw/virtio/virtio-iommu.c), 5.2 to 11.0',
   },

@@ -19,6 +19,23 @@ export const endingTexts: readonly MessageText[] = [
     source: 'as posted',
   },
   {
+    id: 'end-at-start',
+    operation: 'attach',
+    part: 'hint',
+    pattern:
+      /\b(?:[Uu]nexpectedly closed the monitor|process exited while connecting to monitor)(?: \(vm='[^']{0,128}'\))?:/,
+    says: 'QEMU ended as libvirt started it, or waited for a migration to come in.',
+    source: 'qemuProcessReportLogError (src/qemu/qemu_process.c of libvirt), 1.3 to 11.x',
+  },
+  {
+    id: 'end-monitor',
+    operation: 'crash',
+    part: 'hint',
+    pattern: /\b[Uu]nexpectedly closed the monitor\b/,
+    says: 'QEMU ended without being asked to.',
+    source: 'qemuMonitorIO (src/qemu/qemu_monitor.c of libvirt), 1.3 to 11.x',
+  },
+  {
     id: 'end-segfault',
     operation: 'crash',
     part: 'whole',

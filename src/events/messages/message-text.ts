@@ -19,6 +19,8 @@ export type MessageOperation =
   | 'blocker'
   | 'migration'
   | 'translation-fault'
+  /** What the guest gave its vIOMMU, and that did not accept. */
+  | 'viommu-misuse'
   | 'host-fault'
   | 'vm-stopped'
   | 'crash'
@@ -59,6 +61,8 @@ export interface MessageText {
   readonly isOfOneKind?: true;
   /** What it means, for people; absent where the operation says it. */
   readonly says?: string;
+  /** What helps, for people; absent where the operation says it. */
+  readonly todo?: string;
   /** The function that prints it, its file, and the versions in which it was found. */
   readonly source: string;
 }

@@ -31,10 +31,18 @@ export const viommuTexts: readonly MessageText[] = [
     id: 'fault-vtd-entry',
     operation: 'translation-fault',
     part: 'whole',
-    pattern:
-      /\binvalid context entry: hi=|\bvtd_(?:root|ce|pe)_\w+: |\bxlat address is in interrupt range\b|\bvtd_(?:process_\w+|fetch_inv_desc|irte_get)\w*: /,
+    pattern: /\binvalid context entry: hi=|\bxlat address is in interrupt range\b/,
     source:
-      'vtd_context_entry_rsvd_bits_check, vtd_dev_to_context_entry, vtd_ce_type_check (hw/i386/intel_iommu.c), 3.1 to 11.0',
+      'vtd_context_entry_rsvd_bits_check, vtd_dev_to_context_entry (hw/i386/intel_iommu.c), 3.1 to 11.0',
+  },
+  {
+    id: 'fault-vtd-guest',
+    operation: 'viommu-misuse',
+    part: 'whole',
+    pattern: /\bvtd_\w{1,64}: (?!Assertion\b)|\bvtd_err(?:_\w{1,48})? |\bVT-d\b.{0,80}\binvalid\b/,
+    isVague: true,
+    source:
+      'vtd_process_inv_desc, vtd_mem_write, vtd_irte_get and others (hw/i386/intel_iommu.c), 2.9 to 11.0',
   },
   {
     id: 'fault-amd',

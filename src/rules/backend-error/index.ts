@@ -103,6 +103,10 @@ const TOLD: Readonly<Partial<Record<MessageOperation, Meaning>>> = {
     'A device of the guest, assigned or emulated, reached for an address that the guest has not mapped. That is a matter of the guest, and no failure of VFIO.',
     'The host needs no fix; look at the driver in the guest.',
   ),
+  'viommu-misuse': note(
+    'The guest gave its IOMMU an entry, a descriptor or a register that this does not accept. That is a matter of the guest, and no failure of VFIO.',
+    'The host needs no fix; look at the IOMMU driver in the guest.',
+  ),
   'host-fault': note(
     'The host IOMMU caught DMA of a device to an address that is not mapped.',
     'Nothing was written there; look at the driver of the device, in the guest if it is assigned.',
@@ -192,7 +196,7 @@ export const backendError: RuleBody = {
   message(group) {
     const { about, count, detail, errno, iova } = group;
     const { says } = meaningOf(group);
-    const ended = group.endsQemu ? ' QEMU ended with it.' : '';
+    const ended = group.endsQemu && about?.operation !== 'crash' ? ' QEMU ended with it.' : '';
     const result = errno === null ? '' : ` with ${errno}`;
     const where = iova === null ? '' : `, the first at iova ${iova}`;
     if (group.topic.startsWith('unmap ') && about === null) {
@@ -201,7 +205,8 @@ export const backendError: RuleBody = {
       return `${plural(count, 'unmap')} failed${result}${where}. ${says}`;
     }
     if (about === null) return `${plural(count, 'MAP')} failed${result}${where}. ${says}${ended}`;
-    return `${says}${ended} ${plural(count, 'message')}, the first: ${detail}`;
+    const words = count === 1 ? 'The message' : `${count} messages, the first`;
+    return `${says}${ended} ${words}: ${detail}`;
   },
   fix: (group) => ({ today: `${meaningOf(group).todo}${memlockNote(group)}` }),
 };
@@ -229,7 +234,7 @@ function meaningOf({ about, endsQemu, errno, memory, topic }: GroupView): Meanin
   if (about !== null) {
     const isAbsent = about.operation === 'unmap' && errno === ENOENT;
     const meaning = isAbsent ? UNMAPS.absent : (TOLD[about.operation] ?? UNMAPS.untracked);
-    return about.says === undefined ? meaning : { ...meaning, says: about.says };
+    return { ...meaning, says: about.says ?? meaning.says, todo: about.todo ?? meaning.todo };
   }
   const unmap = Object.keys(UNMAPS).find((key) => topic === `unmap ${key}`);
   if (unmap !== undefined) return UNMAPS[unmap as UnmapTopic];
