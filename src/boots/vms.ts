@@ -35,6 +35,7 @@ const isSwitch = (kind: number) => kind === SWITCH || kind === VIRTIO_SWITCH;
 const FIRST_REGION = /-region-0-\d+$/;
 const START = kindOf('session:start');
 const LOSS = kindOf('trace:loss');
+const KNOWN = kindOf('message:known');
 const ATTACH: ReadonlySet<EventName> = new Set<EventName>([
   'vfio_realize',
   'vfio_attach_device',
@@ -74,6 +75,8 @@ export const MOST_THREADS = 65_536;
 const MOST_NAMED_THREADS = 64;
 /** Devices of a VM that are remembered as attached, or as switched. */
 const MOST_DEVICES = 1024;
+/** Messages of nobody's that are kept until a process speaks. */
+const MOST_OF_NOBODY = 64;
 /** Threads of one process have numbers close to one another, if nobody starts thousands of them. */
 const NEARBY_THREADS = 1000;
 
@@ -421,6 +424,11 @@ class Stream {
   }
 }
 
+/** What the kernel says, or a program that looks after VMs, where other lines name their process. */
+function isOfNobody({ kind, source }: BatchCursor): boolean {
+  return kind === KNOWN && source === NO_SOURCE;
+}
+
 /** Opens a boot of the process that `writer` names, if the trace tells processes apart. */
 export type OpenBoot = (writer: () => string | null) => BootReplay;
 
@@ -440,6 +448,8 @@ export class Vms {
   /** Its number in the batch; -1 where the batch does not name it. */
   #source = NO_SOURCE;
   #plain: BootReplay | null = null;
+  /** Messages of nobody's before any process spoke. */
+  readonly #nobodys: BatchCursor[] = [];
   /** All lines of the batch are by the same. */
   #hasOneWriter = false;
 
@@ -474,8 +484,16 @@ export class Vms {
   /** A line that may decide something, or that somebody else wrote. */
   #look(cursor: BatchCursor): void {
     const { source, thread } = cursor;
+    if (isOfNobody(cursor)) {
+      this.#takeNobodys(cursor);
+      return;
+    }
     if (ROLES[cursor.kind] === role.loss) this.#lose(cursor);
-    else this.#stream(cursor).apply(cursor);
+    else {
+      const stream = this.#stream(cursor);
+      this.#releaseNobodys(stream);
+      stream.apply(cursor);
+    }
     this.#thread = thread;
     this.#source = source;
     this.#name = this.#nameOf(source);
@@ -484,7 +502,25 @@ export class Vms {
 
   /** The trace is over. */
   finish(byteOffset: number): void {
+    if (this.#nobodys.length > 0) this.#releaseNobodys(this.#streamOf(null, byteOffset));
     for (const stream of this.#streams.values()) stream.end(byteOffset);
+  }
+
+  /**
+   * A message of nobody's goes to the process that spoke last, or, while none has, to the one that speaks
+   * next: often the kernel says why, just before QEMU says that something failed.
+   */
+  #takeNobodys(cursor: BatchCursor): void {
+    const newest = [...this.#streams.values()].at(-1);
+    if (newest !== undefined) newest.apply(cursor);
+    else this.#nobodys.push(cursor.copy());
+    if (this.#nobodys.length >= MOST_OF_NOBODY) {
+      this.#releaseNobodys(this.#streamOf(null, cursor.byteOffset));
+    }
+  }
+
+  #releaseNobodys(stream: Stream): void {
+    for (const line of this.#nobodys.splice(0)) stream.apply(line);
   }
 
   /** Something of the trace is lost: of which process, only its own line can say. */
@@ -520,7 +556,10 @@ export class Vms {
 
   /** The stream of the process that wrote the line. */
   #stream({ byteOffset, source }: BatchCursor): Stream {
-    const name = this.#nameOf(source);
+    return this.#streamOf(this.#nameOf(source), byteOffset);
+  }
+
+  #streamOf(name: string | null, byteOffset: number): Stream {
     let stream = this.#streams.get(name);
     if (stream === undefined) {
       if (this.#streams.size >= MOST_PROCESSES) this.#endSilent(byteOffset);

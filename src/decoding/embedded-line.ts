@@ -84,5 +84,6 @@ function stampedPlace({ seconds, nanoseconds, thread }: LineReader, outside: Lin
     seconds: nanoseconds === NO_TIME ? outside.seconds : seconds,
     nanoseconds: nanoseconds === NO_TIME ? outside.nanoseconds : nanoseconds,
     thread: thread === NO_THREAD ? outside.thread : thread,
+    isQemusTime: nanoseconds !== NO_TIME,
   };
 }

@@ -108,9 +108,10 @@ export function writeMessage(
   trusted = false,
 ): boolean {
   const line = text.slice(0, LONGEST);
-  if (!writeRecord(line, writer, trusted)) return false;
   const quoted = QUOTED_TIME.exec(line);
   const { seconds, nanoseconds } = quoted === null ? place : quotedTime(quoted, place);
+  const isQemusTime = quoted !== null || place.isQemusTime === true;
+  if (!writeRecord(line, writer, trusted, isQemusTime ? messageFlag.qemusTime : 0)) return false;
   writer.commit(place.byteOffset, seconds, nanoseconds, place.thread);
   return true;
 }
@@ -134,13 +135,14 @@ export function messageTextOf(
   return undefined;
 }
 
-function writeRecord(text: string, writer: BatchWriter, trusted: boolean): boolean {
+function writeRecord(text: string, writer: BatchWriter, trusted: boolean, marks: number): boolean {
   const isQemus = FROM_QEMU.test(text);
   if (WORTH_A_LOOK.test(text)) {
-    if (writeRange(text, writer)) return true;
+    const flags = flagsOf(text) | marks;
+    if (writeRange(text, flags, writer)) return true;
     const read = messageTextOf(text, trusted || isQemus || KNOWN_SPEAKER.test(text));
     if (read !== undefined) {
-      writeKnown(text, read.about, read.found, writer);
+      writeKnown(text, flags, read.about, read.found, writer);
       return true;
     }
   }
@@ -151,12 +153,12 @@ function writeRecord(text: string, writer: BatchWriter, trusted: boolean): boole
 }
 
 /** The texts with a range, or with the size of a bitmap. */
-function writeRange(text: string, writer: BatchWriter): boolean {
+function writeRange(text: string, flags: number, writer: BatchWriter): boolean {
   const big = TOO_BIG.exec(text);
   if (big !== null) {
     const base = writer.begin(tooBig.kind);
     writeU64(writer, base + tooBig.at.bytes, numberOf(big[1] ?? '0'));
-    writer.words[base + tooBig.at.flags] = flagsOf(text);
+    writer.words[base + tooBig.at.flags] = flags;
     return true;
   }
   const call = CALL.exec(text);
@@ -168,7 +170,7 @@ function writeRange(text: string, writer: BatchWriter): boolean {
       range: [iova, size],
       errno,
       era: era === undefined ? messageEra.old : messageEra.current,
-      flags: flagsOf(text),
+      flags,
       words,
     });
     if (event === mapFailed) {
@@ -180,13 +182,12 @@ function writeRange(text: string, writer: BatchWriter): boolean {
   if (rest !== null) {
     const [, iova = '', size = '', errno = '0', words = ''] = rest;
     const { unknown: era } = messageEra;
-    const { retold: flags } = messageFlag;
     writeCall(writer, unmapFailed, {
       container: '0',
       range: [iova, size],
       errno,
       era,
-      flags,
+      flags: messageFlag.retold,
       words,
     });
     return true;
@@ -225,6 +226,7 @@ function writeCall(
 
 function writeKnown(
   text: string,
+  flags: number,
   about: MessageText,
   { groups = {} }: RegExpExecArray,
   writer: BatchWriter,
@@ -240,8 +242,7 @@ function writeKnown(
         : (about.errno ?? errnoOfWords(why ?? ''));
   writeU64(writer, base + known.at.iova, numberOf((iova ?? '0x0').slice(2)));
   writer.words[base + known.at.limit] = Number(limit ?? 0);
-  writer.words[base + known.at.flags] =
-    flagsOf(text) | (iova === undefined ? 0 : messageFlag.hasIova);
+  writer.words[base + known.at.flags] = flags | (iova === undefined ? 0 : messageFlag.hasIova);
   writer.addLatin1(base + known.at.text, text.trim().slice(0, KEPT));
 }
 
@@ -261,6 +262,7 @@ function flagsOf(text: string): number {
     (NOT_X86.test(text) ? messageFlag.notX86 : 0) |
     (IN_LOGFMT.test(text) ? messageFlag.inLogfmt : 0) |
     (IN_JSON.test(text) ? messageFlag.inJson : 0) |
+    (text.startsWith('kernel: ') ? messageFlag.ofKernel : 0) |
     (/\bmemory listener initialization failed\b/.test(text) ? messageFlag.atAttach : 0)
   );
 }

@@ -8,6 +8,8 @@ export interface LinePlace {
   readonly seconds: number;
   readonly nanoseconds: number;
   readonly thread: number;
+  /** The time is of a stamp of QEMU's own, and not of whoever took the line. */
+  readonly isQemusTime?: boolean;
 }
 
 /** Characters of a lost line that are kept. */

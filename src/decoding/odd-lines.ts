@@ -245,7 +245,7 @@ export class OddLines {
   /** Where the line stands, with the stamp that was read last. */
   #place(byteOffset: number): LinePlace {
     const { seconds, nanoseconds, thread } = this.#reader;
-    return { byteOffset, seconds, nanoseconds, thread };
+    return { byteOffset, seconds, nanoseconds, thread, isQemusTime: true };
   }
 }
 

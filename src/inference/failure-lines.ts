@@ -123,6 +123,8 @@ function joins(open: OpenFailure, line: FailureLine): boolean {
   // The warning that mappings run out is about a MAP that fails for want of entries.
   if (open.operation === 'entry-limit') return line.errno === ENOSPC;
   if (line.part === 'hint') return true;
+  // The kernel says why before QEMU says that.
+  if (line.part === 'whole' && isAllHints(open)) return true;
   if (line.part === 'whole' || open.parts.has(line.part)) return false;
   return (
     open.errno === line.errno || open.errno === 0 || line.errno === 0 || isOverwritten(open, line)
@@ -136,6 +138,10 @@ function joins(open: OpenFailure, line: FailureLine): boolean {
 function isOverwritten(open: OpenFailure, line: FailureLine): boolean {
   const number = line.part === 'ioctl' ? open.errno : line.errno;
   return number === ENOENT || number === EPERM;
+}
+
+function isAllHints({ parts }: OpenFailure): boolean {
+  return parts.size === 1 && parts.has('hint');
 }
 
 /** A warning ends nothing. */
@@ -165,5 +171,7 @@ function merge(open: OpenFailure, line: FailureLine): void {
   if (open.operation === 'attach-map' || open.operation === 'entry-limit') {
     open.operation = line.operation;
   }
-  if (open.about === null || open.about.part === 'hint') open.about = line.about ?? open.about;
+  if (open.about === null || (open.about.part === 'hint' && open.about.todo === undefined)) {
+    open.about = line.about ?? open.about;
+  }
 }

@@ -235,7 +235,8 @@ export class FailureMessages {
 
   /** Any other message that is known. */
   known(cursor: BatchCursor): void {
-    this.seen(cursor);
+    // What the kernel says is no proof that QEMU's messages are here.
+    if ((cursor.u32(at.known.flags) & messageFlag.ofKernel) === 0) this.seen(cursor);
     this.#flushBitmap();
     const about = messageTexts[cursor.u32(at.known.about)];
     if (about === undefined) return;
@@ -287,9 +288,9 @@ export class FailureMessages {
   #isEcho(cursor: BatchCursor, told: string, flags: number): boolean {
     const carrier = flags & (messageFlag.inLogfmt | messageFlag.inJson);
     const text = `${cursor.kind} ${told}`;
-    return (
-      this.#echoes.isSameMoment(text, cursor) || this.#echoes.isEcho(text, carrier, cursor.line)
-    );
+    const isDated = (flags & messageFlag.qemusTime) !== 0;
+    if (isDated && this.#echoes.isSameMoment(text, cursor)) return true;
+    return this.#echoes.isEcho(text, carrier, cursor.line);
   }
 
   /** libvirt says that QEMU crashed: of what was told before, or of what no line tells. */

@@ -231,3 +231,35 @@ describe('made-up processes and threads', () => {
     }
   });
 });
+
+describe('what nobody of the VMs says', () => {
+  const at = (second: number) => `Feb 02 21:08:${second} host-a `;
+  const kernel = (second: number) =>
+    `${at(second)}kernel: vfio_pin_pages_remote: RLIMIT_MEMLOCK (8388608) exceeded`;
+  const refused = (second: number, process: number) =>
+    `${at(second)}QEMU[${process}]: kvm: VFIO_MAP_DMA failed: Cannot allocate memory`;
+  const told = async (...lines: readonly string[]) => {
+    const { trace } = await analyzeLines(lines);
+    return trace.sessions.map(({ vm, findings }) => [
+      vm,
+      findings.map(({ count, first }) => `x${count} at ${first.line}`),
+    ]);
+  };
+
+  it('is of the process that speaks next, while none has spoken', async () => {
+    expect(await told(kernel(10), refused(11, 7))).toEqual([['host-a QEMU[7]', ['x1 at 1']]]);
+  });
+
+  it('is of the process that spoke last', async () => {
+    expect(await told(refused(10, 7), refused(11, 8), kernel(12))).toEqual([
+      ['host-a QEMU[7]', ['x1 at 1']],
+      ['host-a QEMU[8]', ['x1 at 2']],
+    ]);
+  });
+
+  it('is told where no process speaks at all, however much it is', async () => {
+    const fault = `${at(10)}kernel: DMAR: [DMA Write] Request device [41:00.0] fault addr 1000`;
+    const many = Array.from({ length: 100 }, () => fault);
+    expect(await told(...many)).toEqual([[null, ['x100 at 1']]]);
+  });
+});

@@ -19,6 +19,16 @@ import { hasFramedNote } from '../sample.ts';
  * `--no-hostname` leaves out the host. Zones by name other than UTC, and times since boot, are no times.
  */
 
+/** Programs that look after VMs: what they say is of one that another process is. */
+const KEEPERS: ReadonlySet<string> = new Set([
+  'kubelet',
+  'libvirtd',
+  'nova-compute',
+  'pvedaemon',
+  'qm',
+  'qmeventd',
+  'virtqemud',
+]);
 /** How a line in logfmt begins. */
 const LOGFMT = 'time="';
 /** Longest header that is looked for. */
@@ -33,10 +43,11 @@ const MONOTONIC = String.raw`\[ {0,12}\d{1,12}\.\d{6}\]`;
 /** Host; ident and process. */
 const WRITER = String.raw`(?:([^\s:[\]]{1,255}) )?([^\s:[\]]{1,128})\[(\d{1,10})\]: `;
 /**
+ * The kernel has no process id; its name stays with the text, which tells its words by it.
  * Daemons write without a process id what they say of losses. Of others, without it, a line would look
  * like one of QEMU's own messages behind a guest's name.
  */
-const DAEMON = String.raw`(?:[^\s:[\]]{1,255} )?(?:(?:rsyslogd|syslogd|syslog-ng|systemd-journald|journal)(?:-\d{1,6})?: |(?=last message repeated \d))`;
+const DAEMON = String.raw`(?:[^\s:[\]]{1,255} )?(?:(?:rsyslogd|syslogd|syslog-ng|systemd-journald|journal)(?:-\d{1,6})?: |(?=last message repeated \d|kernel: ))`;
 const TIMES = `(?:${YEARLESS}|${ISO_TIME}|${FULL}|${UNIX}|${MONOTONIC})`;
 /** A time has the groups of `ISO_TIME`, `FULL` and `UNIX`; a writer host, ident and process. */
 const HEADER = new RegExp(`^${PRIORITY}${TIMES} (?:${WRITER}|${DAEMON})`);
@@ -79,6 +90,7 @@ function newHeaderOf(text: string): Header | null {
 function sourceOf(host = '', ident = '', process = '-'): string {
   // What a daemon says of losses is about everybody's lines.
   if (process === '-' || ident.includes('journal') || ident.includes('rsyslog')) return '';
+  if (KEEPERS.has(ident)) return '';
   return `${host} ${ident}[${process}]`.trim();
 }
 

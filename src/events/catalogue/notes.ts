@@ -66,4 +66,8 @@ export const messageFlag = {
   /** It is a field of a line that another program wrote: in logfmt, or in JSON. */
   inLogfmt: 32,
   inJson: 64,
+  /** The kernel wrote it, and not QEMU. */
+  ofKernel: 128,
+  /** Its time is of QEMU's own stamp. */
+  qemusTime: 256,
 } as const;

@@ -23,9 +23,9 @@ export const endingTexts: readonly MessageText[] = [
     operation: 'attach',
     part: 'hint',
     pattern:
-      /\b(?:[Uu]nexpectedly closed the monitor|process exited while connecting to monitor)(?: \(vm='[^']{0,128}'\))?:/,
-    says: 'QEMU ended as libvirt started it, or waited for a migration to come in.',
-    source: 'qemuProcessReportLogError (src/qemu/qemu_process.c of libvirt), 1.3 to 11.x',
+      /\b(?:[Uu]nexpectedly closed the monitor|process exited while connecting to monitor)(?: \(vm='[^']{0,128}'\))?:|\bstart failed: QEMU exited with code \d/,
+    says: 'QEMU ended as it was started, or waited for a migration to come in.',
+    source: 'qemuProcessReportLogError (src/qemu/qemu_process.c of libvirt), 1.3 to 11.x; Proxmox',
   },
   {
     id: 'end-monitor',
