@@ -26,6 +26,9 @@ const BROKEN_CALL =
 /** Its other half. Only an unmap returns -7. */
 const REST_OF_UNMAP =
   /^\W*0x([0-9a-f]{1,16}), ?0x([0-9a-f]{1,16})\) ?=(?:3D)? ?(-7)(?: ?\(([^)]*)\))?/i;
+/** The same of any call: which one it is, the line before tells. */
+const REST_OF_CALL =
+  /^\W*((?:0x[0-9a-f]{1,16}, ?){0,2}0x[0-9a-f]{1,16})\) ?=(?:3D)? ?(-\d{1,3})(?: ?\(([^)]*)\))?/i;
 /** A region that a MAP was of, as QEMU names it when a device is attached. */
 const REGION = /\bRegion (\S{1,64}): vfio_/;
 const WARNING = /\bwarning: |\blevel=warn|PCI p2p may not work/;
@@ -48,7 +51,7 @@ const RETOLD =
   /\b(?:[Mm]igration s|S)tatus:\s*failed \(|"error-desc"|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
 /** Every text has one of these words: the patterns are tried only where there is one. */
 const WORTH_A_LOOK =
-  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|VT-d|monitor|locked|FLR|pinned|pages|=(?:3D)? ?-7/;
+  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|VT-d|monitor|locked|FLR|pinned|pages|=(?:3D)? ?-\d/;
 
 /** The system's words for an errno, by glibc and musl, in English; of other languages the number counts. */
 const ERRNO_BY_WORDS: Readonly<Record<string, number>> = {
@@ -94,6 +97,7 @@ const mapFailed = {
   at: offsetsOf('message:dma-map-failed'),
 };
 const known = { kind: kindOf('message:known'), at: offsetsOf('message:known') };
+const callRest = { kind: kindOf('message:call-rest'), at: offsetsOf('message:call-rest') };
 const unknown = { kind: kindOf('message:unknown'), at: offsetsOf('message:unknown') };
 
 /**
@@ -190,6 +194,15 @@ function writeRange(text: string, flags: number, writer: BatchWriter): boolean {
       flags: messageFlag.retold,
       words,
     });
+    return true;
+  }
+  const end = REST_OF_CALL.exec(text);
+  if (end !== null) {
+    const [, numbers = '', errno = '0', words = ''] = end;
+    const base = writer.begin(callRest.kind);
+    writer.words[base + callRest.at.errno] = Number(errno);
+    writer.addLatin1(base + callRest.at.numbers, numbers);
+    writer.addLatin1(base + callRest.at.text, words);
     return true;
   }
   if (!BROKEN_CALL.test(text)) return false;

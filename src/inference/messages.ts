@@ -1,7 +1,7 @@
 import { addressOfPage } from '../base/address.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
 import { E2BIG, ENOENT, EPERM } from '../emulation/vfio/errno.ts';
-import { eventNames, offsetsOf } from '../events/catalogue/index.ts';
+import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import { messageFlag } from '../events/catalogue/notes.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import {
@@ -10,6 +10,7 @@ import {
   messageEra,
   messageTexts,
 } from '../events/messages/index.ts';
+import { BrokenCalls } from './broken-calls.ts';
 import type { DeviceSpace } from './device-space.ts';
 import { Echoes } from './echoes.ts';
 import { FailureLines, type OpenFailure } from './failure-lines.ts';
@@ -32,6 +33,7 @@ const at = {
   unknown: offsetsOf('message:unknown'),
 } as const;
 
+const UNMAP_FAILED = kindOf('message:dma-unmap-failed');
 /** Failed unmaps remembered, so that a text that QEMU prints once more is not a second failure. */
 const REMEMBERED = 64;
 
@@ -45,6 +47,7 @@ export class FailureMessages {
   readonly #walks: PageWalks;
   readonly #lines: FailureLines;
   readonly #echoes = new Echoes();
+  readonly #broken = new BrokenCalls();
   /** A failure whose notification is not in the trace. */
   readonly #alone = new Unmap();
   /** Ranges and errnos of failed unmaps that were told of. */
@@ -146,6 +149,19 @@ export class FailureMessages {
   /** `migrate_error`: what made the migration fail, long after it happened. */
   migrationError(cursor: BatchCursor): void {
     this.#migrationErrorAt = cursor.byteOffset;
+  }
+
+  /** A line that is torn may be the front of a call that goes on in the next. */
+  torn(text: string, line: number): void {
+    this.#broken.torn(text, line);
+  }
+
+  /** The end of a call; a front that is not there leaves nothing to tell. */
+  callRest(cursor: BatchCursor): void {
+    const joined = this.#broken.joined(cursor);
+    if (joined === null) return;
+    if (joined.kind === UNMAP_FAILED) this.unmapFailed(joined);
+    else this.mapFailed(joined);
   }
 
   /** "...dma_unmap(container, iova, size) = errno". */

@@ -182,16 +182,18 @@ const ofMessages: Routes = {
   'message:bitmap-too-big': ({ failures }, cursor) => failures.bitmapTooBig(cursor),
   'message:dma-unmap-failed': ({ failures }, cursor) => failures.unmapFailed(cursor),
   'message:dma-map-failed': ({ failures }, cursor) => failures.mapFailed(cursor),
+  'message:call-rest': ({ failures }, cursor) => failures.callRest(cursor),
   'message:known': ({ failures }, cursor) => failures.known(cursor),
   // It says nothing known.
   'message:unknown': ({ failures }, cursor) => failures.unknown(cursor),
   migrate_error: ({ failures }, cursor) => failures.migrationError(cursor),
   migrate_fd_error: ({ failures }, cursor) => failures.migrationError(cursor),
-  'trace:loss'({ machine }, cursor) {
+  'trace:loss'({ failures, machine }, cursor) {
     const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
     const count = Number(cursor.u64(at.loss.count));
     machine.losses.saidByTrace(cursor.line);
     const detail = cursor.text(at.loss.detail);
+    if (loss === 'torn') failures.torn(detail, cursor.line);
     machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });
   },
 };

@@ -19,6 +19,11 @@ export const notes = {
   'message:dma-unmap-failed': { args: failedCall, shapes: [] },
   /** "...dma_map(container, iova, size, vaddr) = errno (text)", and the region's name if one is told. */
   'message:dma-map-failed': { args: { ...failedCall, region: 'text' }, shapes: [] },
+  /**
+   * The end of a failing call of which a mailer put the front into the line before: what is left of its
+   * numbers, in hexadecimal, and what it returned.
+   */
+  'message:call-rest': { args: { errno: 'i32', numbers: 'text', text: 'text' }, shapes: [] },
   /** Any other message that is known; `about` is an index into `messageTexts`, `errno` 0 where none is told. */
   'message:known': {
     args: { about: 'u32', errno: 'i32', iova: 'u64', limit: 'u32', flags: 'u32', text: 'text' },
