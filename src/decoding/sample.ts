@@ -21,26 +21,30 @@ export function countNotes(carrier: Carrier, head: Uint8Array): number {
  */
 export function hasFramedNote(carrier: Carrier, head: Uint8Array): boolean {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
-  const framed = framedLines(carrier, bytes);
+  const { framed, others } = sortedLines(carrier, bytes);
   if (framed.length === 0) return false;
   // The last line is as it is: where the head was cut, not where the trace ends.
   const { events, skipped } = decoded(carrier, Buffer.concat(framed));
   if (events === 0) return Object.keys(skipped).some((name) => OURS.test(name));
-  return events * 2 >= decoded(carrier, Buffer.concat([bytes, LF])).events;
+  // A log with some lines of a journal pasted behind it is read as the log: each of its lines counts there.
+  const bare = decoded({ ...carrier, embeds: false }, Buffer.concat(others)).events;
+  return events >= bare && events * 2 >= decoded(carrier, Buffer.concat([bytes, LF])).events;
 }
 
-/** The lines of a head that are as the carrier writes them; none if it does not begin with any. */
-function framedLines(carrier: Carrier, head: Buffer): readonly Buffer[] {
+/** The lines of a head that are as the carrier writes them, none if it does not begin with any; and the others. */
+function sortedLines(carrier: Carrier, head: Buffer): Record<'framed' | 'others', Buffer[]> {
   const framed: Buffer[] = [];
+  const others: Buffer[] = [];
   const frame = new Frame();
   for (let at = 0, line = 0; at < head.length; line += 1) {
     const lf = head.indexOf(LF, at);
     const end = lf < 0 ? head.length : lf;
     if (carrier.frame(head, at, end, frame)) framed.push(head.subarray(at, end), LF);
-    else if (framed.length === 0 && line >= LINES) return framed;
+    else if (framed.length === 0 && line >= LINES) break;
+    else others.push(head.subarray(at, end), LF);
     at = end + 1;
   }
-  return framed;
+  return { framed, others };
 }
 
 function decoded(carrier: Carrier, block: Uint8Array) {

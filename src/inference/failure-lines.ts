@@ -71,13 +71,13 @@ export class FailureLines {
 
   /** Takes a line: into the failure that is open, or as the first of the next. */
   take(line: FailureLine): void {
+    // What libvirt quotes says more than that it does.
+    if (quotes(this.#open, line)) this.#open = null;
     const open = this.#open;
     if (open !== null && joins(open, line)) {
       merge(open, line);
       return;
     }
-    // What libvirt quotes says more than that it does.
-    if (open?.about?.id === 'end-at-start' && line.mark.line === open.lastLine) this.#open = null;
     this.flush();
     this.#open = {
       lead: line,
@@ -140,13 +140,26 @@ function isOverwritten(open: OpenFailure, line: FailureLine): boolean {
   return number === ENOENT || number === EPERM;
 }
 
+function quotes(open: OpenFailure | null, { mark }: FailureLine): boolean {
+  return open?.lead.about?.id === 'end-at-start' && open.lead.mark.line === mark.line;
+}
+
 function isAllHints({ parts }: OpenFailure): boolean {
   return parts.size === 1 && parts.has('hint');
 }
 
+/** What is no failure of QEMU's own, or of what it goes on without. */
+const ENDS_NOTHING: readonly MessageOperation[] = [
+  'blocker',
+  'device-reset',
+  'host-fault',
+  'translation-fault',
+  'viommu-misuse',
+];
+
 /** A warning ends nothing. */
 function mayEndQemu({ isWarning, memory, operation }: OpenFailure): boolean {
-  return !isWarning && memory !== 'bar' && operation !== 'translation-fault';
+  return !isWarning && memory !== 'bar' && !ENDS_NOTHING.includes(operation);
 }
 
 /** Of what makes QEMU give up in order, libvirt's line that it is gone says nothing new. */

@@ -137,6 +137,15 @@ export const migrationTexts: readonly MessageText[] = [
     source: 'as posted',
   },
   {
+    id: 'block-pve',
+    operation: 'blocker',
+    part: 'whole',
+    pattern:
+      /\bcan't (?:live )?migrate (?:running )?VM which uses (?:following )?(?:local|mapped) devices\b/,
+    says: 'Proxmox refuses to migrate this VM for its host devices.',
+    source: 'check_local_resources, prepare (PVE::QemuMigrate of Proxmox)',
+  },
+  {
     id: 'block-plug',
     operation: 'note',
     part: 'whole',

@@ -206,10 +206,19 @@ export const backendError: RuleBody = {
     }
     if (about === null) return `${plural(count, 'MAP')} failed${result}${where}. ${says}${ended}`;
     const words = count === 1 ? 'The message' : `${count} messages, the first`;
-    return `${says}${ended} ${words}: ${detail}`;
+    return `${named(says, detail)}${ended} ${words}: ${detail}`;
   },
   fix: (group) => ({ today: `${meaningOf(group).todo}${memlockNote(group)}` }),
 };
+
+/** A device that was refused, by the host address that QEMU's message names; and why, if no text explains it. */
+function named(says: string, detail: string | null): string {
+  const [, device, why = ''] =
+    /\bvfio ([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.\d): ([^"\\]{1,160})/.exec(detail ?? '') ?? [];
+  if (device === undefined) return says;
+  if (says === TOLD.attach?.says) return `QEMU refused ${device}, or could not set it up: ${why}.`;
+  return says.replace(/^QEMU refused a device\b/, `QEMU refused ${device}`);
+}
 
 /** What an unmap that failed in QEMU's words is worth. */
 function topicOf(unmap: Unmap): UnmapTopic {
