@@ -2,9 +2,11 @@
  * Speed and memory of the built program, as ratios to `wc -l` on the same file in the same run.
  *
  *   npm run bench -- [--bytes 1g] [--runs 5] [--jobs 1,2] [--seed 7] [--live 60000] [--keep FILE]
+ *                    [--readers 32m]
  *
  * The log is made by the simulator: walks and their notifications, whole unmaps in pieces, tracking
  * windows, failures, all coherent, so that the analysis must find no line missing; that is checked.
+ * Each reader alone is measured after that, on so many bytes (`readers.ts`).
  * Tools take turns, so that each ratio is of runs beside each other.
  */
 import { spawnSync } from 'node:child_process';
@@ -24,6 +26,7 @@ import { humanSize, parseSize } from '../../src/base/address.ts';
 import type { Result } from '../../src/result/types.ts';
 import { Simulation } from '../../src/tools/simulator/index.ts';
 import { root } from '../helpers/ground-truth.ts';
+import { readerRows } from './readers.ts';
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +36,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '7' },
     live: { type: 'string', default: '60000' },
     keep: { type: 'string' },
+    readers: { type: 'string', default: '32m' },
   },
 });
 
@@ -165,6 +169,8 @@ try {
   }
   process.stdout.write(`${lines.join('\n')}\n`);
   check(result);
+  const rows = await readerRows(Number(parseSize(values.readers)), Number(values.runs));
+  process.stdout.write(`\n${rows.join('\n')}\n`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
