@@ -1,14 +1,7 @@
 /** A number literal that a double may not hold: of many digits, or with a power of ten. */
 const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d/;
+const LONG_NUMBERS = /-?\d[\d.eE+-]*/g;
 
-const QUOTE = 0x22;
-const PLUS = 0x2b;
-const MINUS = 0x2d;
-const DOT = 0x2e;
-const ZERO = 0x30;
-const NINE = 0x39;
-const LETTER_E = 0x45;
-const SMALL_E = 0x65;
 const BACKSLASH = 0x5c;
 
 /**
@@ -17,49 +10,38 @@ const BACKSLASH = 0x5c;
  * which would do without this.
  */
 export function keepDigits(json: string): string {
-  if (!LONG_NUMBER.test(json)) return json;
   let result = '';
   let copied = 0;
-  for (let at = 0; at < json.length; at += 1) {
-    const char = json.charCodeAt(at);
-    if (char === QUOTE) {
-      at = endOfString(json, at);
-      continue;
-    }
-    if (char !== MINUS && !isDigit(char)) continue;
-    let end = at + 1;
-    while (end < json.length && isOfNumber(json.charCodeAt(end))) end += 1;
-    const literal = json.slice(at, end);
-    if (LONG_NUMBER.test(literal)) {
-      result += `${json.slice(copied, at)}"${literal}"`;
+  for (let at = 0; at < json.length; ) {
+    const quote = json.indexOf('"', at);
+    const end = quote < 0 ? json.length : quote;
+    // Between strings there are some marks and one number at most, or an array of numbers.
+    if (end - at >= SHORTEST && LONG_NUMBER.test(json.slice(at, end))) {
+      result += json.slice(copied, at) + quoted(json.slice(at, end));
       copied = end;
     }
-    at = end - 1;
+    at = end === json.length ? end : endOfString(json, end) + 1;
   }
-  return result + json.slice(copied);
+  return copied === 0 ? json : result + json.slice(copied);
 }
 
-function isDigit(char: number): boolean {
-  return char >= ZERO && char <= NINE;
-}
+/** Characters of the shortest literal that is long, `1e1`. */
+const SHORTEST = 3;
 
-function isOfNumber(char: number): boolean {
-  return (
-    isDigit(char) ||
-    char === DOT ||
-    char === PLUS ||
-    char === MINUS ||
-    char === LETTER_E ||
-    char === SMALL_E
+function quoted(outside: string): string {
+  return outside.replace(LONG_NUMBERS, (literal) =>
+    LONG_NUMBER.test(literal) ? `"${literal}"` : literal,
   );
 }
 
 /** Index of the quote that ends the string that begins at `start`. */
 export function endOfString(json: string, start: number): number {
-  for (let at = start + 1; at < json.length; at += 1) {
-    const char = json.charCodeAt(at);
-    if (char === BACKSLASH) at += 1;
-    else if (char === QUOTE) return at;
+  for (let quote = json.indexOf('"', start + 1); quote >= 0; ) {
+    let before = quote - 1;
+    while (json.charCodeAt(before) === BACKSLASH) before -= 1;
+    // An even number of backslashes escape each other.
+    if ((quote - before) % 2 === 1) return quote;
+    quote = json.indexOf('"', quote + 1);
   }
   return json.length;
 }

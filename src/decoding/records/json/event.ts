@@ -20,7 +20,7 @@ import { EmbeddedLine } from '../../embedded-line.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { newLineReader } from '../../kernels.ts';
 import { writeMessage } from '../../messages.ts';
-import { beginLoss, DETAIL_LENGTH, writeU64 } from '../../notes.ts';
+import { beginLoss, DETAIL_LENGTH, type LinePlace, writeU64 } from '../../notes.ts';
 import { ISO_TIME } from '../../patterns.ts';
 import { journalRemark } from '../../remarks/journal.ts';
 import { envelopeOf } from './envelope.ts';
@@ -133,8 +133,34 @@ function writeEnvelope(
   const envelope = envelopeOf(value);
   if (envelope === undefined) return false;
   if (envelope.source !== '') writer.source = writer.sourceOf(envelope.source);
-  const place = { byteOffset, ...timeOf(envelope.time), thread: NO_THREAD };
+  const place = new EnvelopePlace(byteOffset, envelope.time);
   return embedded.write(envelope.line, writer, place, REMARKS);
+}
+
+/** Where a line in an envelope stands: most have a time of their own, and this one is not asked for. */
+class EnvelopePlace implements LinePlace {
+  readonly byteOffset: number;
+  readonly thread = NO_THREAD;
+  readonly #value: JsonValue | undefined;
+  #time: Time | null = null;
+
+  constructor(byteOffset: number, time: JsonValue | undefined) {
+    this.byteOffset = byteOffset;
+    this.#value = time;
+  }
+
+  get seconds(): number {
+    return this.#read().seconds;
+  }
+
+  get nanoseconds(): number {
+    return this.#read().nanoseconds;
+  }
+
+  #read(): Time {
+    this.#time ??= timeOf(this.#value);
+    return this.#time;
+  }
 }
 
 /** Writes that something at this place could not be read. */
@@ -168,17 +194,34 @@ const FORMS: ReadonlyMap<EventName, readonly Form[]> = new Map(
 const ZERO: Readonly<Record<ArgumentType, JsonValue>> = { u32: 0, i32: 0, u64: 0, text: '' };
 const NO_FORM: Form = { names: [], kept: [], sets: {} };
 
+/** Where the arguments of each event are. */
+const LAYOUTS: ReadonlyMap<EventName, readonly ArgumentPlace[]> = new Map(
+  eventNames.map((name) => {
+    const { args }: EventDeclaration = catalogue[name];
+    const offsets: Readonly<Record<string, number>> = offsetsOf(name);
+    const places = Object.entries(args).map(([argument, type]) => ({
+      argument,
+      type,
+      offset: offsets[argument] as number,
+    }));
+    return [name, places];
+  }),
+);
+
+interface ArgumentPlace {
+  readonly argument: string;
+  readonly type: ArgumentType;
+  readonly offset: number;
+}
+
 function writeArguments(name: EventName, args: JsonValue, writer: BatchWriter): void {
   const base = writer.begin(kindOf(name));
-  const offsets: Readonly<Record<string, number>> = offsetsOf(name);
   const form = formOf(FORMS.get(name) ?? [], args);
-  const declared: EventDeclaration['args'] = catalogue[name].args;
-  for (const [argument, type] of Object.entries(declared)) {
+  for (const { argument, offset, type } of LAYOUTS.get(name) ?? []) {
     const value = argumentIn(argument, args, form);
     // What another version prints is not missing: it reads as in a log of this one.
     const isForeign = value === undefined && !form.names.includes(argument);
-    const at = base + (offsets[argument] as number);
-    writeArgument(writer, at, type, argument, isForeign ? ZERO[type] : value);
+    writeArgument(writer, base + offset, type, argument, isForeign ? ZERO[type] : value);
   }
 }
 
@@ -227,6 +270,13 @@ function writeArgument(
     writer.addString(at, textOf(value));
     return;
   }
+  const small = argument === 'op' ? null : smallInteger(value);
+  if (small !== null && (type === 'u64' || small < 2 ** 32)) {
+    // What does not fit into a word is cut off where it is stored.
+    if (type === 'u64') writer.words[at] = small / 2 ** 32;
+    writer.words[type === 'u64' ? at + 1 : at] = small;
+    return;
+  }
   const number = argument === 'op' ? operation(value) : integerOf(value, argument);
   if (type === 'u64') {
     if (number < 0n || number >= 1n << 64n) throw new BadArgument(`${argument} is out of range`);
@@ -242,6 +292,14 @@ function operation(value: JsonValue | undefined): bigint {
   const index = OPS.indexOf(String(value).toUpperCase());
   if (index < 0) throw new BadArgument(`op is ${JSON.stringify(value)}, expected MAP or UNMAP`);
   return BigInt(index);
+}
+
+const SMALL = /^(?:0x[0-9a-f]{1,13}|\d{1,15})$/i;
+
+/** What most numbers are: one that a double holds exactly, in its plainest spellings; else null. */
+function smallInteger(value: JsonValue | undefined): number | null {
+  if (typeof value === 'number') return value >= 0 && Number.isSafeInteger(value) ? value : null;
+  return typeof value === 'string' && SMALL.test(value) ? Number(value) : null;
 }
 
 /** What writers without integers print of one that a double holds exactly is one, too. */
@@ -276,14 +334,17 @@ export function timeOf(value: JsonValue | undefined): Time {
   if (typeof text !== 'string') return NO_TIME_AT_ALL;
   const [, whole, fraction = ''] = /^(\d{1,20})(?:\.(\d{1,9})\d*)?$/.exec(text) ?? [];
   if (whole === undefined) return isoTime(text);
-  let nanoseconds: bigint;
-  const digits = BigInt(whole);
-  if (fraction !== '') nanoseconds = digits * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
-  else if (digits >= 10n ** 17n) nanoseconds = digits;
-  else if (digits >= 10n ** 14n) nanoseconds = digits * 1000n;
-  else if (digits >= 10n ** 11n) nanoseconds = digits * 1_000_000n;
-  else nanoseconds = digits * 1_000_000_000n;
-  return split(nanoseconds);
+  if (fraction !== '') return secondsAnd(Number(whole), fraction);
+  const digits = whole.replace(/^0+(?=\d)/, '');
+  // At least 10^17, 10^14, 10^11.
+  const places = digits.length >= 18 ? 9 : digits.length >= 15 ? 6 : digits.length >= 12 ? 3 : 0;
+  const point = digits.length - places;
+  return secondsAnd(Number(digits.slice(0, point)), digits.slice(point));
+}
+
+function secondsAnd(seconds: number, fraction: string): Time {
+  if (seconds > LAST_SECOND) return NO_TIME_AT_ALL;
+  return { seconds, nanoseconds: Number(fraction.padEnd(9, '0')) };
 }
 
 /** Without a zone it is in UTC. */
@@ -292,10 +353,4 @@ const ISO = new RegExp(`^${ISO_TIME}?$`);
 function isoTime(text: string): Time {
   const [, toSeconds, fraction = '', zone = 'Z'] = ISO.exec(text) ?? [];
   return toSeconds === undefined ? NO_TIME_AT_ALL : timeOfIso(toSeconds, fraction, zone);
-}
-
-function split(nanoseconds: bigint): Time {
-  const seconds = nanoseconds / 1_000_000_000n;
-  if (seconds > BigInt(LAST_SECOND)) return NO_TIME_AT_ALL;
-  return { seconds: Number(seconds), nanoseconds: Number(nanoseconds % 1_000_000_000n) };
 }

@@ -14,6 +14,7 @@ const NUL = '\0';
 
 /** The records of a line: one, but for those who separate them otherwise. */
 function recordsOf(line: string): readonly string[] {
+  if (!line.includes(RS) && !line.includes(NUL)) return [line];
   return line.replaceAll(RS, NUL).split(NUL);
 }
 

@@ -22,6 +22,8 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 function isTooDeep(text: string): boolean {
+  // Most have fewer brackets than that.
+  if (count(text, '{') + count(text, '[') <= DEEPEST) return false;
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
     const char = text.charCodeAt(at);
@@ -32,4 +34,13 @@ function isTooDeep(text: string): boolean {
     } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) depth -= 1;
   }
   return false;
+}
+
+/** How often a character is in a text, or some more than DEEPEST. */
+function count(text: string, char: string): number {
+  let found = 0;
+  for (let at = text.indexOf(char); at >= 0 && found <= DEEPEST; at = text.indexOf(char, at + 1)) {
+    found += 1;
+  }
+  return found;
 }
