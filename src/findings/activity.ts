@@ -14,9 +14,13 @@ const MOST_PIECES = 128;
 
 type Step = { -readonly [Key in keyof ActivityStep]: ActivityStep[Key] };
 
+function losesBits({ underTracking }: Unmap): boolean {
+  return underTracking.harmfulZero || underTracking.wrongAddress || underTracking.noQuery;
+}
+
 /**
  * The course of a session, for charts: how many mappings the host held, and when unmaps and
- * failures came. Bounded: a longer session has longer steps. By lines, so that it depends on
+ * what they did came. Bounded: a longer session has longer steps. By lines, so that it depends on
  * nothing but the trace.
  */
 export class ActivityRecorder {
@@ -39,12 +43,21 @@ export class ActivityRecorder {
     const step = this.#current;
     if (step === null) return;
     step.unmaps += 1;
-    if (unmap.tracked === true && unmap.asTraced.errno !== 0) step.failures += 1;
+    if (unmap.tracked === true) {
+      if (unmap.asTraced.errno !== 0) step.failures += 1;
+      else if (losesBits(unmap)) step.losses = (step.losses ?? 0) + 1;
+    }
     if (this.#machine.mappings.host.now > step.hostMappings)
       step.hostMappings = this.#machine.mappings.host.now;
     if (unmap.cause !== 'whole-unmap') return;
     step.pieces += 1;
     this.#piece(unmap);
+  }
+
+  /** Host mappings are left behind by what came in `line`, which may be of an earlier step. */
+  stale(line: number, count: number): void {
+    const step = this.#steps.findLast((earlier) => earlier.line <= line) ?? this.#steps[0];
+    if (step !== undefined) step.stale = (step.stale ?? 0) + count;
   }
 
   /** The course so far. */
@@ -87,6 +100,8 @@ export class ActivityRecorder {
       step.unmaps += next.unmaps;
       step.pieces += next.pieces;
       step.failures += next.failures;
+      if (next.losses !== undefined) step.losses = (step.losses ?? 0) + next.losses;
+      if (next.stale !== undefined) step.stale = (step.stale ?? 0) + next.stale;
       return [step];
     });
   }

@@ -216,6 +216,8 @@ export class SessionRecorder {
     if (operation.kind === 'whole-unmap') {
       for (let index = 0; index < operation.count; index += 1) this.#unmap(operation.piece(index));
     }
+    if (operation.kind === 'stale-mappings' && operation.happened)
+      this.#activity.stale(operation.mark.line, operation.count);
     if (operation.kind === 'loss') this.#onLoss(operation);
     if (operation.kind === 'message' && isBlocker(operation)) this.#blocker ??= operation;
     if (operation.kind === 'refused-bitmap') this.#totals.countRefusedBitmap();

@@ -188,6 +188,19 @@ export function placeText({ line, time }: Place, { time: { clock } }: Pick<Trace
   return moment === null ? `line ${line}` : `${moment} UTC (line ${line})`;
 }
 
+/** `2026-11-22 08:14:34 UTC to 08:14:35`, of the first and the last; '' where the trace has no wall's clock. */
+export function timesOf(
+  first: Place,
+  last: Place,
+  { time: { clock } }: Pick<Trace, 'time'>,
+): string {
+  const from = momentOf(first.time, clock);
+  const to = momentOf(last.time, clock);
+  if (from === null) return '';
+  if (to === null || to === from) return `${from} UTC`;
+  return `${from} UTC to ${to.slice(0, 10) === from.slice(0, 10) ? to.slice(11) : to}`;
+}
+
 /** `line 12`, `lines 12 to 21`, or both with their times, of the first and the last. */
 export function placesText(first: Place, last: Place, trace: Pick<Trace, 'time'>): string {
   if (first.line === last.line) return placeText(first, trace);

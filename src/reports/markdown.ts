@@ -17,7 +17,7 @@ import {
   staleMappingsOf,
 } from './digest.ts';
 import { bytesIn, lowest } from './guest-ranges.ts';
-import { headlineOf, migrationNote } from './headline.ts';
+import { headlineOf, migrationNote, placesText } from './headline.ts';
 import { code, details, escaped, fence, tableRow } from './markdown-syntax.ts';
 import { answersText, migrationText } from './migration.ts';
 import type { Report } from './report.ts';
@@ -158,7 +158,7 @@ function* traceBlocks(trace: Trace): Iterable<string> {
       const vm = session.vm === null ? '' : ` of ${code(session.vm)}`;
       yield `### Session ${sessions.indexOf(session) + 1}${vm}, lines ${session.firstLine} to ${session.lastLine}: ${session.verdict}\n`;
     }
-    yield* sessionBlocks(session);
+    yield* sessionBlocks(session, trace);
   }
   yield* uncertainBlocks(trace);
 }
@@ -175,7 +175,7 @@ function* briefBlocks(trace: Trace): Iterable<string> {
   const { real } = digestOf(worst);
   const errors = real.filter(({ severity }) => severity === 'error');
   for (const [index, finding] of errors.slice(0, MOST_BRIEF).entries()) {
-    yield findingBlock(index === 0 ? finding : { ...finding, excerpt: [] });
+    yield findingBlock(index === 0 ? finding : { ...finding, excerpt: [] }, trace);
   }
   const left = errors.length - MOST_BRIEF;
   if (left > 0) yield `and ${plural(left, 'more finding')}\n`;
@@ -184,10 +184,10 @@ function* briefBlocks(trace: Trace): Iterable<string> {
   if (doubts.length > 0) yield doubts.map((doubt) => `- ${escaped(doubt)}\n`).join('');
 }
 
-function* sessionBlocks(session: Session): Iterable<string> {
+function* sessionBlocks(session: Session, trace: Trace): Iterable<string> {
   const { real, notes, whatIf } = digestOf(session);
   if (session.trackingWindows.length > 0) yield windows(session);
-  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding);
+  for (const finding of real.slice(0, MOST_FINDINGS)) yield findingBlock(finding, trace);
   if (real.length > MOST_FINDINGS)
     yield `and ${plural(real.length - MOST_FINDINGS, 'more finding')}\n`;
   for (const { message } of notes.slice(0, MOST_FINDINGS)) yield `- ${escaped(message)}\n`;
@@ -231,8 +231,8 @@ function windows(session: Session): string {
   return `Dirty tracking was on: ${escaped(listed(shown))}. ${migrationNote(session)}\n`;
 }
 
-function findingBlock(finding: Finding): string {
-  const { rule, slug, severity, mode, count, excerpt, first } = finding;
+function findingBlock(finding: Finding, trace: Trace): string {
+  const { rule, slug, severity, mode, count, excerpt, first, last } = finding;
   const how = mode === null ? '' : `, ${modeMeanings[mode]}`;
   const device = deviceText(finding);
   const facts: (readonly [string, string])[] = [
@@ -247,12 +247,7 @@ function findingBlock(finding: Finding): string {
     ['errno', finding.errno === null || finding.errno === 0 ? '' : errnoText(finding.errno)],
     ['bitmap', isAboutBitmap(finding) ? bitmapFact(finding) : ''],
     ['address', addressFact(finding)],
-    [
-      'where',
-      finding.last.line === first.line
-        ? `line ${first.line}`
-        : `lines ${first.line} to ${finding.last.line}`,
-    ],
+    ['where', placesText(first, last, trace)],
     ['accepted', finding.accepted === undefined ? '' : escaped(acceptanceText(finding.accepted))],
   ];
   const rows = facts

@@ -175,6 +175,10 @@ export interface ActivityStep {
   readonly pieces: number;
   /** Those of them that failed while tracking was on. */
   readonly failures: number;
+  /** Those of them that lost dirty bits while tracking was on; absent where none did. */
+  readonly losses?: number;
+  /** Host mappings that were left behind in the step; absent where none were. */
+  readonly stale?: number;
 }
 
 export interface ActivityPiece {

@@ -10,6 +10,8 @@ import {
   aSession,
   aStep,
   aTrace,
+  aWhatIf,
+  aWindow,
   manyFindings,
 } from '../helpers/report-builders.ts';
 import { hostile, hostileTexts } from '../helpers/report-hostile.ts';
@@ -77,6 +79,10 @@ describe.each(real)('the result of $name', ({ result }) => {
       html,
       async ({ page, trouble }) => {
         expect(await page.locator('.chart canvas').count()).toBe(1);
+        for (const summary of await page.locator('details.folded > summary').all()) {
+          await summary.click();
+        }
+        await page.locator('svg.map').waitFor();
         expect(await page.locator('svg.strip .piece').count()).toBe(
           session?.activity.pieces.length,
         );
@@ -123,10 +129,10 @@ describe('charts', () => {
   it('show in red which pieces fail', async () => {
     await withPage(browser, html, async ({ page }) => {
       expect(await page.locator('.strip .value.failed').allTextContents()).toEqual([
-        '16T',
-        '32T',
-        '64T',
-        '128T',
+        '16 TiB',
+        '32 TiB',
+        '64 TiB',
+        '128 TiB',
       ]);
     });
   });
@@ -180,8 +186,9 @@ describe('charts', () => {
     const timedHtml = render('html', aResult(aTrace({ sessions: [session], time })));
     await withPage(browser, timedHtml, async ({ page }) => {
       const course = page.locator('figure', { hasText: 'Course of the session' });
+      await course.getByRole('checkbox').uncheck();
       for (const isTime of [false, true]) {
-        await course.getByRole('checkbox').setChecked(isTime);
+        await course.getByLabel('Axis').selectOption(isTime ? 'time' : 'line');
         const lane = await colorsAbovePlot(page);
         expect(lane.failure.left).toBeGreaterThanOrEqual(lane.window.left - 1);
         expect(lane.failure.right).toBeLessThanOrEqual(lane.window.right);
@@ -190,6 +197,80 @@ describe('charts', () => {
         expect(width / lane.plot).toBeCloseTo(isTime ? 0.3 : 20 / 39, 1);
       }
     });
+  });
+
+  it('tell what each step does, and open where it is done', async () => {
+    const steps = Array.from({ length: 100 }, (_, index) => ({
+      ...aStep(1 + index * 1000, { time: `${1_700_000_000 + index * 60}000000000`, unmaps: 9 }),
+      ...(index === 50 && { losses: 3 }),
+      ...(index === 51 && { failures: 2 }),
+      ...(index === 52 && { stale: 16 }),
+    }));
+    const session = aSession({
+      firstLine: 1,
+      lastLine: 100_000,
+      activity: { steps, pieces: [] },
+      trackingWindows: [
+        aWindow('migration', {
+          firstLine: 50_001,
+          lastLine: 53_000,
+          firstTime: '1700003000000000000',
+          lastTime: '1700003170000000000',
+        }),
+      ],
+    });
+    const time = { clock: 'wall', first: steps[0]?.time ?? null, last: null } as const;
+    const wide = render('html', aResult(aTrace({ sessions: [session], time })));
+    await withPage(browser, wide, async ({ page, trouble }) => {
+      const course = page.locator('figure', { hasText: 'Course of the session' });
+      const told = async () => await course.locator('.readout').innerText();
+      // What is at the left end of the plot.
+      const leftmost = async () => {
+        await course.locator('.u-over').hover({ position: { x: 5, y: 50 } });
+        return await told();
+      };
+      expect(await leftmost()).toMatch(/^Lines (?:49|50),/);
+      await course.getByRole('checkbox').uncheck();
+      expect(await leftmost()).toMatch(/^Lines 1 to/);
+      await course.getByRole('checkbox').check();
+      expect(await course.getByLabel('Axis').inputValue()).toBe('time');
+      expect(await course.locator('.legend').innerText()).toContain('unmaps that lose dirty pages');
+      await course.locator('.stage').focus();
+      for (let step = 0; step <= 50; step += 1) await page.keyboard.press('ArrowRight');
+      expect(await told()).toMatch(
+        /^Lines 50,001 to 51,000 \(2023-11-14 23:03:20\.000Z\): .* 0 failures, 3 that lose dirty pages$/,
+      );
+      await page.keyboard.press('ArrowRight');
+      expect(await told()).toContain('; 2 failures');
+      await page.keyboard.press('ArrowRight');
+      expect(await told()).toContain('16 mappings left behind');
+      expect(trouble).toEqual([]);
+    });
+  });
+
+  it('that do not matter for the verdict are folded', async () => {
+    const piece = { iova: '0x0', size: '0x1000', bitmapBytes: '0x1', count: 1, failed: 0 } as const;
+    const session = aCleanSession({
+      findings: [aWhatIf()],
+      activity: { steps: [aStep(1), aStep(17)], pieces: [piece] },
+    });
+    await withPage(
+      browser,
+      render('html', aResult(aTrace({ sessions: [session] }))),
+      async ({ page }) => {
+        const folded = page.locator('details.folded');
+        expect(await folded.locator('> summary').allInnerTexts()).toEqual([
+          'Pieces of whole unmaps: nothing of it happened here',
+          'Guest memory: nothing of it happened here',
+        ]);
+        expect(await page.locator('svg.map').count()).toBe(0);
+        await folded.nth(1).locator('> summary').press('Enter');
+        await page.locator('svg.map').waitFor();
+        expect(await folded.nth(1).locator('.legend').innerText()).toContain(
+          'Lost if it were tracked: 8 KiB in 1 range',
+        );
+      },
+    );
   });
 
   it('change with the session that is chosen', async () => {

@@ -32,9 +32,14 @@ describe('its colours', () => {
     dark: { ...colorsIn(light), ...colorsIn(dark) },
   };
 
-  it.each(Object.entries(schemes))('can be read, %s', (_, colors) => {
-    const ratio = (a: string, b: string) => {
-      const [darker = 0, lighter = 0] = [luminance(colors[a]), luminance(colors[b])].sort(
+  const windowIn = (text: string) =>
+    /--window: rgb\((\d+) (\d+) (\d+) \/ (\d+)%\)/.exec(text)?.slice(1).map(Number) ?? [];
+  const windows = { light: windowIn(light), dark: windowIn(dark) };
+
+  it.each(Object.entries(schemes))('can be read, %s', (scheme, colors) => {
+    const window = windows[scheme as keyof typeof windows];
+    const ratio = (a: string, b: string, of: Readonly<Record<string, string>> = colors) => {
+      const [darker = 0, lighter = 0] = [luminance(of[a]), luminance(of[b])].sort(
         (one, other) => one - other,
       );
       return (lighter + 0.05) / (darker + 0.05);
@@ -54,7 +59,23 @@ describe('its colours', () => {
     expect(faint).toEqual([]);
     const drawn = ['bar', 'whole', 'accent', 'window-edge', 'bad', 'stale', 'focus'];
     expect(drawn.filter((tone) => ratio(tone, 'bg') < 3)).toEqual([]);
+    // What stands in a window of tracking, which shines through.
+    const inWindows = { ...colors, bg: blended(window, colors['bg']) };
+    const marks = ['bar', 'whole', 'accent', 'bad', 'loss', 'stale'];
+    expect(marks.filter((tone) => ratio(tone, 'bg', inWindows) < 3)).toEqual([]);
   });
+
+  /** A colour that lets another shine through. */
+  function blended(
+    [red = 0, green = 0, blue = 0, share = 0]: readonly number[],
+    below = '#000000',
+  ) {
+    const parts = [red, green, blue].map((part, index) => {
+      const under = Number.parseInt(below.slice(2 * index + 1, 2 * index + 3), 16);
+      return Math.round((part * share + under * (100 - share)) / 100);
+    });
+    return `#${parts.map((part) => part.toString(16).padStart(2, '0')).join('')}`;
+  }
 
   function luminance(color = '#000000'): number {
     const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {

@@ -51,13 +51,14 @@ export class Texts {
   }
 }
 
-/** The row of a finding; `ordinal`: how many came before it. */
+/** The row of a finding; `ordinal`: how many came before it; `when`: by the wall clock, or ''. */
 export function findingRow(
   finding: Finding,
   trace: number,
   session: number,
   ordinal: number,
   texts: Texts,
+  when: string,
 ): FindingRow {
   const isDetailed = ordinal < MOST_DETAILED;
   const text = (words: string) => texts.number(plain(words));
@@ -77,7 +78,10 @@ export function findingRow(
     finding.atRiskBytes,
     text(finding.message),
     text(finding.fix),
-    factsOfFinding(finding, isDetailed).flatMap(([label, words]) => [text(label), text(words)]),
+    [
+      ...(when === '' ? [] : [['When', when] as const]),
+      ...factsOfFinding(finding, isDetailed),
+    ].flatMap(([label, words]) => [text(label), text(words)]),
     finding.basis.map(text),
     isDetailed ? finding.excerpt.map(plain) : [],
   ];

@@ -1,6 +1,7 @@
 import type { Finding, Result, Trace } from '../../result/types.ts';
 import { rulePages } from '../../rules/pages.ts';
 import { compareFindings } from '../digest.ts';
+import { timesOf } from '../headline.ts';
 import type { Report } from '../report.ts';
 import { tracesWorstFirst } from '../verdicts.ts';
 import { readAssets } from './assets.ts';
@@ -45,7 +46,9 @@ function* data(sorted: readonly Trace[]): Iterable<string> {
   separator = '\n';
   let ordinal = 0;
   for (const { finding, trace, session } of findings) {
-    yield `${separator}${scriptJson(findingRow(finding, trace, session, ordinal, texts))}`;
+    const of = sorted[trace];
+    const when = of === undefined ? '' : timesOf(finding.first, finding.last, of);
+    yield `${separator}${scriptJson(findingRow(finding, trace, session, ordinal, texts, when))}`;
     separator = ',\n';
     ordinal += 1;
   }

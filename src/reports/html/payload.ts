@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto';
-import { humanSize, PAGE_BYTES } from '../../base/address.ts';
-import type { PageRangeSet } from '../../base/page-range-set.ts';
+import { humanSize } from '../../base/address.ts';
 import { plain } from '../../base/plain.ts';
 import { countText, plural } from '../../base/words.ts';
 import { exposureText } from '../../result/exposure.ts';
-import type { ActivityStep, Hazards, Resolved, Session, Trace } from '../../result/types.ts';
+import type { Hazards, Resolved, Session, Trace } from '../../result/types.ts';
 import { acceptedText } from '../accepted.ts';
 import { captureAdvice, doubtsOf, wantsBetterTrace } from '../capture.ts';
 import { containerRows, hasLegacyLimits } from '../container-rows.ts';
-import { digestOf, memoryAtRisk, memoryStillReachable } from '../digest.ts';
 import { headlineOf, migrationNote } from '../headline.ts';
 import { migrationText } from '../migration.ts';
 import { UNKNOWN_TITLE, unknownCount, unknownLeft, unknownLines } from '../unknown-messages.ts';
@@ -20,9 +18,9 @@ import {
   traceName,
   trackedByText,
   trackedUnmapsText,
-  unmapsInPieces,
   unmapsText,
 } from '../wording.ts';
+import { type Charts, chartsOf, seconds } from './charts.ts';
 import type { Texts } from './finding-rows.ts';
 
 /**
@@ -72,50 +70,10 @@ export interface WindowPayload {
   readonly text: string;
 }
 
-export interface Charts {
-  readonly firstLine: number;
-  readonly lastLine: number;
-  readonly lines: readonly number[];
-  /** Seconds at which each step begins, where the trace has a clock; UTC if it is a wall's. */
-  readonly times: readonly number[] | null;
-  readonly lastTime: number | null;
-  readonly isWallClock: boolean;
-  /** Mappings of the host, at most, in each step. */
-  readonly mappings: readonly number[];
-  readonly unmaps: readonly number[];
-  /** Those of them that are pieces of whole unmaps. */
-  readonly ofWhole: readonly number[];
-  readonly failures: readonly number[];
-  readonly pieces: readonly PiecePayload[];
-  readonly limitBytes: number;
-  readonly pageBytes: number;
-  /** False where no container has a limit for a bitmap. */
-  readonly hasLimit: boolean;
-  /** True where QEMU unmaps in pieces also while dirty pages are tracked, and so asks for their bits. */
-  readonly asksInPieces: boolean;
-  readonly ram: { readonly bytes: number | null; readonly below4g: number | null };
-  /** Flat: first, size, first, size ... */
-  readonly lost: readonly number[];
-  readonly reachable: readonly number[];
-  readonly whatIf: readonly number[];
-}
-
-export interface PiecePayload {
-  readonly iova: string;
-  readonly size: string;
-  readonly sizeText: string;
-  readonly bitmap: number;
-  readonly bitmapText: string;
-  readonly count: number;
-  readonly failed: number;
-}
-
 /** Sessions with charts, the worst first; a page with more would be slow to open. */
 const MOST_CHARTS = 200;
 /** Texts that no rule knows and that a page names. */
 const MOST_UNKNOWN = 20;
-/** Ranges that a map of guest memory shows; it has no more pixels. */
-const MOST_SPANS = 600;
 
 /** The traces as the page shows them, in the order given; `number`s are those of `texts`. */
 export function* tracePayloads(traces: readonly Trace[], texts: Texts): Iterable<TracePayload> {
@@ -301,89 +259,4 @@ function modelOf({ model, containers }: Session): readonly ModelRow[] {
     row('RAM below 4 GiB', size(model.below4g.value), model.below4g),
     row('Dirty tracking', model.tracking.value, model.tracking),
   ];
-}
-
-function chartsOf({ time, sessions }: Trace, session: Session): Charts {
-  const { activity, exposed, model, containers, totals } = session;
-  const { real, whatIf } = digestOf(session);
-  const column = (key: 'line' | 'hostMappings' | 'unmaps' | 'pieces' | 'failures') =>
-    activity.steps.map((step) => step[key]);
-  const bytes = (value: string | null) => (value === null ? null : Number(value));
-  return {
-    firstLine: session.firstLine,
-    lastLine: session.lastLine,
-    lines: column('line'),
-    times: timesOf(activity.steps),
-    lastTime: session === sessions.at(-1) ? seconds(time.last) : null,
-    isWallClock: time.clock === 'wall',
-    mappings: column('hostMappings'),
-    unmaps: column('unmaps'),
-    ofWhole: column('pieces'),
-    failures: column('failures'),
-    pieces: activity.pieces.map(({ iova, size, bitmapBytes, count, failed }) => ({
-      iova,
-      size,
-      sizeText: humanSize(BigInt(size)),
-      bitmap: Number(bitmapBytes),
-      bitmapText: humanSize(BigInt(bitmapBytes)),
-      count,
-      failed,
-    })),
-    limitBytes: model.maxDirtyBitmapBytes.value,
-    pageBytes: model.hostPageSize.value,
-    hasLimit: hasLegacyLimits(containers),
-    asksInPieces:
-      unmapsInPieces(model) ||
-      exposed.e2big ||
-      totals.tracked.e2big > 0 ||
-      totals.observed.e2big > 0,
-    ram: { bytes: bytes(model.ramSize.value), below4g: bytes(model.below4g.value) },
-    lost: flat(memoryAtRisk(real)),
-    reachable: flat(memoryStillReachable(real)),
-    whatIf: flat(memoryAtRisk(whatIf)),
-  };
-}
-
-function seconds(time: string | null): number | null {
-  return time === null ? null : Number(time) / 1e9;
-}
-
-/** Threads race by microseconds; a clock that goes back further has been set, and is no axis. */
-const RACE_SECONDS = 1;
-
-/** Seconds, never falling; null where a step has no time, or the clock was set back. */
-function timesOf(steps: readonly ActivityStep[]): readonly number[] | null {
-  const times: number[] = [];
-  for (const { time } of steps) {
-    const now = seconds(time);
-    const before = times.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (now === null || now < before - RACE_SECONDS) return null;
-    times.push(Math.max(now, before));
-  }
-  return times.length === 0 ? null : times;
-}
-
-/** First byte and size of each, coarser where there are too many. */
-function flat(memory: PageRangeSet): readonly number[] {
-  const numbers = Array.from(
-    memory,
-    ({ first, last }) => [first * PAGE_BYTES, (last + 1) * PAGE_BYTES] as const,
-  );
-  return coarser(numbers).flatMap(([first, end]) => [first, end - first]);
-}
-
-function coarser(
-  spans: readonly (readonly [number, number])[],
-): readonly (readonly [number, number])[] {
-  if (spans.length <= MOST_SPANS) return spans;
-  const [start] = spans[0] ?? [0];
-  const end = spans.at(-1)?.[1] ?? 0;
-  const least = (end - start) / MOST_SPANS;
-  const joined: [number, number][] = [];
-  for (const [first, last] of spans) {
-    const before = joined.at(-1);
-    if (before !== undefined && first - before[1] < least) before[1] = last;
-    else joined.push([first, last]);
-  }
-  return joined;
 }

@@ -5,7 +5,7 @@ import { byId } from './dom.js';
  *
  * @typedef {import('../payload.ts').TracePayload} TracePayload
  * @typedef {import('../payload.ts').SessionPayload} SessionPayload
- * @typedef {import('../payload.ts').Charts} Charts
+ * @typedef {import('../charts.ts').Charts} Charts
  * @typedef {import('../finding-rows.ts').FindingRow} FindingRow
  * @typedef {{ id: string, slug: string, title: string, page: string }} RulePage
  * @typedef {{ traces: TracePayload[], rules: RulePage[], findings: FindingRow[], texts: string[] }} Payload

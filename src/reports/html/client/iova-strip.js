@@ -2,7 +2,7 @@ import { chartFrame, drawToWidth, steppable } from './chart-frame.js';
 import { countText, sizeText, svg } from './dom.js';
 
 /** @typedef {import('./data.js').Charts} Charts */
-/** @typedef {import('../payload.ts').PiecePayload} Piece */
+/** @typedef {import('../charts.ts').PiecePayload} Piece */
 
 const HEIGHT = 250;
 const TOP = 26;
@@ -101,7 +101,7 @@ function layoutOf({ pieces, limitBytes }, width) {
   const hasTwoScales = width >= TWO_SCALES;
   const right = width - (hasTwoScales ? RIGHT : MARGIN);
   const slot = (right - LEFT) / Math.max(1, pieces.length);
-  const longest = Math.max(...pieces.map((piece) => short(piece.sizeText).length));
+  const longest = Math.max(...pieces.map((piece) => piece.sizeText.length));
   const isUpright = slot < longest * LETTER + 2;
   const top = isUpright ? TOP_UPRIGHT : TOP;
   const bottom = HEIGHT - BOTTOM;
@@ -147,7 +147,7 @@ function barOf(piece, index, charts, layout, select) {
   const middle = x + slot / 2;
   const labels = [];
   if (slot >= LEAST_LABELLED)
-    labels.push(valueLabel(short(piece.sizeText), kind, middle, y - 5, layout.isUpright));
+    labels.push(valueLabel(piece.sizeText, kind, middle, y - 5, layout.isUpright));
   const start = startText(piece);
   if (start !== '' && (slot >= 5 * LETTER || index % 2 === 0) && slot >= 2 * LETTER) {
     labels.push(
@@ -192,14 +192,6 @@ function valueLabel(text, kind, x, y, isUpright) {
         text,
       )
     : svg('text', { class: `value ${kind}`, x, y, 'text-anchor': 'middle' }, text);
-}
-
-/**
- * `16 TiB` as `16T`.
- * @param {string} size
- */
-function short(size) {
-  return size.replace(/ ([KMGTPE])iB$/, '$1');
 }
 
 /**

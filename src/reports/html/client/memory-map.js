@@ -2,7 +2,7 @@ import { chartFrame, drawToWidth, steppable } from './chart-frame.js';
 import { el, hexText, sizeText, svg } from './dom.js';
 
 /** @typedef {import('./data.js').Charts} Charts */
-/** @typedef {{ name: string, kind: string, spans: readonly (readonly [number, number])[] }} Lane */
+/** @typedef {{ name: string, kind: string, spans: readonly (readonly [number, number])[], total: string }} Lane */
 
 const LANE = 26;
 /** Where the names of lanes stand above them. */
@@ -25,6 +25,7 @@ export function memoryMap(charts) {
     'Guest memory',
     'Guest-physical addresses. Lost: what a device wrote there since the last dirty sync is not sent again. Ranges are drawn at least 2 pixels wide.',
   );
+  figure.insertBefore(totals(lanes), stage);
   const all = lanes.flatMap(({ name, spans }) =>
     spans.map((span) => /** @type {const} */ ([name, span])),
   );
@@ -32,21 +33,19 @@ export function memoryMap(charts) {
     /** @type {string} */ name,
     /** @type {readonly [number, number]} */ [first, size],
   ) => say(`${name}: ${hexText(first)} to ${hexText(first + size - 1)}, ${sizeText(size)}`);
-  let isZoomed = false;
+  let isZoomed = true;
   const draw = (/** @type {number} */ width) =>
     stage.replaceChildren(drawing(charts, lanes, extent(charts, lanes, isZoomed), width, tell));
   const zoomed = extent(charts, lanes, true);
   const whole = extent(charts, lanes, false);
   if (zoomed[1] - zoomed[0] < (whole[1] - whole[0]) / 2) {
     const box = el('input', { type: 'checkbox' });
+    box.checked = true;
     box.addEventListener('change', () => {
       isZoomed = box.checked;
       draw(stage.clientWidth);
     });
-    figure.insertBefore(
-      el('label', { class: 'choice' }, box, ' zoom in on what is at risk'),
-      stage,
-    );
+    figure.insertBefore(el('label', { class: 'choice' }, box, ' only what is at risk'), stage);
   }
   drawToWidth(stage, draw);
   steppable(
@@ -58,18 +57,63 @@ export function memoryMap(charts) {
       if (item !== undefined) tell(item[0], item[1]);
     },
   );
+  figure.append(rangeList(lanes));
   return figure;
+}
+
+/** @param {readonly Lane[]} lanes */
+function totals(lanes) {
+  return el(
+    'ul',
+    { class: 'legend' },
+    ...lanes.map(({ name, kind, total }) =>
+      el('li', {}, el('span', { class: `swatch ${kind}` }), `${name}: ${total}`),
+    ),
+  );
+}
+
+/** Ranges of a lane that are listed. */
+const MOST_LISTED = 200;
+
+/** @param {readonly Lane[]} lanes */
+function rangeList(lanes) {
+  return el(
+    'details',
+    { class: 'ranges' },
+    el('summary', {}, 'List of ranges'),
+    ...lanes.map(({ name, spans, total }) => {
+      const lines = spans
+        .slice(0, MOST_LISTED)
+        .map(
+          ([first, size]) =>
+            `${hexText(first)} - ${hexText(first + size - 1)}  ${sizeText(size)}\n`,
+        );
+      const left = spans.length - lines.length;
+      if (left > 0) lines.push(`and ${left} more\n`);
+      return el('div', {}, el('h4', {}, `${name}: ${total}`), el('pre', {}, ...lines));
+    }),
+  );
 }
 
 /**
  * @param {Charts} charts
  * @returns {Lane[]}
  */
-function lanesOf({ lost, reachable, whatIf }) {
+function lanesOf({ lost, reachable, whatIf, totals }) {
   return [
-    { name: 'Dirty bits lost', kind: 'lost', spans: pairs(lost) },
-    { name: 'Still reachable', kind: 'reachable', spans: pairs(reachable) },
-    { name: 'Lost if it were tracked', kind: 'what-if', spans: pairs(whatIf) },
+    { name: 'Dirty bits lost', kind: 'lost', spans: pairs(lost), total: totals.lost },
+    {
+      name: 'Still reachable',
+      kind: 'reachable',
+      spans: pairs(reachable),
+      total: totals.reachable,
+    },
+    {
+      name: 'Lost if it were tracked',
+      kind: 'what-if',
+      spans: pairs(whatIf),
+      total: totals.whatIf,
+    },
   ].filter(({ spans }) => spans.length > 0);
 }
 

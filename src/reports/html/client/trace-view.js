@@ -72,10 +72,30 @@ function chartsOf(session) {
   }
   const parts = [];
   if (charts.lines.length > 1) parts.push(timeline(session, charts));
-  if (charts.pieces.length > 0) parts.push(iovaStrip(charts));
-  if (charts.lost.length + charts.reachable.length + charts.whatIf.length > 0)
-    parts.push(memoryMap(charts));
+  if (charts.pieces.length > 0) {
+    const strip = iovaStrip(charts);
+    parts.push(charts.pieces.some(({ failed }) => failed > 0) ? strip : folded(strip));
+  }
+  const isLost = charts.lost.length + charts.reachable.length > 0;
+  if (isLost || charts.whatIf.length > 0) {
+    const map = memoryMap(charts);
+    parts.push(isLost ? map : folded(map));
+  }
   return parts;
+}
+
+/**
+ * A chart that does not matter for the verdict, to be opened.
+ * @param {HTMLElement} figure
+ */
+function folded(figure) {
+  const title = figure.querySelector('h3')?.textContent ?? '';
+  return el(
+    'details',
+    { class: 'folded' },
+    el('summary', {}, `${title}: nothing of it happened here`),
+    figure,
+  );
 }
 
 /**
