@@ -10,12 +10,7 @@ const MOST_BYTES = 64 * 2 ** 20;
  * @throws UsageError where it cannot be read, is endless, or names nothing.
  */
 export async function readList(path: string): Promise<readonly string[]> {
-  const bytes = await bytesOf(path);
-  if (bytes === null) {
-    throw new UsageError(`${path}: the list of inputs is longer than ${MOST_BYTES} bytes`);
-  }
-  const lines = bytes
-    .toString('utf8')
+  const lines = (await readText(path, 'the list of inputs'))
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -23,18 +18,24 @@ export async function readList(path: string): Promise<readonly string[]> {
   return lines;
 }
 
-/** All bytes of a file or pipe; null where there are too many. */
-async function bytesOf(path: string): Promise<Buffer | null> {
+/**
+ * The text of a file or pipe that is read at once. `what`: what it holds, for messages.
+ *
+ * @throws UsageError where it cannot be read, or is endless.
+ */
+export async function readText(path: string, what: string): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
     for await (const chunk of streamOf(openToRead(path))) {
       length += chunk.length;
-      if (length > MOST_BYTES) return null;
+      if (length > MOST_BYTES) break;
       chunks.push(chunk);
     }
   } catch (thrown) {
-    throw new UsageError(`${path}: the list of inputs cannot be read: ${systemReasonOf(thrown)}`);
+    throw new UsageError(`${path}: ${what} cannot be read: ${systemReasonOf(thrown)}`);
   }
-  return Buffer.concat(chunks);
+  if (length > MOST_BYTES)
+    throw new UsageError(`${path}: ${what} is longer than ${MOST_BYTES} bytes`);
+  return Buffer.concat(chunks).toString('utf8');
 }

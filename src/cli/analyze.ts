@@ -40,6 +40,7 @@ interface Flags extends ModelFlags {
   readonly exitZero?: boolean;
   readonly maxDecompressed?: string;
   readonly withStderr?: string;
+  readonly traceEventsAll?: string;
   readonly results?: string;
   readonly shard?: string;
   readonly job?: string;
@@ -101,6 +102,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
     .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
+    .option('--trace-events-all <file>', 'events of the QEMU that wrote a binary trace')
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
     .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces')
     // Of a worker: the trace stands in a list already.
@@ -171,6 +173,7 @@ function analysisOf(flags: Flags, terminal: Terminal, progress: ProgressBar) {
   return {
     model: modelFrom(flags),
     maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+    traceEvents: flags.traceEventsAll ?? null,
     signal: terminal.signal,
     onProgress: (state: Progress) => progress.update(state),
     onPassedOver: (passed: readonly PassedOver[]) => {

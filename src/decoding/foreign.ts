@@ -1,4 +1,5 @@
 import { type Command, pipeline } from '../base/commands.ts';
+import { headerOf, VERSION } from './records/simple/wire.ts';
 
 /** A trace of a kind that is not read: what it is, and what to do instead. */
 interface Foreign {
@@ -67,10 +68,17 @@ const throughBabeltrace: Advice = (path, unpack) => {
 
 /** What other tracers and other backends of QEMU write, the surest first. */
 const FOREIGN: readonly Foreign[] = [
+  ...[0n, 2n, 3n].map(
+    (version): Foreign => ({
+      what: `a binary trace of QEMU's simple backend, version ${version}, of a QEMU before 2.10,`,
+      advice: recordAgain,
+      isIt: (head) => headerOf(head)?.version === version,
+    }),
+  ),
   {
-    what: "a binary trace of QEMU's simple backend",
+    what: "a binary trace of QEMU's simple backend, of a version that is not known,",
     advice: recordAgain,
-    isIt: (head) => head.length >= 16 && hasMagic('\xff'.repeat(8))(head),
+    isIt: (head) => (headerOf(head)?.version ?? VERSION) !== VERSION,
   },
   {
     what: 'a trace.dat of trace-cmd',
@@ -94,11 +102,6 @@ const FOREIGN: readonly Foreign[] = [
     what: 'the metadata of an LTTng trace (CTF)',
     advice: throughBabeltrace,
     isIt: beginsWith(/^\/\* CTF 1\.8 \*\//),
-  },
-  {
-    what: 'the text of simpletrace.py',
-    advice: recordAgain,
-    isIt: hasLines(/^[a-z]\w* -?\d+\.\d{3} pid=\d+(?: |$)/),
   },
   {
     what: "the list of QEMU's trace events",

@@ -1,5 +1,6 @@
 import type { EventBatch } from '../events/batch.ts';
 import type { BatchWriter } from '../events/writer.ts';
+import type { DeclaredEvent } from './declared-events.ts';
 
 /**
  * A kind of trace. Every format ends at the same thing, event batches; none knows another.
@@ -50,8 +51,16 @@ export interface StreamFormat extends FormatBase {
   readonly kind: 'stream';
   /** The first events, where their order may be another than that of their times. */
   sample?(head: Uint8Array): EventBatch;
-  /** Opens a decoder that hands each batch to `emit` as soon as it is full. */
-  open(emit: (batch: EventBatch) => void): Promise<StreamDecoder>;
+  /** It cannot be read without the list of the build's events. */
+  readonly needsEvents?: true;
+  /**
+   * Opens a decoder that hands each batch to `emit` as soon as it is full. `events`: those that the build
+   * of QEMU declares, where the user gave the list.
+   */
+  open(
+    emit: (batch: EventBatch) => void,
+    events?: readonly DeclaredEvent[] | null,
+  ): Promise<StreamDecoder>;
 }
 
 export interface StreamDecoder {

@@ -11,8 +11,9 @@ import { ftrace } from './carriers/ftrace.ts';
 import { plain } from './carriers/plain.ts';
 import { syslog } from './carriers/syslog.ts';
 import { systemTap } from './carriers/systemtap.ts';
+import { declaredEvents } from './declared-events.ts';
 import { adviceForJson, foreignTrace } from './foreign.ts';
-import type { LineFormat, TraceFormat } from './format.ts';
+import type { LineFormat, StreamFormat, TraceFormat } from './format.ts';
 import { JoinedLines } from './joined-lines.ts';
 import { newKernel } from './kernels.ts';
 import { isOwnReport, OWN_REPORT } from './own-reports.ts';
@@ -23,6 +24,8 @@ import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
 import { lokiAnswer } from './records/json/loki.ts';
 import { perfScript } from './records/perf/index.ts';
+import { simple, simpleHeaderless } from './records/simple/index.ts';
+import { simpleText } from './records/simple/text.ts';
 
 const LF = 0x0a;
 
@@ -53,6 +56,9 @@ function carried(carrier: Carrier): TraceFormat {
 export const formats: readonly TraceFormat[] = [
   bpftraceJson,
   lokiAnswer,
+  simple,
+  simpleHeaderless,
+  simpleText,
   jsonArray,
   jsonLines,
   babeltraceText,
@@ -85,6 +91,8 @@ export interface Opened {
   readonly head: Uint8Array;
   /** It was found in a folder, and nobody named it. */
   readonly isFound?: boolean;
+  /** The text of the `trace-events-all` of the build of QEMU, where the user gave it. */
+  readonly eventList?: string | null;
 }
 
 /**
@@ -92,7 +100,8 @@ export interface Opened {
  *
  * @throws ForeignError where they are of no known kind, saying what was found.
  */
-export function recognise({ path, compression, head, isFound = false }: Opened): TraceFormat {
+export function recognise(opened: Opened): TraceFormat {
+  const { compression, eventList = null, head, isFound = false, path } = opened;
   // An empty trace is one of any kind; that it shows nothing is for the result to say.
   if (head.length === 0) return lineFormatNamed(plain.name);
   const unpack = commandsOf(compression.split('+'));
@@ -120,7 +129,22 @@ export function recognise({ path, compression, head, isFound = false }: Opened):
       `${NEWEST_FIRST}; try: ${advice}`,
     );
   }
-  return format;
+  return format.kind === 'stream' ? withEvents(format, path, eventList) : format;
+}
+
+/** A format that has the user's list of events. */
+function withEvents(format: StreamFormat, path: string, eventList: string | null): StreamFormat {
+  if (eventList !== null) {
+    const events = declaredEvents(eventList);
+    return { ...format, open: (emit) => format.open(emit, events) };
+  }
+  if (format.needsEvents !== true) return format;
+  const { title } = format;
+  throw new ForeignError(
+    { path },
+    title,
+    `${title}, which name no events; give the trace-events-all of that QEMU: --trace-events-all FILE`,
+  );
 }
 
 const NEWEST_FIRST = 'its newest line comes first, expected the oldest';

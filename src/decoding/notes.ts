@@ -23,9 +23,15 @@ export function writeU64(writer: BatchWriter, at: number, value: bigint): void {
 }
 
 /** Begins the record of a loss of `count` lines or events; returns where its detail goes. Not committed. */
-export function beginLoss(writer: BatchWriter, kind: LossKind, count = 1): number {
+export function beginLoss(
+  writer: BatchWriter,
+  kind: LossKind,
+  count = 1,
+  isBefore = false,
+): number {
   const base = writer.begin(loss.kind);
   writer.words[base + loss.at.kind] = lossKinds.indexOf(kind);
+  writer.words[base + loss.at.isBefore] = isBefore ? 1 : 0;
   writeU64(writer, base + loss.at.count, BigInt(count));
   return base + loss.at.detail;
 }
@@ -42,6 +48,18 @@ export function writeLoss(
   count = 1,
 ): void {
   writer.addLatin1(beginLoss(writer, kind, count), detail.slice(0, DETAIL_LENGTH));
+  writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
+}
+
+/** The same for what is lost at a place that is not told, somewhere before this one. */
+export function writeLossBefore(
+  writer: BatchWriter,
+  place: LinePlace,
+  kind: LossKind,
+  detail: string,
+  count: number,
+): void {
+  writer.addLatin1(beginLoss(writer, kind, count, true), detail.slice(0, DETAIL_LENGTH));
   writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
 }
 

@@ -3,6 +3,8 @@ import pMap from 'p-map';
 import { UsageError } from '../base/errors.ts';
 import { keyOfPath } from '../bytes/file-identity.ts';
 import { findInputs, type Input, type Inputs, type PassedOver } from '../bytes/inputs.ts';
+import { readText } from '../bytes/list.ts';
+import { declaredEvents } from '../decoding/declared-events.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Result, Trace } from '../result/types.ts';
 import { withMembers } from './archives.ts';
@@ -48,6 +50,8 @@ export interface RunOptions {
   readonly maxDecompressedBytes?: number | null;
   /** A file with QEMU's messages, where `-D` sent only the one trace of this run to a file. */
   readonly stderr?: string | null;
+  /** A `trace-events-all` of the build of QEMU that wrote binary traces. */
+  readonly traceEvents?: string | null;
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Bytes of a range of a large trace; for tests. */
   readonly rangeBytes?: number;
@@ -70,16 +74,20 @@ const NO_TRACE: TableShare = { trace: null, tables: null };
  * reason.
  *
  * @throws UsageError where an output cannot be written, or would take the place of a trace or of
- *   another output, or a list of inputs cannot be read. Then no file is written.
+ *   another output, or a list of inputs or of events cannot be read. Then no file is written.
  */
 export async function run(options: RunOptions): Promise<Result> {
-  const { mappings = null, outputs = [], signal, unmaps = null } = options;
+  const { mappings = null, outputs = [], signal, traceEvents = null, unmaps = null } = options;
   const inputs = await unlessAborted(inputsOf(options), signal);
+  const eventList = traceEvents === null ? null : await readEventList(traceEvents);
   const files = new RunFiles({ unmaps, mappings }, outputs);
   const jobs = Math.max(1, options.jobs ?? availableParallelism());
   const threads = new Threads(jobs);
   try {
-    return await unlessAborted(new Run(options, inputs, files, threads).result(), signal);
+    return await unlessAborted(
+      new Run(options, inputs, eventList, files, threads).result(),
+      signal,
+    );
   } finally {
     await threads.close();
     files.discard();
@@ -88,16 +96,23 @@ export async function run(options: RunOptions): Promise<Result> {
 
 /** The inputs, once it is sure that no output does harm to one of them. */
 async function inputsOf(options: RunOptions): Promise<Inputs> {
-  const { alsoWritten = [], outputs = [], mappings, stderr = null, unmaps } = options;
+  const {
+    alsoWritten = [],
+    outputs = [],
+    mappings,
+    stderr = null,
+    traceEvents = null,
+    unmaps,
+  } = options;
   const tables = [unmaps, mappings].flatMap((path) => path ?? []);
   const written = [...outputs.map(({ path }) => path), ...tables];
   const inputs =
     'traces' in options.inputs
       ? options.inputs
       : await findInputs(options.inputs, keysOfOutputs(written));
-  const stderrKey = stderr === null ? null : keyOfPath(stderr);
+  const read = [stderr, traceEvents].map((path) => (path === null ? null : keyOfPath(path)));
   await refuseToOverwrite(written, alsoWritten, {
-    isRead: (key) => key === stderrKey || inputs.isRead(key),
+    isRead: (key) => read.includes(key) || inputs.isRead(key),
   });
   const { maxDecompressedBytes = null } = options;
   const all =
@@ -107,6 +122,21 @@ async function inputsOf(options: RunOptions): Promise<Inputs> {
     throw new UsageError(`--with-stderr goes with one trace, and not with ${count}`);
   }
   return all;
+}
+
+/**
+ * The text of a list of trace events.
+ *
+ * @throws UsageError where it cannot be read, or is none.
+ */
+async function readEventList(path: string): Promise<string> {
+  const text = await readText(path, 'the list of trace events');
+  if (declaredEvents(text) === null) {
+    throw new UsageError(
+      `${path}: is no trace-events-all, which has a line per event: name(arguments) "format"`,
+    );
+  }
+  return text;
 }
 
 /** The threads of a run, started when they are first needed. */
@@ -140,15 +170,23 @@ class Run {
   readonly #options: RunOptions;
   readonly #model: MachineOptions;
   readonly #inputs: Inputs;
+  readonly #eventList: string | null;
   readonly #files: RunFiles;
   readonly #threads: Threads;
   readonly #passedOver: PassedOver[];
 
-  constructor(options: RunOptions, inputs: Inputs, files: RunFiles, threads: Threads) {
+  constructor(
+    options: RunOptions,
+    inputs: Inputs,
+    eventList: string | null,
+    files: RunFiles,
+    threads: Threads,
+  ) {
     this.#options = options;
     this.#model = { ...FROM_TRACE, ...options.model };
     this.#inputs = inputs;
     this.#passedOver = [...inputs.passedOver];
+    this.#eventList = eventList;
     this.#files = files;
     this.#threads = threads;
   }
@@ -213,6 +251,7 @@ class Run {
       maxDecompressedBytes,
       ...(member !== undefined && { member }),
       ...(stderr !== null && { stderr }),
+      eventList: this.#eventList,
     };
   }
 

@@ -27,6 +27,8 @@ export interface TraceTask {
   /** A file with QEMU's messages, which are not in the trace; absent where there is none. */
   readonly stderr?: string;
   readonly maxDecompressedBytes: number | null;
+  /** The text of a `trace-events-all`, for binary records; null: the catalogue's events are known. */
+  readonly eventList?: string | null;
   /** It was found in a folder, and nobody named it. */
   readonly isFound: boolean;
 }
@@ -56,7 +58,8 @@ export async function analyzeTrace(
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
-  const { isFound, maxDecompressedBytes, member, model, parts, path, stderr } = task;
+  const { eventList = null, isFound, maxDecompressedBytes, member } = task;
+  const { model, parts, path, stderr } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -83,7 +86,7 @@ export async function analyzeTrace(
         ? await openSource(path, { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) })
         : await openMember(path, member, { maxDecompressedBytes });
     const { compression, head } = source;
-    const format = recognise({ path, compression, head, isFound });
+    const format = recognise({ path, compression, head, isFound, eventList });
     if (stderr !== undefined) source = await withStderr(source, format, stderr);
     tables = new TableWriter(parts);
     let replayed = await replayAll(source, format, newSink?.() ?? tables.sink);

@@ -35,6 +35,16 @@ export interface EventBatch {
   readonly writer: { readonly thread: number; readonly source: number } | null;
   /** Null where no record has a time. */
   readonly clock: BatchClock | null;
+  /** Of a trace of binary records, how they are quoted; null where `source` is lines of text. Crosses no threads. */
+  readonly records: PrintedRecords | null;
+}
+
+/** The records of binary bytes as text. */
+export interface PrintedRecords {
+  /** Where each begins in the batch's `source`; what the batch counts as lines are these. */
+  readonly starts: readonly number[];
+  /** The record of this index as a log would print it. */
+  print(index: number): string;
 }
 
 /** A place in a batch: like those of records, counted from its first line. */

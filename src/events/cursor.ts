@@ -78,7 +78,15 @@ export class BatchCursor {
       from += words[HEADER_WORDS + at + 1] as number;
     }
     // Nothing else of the batch, whose memory would be kept with it.
-    const record = { ...this.#batch, words, text, source: NO_BYTES, skipped: {}, sources: [] };
+    const record = {
+      ...this.#batch,
+      words,
+      text,
+      source: NO_BYTES,
+      skipped: {},
+      sources: [],
+      records: null,
+    };
     const copy = new BatchCursor(record, this.#firstLine - 1);
     copy.next();
     return copy;

@@ -220,6 +220,7 @@ export class BatchWriter {
           ? { thread: this.#firstThread, source: this.#firstSource }
           : null,
       clock: this.#clock(),
+      records: null,
     };
     this.#words = NONE;
     this.#text = new Uint8Array(1024);

@@ -1,4 +1,4 @@
-import type { EventBatch } from '../events/batch.ts';
+import type { EventBatch, PrintedRecords } from '../events/batch.ts';
 
 /** Lines before and after the one that is quoted. */
 const LINES_BEFORE = 1;
@@ -27,6 +27,7 @@ export class Excerpts {
   #chunks: {
     readonly start: number;
     readonly bytes: Uint8Array;
+    readonly records: PrintedRecords | null;
     readonly release: () => void;
   }[] = [];
   #end = 0;
@@ -34,7 +35,8 @@ export class Excerpts {
 
   /** The bytes of a batch that is about to be replayed; `release` is called when they are let go. */
   feed(batch: EventBatch, release: () => void): void {
-    this.#chunks.push({ start: batch.byteOffset, bytes: batch.source, release });
+    const { byteOffset: start, records, source: bytes } = batch;
+    this.#chunks.push({ start, bytes, records, release });
     this.#end = batch.byteOffset + batch.source.length;
     const oldest = batch.byteOffset - MEMORY - REACH_BEFORE;
     let drop = 0;
@@ -79,7 +81,34 @@ export class Excerpts {
     this.#waiting = waiting;
   }
 
-  #quote({ byteOffset, line }: Request): readonly string[] {
+  #quote(request: Request): readonly string[] {
+    return this.#chunks[0]?.records == null
+      ? this.#quoteLines(request)
+      : this.#quoteRecords(request);
+  }
+
+  #quoteRecords({ byteOffset, line }: Request): readonly string[] {
+    const near: { readonly at: number; readonly print: () => string }[] = [];
+    for (const { start, bytes, records } of this.#chunks) {
+      if (start + bytes.length <= byteOffset - REACH_BEFORE || start >= byteOffset + REACH_AFTER)
+        continue;
+      for (const [index, inChunk] of records?.starts.entries() ?? []) {
+        const at = start + inChunk;
+        if (at <= byteOffset - REACH_BEFORE || at >= byteOffset + REACH_AFTER) continue;
+        near.push({ at, print: () => records?.print(index) ?? '' });
+      }
+    }
+    const own = near.findIndex(({ at }) => at === byteOffset);
+    if (own < 0) return [];
+    const first = Math.max(0, own - LINES_BEFORE);
+    return near.slice(first, own + 1 + LINES_AFTER).map(({ print }, index) => {
+      const text = print();
+      const cut = text.length > LINE_LENGTH ? '…' : '';
+      return `${line - own + first + index}: ${text.slice(0, LINE_LENGTH)}${cut}`;
+    });
+  }
+
+  #quoteLines({ byteOffset, line }: Request): readonly string[] {
     const from = Math.max(0, byteOffset - REACH_BEFORE);
     const bytes = this.#bytesBetween(from, Math.min(this.#end, byteOffset + REACH_AFTER));
     let begin = byteOffset - from;

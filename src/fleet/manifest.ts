@@ -11,6 +11,8 @@ export const MANIFEST_SCHEMA = 'vtdscope-manifest-1';
 export interface FleetOptions {
   readonly model: Partial<MachineOptions>;
   readonly maxDecompressedBytes: number | null;
+  /** Path of a list of trace events. */
+  readonly traceEvents?: string | null;
 }
 
 /** A trace of a run over many machines. */
@@ -92,8 +94,8 @@ function stateOf(path: string): string {
 }
 
 /** The options in a fixed order; what is not given is left out. */
-function optionsText({ model, maxDecompressedBytes }: FleetOptions): string {
-  const given = Object.entries({ ...model, maxDecompressedBytes })
+function optionsText({ model, maxDecompressedBytes, traceEvents }: FleetOptions): string {
+  const given = Object.entries({ ...model, maxDecompressedBytes, traceEvents })
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => [name, name === 'qemu' ? (value as { id: string }).id : value]);
   return JSON.stringify(given.sort(([one], [other]) => compare(String(one), String(other))));

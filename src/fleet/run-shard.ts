@@ -63,10 +63,11 @@ export async function runShard(
     onProgress,
     shard,
     signal,
+    traceEvents = null,
   }: ShardOptions,
 ): Promise<ShardSummary> {
   const found = await withMembers(await findInputs(inputs), { maxDecompressedBytes });
-  const manifest = manifestOf(found, { model, maxDecompressedBytes });
+  const manifest = manifestOf(found, { model, maxDecompressedBytes, traceEvents });
   if (job === null) folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
   const share = manifest.traces.filter(({ key }) =>
     job === null ? isInShard(key, shard) : key === job,
@@ -102,6 +103,7 @@ export async function runShard(
     },
     model,
     maxDecompressedBytes,
+    traceEvents,
     onTrace: keep,
     ...(jobs !== undefined && { jobs }),
     ...(signal !== undefined && { signal }),

@@ -95,10 +95,13 @@ export class LostLines {
     this.report('walk-lines', cursor, this.#attribution.takeHole());
   }
 
-  /** The trace says at `line` that something of it is lost: what devices map is not sure any more. */
-  saidByTrace(line: number): void {
+  /**
+   * The trace says at `line` that something of it is lost: what devices map is not sure any more from
+   * there on, or, where `isBefore`, since it was last known.
+   */
+  saidByTrace(line: number, isBefore = false): void {
     this.#isSaidByTrace = true;
-    this.doubtAll(line);
+    this.doubtAll(line, isBefore);
   }
 
   /**

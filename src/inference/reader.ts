@@ -191,7 +191,7 @@ const ofMessages: Routes = {
   'trace:loss'({ failures, machine }, cursor) {
     const loss = lossKinds[cursor.u32(at.loss.kind)] ?? 'unreadable';
     const count = Number(cursor.u64(at.loss.count));
-    machine.losses.saidByTrace(cursor.line);
+    machine.losses.saidByTrace(cursor.line, cursor.u32(at.loss.isBefore) === 1);
     const detail = cursor.text(at.loss.detail);
     if (loss === 'torn') failures.torn(detail, cursor.line);
     machine.report({ kind: 'loss', mark: placeOf(cursor), loss, count, detail });

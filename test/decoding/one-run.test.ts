@@ -22,6 +22,9 @@ const FORMS = [
   ['all-10.2.2.babeltrace2-date-nodelta.head1000.txt.gz', 'babeltrace', 834],
   ['all-10.2.2.babeltrace2-fieldsall.head300.txt.gz', 'babeltrace', 134],
   ['all-10.2.2.babeltrace2-details.head1500.txt.gz', 'babeltrace-details', 7],
+  // Of two threads, one wrote an event twelve places before that of the other: neither matters.
+  ['all-10.2.2.simple.bin.gz', 'simple', 11_075],
+  ['all-10.2.2.simpletrace-py.head3000.txt.gz', 'simpletrace-text', 2833],
 ] as const;
 
 /** Without what differs from form to form: where a line is, when, and in which text. */
@@ -63,7 +66,8 @@ describe.each(FORMS)('%s', (name, format, count) => {
     const { line = 0 } = events.filter((event) => !event.name.includes(':'))[count - 1] ?? {};
     // The last event of a form that is cut may be torn, and is none of the events.
     const end = format === 'babeltrace-details' ? '\n\n' : '\n';
-    const whole = bytes.subarray(0, bytes.lastIndexOf(end) + end.length);
+    const whole =
+      format === 'simple' ? bytes : bytes.subarray(0, bytes.lastIndexOf(end) + end.length);
     const ours = await analysisOf(whole);
     const expected = await analysisOf(firstLines(log, line));
     expect(ours.unmaps.map(content)).toEqual(expected.unmaps.map(content));

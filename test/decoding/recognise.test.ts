@@ -7,6 +7,7 @@ import { ForeignError } from '../../src/base/errors.ts';
 import { openSource } from '../../src/bytes/source.ts';
 import { recognise } from '../../src/decoding/index.ts';
 import { testFolder } from '../helpers/folder.ts';
+import { simpleBytes } from '../helpers/simple-trace.ts';
 
 const MAP = 'vfio_iommu_map_notify iommu MAP @ 0x1000 - 0x1fff';
 const ISO = '2026-11-22T07:51:14.717309Z ';
@@ -89,12 +90,22 @@ describe('a trace is recognised', () => {
       `[{"log":"hello"},${JSON.stringify({ log: MAP })}]`,
     ],
     ['json-array', 'without any', '[]'],
+    ['simple', 'of records', simpleBytes().header()],
+    ['simple', 'of a big machine', simpleBytes('big').header()],
+    ['simpletrace-text', 'of simpletrace.py', many('vtd_page_walk_one 0.123 pid=7329 domain=0x2')],
   ])('as %s %s', (name, _, head) => {
     expect(formatOf(head)).toBe(name);
   });
 });
 
 describe('refused is', () => {
+  it.each([0, 2, 3])('a binary trace of version %d', (version) => {
+    const head = Buffer.from(`ffffffffffffffffb429a40acb77b1f20${version}00000000000000`, 'hex');
+    expect(refusal(head).message).toBe(
+      `trace: a binary trace of QEMU's simple backend, version ${version}, of a QEMU before 2.10, is not supported; record again with QEMU's log backend: -trace 'vtd_*' -trace 'vfio_*' -D FILE`,
+    );
+  });
+
   it.each([
     ['a photograph', Buffer.from('ffd8ffe000104a46494600010100000100010000', 'hex'), 'binary data'],
     ['a letter', 'Dear Sir or Madam,\nthis is no trace.\n', 'text without a trace event'],
@@ -116,9 +127,14 @@ describe('refused is', () => {
     ],
     ['an array of other things', '[{"name":"x","text":"y"}]', 'JSON without a trace event'],
     [
-      'a binary trace',
-      Buffer.from('ffffffffffffffffb429a40acb77b1f20400000000000000', 'hex'),
-      "QEMU's simple backend",
+      'a binary trace of a version to come, written on a big machine',
+      Buffer.from('fffffffffffffffff2b177cb0aa429b40000000000000005', 'hex'),
+      'of a version that is not known',
+    ],
+    [
+      'events without a header',
+      simpleBytes().event(3, [1n]),
+      'give the trace-events-all of that QEMU: --trace-events-all FILE',
     ],
     [
       'a trace.dat',
@@ -135,11 +151,6 @@ describe('refused is', () => {
       'metadata of LTTng',
       '/* CTF 1.8 */\n\ntypealias integer { size = 5; } := uint5_t;\n',
       'try: babeltrace2 --clock-gmt --clock-date . | vtdscope -',
-    ],
-    [
-      'text of simpletrace.py',
-      many('vtd_page_walk_one 0.123 pid=7329 domain=0x2'),
-      'simpletrace.py',
     ],
     [
       'a list of trace events',

@@ -39,8 +39,14 @@ export const notes = {
   'session:name': { args: { name: 'text' }, shapes: [] },
   /** QEMU ended: a signal, or libvirt's "shutting down". */
   'session:end': { args: { text: 'text' }, shapes: [] },
-  /** Something of the trace is lost here; `kind` is an index into `lossKinds`. */
-  'trace:loss': { args: { kind: 'u32', count: 'u64', detail: 'text' }, shapes: [] },
+  /**
+   * Something of the trace is lost here; `kind` is an index into `lossKinds`. `isBefore` is 1 where it
+   * may be missing anywhere before.
+   */
+  'trace:loss': {
+    args: { kind: 'u32', count: 'u64', detail: 'text', isBefore: 'u32' },
+    shapes: [],
+  },
 } as const satisfies Declarations;
 
 /** The ways in which a trace loses something; the order is the number in `trace:loss`. */
