@@ -9,6 +9,8 @@ import { type PassedOver, run } from '../engine/run.ts';
 import { runShard } from '../fleet/run-shard.ts';
 import { parseShard, WHOLE } from '../fleet/shard.ts';
 import type { ReportOptions } from '../reports/report.ts';
+import { redactResult } from '../result/redaction.ts';
+import type { Result } from '../result/types.ts';
 import { Baseline, day } from './baseline.ts';
 import { addConfigOptions, applyConfig, configText } from './config.ts';
 import {
@@ -38,6 +40,7 @@ interface Flags extends ModelFlags {
   readonly updateBaseline?: string;
   readonly acceptUntil?: string;
   readonly exitZero?: boolean;
+  readonly redact?: boolean;
   readonly maxDecompressed?: string;
   readonly withStderr?: string;
   readonly traceEventsAll?: string;
@@ -98,6 +101,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .addOption(
       new Option('--accept-until <day>', 'how long, as 2027-01-31; else for good').argParser(day),
     )
+    .option('--redact', 'reports without addresses of the guest, pointers, names and paths')
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
@@ -137,6 +141,11 @@ async function analyze(
   if (flags.results !== undefined) return leaveResults(inputs, flags.results, flags, terminal);
   if (flags.shard !== undefined) throw new UsageError('--shard needs --results');
   const report = reportNamed(flags.format);
+  const { redact = false } = flags;
+  if (redact && (flags.unmaps ?? flags.mappings) !== undefined) {
+    throw new UsageError('--redact goes with reports, and not with --unmaps and --mappings');
+  }
+  const shown = (result: Result) => (redact ? redactResult(result) : result);
   const baseline = Baseline.from(flags);
   const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
@@ -147,7 +156,12 @@ async function analyze(
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
       stderr: flags.withStderr ?? null,
-      outputs: baseline.outputs(fileOutputs(flags.output ?? [], options)),
+      outputs: baseline.outputs(
+        fileOutputs(flags.output ?? [], options).map(({ path, render }) => ({
+          path,
+          render: (result: Result) => render(shown(result)),
+        })),
+      ),
       alsoWritten: ['/dev/stdout'],
     });
     progress.stop();
@@ -156,7 +170,7 @@ async function analyze(
     const [first] = result.traces;
     const isUnusable = result.traces.length === 1 && first?.error !== undefined;
     if (!isUnusable || flags.format !== 'text' || terminal.verbosity < 0)
-      await print(report.render(result, options), terminal.stdout, terminal.signal);
+      await print(report.render(shown(result), options), terminal.stdout, terminal.signal);
     for (const trace of result.traces) {
       if (trace.error !== undefined) terminal.complain(trace.error);
     }

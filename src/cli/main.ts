@@ -11,6 +11,7 @@ import { guideCommand } from './guide.ts';
 import { mergeCommand } from './merge.ts';
 import { queueCommands } from './queue.ts';
 import { recordCommand } from './record.ts';
+import { redactCommand } from './redact.ts';
 import { nearest } from './suggestions.ts';
 import {
   type ColorChoice,
@@ -93,6 +94,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(analyze, { isDefault: true });
   program.addCommand(compareCommand(terminal));
   program.addCommand(whatIfCommand(terminal));
+  program.addCommand(redactCommand(terminal));
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   for (const command of queueCommands(terminal)) program.addCommand(command);

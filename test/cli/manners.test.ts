@@ -47,7 +47,7 @@ describe('a misspelt word', () => {
 });
 
 describe('help', () => {
-  it.each([['analyze'], ['compare'], ['explain'], ['generate'], ['whatif']])(
+  it.each([['analyze'], ['compare'], ['explain'], ['generate'], ['redact'], ['whatif']])(
     'of %s has examples',
     async (command) => {
       const { status, stdout } = await runProgram([command, '--help']);
@@ -57,7 +57,7 @@ describe('help', () => {
   );
 
   it('fits 80 columns', async () => {
-    for (const command of ['analyze', 'compare', 'explain', 'generate', 'whatif']) {
+    for (const command of ['analyze', 'compare', 'explain', 'generate', 'redact', 'whatif']) {
       const { stdout } = await runProgram([command, '--help']);
       expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     }
