@@ -268,6 +268,10 @@ export class FailureMessages {
       this.#machine.version.learn(lineMarks.dmabufWarning);
       return;
     }
+    // AMD-Vi maps on top of what is there, and the host refuses it.
+    if (about.id === 'fault-amd' && cursor.text(at.known.text).includes('conflicting')) {
+      this.#walks.conflicts();
+    }
     if (about.operation === 'note') return;
     if (limit > 0) this.#machine.parameters.printedEntryLimit(limit, cursor.line);
     if (this.#isOfOpenUnmap(about, errno, cursor)) return;

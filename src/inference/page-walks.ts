@@ -87,6 +87,8 @@ export class PendingMap {
   isRefused = false;
   /** The device has exactly this mapping already. */
   isRepeated = false;
+  /** QEMU has said that something else is mapped there. */
+  isConflicting = false;
   tracked: boolean | null = null;
   /** Its line. */
   readonly place = new ReusedPlace();
@@ -108,6 +110,8 @@ export class PageWalks {
   /** The notifier whose registration is being replayed: nobody else gets its events. */
   replayedNotifier: AddressRange | null = null;
   readonly #warned = new Set<VfioContainer>();
+  /** QEMU has just said that the next MAP is of what leads elsewhere by now. */
+  #isConflicting = false;
 
   constructor(machine: Machine, pending: PendingUnmaps, stale: StaleMappings, syncs: DirtySyncs) {
     this.#machine = machine;
@@ -388,17 +392,28 @@ export class PageWalks {
     return !hasWalks && attribution.isCommandSure;
   }
 
+  /** "Found conflicting translation": the guest has changed where the next MAP leads, and nothing was unmapped. */
+  conflicts(): void {
+    this.#isConflicting = true;
+  }
+
   /** A MAP notification, of the walk event before it or of one that is not in the trace. */
   mapped(cursor: BatchCursor, first: number, last: number): void {
     const walk = this.#walk;
+    const { map } = this;
     const isWalked =
       walk.active && walk.permissions !== 0 && first >= walk.first && last <= walk.last;
     if (isWalked) walk.delivered += 1;
-    const isRepeated = isWalked ? walk.isOfRequest && !walk.isNew : this.#isRepeated(first, last);
+    map.isConflicting = this.#isConflicting;
+    this.#isConflicting = false;
+    const isRepeated = map.isConflicting
+      ? false
+      : isWalked
+        ? walk.isOfRequest && !walk.isNew
+        : this.#isRepeated(first, last);
     const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
     if (space === null) return;
     const container = this.#machine.containers.of(space);
-    const { map } = this;
     map.active = true;
     map.space = space;
     map.isSure = isWalked ? walk.isSure : this.#isUnexplainedSure;
@@ -512,7 +527,8 @@ export class PageWalks {
       memory: 'viommu',
       endsQemu: false,
       isRepeated: this.map.isRepeated && errno === EEXIST,
-      isOverStale: container !== null && isOverStale(container, this.map),
+      isOverStale:
+        this.map.isConflicting || (container !== null && isOverStale(container, this.map)),
     });
   }
 

@@ -44,7 +44,7 @@ export function isPiece(
 /** A whole unmap of one notifier, as far as its pieces have come. */
 export class PieceGroup {
   readonly notifier: AddressRange;
-  readonly #predicted: SentUnmaps;
+  #predicted: SentUnmaps;
   /** Its pieces among the held unmaps: from this index to the one before `to`. */
   readonly from: number;
   to: number;
@@ -69,6 +69,11 @@ export class PieceGroup {
   get next(): number {
     const count = this.to - this.from;
     return count === 0 ? this.firstPage : this.#predicted.last(count - 1) + 1;
+  }
+
+  /** The pieces are those of another IOMMU, which begin alike. */
+  foresee(predicted: SentUnmaps): void {
+    this.#predicted = predicted;
   }
 
   /** True where the UNMAP of `first .. last` is the next of its pieces. */

@@ -19,7 +19,7 @@ const OF_VFIO = eventNames.filter(
 
 /** By what it shows where none of its own lines does. */
 const DERIVED_FROM = {
-  'amd-iommu': 'the name of its region',
+  'amd-iommu': 'the name of its region, or chunks of whole unmaps up to 2^64',
   'virtio-iommu': 'the name of its region',
 } as const;
 

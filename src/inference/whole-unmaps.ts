@@ -1,6 +1,8 @@
 import { addressOfPage, pageOf } from '../base/address.ts';
 import type { Place } from '../base/place.ts';
 import { dirtyBitmapBytesOfPages } from '../emulation/vfio/dirty-bitmap.ts';
+import { amdIommu } from '../emulation/viommu/amd/index.ts';
+import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import { LOW_NOTIFIER } from '../emulation/viommu/notifiers.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
 import { offsetsOf } from '../events/catalogue/index.ts';
@@ -19,6 +21,9 @@ import { isNodeOfNotifier, UnmapsInMigration } from './unmaps-in-migration.ts';
 import { lineMarks } from './version.ts';
 
 const at = offsetsOf('vtd_as_unmap_whole');
+
+/** The page at which the widest space of VT-d ends. */
+const BEHIND_VTD = 2 ** (intelIommu.widestBits - 12);
 
 /**
  * Whole unmaps: `vtd_address_space_unmap` of one device, notifier by notifier, and what QEMU 11.x
@@ -274,9 +279,21 @@ export class WholeUnmaps {
 
   #continues(cursor: BatchCursor, first: number, last: number): boolean {
     const group = this.#group;
+    if (group !== null && first === BEHIND_VTD) this.#recogniseAmd(group);
     if (group?.continuesWith(first, last) !== true) return false;
     this.#hold(group, cursor, first, last);
     return true;
+  }
+
+  /**
+   * The pieces of a whole unmap go on where the widest space of VT-d ends: they are of AMD-Vi, none of
+   * whose own lines is in the trace.
+   */
+  #recogniseAmd(group: PieceGroup): void {
+    const { viommu } = this.#machine.attribution;
+    if (viommu === amdIommu || this.#machine.hasWalks) return;
+    this.#machine.showsViommu(amdIommu);
+    group.foresee(this.#predictions.of(group.notifier, amdIommu));
   }
 
   #starts(cursor: BatchCursor, first: number, last: number): boolean {

@@ -37,7 +37,7 @@ testRule(noDirtySync, [
         count: 2,
         iova: '0x100000',
         atRisk: [{ gpa: '0x3001000', size: '0x2000' }],
-        message: 'The migration loses it',
+        message: 'the migration loses it',
         basis: 'and no vfio_iommu_map_dirty_notify',
         fixedIn: null,
         today: 'unplug the device before migrating',
@@ -153,7 +153,7 @@ describe('a migration behind virtio-iommu', () => {
       severity: 'error',
       atRisk: [{ gpa: '0x3001000', size: '0x1000' }],
     });
-    expect(finding?.message).toContain('The migration loses it');
+    expect(finding?.message).toContain('the migration loses it');
   });
 
   it('is told by the MAPs alone, where they begin again', async () => {

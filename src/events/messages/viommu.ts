@@ -78,6 +78,14 @@ export const viommuTexts: readonly MessageText[] = [
     source: 'as posted',
   },
   {
+    id: 'assert-amd-notify',
+    operation: 'crash',
+    part: 'frame',
+    pattern: /\bamdvi_notify_iommu: Assertion [`'‘]mapped->size > target\.size['’] failed\b/,
+    says: 'QEMU stopped at an assertion of AMD-Vi: it still had pages on record where the tables of the device have no table at all, as when the guest moves a device from one domain to another.',
+    source: 'amdvi_notify_iommu (hw/i386/amd_iommu.c), 11.1',
+  },
+  {
     id: 'assert',
     operation: 'crash',
     part: 'frame',

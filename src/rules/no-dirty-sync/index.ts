@@ -60,11 +60,12 @@ export const noDirtySync: RuleBody = {
         ? atRiskText
         : `the mappings, the first of ${sizeText} at iova ${iova}, whose guest addresses ${name} does not print`;
     const harm = trackedBy.includes('migration')
-      ? 'The migration loses it: the destination has old memory there.'
+      ? 'the migration loses it, and the destination has old memory there'
       : trackedBy === ''
-        ? 'A migration loses it.'
-        : 'Only a dirty rate or limit was asked for: the measurement lacks these pages, and no memory is lost. A migration would lose it.';
-    return `${plural(count, 'dirty sync')}: ${name} maps again what is mapped already, and VFIO's dirty notifier is never called, so that no dirty bits are fetched of what the device writes to ${where}. ${harm}`;
+        ? 'a migration loses it'
+        : 'the dirty rate or limit that was asked for lacks it, and no memory is lost; a migration would lose it';
+    const fetch = count === 1 ? 'fetches' : 'fetch';
+    return `${plural(count, 'dirty sync')} ${fetch} no dirty bits of what the device writes to ${where}: ${harm}. ${name} answers a sync by mapping again what is mapped already, and never calls VFIO's dirty notifier.`;
   },
   fix: ({ facts }) => ({
     release: { of: `Dirty syncs behind ${facts.viommu.name}`, first: null, note: '11.1 included' },

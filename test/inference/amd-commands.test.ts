@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { amdviAddressSpaceUnmap } from '../../src/emulation/viommu/amd/index.ts';
+import { HIGH_NOTIFIER, LOW_NOTIFIER } from '../../src/emulation/viommu/notifiers.ts';
+import { analyzeLines } from '../helpers/analyze.ts';
+
+const hex = (value: bigint) => `0x${value.toString(16)}`;
+const notify = (op: 'MAP' | 'UNMAP', iova: bigint, size: bigint) =>
+  `vfio_iommu_map_notify iommu ${op} @ ${hex(iova)} - ${hex(iova + size - 1n)}`;
+const pieces = [HIGH_NOTIFIER, LOW_NOTIFIER].flatMap(amdviAddressSpaceUnmap);
+const wholeUnmap = pieces.map(({ iova, size }) => notify('UNMAP', iova, size));
+const low = wholeUnmap.slice(34);
+const high = wholeUnmap.slice(0, 34);
+
+const boot = [
+  'vfio_device_attach  (0000:00:05.0) group 7',
+  'vfio_listener_region_add_ram region_add [ram] 0x0 - 0x3fffffff [0x7f4e07e00000]',
+];
+const device = 'amdvi_devtab_inval device table entry for devid: 00:10.0 invalidated';
+const pages = 'amdvi_pages_inval AMD-Vi pages for domain 0x5 invalidated';
+const MAPPED = notify('MAP', 0x1000_0000n, 0x1000n);
+const translate = [
+  device,
+  'vfio_listener_region_del region_del 0x0 - 0x3fffffff',
+  'vfio_listener_region_add_iommu region_add [iommu] amd_iommu 0x0 - 0xfedfffff',
+  ...low,
+  MAPPED,
+  'vfio_listener_region_add_iommu region_add [iommu] amd_iommu 0xfef00000 - 0xffffffffffffffff',
+  ...high,
+];
+const mapFailed =
+  'qemu-system-x86_64: vfio_container_dma_map(0x562e07bae440, 0x10000000, 0x1000, 0x7f4e09e01000) = -17 (File exists)';
+
+describe('a device behind AMD-Vi', () => {
+  it('is named by the command before its whole unmap', async () => {
+    const { session, trace, unmaps } = await analyzeLines([
+      ...boot,
+      ...translate,
+      device,
+      ...wholeUnmap,
+    ]);
+    const ofLast = unmaps.slice(-44);
+    expect(ofLast.map(({ iova, size }) => [iova, size])).toEqual(
+      pieces.map(({ iova, size }) => [hex(iova), hex(size)]),
+    );
+    expect(new Set(ofLast.map(({ cause, device: bdf }) => `${cause} of ${bdf}`))).toEqual(
+      new Set(['whole-unmap of 00:10.0']),
+    );
+    expect(session.totals.wholeUnmaps).toBe(4);
+    expect(session.addressSpaces[0]?.shadow.now).toBe(0);
+    expect(trace.losses).toEqual([]);
+  });
+
+  it('keeps what it maps where the guest moves it from one domain to another', async () => {
+    const { session } = await analyzeLines([...boot, ...translate, device, device]);
+    expect(session.addressSpaces[0]?.shadow.now).toBe(1);
+  });
+
+  it('unmaps single pages with address 0 where the guest has cleared their entries', async () => {
+    const lines = [...boot, ...translate, notify('UNMAP', 0x1000_0000n, 0x1000n), pages];
+    const { unmaps } = await analyzeLines(lines);
+    expect(unmaps.at(-1)).toMatchObject({
+      cause: 'page-walk',
+      carriedAddress: '0x0',
+      device: '00:10.0',
+    });
+  });
+
+  it('reaches old memory where the guest changes a translation in place', async () => {
+    const conflict =
+      'qemu-system-x86_64: Found conflicting translation. This could be due to an incorrect or missing invalidation command';
+    const lines = [...boot, ...translate, conflict, MAPPED, mapFailed, pages];
+    const { session } = await analyzeLines(lines);
+    const found = session.findings.filter(({ rule }) => rule === 'VTD009');
+    expect(found).toMatchObject([{ severity: 'error', verdict: 'leaves-mappings', count: 1 }]);
+  });
+});
+
+describe('a trace without any line of an IOMMU', () => {
+  it.each([
+    { what: 'pieces up to 2^64', lines: wholeUnmap, viommu: 'amd-iommu', whole: 2 },
+    {
+      what: 'pieces up to 2^48',
+      lines: wholeUnmap.filter(
+        (line) => line.length < notify('UNMAP', 1n << 48n, 1n << 48n).length,
+      ),
+      viommu: 'intel-iommu',
+      whole: 2,
+    },
+  ])('with $what is of $viommu', async ({ lines, viommu, whole }) => {
+    const { session } = await analyzeLines(lines);
+    expect(session.model.vIommu.value).toBe(viommu);
+    expect(session.totals.wholeUnmaps).toBe(whole);
+  });
+});
