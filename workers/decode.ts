@@ -3,4 +3,4 @@ import { handOver } from '../src/engine/hand-over.ts';
 
 const decoder = new TaskDecoder();
 
-export default (task: DecodeTask) => handOver(decoder.decode(task));
+export default async (task: DecodeTask) => handOver(await decoder.decode(task));

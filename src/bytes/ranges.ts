@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type LineBlock, LineBlocks } from './lines.ts';
 import type { OpenRanges } from './source.ts';
 import { readAt } from './trace-file.ts';
@@ -5,6 +6,8 @@ import { readAt } from './trace-file.ts';
 const LF = 0x0a;
 /** Bytes read at a time behind the end of a range, for its last line. */
 export const TAIL_BYTES = 64 * 1024;
+/** Bytes of one line that are read before an interrupt is let in: a file may be one line of any length. */
+const TURN_BYTES = 16 * 1024 * 1024;
 
 /** Part of a plain file, by bytes: `start` up to, not including, `end`. */
 export interface ByteRange {
@@ -30,21 +33,21 @@ export function* rangesOf(size: number, bytes: number, first = bytes): Generator
  * the bytes that are to be read of the file; where there are fewer, or some cannot be read, the
  * lines end there. `into`: memory for it, used where it holds the range and TAIL_BYTES more.
  */
-export function readRange(
+export async function readRange(
   ranges: OpenRanges,
   range: ByteRange,
   into: Uint8Array | null = null,
-): readonly LineBlock[] {
+): Promise<readonly LineBlock[]> {
   const start = firstLineOf(ranges, range);
-  return start < 0 ? [] : linesFrom(ranges, { start, end: range.end }, into);
+  return start < 0 ? [] : await linesFrom(ranges, { start, end: range.end }, into);
 }
 
 /** The lines that begin in a range which begins with a line. */
-function linesFrom(
+async function linesFrom(
   { file, bytes }: OpenRanges,
   { start, end }: ByteRange,
   into: Uint8Array | null,
-): readonly LineBlock[] {
+): Promise<readonly LineBlock[]> {
   const wanted = Math.min(end + TAIL_BYTES, bytes) - start;
   // No Buffer, so that all blocks are of one type for the decoder, and in memory of its own, so that it
   // can go to another thread.
@@ -55,7 +58,8 @@ function linesFrom(
   const lf = buffer.subarray(0, length).indexOf(LF, end - start - 1);
   if (lf >= 0) return lines.push(buffer.subarray(0, lf + 1));
   const blocks = lines.push(buffer.subarray(0, length));
-  return length === 0 ? [] : [...blocks, ...restOfLine({ file, bytes }, lines, start + length)];
+  if (length === 0) return [];
+  return [...blocks, ...(await restOfLine({ file, bytes }, lines, start + length))];
 }
 
 /** Offset of the first line that begins in the range, or -1. */
@@ -74,12 +78,13 @@ function firstLineOf({ file }: OpenRanges, { start, end }: ByteRange): number {
 }
 
 /** The end of the line that the range was cut in. */
-function restOfLine(
+async function restOfLine(
   { file, bytes }: OpenRanges,
   lines: LineBlocks,
   from: number,
-): readonly LineBlock[] {
+): Promise<readonly LineBlock[]> {
   for (let at = from; ; at += TAIL_BYTES) {
+    if ((at - from) % TURN_BYTES === TURN_BYTES - TAIL_BYTES) await nextTurn();
     const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(TAIL_BYTES, bytes - at)));
     const length = readAt(file, buffer, at);
     if (length === 0) {

@@ -79,6 +79,12 @@ export async function main(process: NodeJS.Process): Promise<void> {
     interrupt.abort();
   });
 
+  // What does not look whether it is interrupted, as it reads a line of gigabytes, is not waited for.
+  interrupt.signal.addEventListener('abort', () => {
+    const end = () => process.exit(hasFailed ? status : exitStatus.interrupted);
+    setTimeout(end, GRACE_MILLISECONDS).unref();
+  });
+
   const program = addGlobalOptions(new Command('vtdscope'))
     .description(
       "Replays QEMU's VT-d and VFIO trace logs and finds DMA unmaps that fail with E2BIG, or lose dirty pages, during live migration.",
@@ -158,6 +164,8 @@ function mainHelp(program: Command, main: Command, helper: Help): string {
   return `${help.formatHelp(main, help)}\nOther commands:\n${list.join('\n')}\n`;
 }
 
+/** How long an interrupted program may take to put away what it has begun. */
+const GRACE_MILLISECONDS = 8000;
 /** A signal that nobody aborts. */
 const STILL = new AbortController().signal;
 

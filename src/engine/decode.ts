@@ -39,10 +39,12 @@ export type DecodeTask = {
 export class TaskDecoder {
   readonly #decoders = new Map<string, BlockDecoder>();
 
-  decode(task: DecodeTask): readonly EventBatch[] {
+  async decode(task: DecodeTask): Promise<readonly EventBatch[]> {
     const { format, slot } = task;
     const blocks =
-      'block' in task ? [task.block] : readRange(task.ranges, task.range, slot?.source ?? null);
+      'block' in task
+        ? [task.block]
+        : await readRange(task.ranges, task.range, slot?.source ?? null);
     return blocks.map((block, index) => {
       const decoder = this.#decoderOf(format, block.bytes.length);
       return decoder.decode(block, index === 0 ? (slot?.words ?? null) : null);

@@ -17,22 +17,27 @@ function joined(blocks: readonly LineBlock[], start = 0): { bytes: Buffer; end: 
 }
 
 /** Reads a range of a file that has so many bytes; all, if it is not told. */
-function read(path: string, range: ByteRange, into?: Uint8Array, bytes = statSync(path).size) {
+async function read(
+  path: string,
+  range: ByteRange,
+  into?: Uint8Array,
+  bytes = statSync(path).size,
+) {
   const file = openSync(path, 'r');
   try {
-    return readRange({ file, bytes }, range, into);
+    return await readRange({ file, bytes }, range, into);
   } finally {
     closeSync(file);
   }
 }
 
 /** Reads a file in ranges that end at `cuts`. */
-function readCut(path: string, size: number, cuts: readonly number[]): LineBlock[] {
+async function readCut(path: string, size: number, cuts: readonly number[]): Promise<LineBlock[]> {
   const ends = [...new Set([...cuts.filter((cut) => cut > 0 && cut < size), size])];
   const ranges: ByteRange[] = [];
   for (const end of ends.sort((a, b) => a - b))
     ranges.push({ start: ranges.at(-1)?.end ?? 0, end });
-  return ranges.flatMap((range) => read(path, range));
+  return (await Promise.all(ranges.map((range) => read(path, range)))).flat();
 }
 
 describe('rangesOf', () => {
@@ -54,17 +59,17 @@ describe('rangesOf', () => {
 });
 
 describe('readRange', () => {
-  it('gives every line to exactly one range, wherever these are cut', () => {
+  it('gives every line to exactly one range, wherever these are cut', async () => {
     const path = join(testFolder(), 'log');
     const text = fc.string({
       unit: fc.constantFrom('a', 'b', '\n', '\r'),
       minLength: 1,
       maxLength: 50,
     });
-    fc.assert(
-      fc.property(text, fc.array(fc.nat(50), { maxLength: 12 }), (text, cuts) => {
+    await fc.assert(
+      fc.asyncProperty(text, fc.array(fc.nat(50), { maxLength: 12 }), async (text, cuts) => {
         writeFileSync(path, text);
-        const { bytes, end } = joined(readCut(path, text.length, cuts));
+        const { bytes, end } = joined(await readCut(path, text.length, cuts));
         expect(bytes.toString()).toBe(text);
         expect(end).toBe(text.length);
       }),
@@ -72,20 +77,20 @@ describe('readRange', () => {
     );
   });
 
-  it('gives a line to the range in which it begins', () => {
+  it('gives a line to the range in which it begins', async () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo\nthree\nfour');
-    const textOf = (start: number, end: number) =>
-      read(path, { start, end }).map(({ bytes }) => Buffer.from(bytes).toString());
-    expect(textOf(0, 1).join('')).toBe('one\n');
-    expect(textOf(1, 4)).toEqual([]);
-    expect(textOf(4, 5).join('')).toBe('two\n');
-    expect(textOf(3, 9).join('')).toBe('two\nthree\n');
-    expect(textOf(14, 18).join('')).toBe('four');
-    expect(textOf(15, 18)).toEqual([]);
+    const textOf = async (start: number, end: number) =>
+      (await read(path, { start, end })).map(({ bytes }) => Buffer.from(bytes).toString());
+    expect((await textOf(0, 1)).join('')).toBe('one\n');
+    expect(await textOf(1, 4)).toEqual([]);
+    expect((await textOf(4, 5)).join('')).toBe('two\n');
+    expect((await textOf(3, 9)).join('')).toBe('two\nthree\n');
+    expect((await textOf(14, 18)).join('')).toBe('four');
+    expect(await textOf(15, 18)).toEqual([]);
   });
 
-  it('cuts lines that are too long just as a stream does', () => {
+  it('cuts lines that are too long just as a stream does', async () => {
     const path = join(testFolder(), 'log');
     const lengths = [10, 70_000, 1_500_000, 0, 1_048_576, 1_048_577, 200_000, 3_000_000, 5];
     const whole = Buffer.from(lengths.map((length, n) => `${n}`.repeat(length)).join('\n'));
@@ -94,9 +99,9 @@ describe('readRange', () => {
     const stream = [...lines.push(whole)];
     const last = lines.end();
     const expected = joined(last === null ? stream : [...stream, last]);
-    fc.assert(
-      fc.property(fc.array(fc.nat(whole.length), { maxLength: 10 }), (cuts) => {
-        const { bytes, end } = joined(readCut(path, whole.length, cuts));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(whole.length), { maxLength: 10 }), async (cuts) => {
+        const { bytes, end } = joined(await readCut(path, whole.length, cuts));
         expect(bytes.equals(expected.bytes)).toBe(true);
         expect(end).toBe(whole.length);
       }),
@@ -104,15 +109,15 @@ describe('readRange', () => {
     );
   });
 
-  it('stops where a file has become shorter than it was', () => {
+  it('stops where a file has become shorter than it was', async () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo');
-    const blocks = read(path, { start: 0, end: 1000 }, undefined, 1000);
+    const blocks = await read(path, { start: 0, end: 1000 }, undefined, 1000);
     expect(joined(blocks).bytes.toString()).toBe('one\ntwo');
-    expect(read(path, { start: 500, end: 1000 }, undefined, 1000)).toEqual([]);
+    expect(await read(path, { start: 500, end: 1000 }, undefined, 1000)).toEqual([]);
   });
 
-  it('stops where a file ended when it was opened, however long it is now', () => {
+  it('stops where a file ended when it was opened, however long it is now', async () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo\nthree\n');
     for (const [start, end, text] of [
@@ -121,26 +126,26 @@ describe('readRange', () => {
       [4, 6, 'tw'],
       [5, 6, ''],
     ] as const) {
-      const blocks = read(path, { start, end }, undefined, 6);
+      const blocks = await read(path, { start, end }, undefined, 6);
       expect(joined(blocks, start).bytes.toString()).toBe(text);
     }
   });
 
-  it('gives bytes that can be handed to another thread', () => {
+  it('gives bytes that can be handed to another thread', async () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, 'one\ntwo\n'.repeat(TAIL_BYTES));
-    const [block] = read(path, { start: 0, end: 8 });
+    const [block] = await read(path, { start: 0, end: 8 });
     expect(block?.bytes.buffer.byteLength).toBe(8 + TAIL_BYTES);
   });
 
-  it('puts the lines into the memory that it is given, if that is large enough', () => {
+  it('puts the lines into the memory that it is given, if that is large enough', async () => {
     const path = join(testFolder(), 'log');
     writeFileSync(path, `one\ntwo\nthree\n${'more\n'.repeat(TAIL_BYTES)}`);
     const into = new Uint8Array(new SharedArrayBuffer(TAIL_BYTES + 6));
     const readTo = (end: number) => read(path, { start: 0, end }, into);
-    expect(joined(readTo(6)).bytes.toString()).toBe('one\ntwo\n');
-    expect(readTo(6).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([true]);
-    expect(joined(readTo(9)).bytes.toString()).toBe('one\ntwo\nthree\n');
-    expect(readTo(9).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([false]);
+    expect(joined(await readTo(6)).bytes.toString()).toBe('one\ntwo\n');
+    expect((await readTo(6)).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([true]);
+    expect(joined(await readTo(9)).bytes.toString()).toBe('one\ntwo\nthree\n');
+    expect((await readTo(9)).map(({ bytes }) => bytes.buffer === into.buffer)).toEqual([false]);
   });
 });

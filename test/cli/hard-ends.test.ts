@@ -1,5 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { testFolder } from '../helpers/folder.ts';
@@ -13,6 +20,18 @@ function inShell(shell: string, folder: string, ...args: readonly string[]) {
   const command = `${shell}exec "$0" "$@"`;
   const program = [process.execPath, `${root}dist/src/cli.js`, ...args];
   return spawnSync('/bin/sh', ['-c', command, ...program], { cwd: folder, encoding: 'utf8' });
+}
+
+/** Whether a process has opened a file. */
+function hasOpen(pid: number | undefined, path: string): boolean {
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`) === path;
+    } catch {
+      // It has been closed meanwhile.
+      return false;
+    }
+  });
 }
 
 describe('standard input that is no trace', () => {
@@ -45,17 +64,8 @@ describe('a pipe into which nobody writes', () => {
       const ended = await runProgram([input, '-o', 'json=out.json'], {
         folder,
         onStart: (child) => {
-          const isWaiting = () =>
-            readdirSync(`/proc/${child.pid}/fd`).some((fd) => {
-              try {
-                return readlinkSync(`/proc/${child.pid}/fd/${fd}`) === pipe;
-              } catch {
-                // It has been closed meanwhile.
-                return false;
-              }
-            });
           const timer = setInterval(() => {
-            if (!isWaiting()) return;
+            if (!hasOpen(child.pid, pipe)) return;
             clearInterval(timer);
             child.kill('SIGINT');
           }, 20);
@@ -64,6 +74,28 @@ describe('a pipe into which nobody writes', () => {
       expect([input, ended.status, ended.signal, ended.stderr]).toEqual([input, 130, null, '']);
       expect(readdirSync(folder)).toEqual(['pipe']);
     }
+  });
+});
+
+describe('a line that takes longer to read than anybody waits', () => {
+  it.each(['1', '2'])('is left with one SIGINT, with --jobs %s', async (jobs) => {
+    const folder = testFolder();
+    const path = join(folder, 'sparse.log');
+    writeFileSync(path, 'global_dirty_changed bitmask 0x2\nvfio_');
+    // A hole that takes no room, as it is left by a log that is emptied while QEMU writes it.
+    truncateSync(path, 2 ** 42);
+    const ended = await runProgram([path, '--jobs', jobs, '-o', 'json=out.json'], {
+      folder,
+      onStart: (child) => {
+        const timer = setInterval(() => {
+          if (!hasOpen(child.pid, path)) return;
+          clearInterval(timer);
+          setTimeout(() => child.kill('SIGINT'), 500);
+        }, 20);
+      },
+    });
+    expect([ended.status, ended.signal, ended.stderr]).toEqual([130, null, '']);
+    expect(existsSync(join(folder, 'out.json'))).toBe(false);
   });
 });
 

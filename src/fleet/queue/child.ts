@@ -11,6 +11,8 @@ export interface ChildEnd {
 }
 
 const program = fileURLToPath(new URL(isSource ? 'src/cli.ts' : 'dist/src/cli.js', packageRoot));
+/** How long a child that is to end may take: less than its parent may. */
+const GRACE_MILLISECONDS = 4000;
 /** Of what a child says on stderr, in characters. */
 const KEPT = 2000;
 
@@ -28,7 +30,10 @@ export function runChild(args: readonly string[], signal: AbortSignal): Promise<
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     if (said.length < KEPT) said += text.slice(0, KEPT - said.length);
   });
-  const stop = () => child.kill('SIGTERM');
+  const stop = () => {
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), GRACE_MILLISECONDS).unref();
+  };
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop);
   return new Promise((resolve) => {
