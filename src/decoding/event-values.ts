@@ -28,9 +28,10 @@ const LF = 0x0a;
 
 /** A placeholder of a shape. */
 interface Slot {
-  readonly argument: string;
   readonly form: string;
   readonly type: ArgumentType | undefined;
+  /** Its own name and others of it; none if it is not kept. */
+  readonly names: readonly string[];
   /** The literal before it. */
   readonly before: string;
 }
@@ -96,10 +97,13 @@ export class EventValues {
     if (shapes === null) return 'skipped';
     for (const shape of shapes) {
       const textAt = (index: number) => {
-        const { argument = '_', form = 's' } = shape.slots[index] ?? {};
-        if (argument === '_') return form === 's' ? '-' : '0';
-        const names = [argument, ...(argumentAliases[argument] ?? [])];
-        return names.map((one) => values.get(one)).find((value) => value !== undefined);
+        const { form, names } = shape.slots[index] as Slot;
+        if (names.length === 0) return form === 's' ? '-' : '0';
+        for (const one of names) {
+          const text = values.get(one);
+          if (text !== undefined) return text;
+        }
+        return undefined;
       };
       if (this.#read(name, shape, textAt, writer, place)) return 'event';
     }
@@ -150,7 +154,8 @@ function valueShapes(name: EventName): readonly ValueShape[] {
     const slots: Slot[] = [];
     let at = 0;
     for (const { 0: all, 1: argument = '', 2: form = '', index } of text.matchAll(PLACEHOLDER)) {
-      slots.push({ argument, form, type: args[argument], before: text.slice(at, index) });
+      const names = argument === '_' ? [] : [argument, ...(argumentAliases[argument] ?? [])];
+      slots.push({ form, type: args[argument], names, before: text.slice(at, index) });
       at = index + all.length;
     }
     return { slots, end: text.slice(at), hasMore: text.endsWith('{_:s}'), isOld: 'old' in sets };

@@ -1,7 +1,7 @@
 import { NO_TIME } from '../../../base/place.ts';
 import { LAST_THREAD, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
 import type { EventDeclaration } from '../../../events/catalogue/declaration.ts';
-import { catalogue, type EventName, kindOfName } from '../../../events/catalogue/index.ts';
+import { catalogue, eventNames, kindOfName } from '../../../events/catalogue/index.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
 import { EventValues, type Value } from '../../event-values.ts';
 import { LAST_SECOND } from '../../iso-time.ts';
@@ -31,8 +31,6 @@ const LONGEST_FRONT = 256;
 const ARGUMENT = / *arg(\d{1,2})=(-?\d{1,20}|0x[0-9a-f]{1,16}|"[^"]{0,512}")(?= |$)/y;
 const SUFFIX = /_\d{1,3}$/;
 const LOST = /PERF_RECORD_LOST lost (\d{1,12})|\blost (\d{1,12}) (?:chunks|events|samples)\b/;
-/** Of these the text is no loss: it is told by its address. */
-const TOLD_BY_ADDRESS = 'vfio_iommu_map_notify';
 
 /** A line of a probe's. */
 export interface PerfEvent {
@@ -88,12 +86,13 @@ function valuesOf(text: string, from: number): readonly Value[] | null {
   return text.slice(at).trim() === '' ? values : null;
 }
 
-/** Whether the replay needs a text of the event's, which is not there. */
-function lacksText(name: string): boolean {
-  if (kindOfName(name) === undefined || name === TOLD_BY_ADDRESS) return false;
-  const { args }: EventDeclaration = catalogue[name as EventName];
-  return Object.values(args).includes('text');
-}
+/** Events of which the replay needs a text, which is not there. */
+const LACK_TEXT: ReadonlySet<string> = new Set(
+  eventNames.filter((name) => {
+    const { args }: EventDeclaration = catalogue[name];
+    return Object.values(args).includes('text');
+  }),
+);
 
 /** Decodes the lines of one trace. */
 export class PerfLines {
@@ -110,7 +109,7 @@ export class PerfLines {
     const { name, process, seconds, nanoseconds, thread, values } = event;
     if (process !== '') writer.source = writer.sourceOf(`process ${Number(process)}`);
     const place = { byteOffset, seconds, nanoseconds, thread };
-    if (lacksText(name) && !values.some((value) => value.text.startsWith('"'))) {
+    if (LACK_TEXT.has(name) && !values.some((value) => value.text.startsWith('"'))) {
       writer.skip(name);
       return;
     }

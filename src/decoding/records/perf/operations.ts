@@ -11,6 +11,9 @@ import type { PerfEvent } from './lines.ts';
  * A notification whose address is not known yet is left with it, which is none of both: a loss.
  */
 
+/** Arguments of a walk. */
+const WALK = 5;
+
 type Operation = 'MAP' | 'UNMAP';
 const OTHER: Readonly<Record<Operation, Operation>> = { MAP: 'UNMAP', UNMAP: 'MAP' };
 
@@ -20,9 +23,10 @@ const MOST = 1024;
 /** What the line before said that a notification may follow. */
 interface Announced {
   readonly operation: Operation;
-  readonly first: bigint;
-  readonly last: bigint;
-  readonly isWhole: boolean;
+  /** Of the page of a walk, or of a whole unmap; as it stands there. */
+  readonly start: string;
+  /** Of a whole unmap. */
+  readonly size: string | null;
 }
 
 /** The addresses of one process. */
@@ -47,28 +51,22 @@ export class Operations {
     const [address, start, end] = values.map(({ text }) => text);
     if (address === undefined || start === undefined || end === undefined) return values;
     const announced = this.#announced.get(thread);
-    const isIt =
-      announced !== undefined &&
-      numberOf(start) >= announced.first &&
-      numberOf(end) <= announced.last;
+    const isIt = announced !== undefined && isOf(announced, start, end);
     // The last piece of a whole unmap; a page is notified of to each container.
-    if (isIt && announced.isWhole && numberOf(end) === announced.last) {
-      this.#announced.delete(thread);
-    }
+    if (isIt && isLastOf(announced, end)) this.#announced.delete(thread);
     const operation = this.#operation(event.process, address, isIt ? announced.operation : null);
     return operation === null ? values : [{ name: '', text: operation }, ...values.slice(1)];
   }
 
   #announce({ name, thread, values }: PerfEvent): void {
-    const numbers = values.map(({ text }) => numberOf(text));
     let announced: Announced | null = null;
     if (name === 'vtd_page_walk_one') {
-      const [, iova = 0n, , mask = 0n, permissions = 0n] = numbers;
-      const operation = permissions === 0n ? 'UNMAP' : 'MAP';
-      announced = { operation, first: iova, last: iova + mask, isWhole: false };
+      const [, iova, , , permissions] = values;
+      const operation = numberOf(permissions?.text ?? '') === 0n ? 'UNMAP' : 'MAP';
+      if (values.length === WALK) announced = { operation, start: iova?.text ?? '', size: null };
     } else if (name === 'vtd_as_unmap_whole') {
-      const [, , , start = 0n, size = 0n] = numbers;
-      announced = { operation: 'UNMAP', first: start, last: start + size - 1n, isWhole: true };
+      const [, , , start, size] = values;
+      announced = { operation: 'UNMAP', start: start?.text ?? '', size: size?.text ?? '0' };
     } else if (name.startsWith('vfio_user') || name.startsWith('vfio_container')) return;
     if (announced === null) this.#announced.delete(thread);
     else if (this.#announced.size < MOST) this.#announced.set(thread, announced);
@@ -97,6 +95,23 @@ export class Operations {
   }
 }
 
+function isOf(announced: Announced, start: string, end: string): boolean {
+  if (announced.size === null) return start === announced.start;
+  return (
+    numberOf(start) >= numberOf(announced.start) && numberOf(end) < endOf(announced, announced.size)
+  );
+}
+
+function isLastOf(announced: Announced, end: string): boolean {
+  return announced.size !== null && numberOf(end) + 1n === endOf(announced, announced.size);
+}
+
+/** The address behind a whole unmap. */
+function endOf({ start }: Announced, size: string): bigint {
+  return numberOf(start) + numberOf(size);
+}
+
+/** A text that the probe asked for is no number. */
 function numberOf(text: string): bigint {
-  return text.startsWith('"') ? -1n : BigInt(text);
+  return /^-?\d|^0x/.test(text) ? BigInt.asUintN(64, BigInt(text)) : -1n;
 }
