@@ -48,10 +48,10 @@ const QUOTED_TIME = new RegExp(
 );
 /** What tells once more what was said when it happened. */
 const RETOLD =
-  /\b(?:[Mm]igration s|S)tatus:\s*failed \(|"error-desc"|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
+  /\b(?:[Mm]igration s|S)tatus:\s*failed \(|["']error-desc["']|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
 /** Every text has one of these words: the patterns are tried only where there is one. */
 const WORTH_A_LOOK =
-  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|VT-d|monitor|locked|FLR|pinned|pages|conflicting|=(?:3D)? ?-\d/;
+  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|NotLiveMigratable|VT-d|monitor|locked|FLR|pinned|pages|conflicting|=(?:3D)? ?-\d/;
 
 /** The system's words for an errno, by glibc and musl, in English; of other languages the number counts. */
 const ERRNO_BY_WORDS: Readonly<Record<string, number>> = {

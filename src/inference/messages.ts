@@ -34,6 +34,9 @@ const at = {
 } as const;
 
 const UNMAP_FAILED = kindOf('message:dma-unmap-failed');
+/** Lines between a monitor's answer and QEMU's own line about the same. */
+const MOST_LINES_BEHIND = 12;
+const NOTHING_RETOLD = { line: Number.NEGATIVE_INFINITY, pages: 0 };
 /** Failed unmaps remembered, so that a text that QEMU prints once more is not a second failure. */
 const REMEMBERED = 64;
 
@@ -58,6 +61,8 @@ export class FailureMessages {
   #migrationErrorAt = -1;
   /** Line of the newest unmap of which a call alone has told, and whether its ioctl's line has come. */
   #callLine = -1;
+  /** The newest unmap that only a monitor's answer told of so far. */
+  #retold = NOTHING_RETOLD;
   /** A line of iommufd's own has come. */
   #sawIommufd = false;
 
@@ -106,6 +111,7 @@ export class FailureMessages {
     const bytes = Number(cursor.u64(at.tooBig.bytes));
     const unmap = this.#pending.newest;
     const { parameters } = this.#machine;
+    if (this.#isOfRetold(bytes, cursor)) return;
     if (unmap === null || unmap.message.isSeen) {
       this.#tooBig = { kind: 'refused-bitmap', bytes, mark: placeOf(cursor) };
       return;
@@ -121,6 +127,22 @@ export class FailureMessages {
     parameters.refused(bytes, cursor.line);
     unmap.message.bitmapBytes = bytes;
     this.#observe(unmap, E2BIG);
+  }
+
+  /** Whether a monitor told of the unmap already: a test's log has QEMU's own line behind the monitor's answer. */
+  #isOfRetold(bytes: number, { line }: BatchCursor): boolean {
+    const { line: toldAt, pages } = this.#retold;
+    const { parameters } = this.#machine;
+    if (line - toldAt > MOST_LINES_BEHIND || !parameters.canNeed(pages, bytes)) return false;
+    this.#retold = NOTHING_RETOLD;
+    parameters.pageSizeOfBitmap(
+      addressOfPage(pages),
+      BigInt(bytes),
+      'Size of bitmap too big',
+      line,
+    );
+    parameters.refused(bytes, line);
+    return true;
   }
 
   /** The bitmap that was too big stands alone: QEMU keeps the errno for the end of the migration. */
@@ -189,7 +211,9 @@ export class FailureMessages {
       unmap.message.pointer = pointer;
       this.#tooBig = null;
     } else if (last >= first && !this.#isKnown(first, last, errno, isRetold)) {
+      const isFirst = isRetold && errno === E2BIG && this.#tooBig === null;
       this.#failureAlone(cursor, first, last, errno);
+      this.#retold = isFirst ? { line: cursor.line, pages: last - first + 1 } : NOTHING_RETOLD;
     }
   }
 

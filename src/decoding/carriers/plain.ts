@@ -29,7 +29,7 @@ const QEMU_LINE =
   /starting up libvirt version:|^(?:\S+Z )?(?:[\w.-]+ )?(?:\S*\/)?(?:qemu-[\w-]+|qemu|kvm): /m;
 /** What shows that it is worth while to look for a message. */
 const MESSAGE =
-  /vfio|VFIO|IOMMU|iommu|bitmap|vtd_|[Mm]igration|QEMU|qemu|kvm|hostdev|host device|DMAR|AMD-Vi|locked memory|FLR/;
+  /vfio|VFIO|IOMMU|iommu|bitmap|vtd_|[Mm]igration|QEMU|qemu|kvm|hostdev|host device|DMAR|AMD-Vi|locked memory|FLR|NotLiveMigratable/;
 const LIBVIRT_LINE = /starting up libvirt version:/;
 /** Lines that are counted. */
 const SAMPLE = 200;

@@ -146,6 +146,14 @@ export const migrationTexts: readonly MessageText[] = [
     source: 'check_local_resources, prepare (PVE::QemuMigrate of Proxmox)',
   },
   {
+    id: 'block-kubevirt',
+    operation: 'blocker',
+    part: 'whole',
+    pattern: /\b(?:HostDevice|SRIOV|GPU)NotLiveMigratable\b/,
+    says: 'KubeVirt refuses to migrate this VM for its host devices.',
+    source: 'calculateLiveMigrationCondition (pkg/virt-handler of KubeVirt)',
+  },
+  {
     id: 'block-plug',
     operation: 'note',
     part: 'whole',

@@ -96,7 +96,10 @@ export function writeEvent(
   const name = isObject(value) ? eventNameOf(value) : undefined;
   writer.source = NO_SOURCE;
   if (!isObject(value) || name === undefined) {
-    const isOurs = isObject(value) && writeEnvelope(value, byteOffset, writer, embedded);
+    const isOurs =
+      isObject(value) &&
+      (writeEnvelope(value, byteOffset, writer, embedded) ||
+        writeAnswer(value, byteOffset, writer));
     if (!isOurs) writer.foreignLines += 1;
     return;
   }
@@ -161,6 +164,22 @@ class EnvelopePlace implements LinePlace {
     this.#time ??= timeOf(this.#value);
     return this.#time;
   }
+}
+
+/**
+ * Writes what an answer of QMP says of a failure: the end of a migration, or a command's error.
+ *
+ *   {"return": {"status": "failed", "error-desc": "vfio_container_dma_unmap(...) = -7 (...)"}}
+ *   {"error": {"class": "GenericError", "desc": "0000:41:00.2: VFIO migration is not supported in kernel"}}
+ */
+function writeAnswer(value: JsonObject, byteOffset: number, writer: BatchWriter): boolean {
+  const { error, return: answer } = value;
+  const told = isObject(answer) ? answer['error-desc'] : undefined;
+  const text = isObject(error) && error['class'] !== undefined ? error['desc'] : told;
+  if (typeof text !== 'string') return false;
+  const bytes = Buffer.from(`"error-desc": "${text}"`).toString('latin1');
+  const place = { byteOffset, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
+  return writeMessage(bytes, writer, place, true);
 }
 
 /** Writes that something at this place could not be read. */
