@@ -105,6 +105,10 @@ describe('formats', () => {
       formats.map(({ name, clock, stampsTellVersion }) => [name, clock, stampsTellVersion]),
     ).toEqual([
       ['bpftrace-json', 'monotonic', false],
+      ['loki-answer', 'wall', false],
+      ['simple', 'monotonic', false],
+      ['simple-headerless', 'wall', false],
+      ['simpletrace-text', 'monotonic', false],
       ['json-array', 'wall', false],
       ['json-lines', 'wall', false],
       ['babeltrace', 'wall', false],
