@@ -1,5 +1,6 @@
 import { PAGE_BYTES } from '../base/address.ts';
 import { versionNumber } from '../emulation/profiles/profile.ts';
+import { intelIommu } from '../emulation/viommu/intel/index.ts';
 import type { Hazards } from '../emulation/what-if/hazards.ts';
 import { machineMatrix, type WhatIfMachine } from '../emulation/what-if/matrix.ts';
 import { type MachineResult, Worlds } from '../emulation/what-if/worlds.ts';
@@ -40,6 +41,8 @@ export class WhatIfBoot implements BootObserver {
 
 /** What is told of a boot, whose own result is `session`. */
 export function whatIfSession(session: Session, boot: WhatIfBoot): WhatIfSession {
+  const { viommu } = boot.boot.machine;
+  if (viommu !== intelIommu) return behindAnother(session, viommu.name);
   const traced = tracedOf(session, boot);
   const machines = machineMatrix();
   const results = new Map([...boot.worlds.results()].map((one) => [keyOf(one.machine), one]));
@@ -68,6 +71,23 @@ export function whatIfSession(session: Session, boot: WhatIfBoot): WhatIfSession
     areMappingsKnown: boot.areMappingsKnown,
     machines: listed.map(({ result }) => result),
     advice: adviceFor(listed, traced, boot.areMappingsKnown),
+  };
+}
+
+/** All machines of the table have VT-d: of a boot behind another IOMMU nothing is worked out. */
+function behindAnother(session: Session, name: string): WhatIfSession {
+  const { firstLine, lastLine, migration, verdict, vm } = session;
+  const reason = `this VM has ${name}, and what the trace would have been on other machines is worked out behind intel-iommu only`;
+  return {
+    vm,
+    firstLine,
+    lastLine,
+    verdict,
+    migration,
+    reasons: [reason, ...lossesOf(session)],
+    areMappingsKnown: false,
+    machines: [],
+    advice: [],
   };
 }
 

@@ -31,6 +31,24 @@ describe('whatif', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
+  it('says nothing of other machines for a VM behind another IOMMU than theirs', async () => {
+    const folder = testFolder();
+    const [markdown, page] = [join(folder, 'x.md'), join(folder, 'x.html')];
+    const outputs = ['-o', `markdown=${markdown}`, '-o', `html=${page}`];
+    const amd = 'traces/qemu-11.1/amd-migrate.log.gz';
+    const { status, stdout } = await runProgram(['whatif', amd, '-f', 'json', ...outputs]);
+    expect(status).toBe(0);
+    const whatIf = JSON.parse(stdout) as WhatIf;
+    expect(ajv.getSchema('urn:vtdscope:schema:what-if-1')?.(whatIf)).toBe(true);
+    expect(whatIf.sessions).toMatchObject([{ machines: [], advice: [] }]);
+    expect(whatIf.sessions[0]?.reasons[0]).toContain('this VM has amd-iommu');
+    const { stdout: text } = await runProgram(['whatif', amd]);
+    for (const report of [text, readFileSync(markdown, 'utf8'), readFileSync(page, 'utf8')]) {
+      expect(report).toContain('this VM has amd-iommu');
+      expect(report).not.toContain('aw-bits=39');
+    }
+  });
+
   it('writes valid JSON, Markdown and a page, the same each time', async () => {
     const folder = testFolder();
     const [markdown, page] = [join(folder, 'x.md'), join(folder, 'x.html')];

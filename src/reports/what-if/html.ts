@@ -28,6 +28,10 @@ function* sessionHtml(session: WhatIfSession): Iterable<string> {
   yield `<h2>${html(sessionTitle(session))}</h2>\n<ul>\n`;
   for (const reason of session.reasons) yield `<li>not known: ${html(reason)}</li>\n`;
   for (const advice of session.advice) yield `<li>${html(adviceText(advice))}</li>\n`;
+  if (session.machines.length === 0) {
+    yield '</ul>\n';
+    return;
+  }
   const columns = COLUMNS.map((column) => `<th scope="col">${html(column)}</th>`);
   yield `</ul>\n<div class="tables"><table>\n<caption>Machines</caption>\n<thead><tr>${columns.join('')}</tr></thead>\n<tbody>\n`;
   for (const { cells, isSafe, isTraced } of rowsOf(session)) {

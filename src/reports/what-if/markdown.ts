@@ -11,6 +11,7 @@ export function* markdownOfWhatIf({ left, path, sessions, tool }: WhatIf): Itera
     if (sessions.length > 1) yield `### ${escaped(sessionTitle(session))}\n\n`;
     for (const reason of session.reasons) yield `- not known: ${escaped(reason)}\n`;
     for (const advice of session.advice) yield `- ${escaped(adviceText(advice))}\n`;
+    if (session.machines.length === 0) continue;
     yield `\n${tableRow(COLUMNS)}${tableRow(COLUMNS.map(() => '---'))}`;
     for (const { cells, isTraced } of rowsOf(session)) {
       yield tableRow(cells.map((cell) => (isTraced ? `**${escaped(cell)}**` : escaped(cell))));

@@ -16,6 +16,7 @@ export function* textOfWhatIf({ left, path, sessions }: WhatIf, width: number): 
     page.heading(plain(sessionTitle(session)));
     for (const reason of session.reasons) page.text(reason, '  not known: ');
     for (const advice of session.advice) page.text(adviceText(advice), '  ');
+    if (session.machines.length === 0) continue;
     page.gap();
     page.line(`  ${cells(COLUMNS)}`);
     for (const row of rowsOf(session))

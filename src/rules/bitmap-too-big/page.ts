@@ -30,7 +30,9 @@ have 39, and are immune. 7.2 fails only in a migration, which goes on
 incomplete. From 8.0 to 10.2 QEMU refuses to migrate behind a vIOMMU, so that
 calc-dirty-rate and vCPU dirty limits are what brings it about. Fixed for
 whole unmaps by commit cac33cb5533a; first release 11.0, which unmaps mapping
-by mapping while dirty pages are tracked, and misses some (VTD005).`,
+by mapping while dirty pages are tracked, and misses some (VTD005). Behind
+amd-iommu no release fixes it, 11.1 included: its pieces go up to 2^64, some
+with -12 in the place of -7, as there is not even memory for the bitmap.`,
   whatToDo: `
 -device intel-iommu,aw-bits=39 (the largest piece is then 256 GiB, its bitmap
 8 MiB); or no migration, dirty-rate measurement and dirty limit while a guest

@@ -26,7 +26,8 @@ gpa 0x0 is what is sent. Pieces of whole unmaps print no address at all.`,
   versions: `
 All versions. Whole unmaps: fixed by commit cac33cb5533a, first release 11.0
 (for guest RAM below 4 GiB; above it see VTD003). Unmaps of single pages: no
-release fixes them yet, 11.x included.`,
+release fixes them yet, 11.x included. Behind amd-iommu no release fixes
+either, and virtio-iommu unmaps everything with address 0.`,
   whatToDo: `
 Before migrating, unplug the device or shut its driver down in the guest, so
 that it writes nothing. A VM that was migrated with such findings: treat the
