@@ -26,6 +26,7 @@ export const NOT_IN_A_FILE: Readonly<Record<string, string>> = {
   unmaps: 'a file that is found by itself writes none',
   mappings: 'a file that is found by itself writes none',
   results: 'a file that is found by itself writes none',
+  withStderr: 'it is about one trace',
   shard: 'it is about one call',
   job: 'it is about one call',
   updateBaseline: 'a file that is found by itself writes none',
@@ -33,7 +34,7 @@ export const NOT_IN_A_FILE: Readonly<Record<string, string>> = {
 };
 
 /** Options whose value is a path, which in a file is relative to that file's folder. */
-const PATHS: ReadonlySet<string> = new Set(['baseline']);
+const PATHS: ReadonlySet<string> = new Set(['baseline', 'traceEventsAll']);
 
 /** Where an option's value comes from, in the words of `--print-config`. */
 const SOURCES: Readonly<Record<string, string>> = {
