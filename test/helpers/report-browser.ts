@@ -34,6 +34,8 @@ export interface OpenPage {
 export interface Looks {
   readonly colorScheme?: 'light' | 'dark';
   readonly width?: number;
+  /** What the page has once it is ready. */
+  readonly ready?: string;
 }
 
 /** Opens a page from a file, as someone does who got it by mail, and calls `look`. */
@@ -41,7 +43,7 @@ export async function withPage(
   browser: Browser,
   html: string,
   look: (open: OpenPage) => Promise<void>,
-  { colorScheme = 'light', width = 1280 }: Looks = {},
+  { colorScheme = 'light', width = 1280, ready = '.findings' }: Looks = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'vtdscope-page-'));
   const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
@@ -60,7 +62,7 @@ export async function withPage(
       void dialog.dismiss();
     });
     await page.goto(url);
-    await page.locator('.findings').waitFor({ timeout: 20_000 });
+    await page.locator(ready).first().waitFor({ timeout: 20_000 });
     await look({ page, trouble });
   } finally {
     await page.close();

@@ -60,7 +60,8 @@ describe('its colours', () => {
     const drawn = ['bar', 'whole', 'accent', 'window-edge', 'bad', 'stale', 'focus'];
     expect(drawn.filter((tone) => ratio(tone, 'bg') < 3)).toEqual([]);
     // What stands in a window of tracking, which shines through.
-    const inWindows = { ...colors, bg: blended(window, colors['bg']) };
+    const { bg } = colors;
+    const inWindows = { ...colors, bg: blended(window, bg) };
     const marks = ['bar', 'whole', 'accent', 'bad', 'loss', 'stale'];
     expect(marks.filter((tone) => ratio(tone, 'bg', inWindows) < 3)).toEqual([]);
   });

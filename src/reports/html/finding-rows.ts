@@ -4,7 +4,14 @@ import { plural } from '../../base/words.ts';
 import type { Finding } from '../../result/types.ts';
 import { acceptanceText } from '../accepted.ts';
 import { isAboutBitmap } from '../digest.ts';
-import { causeStories, deviceText, errnoText, evidenceMeanings, modeMeanings } from '../wording.ts';
+import {
+  causeMeanings,
+  causeStories,
+  deviceText,
+  errnoText,
+  evidenceMeanings,
+  modeMeanings,
+} from '../wording.ts';
 
 /** The findings as the page's script is given them: small, as there may be a hundred thousand. */
 
@@ -33,6 +40,8 @@ export type FindingRow = readonly [
   facts: readonly number[],
   basis: readonly number[],
   excerpt: readonly string[],
+  /** What tells it from others of its rule, in short. */
+  what: number,
 ];
 
 /** Texts, each once. */
@@ -84,7 +93,15 @@ export function findingRow(
     ].flatMap(([label, words]) => [text(label), text(words)]),
     finding.basis.map(text),
     isDetailed ? finding.excerpt.map(plain) : [],
+    text(differenceOf(finding)),
   ];
+}
+
+/** `pieces of whole unmaps, 16 TiB at iova 0x100000000000`; what it says itself where it is about no unmap. */
+function differenceOf({ cause, iova, size, message }: Finding): string {
+  const where = iova === null || size === null ? '' : `${humanSize(BigInt(size))} at iova ${iova}`;
+  const parts = [cause === null ? '' : causeMeanings[cause], where].filter((part) => part !== '');
+  return parts.length === 0 ? message : parts.join(', ');
 }
 
 function factsOfFinding(

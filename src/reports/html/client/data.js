@@ -36,4 +36,5 @@ export const column = /** @type {const} */ ({
   facts: 15,
   basis: 16,
   excerpt: 17,
+  what: 18,
 });

@@ -28,13 +28,13 @@ export function columnsOf({ texts, traces }) {
     (/** @type {readonly string[]} */ order, /** @type {(row: FindingRow) => string} */ of) =>
     (/** @type {FindingRow} */ row) =>
       order.indexOf(of(row));
-  const [severity, mode, rule, slug, device, message] = [
+  const [severity, mode, rule, slug, device, what] = [
     text(column.severity),
     text(column.mode),
     text(column.rule),
     text(column.slug),
     text(column.device),
-    text(column.message),
+    text(column.what),
   ];
   const path = (/** @type {FindingRow} */ row) => traces[row[column.trace]]?.name ?? '';
   /** @type {ColumnOf[]} */
@@ -63,6 +63,6 @@ export function columnsOf({ texts, traces }) {
     },
   ];
   if (traces.length > 1) columns.push({ name: 'Trace', key: 'path', text: path, value: path });
-  columns.push({ name: 'What', key: 'what', text: message, value: message });
+  columns.push({ name: 'What', key: 'what', text: what, value: what });
   return columns;
 }

@@ -4,6 +4,9 @@ import { countText, el, pluralText } from './dom.js';
 /** @typedef {import('./data.js').Payload} Payload */
 /** @typedef {import('./data.js').FindingRow} FindingRow */
 
+/** Letters of a fact that needs the whole width. */
+const WIDE = 60;
+
 /**
  * All that is known of a finding.
  * @param {Payload} payload
@@ -17,7 +20,14 @@ export function findingDetail({ traces, rules, texts }, row, address) {
   const severity = text(row[column.severity]);
   const facts = el('dl', { class: 'facts' });
   const add = (/** @type {string} */ label, /** @type {string} */ value) =>
-    facts.append(el('div', {}, el('dt', {}, label), el('dd', {}, value)));
+    facts.append(
+      el(
+        'div',
+        { class: value.length > WIDE ? 'wide' : '' },
+        el('dt', {}, label),
+        el('dd', {}, value),
+      ),
+    );
   if (traces.length > 1) add('Trace', traces[row[column.trace]]?.path ?? '');
   const [line, lastLine] = [row[column.line], row[column.lastLine]];
   add(
@@ -50,7 +60,7 @@ export function findingDetail({ traces, rules, texts }, row, address) {
           'details',
           {},
           el('summary', {}, `${id} explained`),
-          el('pre', { class: 'page' }, rule.page),
+          el('pre', { class: 'page', tabindex: 0, 'aria-label': `${id} explained` }, rule.page),
         ),
     el('p', { class: 'id' }, 'id ', el('a', { href: `#${address}` }, row[column.id])),
   );

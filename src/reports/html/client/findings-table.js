@@ -70,7 +70,6 @@ export class FindingsTable {
     this.count = el('p', { class: 'count', role: 'status' });
     this.head = el('div', { class: 'row head', role: 'row' });
     this.body = el('div', { class: 'rows', role: 'rowgroup' });
-    this.viewport = el('div', { class: 'viewport', role: 'presentation' }, this.body);
     this.grid = el(
       'div',
       {
@@ -79,15 +78,15 @@ export class FindingsTable {
         tabindex: 0,
         'aria-label': 'Findings; arrow keys move, Enter shows one',
       },
-      el('div', { role: 'rowgroup' }, this.head),
-      this.viewport,
+      el('div', { class: 'heads', role: 'rowgroup' }, this.head),
+      this.body,
     );
     this.element = el(
       'div',
       { class: 'findings' },
       el(
         'div',
-        { class: 'filters', role: 'search' },
+        { class: 'filters', role: 'search', 'aria-label': 'Findings' },
         this.search,
         this.severity.label,
         this.mode.label,
@@ -164,7 +163,7 @@ export class FindingsTable {
     this.ofTrace.hidden = this.#trace < 0;
     this.element.classList.toggle('none', all === 0);
     this.grid.setAttribute('aria-rowcount', String(number + 1));
-    this.viewport.scrollTop = 0;
+    this.grid.scrollTop = 0;
     this.#draw();
   }
 
@@ -280,8 +279,8 @@ export class FindingsTable {
       select.addEventListener('change', () => this.update());
     }
     this.ofTrace.addEventListener('click', () => this.showTrace(-1));
-    this.viewport.addEventListener('scroll', () => this.#draw());
-    new ResizeObserver(() => this.#draw()).observe(this.viewport);
+    this.grid.addEventListener('scroll', () => this.#draw());
+    new ResizeObserver(() => this.#draw()).observe(this.grid);
     this.body.addEventListener('click', (event) => {
       const target = event.target instanceof Element ? event.target.closest('[data-at]') : null;
       if (target !== null) this.#select(Number(target.getAttribute('data-at')));
@@ -294,7 +293,7 @@ export class FindingsTable {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.target !== this.grid) return;
-    const page = Math.max(1, Math.floor(this.viewport.clientHeight / ROW) - 1);
+    const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW) - 2);
     const last = this.#shown.length - 1;
     const moves = /** @type {Record<string, number>} */ ({
       ArrowDown: this.#cursor + 1,
@@ -328,10 +327,11 @@ export class FindingsTable {
 
   #reveal() {
     const top = this.#cursor * ROW;
-    const { scrollTop, clientHeight } = this.viewport;
-    if (top < scrollTop) this.viewport.scrollTop = top;
-    else if (top + ROW > scrollTop + clientHeight)
-      this.viewport.scrollTop = top + ROW - clientHeight;
+    const { scrollTop, clientHeight } = this.grid;
+    if (top < scrollTop) this.grid.scrollTop = top;
+    // The head stands above the rows.
+    else if (top + 2 * ROW > scrollTop + clientHeight)
+      this.grid.scrollTop = top + 2 * ROW - clientHeight;
     this.#draw();
   }
 
@@ -379,7 +379,7 @@ export class FindingsTable {
 
   #draw() {
     const number = this.#shown.length;
-    const { scrollTop, clientHeight } = this.viewport;
+    const { scrollTop, clientHeight } = this.grid;
     const first = this.#printing ? 0 : Math.max(0, Math.floor(scrollTop / ROW) - SPARE);
     const end = this.#printing
       ? Math.min(number, PRINTED)

@@ -90,7 +90,12 @@ function rangeList(lanes) {
         );
       const left = spans.length - lines.length;
       if (left > 0) lines.push(`and ${left} more\n`);
-      return el('div', {}, el('h4', {}, `${name}: ${total}`), el('pre', {}, ...lines));
+      return el(
+        'div',
+        {},
+        el('h4', {}, `${name}: ${total}`),
+        el('pre', { tabindex: 0, 'aria-label': name }, ...lines),
+      );
     }),
   );
 }

@@ -197,7 +197,7 @@ export class TraceTable {
       el('div', { class: 'counts' }, ...this.chips.map(({ group }) => group)),
       el(
         'div',
-        { class: 'filters', role: 'search' },
+        { class: 'filters', role: 'search', 'aria-label': 'Traces' },
         this.search,
         ...this.choices.map(({ label }) => label),
         this.order.label,

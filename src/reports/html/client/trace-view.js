@@ -110,7 +110,7 @@ function tablesOf({ facts, hazards, model, windows }, texts) {
     if (left > 0) shown.push(el('li', {}, `and ${left} more`));
     parts.push(section('Dirty tracking was on', el('ul', {}, ...shown)));
   }
-  parts.push(section('Unmaps and their hazards', hazardTable(hazards)));
+  parts.push(wide('Unmaps and their hazards', hazardTable(hazards)));
   const rows = model.map((numbers) => {
     const [label = '', value = '', source = '', from = ''] = numbers.map(
       (number) => texts[number] ?? '',
@@ -123,9 +123,7 @@ function tablesOf({ facts, hazards, model, windows }, texts) {
       el('td', {}, el('span', { class: `source src-${source}` }, source), ` ${from}`),
     );
   });
-  parts.push(
-    section('What this rests on', el('table', { class: 'model' }, el('tbody', {}, ...rows))),
-  );
+  parts.push(wide('What this rests on', el('table', { class: 'model' }, el('tbody', {}, ...rows))));
   return parts;
 }
 
@@ -164,6 +162,18 @@ function doubts({ doubts: numbers, capture }, texts) {
     );
   }
   return parts;
+}
+
+/**
+ * One that may be wider than the page, and is scrolled by keyboard, too.
+ * @param {string} title
+ * @param {HTMLElement} table
+ */
+function wide(title, table) {
+  const element = section(title, table);
+  element.tabIndex = 0;
+  element.setAttribute('aria-label', title);
+  return element;
 }
 
 /**
