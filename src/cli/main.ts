@@ -8,6 +8,7 @@ import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
 import { guideCommand } from './guide.ts';
+import { inspectCommand } from './inspect.ts';
 import { mergeCommand } from './merge.ts';
 import { queueCommands } from './queue.ts';
 import { recordCommand } from './record.ts';
@@ -101,6 +102,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(compareCommand(terminal));
   program.addCommand(whatIfCommand(terminal));
   program.addCommand(redactCommand(terminal));
+  program.addCommand(inspectCommand(terminal));
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   for (const command of queueCommands(terminal)) program.addCommand(command);

@@ -28,8 +28,6 @@ import {
   viewOf,
 } from './wire.ts';
 
-/** Bytes of the trace that a batch stands for, for its memory: a record is about twice as long as in a batch. */
-const EXPECTED_BYTES = 2 * 1024 * 1024;
 /** Events with a name, and bytes of their names, in one file; QEMU has some six thousand. */
 const MOST_NAMES = 65_536;
 const MOST_NAME_BYTES = 4 * 1024 * 1024;
@@ -60,7 +58,7 @@ export class SimpleDecoder implements StreamDecoder {
   readonly #hasHeader: boolean;
   #isLittleEndian = true;
   readonly #declared: ReadonlyMap<string, DeclaredEvent>;
-  readonly #writer = new BatchWriter(EXPECTED_BYTES);
+  readonly #writer = new BatchWriter();
   readonly #known = new Map<number, Known>();
   /** Those of them that came since the last batch and were not stored. */
   readonly #skipped: Known[] = [];

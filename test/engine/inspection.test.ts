@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest';
+import { inspectTrace } from '../../src/engine/inspection.ts';
+import { inspectionOf } from '../../src/reports/inspection/inspection.ts';
+import { textOfInspection } from '../../src/reports/inspection/text.ts';
+import { decode } from '../helpers/decoded.ts';
+import { bytesOf, root } from '../helpers/ground-truth.ts';
+import { sample } from '../helpers/samples.ts';
+
+async function inspect(path: string, bytes?: Uint8Array) {
+  async function* stdin() {
+    if (bytes !== undefined) yield bytes;
+  }
+  const { messages, replayed, trace } = await inspectTrace(path, { stdin: stdin() });
+  return inspectionOf(trace, replayed, messages);
+}
+
+it.each([
+  'qemu-10.0/blocked-aw48.log.gz',
+  'qemu-11.1/blocked-aw48.log.gz',
+  'qemu-7.2/blocked-aw48.log.gz',
+])(
+  'counts each event of %s once, whatever a record stands for and however often it is read',
+  async (name) => {
+    const { events, skipped } = await decode('qemu-log', bytesOf(`traces/${name}`));
+    const counts = new Map(Object.entries(skipped));
+    for (const event of events) {
+      if (!event.name.includes(':')) counts.set(event.name, (counts.get(event.name) ?? 0) + 1);
+    }
+    const inspection = await inspect(`${root}traces/${name}`);
+    expect(new Map(inspection.events.map((event) => [event.name, event.count]))).toEqual(counts);
+    expect(inspection.messages).toBe(
+      events.filter((event) => event.name.startsWith('message:')).length,
+    );
+  },
+);
+
+it('has rates where there are times, and what is lost', async () => {
+  const inspection = await inspect('-', sample('simple-10.2.2-dropped.bin.gz'));
+  expect(inspection).toMatchObject({
+    format: 'simple',
+    time: { clock: 'monotonic' },
+    losses: [{ kind: 'dropped', count: 7012 }],
+    verdict: { isPossible: false },
+    producers: [{ vIommu: { value: 'intel-iommu' }, backends: ['vfio-user'] }],
+  });
+  const { seconds } = inspection.time;
+  for (const { count, perSecond } of inspection.events) {
+    expect(perSecond).toBeCloseTo(count / (seconds ?? 0), -3);
+  }
+});
+
+it('says what to enable where a verdict is not possible', async () => {
+  const line =
+    'vtd_switch_address_space Device 00:05.0 switching address space (iommu enabled=1)\n';
+  const inspection = await inspect('-', Buffer.from(line));
+  expect(inspection.verdict.isPossible).toBe(false);
+  expect(inspection.needed.filter(({ count }) => count > 0).map(({ name }) => name)).toEqual([
+    'vtd_switch_address_space',
+  ]);
+  const text = [...textOfInspection(inspection, 80)].join('');
+  expect(text).toContain('vfio_iommu_map_notify                   none');
+  expect(text).toContain('No: the trace does not show enough.');
+  expect(text).toContain("-trace 'vtd_*'");
+});
+
+it('fails where there is no trace', async () => {
+  await expect(inspect(`${root}README.nothing`)).rejects.toThrow('README.nothing: no such file');
+});
