@@ -2,12 +2,14 @@
  * Speed of each reader alone: bytes of the input, decoded into batches by one thread, in a second of the
  * processor's time. The input is a file of `test/samples` again and again, up to a size.
  */
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LineBlocks } from '../../src/bytes/lines.ts';
 import { openSource } from '../../src/bytes/source.ts';
 import type { TraceFormat } from '../../src/decoding/format.ts';
 import { recognise } from '../../src/decoding/index.ts';
+import { simple } from '../../src/decoding/records/simple/index.ts';
 import { BatchWriter } from '../../src/events/writer.ts';
 import { root } from '../helpers/ground-truth.ts';
 import { sample, samplesFolder } from '../helpers/samples.ts';
@@ -30,9 +32,66 @@ function repeated(one: Buffer, format: TraceFormat, bytes: number): Buffer {
     const result = Array.from({ length: times }, () => data.result).flat();
     return Buffer.from(JSON.stringify({ data: { result } }));
   }
+  if (format.name === 'simple') {
+    // Names come once, before all events.
+    const at = firstEvent(one);
+    const events = one.subarray(at);
+    return Buffer.concat([one.subarray(0, at), ...Array.from({ length: times }, () => events)]);
+  }
   if (format.name !== 'json-array') return Buffer.concat(Array.from({ length: times }, () => one));
   const elements = one.toString('latin1').replace(/^\s*\[|\]\s*$/g, '');
   return Buffer.from(`[${Array.from({ length: times }, () => elements).join(',')}]`, 'latin1');
+}
+
+/** Where the first event of a binary trace is, behind its header and the names. */
+function firstEvent(bytes: Buffer): number {
+  let at = 24;
+  while (bytes.readUInt32LE(at) === 0) at += 20 + bytes.readUInt32LE(at + 16);
+  return at;
+}
+
+/** The same records in Python: numbers as one call unpacks them; prints events in a second of its time. */
+const PYTHON = `
+import struct, sys, time
+data = sys.stdin.buffer.read()
+start = time.process_time()
+at, names, count = 24, {}, 0
+record = struct.Struct('=QQQII')
+while at + 20 <= len(data):
+    if data[at] == 0:
+        id, length = struct.unpack_from('=QI', data, at + 8)
+        names[id] = data[at + 20:at + 20 + length]
+        at += 20 + length
+        continue
+    kind, id, when, length, process = record.unpack_from(data, at)
+    name = names.get(id)
+    arguments = data[at + 32:at + 8 + length]
+    if len(arguments) % 8 == 0:
+        arguments = struct.unpack('=%dQ' % (len(arguments) // 8), arguments)
+    count += 1
+    at += 8 + length
+print(count / (time.process_time() - start))
+`;
+
+/** Events in a second of the processor's time, beside a few lines of Python where that is there. */
+async function simpleRow(bytes: number, runs: number): Promise<string> {
+  const all = repeated(sample('all-10.2.2.simple.bin.gz'), simple, bytes);
+  let events = 0;
+  const speed = await speedOf(runs, async () => {
+    events = 0;
+    const decoder = await simple.open(({ lines }) => {
+      events += lines;
+    });
+    for (let at = 0; at < all.length; at += CHUNK_BYTES) {
+      await decoder.push(all.subarray(at, at + CHUNK_BYTES));
+    }
+    await decoder.end();
+    return events;
+  });
+  const text = `simple: ${speed.toFixed(2)} million events a second of one thread`;
+  const { status, stdout } = spawnSync('python3', ['-c', PYTHON], { input: all, encoding: 'utf8' });
+  const other = status === 0 ? Number(stdout) / 1e6 : 0;
+  return other > 0 ? `${text}, ${(speed / other).toFixed(1)} times as many as Python` : text;
 }
 
 async function decode(format: TraceFormat, bytes: Uint8Array): Promise<void> {
@@ -111,5 +170,6 @@ export async function readerRows(bytes: number, runs: number): Promise<readonly 
     const speed = await speedOf(runs, () => decompress(path, times));
     rows.push(row(name, 'decompressed bytes', speed, plain.speed));
   }
+  rows.push(await simpleRow(bytes, runs));
   return rows;
 }
