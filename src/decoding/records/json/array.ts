@@ -2,6 +2,7 @@ import { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
 import type { StreamFormat } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
+import { JsonArrayDecoder } from './array-decoder.ts';
 import { ElementPlaces } from './element-places.ts';
 import { holdsLine, isEvent, writeEvent } from './event.ts';
 import { parseJson } from './parse.ts';
@@ -46,9 +47,5 @@ export const jsonArray: StreamFormat = {
     }
     return writer.finish(new Uint8Array(0), 0, 0);
   },
-  // stream-json is loaded where it is needed.
-  async open(emit) {
-    const { JsonArrayDecoder } = await import('./array-decoder.ts');
-    return new JsonArrayDecoder(emit);
-  },
+  open: async (emit) => new JsonArrayDecoder(emit),
 };

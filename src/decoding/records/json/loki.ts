@@ -33,6 +33,7 @@ export const lokiAnswer: StreamFormat = {
     }
     return false;
   },
+  // stream-json is loaded where it is needed.
   async open(emit) {
     const { LokiDecoder } = await import('./loki-decoder.ts');
     return new LokiDecoder(emit);
