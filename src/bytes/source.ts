@@ -326,8 +326,8 @@ class Reading {
       }
     } catch (thrown) {
       if (!(thrown instanceof DamagedData)) throw thrown;
-      const again = recorder === null ? this.#again() : recorder.again();
-      if (thrown.damage === 'is damaged' && !codec.givesDamagedPieces && again !== null) {
+      const again = () => (recorder === null ? this.#again() : recorder.again());
+      if (thrown.damage === 'is damaged' && !codec.givesDamagedPieces) {
         for await (const chunk of partOfDamaged(codec, again, taken, output)) {
           const { allowed, isAll } = allow(chunk);
           yield allowed;
