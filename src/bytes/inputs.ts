@@ -17,6 +17,8 @@ export interface Input {
   readonly isFound: boolean;
   /** It is in an archive; absent for what is a file of its own. */
   readonly member?: Member;
+  /** It is in several files, the oldest first; absent for what is in one. */
+  readonly pieces?: readonly string[];
 }
 
 /** A file that was found and not analysed, although it may hold a trace. */

@@ -43,6 +43,7 @@ interface Flags extends ModelFlags {
   readonly redact?: boolean;
   readonly maxDecompressed?: string;
   readonly withStderr?: string;
+  readonly join?: boolean;
   readonly traceEventsAll?: string;
   readonly results?: string;
   readonly shard?: string;
@@ -106,6 +107,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
     .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
+    .option('--join', 'the inputs are pieces of one rotated log: log.2.gz log.1 log')
     .option('--trace-events-all <file>', 'events of the QEMU that wrote a binary trace')
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
     .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces')
@@ -153,6 +155,7 @@ async function analyze(
     const found = await run({
       ...analysisOf(flags, terminal, progress),
       inputs,
+      isJoined: flags.join === true,
       unmaps: flags.unmaps ?? null,
       mappings: flags.mappings ?? null,
       stderr: flags.withStderr ?? null,
@@ -205,7 +208,8 @@ async function leaveResults(
   flags: Flags,
   terminal: Terminal,
 ): Promise<number> {
-  const { baseline, job = null, mappings, output, shard, unmaps, withStderr } = flags;
+  const { baseline, job = null, join, mappings, output, shard, unmaps, withStderr } = flags;
+  if (join === true) throw new UsageError('--join and --results do not go together');
   if (withStderr !== undefined) {
     throw new UsageError('--with-stderr goes with one trace, and not with --results');
   }

@@ -29,6 +29,7 @@ export const NOT_IN_A_FILE: Readonly<Record<string, string>> = {
   withStderr: 'it is about one trace',
   shard: 'it is about one call',
   job: 'it is about one call',
+  join: 'it is about one trace',
   updateBaseline: 'a file that is found by itself writes none',
   acceptUntil: 'it goes with --update-baseline',
 };

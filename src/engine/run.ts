@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.ts';
 import { keyOfPath } from '../bytes/file-identity.ts';
 import { findInputs, type Input, type Inputs, type PassedOver } from '../bytes/inputs.ts';
 import { readText } from '../bytes/list.ts';
+import { inRotationOrder } from '../bytes/rotation.ts';
 import { declaredEvents } from '../decoding/declared-events.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Result, Trace } from '../result/types.ts';
@@ -50,6 +51,8 @@ export interface RunOptions {
   readonly maxDecompressedBytes?: number | null;
   /** A file with QEMU's messages, where `-D` sent only the one trace of this run to a file. */
   readonly stderr?: string | null;
+  /** The inputs are the pieces of one rotated log. */
+  readonly isJoined?: boolean;
   /** A `trace-events-all` of the build of QEMU that wrote binary traces. */
   readonly traceEvents?: string | null;
   readonly stdin?: AsyncIterable<Uint8Array>;
@@ -121,7 +124,26 @@ async function inputsOf(options: RunOptions): Promise<Inputs> {
   if (stderr !== null && count !== 1) {
     throw new UsageError(`--with-stderr goes with one trace, and not with ${count}`);
   }
-  return all;
+  return options.isJoined === true ? joinedInputs(all) : all;
+}
+
+/** The one trace whose pieces these inputs are; it has the name of the newest. */
+function joinedInputs(inputs: Inputs): Inputs {
+  const { bad, traces } = inputs;
+  const [problem] = bad;
+  if (problem !== undefined) throw new UsageError(`${problem.path}: ${problem.error}`);
+  const odd = traces.find(({ bytes, member }) => bytes === null || member !== undefined);
+  if (odd !== undefined) throw new UsageError(`--join takes files, and ${odd.path} is none`);
+  const pieces = inRotationOrder(traces.map(({ path }) => path));
+  const bytes = traces.reduce((sum, input) => sum + (input.bytes ?? 0), 0);
+  const path = pieces.at(-1) ?? '';
+  return {
+    traces: pieces.length < 2 ? traces : [{ path, bytes, isFound: false, pieces }],
+    bad,
+    passedOver: inputs.passedOver,
+    directories: new Map(),
+    isRead: (key) => inputs.isRead(key),
+  };
 }
 
 /**
@@ -240,7 +262,7 @@ class Run {
     return shares;
   }
 
-  #taskOf({ path, isFound, member }: Input, index: number): TraceTask {
+  #taskOf({ path, isFound, member, pieces }: Input, index: number): TraceTask {
     const { maxDecompressedBytes = null, stderr = null } = this.#options;
     const parts = this.#files.tables.partsOf(index);
     return {
@@ -250,6 +272,7 @@ class Run {
       parts,
       maxDecompressedBytes,
       ...(member !== undefined && { member }),
+      ...(pieces !== undefined && { pieces }),
       ...(stderr !== null && { stderr }),
       eventList: this.#eventList,
     };

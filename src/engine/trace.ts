@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Member, openMember } from '../bytes/archive.ts';
+import { openJoined } from '../bytes/joined.ts';
 import { type OpenSource, openSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { recognise } from '../decoding/index.ts';
@@ -22,6 +23,8 @@ export interface TraceTask {
   readonly path: string;
   /** Where it is in an archive; absent for a file of its own. */
   readonly member?: Member;
+  /** The files that it is in, the oldest first; absent where it is in one. */
+  readonly pieces?: readonly string[];
   readonly model: MachineOptions;
   readonly parts: PartPaths;
   /** A file with QEMU's messages, which are not in the trace; absent where there is none. */
@@ -59,7 +62,7 @@ export async function analyzeTrace(
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
   const { eventList = null, isFound, maxDecompressedBytes, member } = task;
-  const { model, parts, path, stderr } = task;
+  const { model, parts, path, pieces, stderr } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -81,10 +84,10 @@ export async function analyzeTrace(
     return { trace: resultOf(replay, opened, format), learnedLate: replay.learnedLate };
   };
   try {
-    source =
-      member === undefined
-        ? await openSource(path, { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) })
-        : await openMember(path, member, { maxDecompressedBytes });
+    const options = { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) };
+    if (pieces !== undefined) source = await openJoined(path, pieces, options);
+    else if (member !== undefined) source = await openMember(path, member, options);
+    else source = await openSource(path, options);
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound, eventList });
     if (stderr !== undefined) source = await withStderr(source, format, stderr);
