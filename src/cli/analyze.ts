@@ -60,7 +60,7 @@ interface ConfigFlags {
 export const examples = `
 Examples:
   vtdscope qemu.log.zst                   one trace, plain or compressed
-  vtdscope sosreport.tar.xz               all traces in an archive, which is not unpacked
+  vtdscope sosreport.tar.xz               all traces of an archive, in place
   vtdscope /var/log/libvirt/qemu          all traces of a folder, worst first
   ssh host cat qemu.log | vtdscope -      from a pipe
   vtdscope qemu.log --format json         the result for programs

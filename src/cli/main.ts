@@ -4,11 +4,13 @@ import { plain } from '../base/plain.ts';
 import { toolVersion } from '../result/version.ts';
 import { analyzeCommand, examples } from './analyze.ts';
 import { compareCommand } from './compare.ts';
+import { completionCommand } from './completion.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { generateCommand } from './generate.ts';
 import { guideCommand } from './guide.ts';
 import { inspectCommand } from './inspect.ts';
+import { manualCommand } from './manual.ts';
 import { mergeCommand } from './merge.ts';
 import { queueCommands } from './queue.ts';
 import { recordCommand } from './record.ts';
@@ -109,6 +111,8 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(generateCommand(terminal));
   program.addCommand(recordCommand(terminal));
   program.addCommand(guideCommand(terminal));
+  program.addCommand(completionCommand(terminal, program));
+  program.addCommand(manualCommand(terminal, program));
   for (const command of program.commands) {
     command
       .copyInheritedSettings(program)
@@ -139,7 +143,9 @@ function printable(message: string): string {
 /** What may have been meant by a value that is none of the allowed ones. */
 function meant(complaint: string): string {
   const [, word, allowed] =
-    /argument '(.*)' is invalid\. Allowed choices are (.*)\.$/m.exec(complaint) ?? [];
+    /(?:argument|value) '(.*?)' is invalid(?: for argument '\w+')?\. Allowed choices are (.*)\.$/m.exec(
+      complaint,
+    ) ?? [];
   const near = word === undefined ? null : nearest(word, allowed?.split(', ') ?? []);
   return near === null ? '' : `(Did you mean ${near}?)\n`;
 }
