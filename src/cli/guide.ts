@@ -9,7 +9,12 @@ import type { Terminal } from './terminal.ts';
 
 /** What there is a guide to, with what it is about; each is a file of `src/guides`. */
 export const guideTopics: Readonly<Record<string, string>> = {
+  capture: 'how to record a trace: QEMU, libvirt, KubeVirt, a VM that runs, SystemTap',
+  read: 'what a report says: verdict, findings, modes, evidence, the page',
+  migrate: 'whether a VM may be migrated, and a gate before migrations',
   ci: 'make a build fail on new findings: GitHub, GitLab, anything else',
+  library: 'analyses and reports from a program of your own',
+  glossary: 'the words of reports and guides',
 };
 
 const FOLDER = new URL(`${isSource ? '' : 'dist/'}src/guides/`, packageRoot);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,7 +102,10 @@ describe.each(topics.filter((topic) => blocksOf(guideNamed(topic)).length > 0))(
       folder = mkdtempSync(join(tmpdir(), 'vtdscope-guide-'));
       mkdirSync(join(folder, 'bin'));
       mkdirSync(join(folder, 'logs'));
+      mkdirSync(join(folder, 'more'));
       mkdirSync(join(folder, 'node_modules'));
+      symlinkSync(root, join(folder, 'node_modules/vtdscope'));
+      writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
       const program = join(folder, 'bin/vtdscope');
       writeFileSync(
         program,
@@ -114,6 +118,7 @@ describe.each(topics.filter((topic) => blocksOf(guideNamed(topic)).length > 0))(
       );
       copyFileSync(`${root}traces/qemu-7.2/blocked-aw48.log.gz`, join(folder, 'logs/vm2.log.gz'));
       copyFileSync(`${root}traces/qemu-10.0/blocked-aw48-minimal.log`, join(folder, 'qemu.log'));
+      copyFileSync(`${root}traces/qemu-10.0/blocked-aw39.log.gz`, join(folder, 'more/vm3.log.gz'));
     });
 
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -141,6 +146,17 @@ describe.each(topics.filter((topic) => blocksOf(guideNamed(topic)).length > 0))(
       it(`${isParsedOnly ? 'is a script' : 'works'}: ${text.split('\n')[0]}`, () => {
         const { status, stderr } = bash(text, ...(isParsedOnly ? ['-n'] : []));
         expect(status, stderr).toBe(isParsedOnly ? 0 : wanted);
+      });
+    }
+
+    for (const [index, { text }] of blocks.entries()) {
+      if (blocks[index]?.language !== 'js') continue;
+      it(`works as a program: ${text.split('\n')[0]}`, () => {
+        const program = join(folder, `program-${index}.js`);
+        writeFileSync(program, text);
+        const ended = spawnSync(process.execPath, [program], { cwd: folder, encoding: 'utf8' });
+        expect(ended.status, ended.stderr).toBe(0);
+        expect(ended.stderr).toBe('');
       });
     }
 
