@@ -25,7 +25,6 @@ export const NOT_IN_A_FILE: Readonly<Record<string, string>> = {
   output: 'a file that is found by itself writes none',
   unmaps: 'a file that is found by itself writes none',
   mappings: 'a file that is found by itself writes none',
-  withStderr: 'it belongs to one trace',
   results: 'a file that is found by itself writes none',
   withStderr: 'it is about one trace',
   shard: 'it is about one call',

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.ts';
 import { isSource, packageRoot } from '../base/package-root.ts';
 import { Page } from '../reports/text/layout.ts';
+import { jsonFields } from './json-guide.ts';
 import { print } from './outputs.ts';
 import { hint } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,11 +14,14 @@ export const guideTopics: Readonly<Record<string, string>> = {
   read: 'what a report says: verdict, findings, modes, evidence, the page',
   migrate: 'whether a VM may be migrated, and a gate before migrations',
   ci: 'make a build fail on new findings: GitHub, GitLab, anything else',
+  json: 'every field of the JSON result',
   library: 'analyses and reports from a program of your own',
   glossary: 'the words of reports and guides',
 };
 
-const FOLDER = new URL(`${isSource ? '' : 'dist/'}src/guides/`, packageRoot);
+const SOURCE = new URL(`${isSource ? '' : 'dist/'}src/`, packageRoot);
+/** What a part of one guide is made of. */
+const SCHEMA = 'result/result-1.1.schema.json';
 
 interface GuideFlags {
   readonly format: 'text' | 'markdown';
@@ -57,7 +61,9 @@ export function guideNamed(topic: string): string {
   if (!names.includes(topic)) {
     throw new UsageError(`no guide to ${topic}${hint(topic, names)}; 'vtdscope guide' lists them`);
   }
-  return readFileSync(new URL(`${topic}.md`, FOLDER), 'utf8');
+  const read = (path: string) => readFileSync(new URL(path, SOURCE), 'utf8');
+  const text = read(`guides/${topic}.md`);
+  return topic === 'json' ? `${text}\n${jsonFields(JSON.parse(read(SCHEMA)))}` : text;
 }
 
 const INDENT = '    ';
