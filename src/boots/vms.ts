@@ -30,6 +30,8 @@ const SWITCH = kindOf('vtd_switch_address_space');
 /** It has the same arguments. */
 const VIRTIO_SWITCH = kindOf('virtio_iommu_switch_address_space');
 const VIRTIO_REGION = kindOf('virtio_iommu_init_iommu_mr');
+/** Printed right before the first device of VFIO is attached behind AMD-Vi, which prints nothing else of it. */
+const AMD_RESET = kindOf('amdvi_iotlb_reset');
 const isSwitch = (kind: number) => kind === SWITCH || kind === VIRTIO_SWITCH;
 /** The name of the first region that virtio-iommu makes for a machine: it numbers them. */
 const FIRST_REGION = /-region-0-\d+$/;
@@ -52,7 +54,12 @@ const role = { none: 0, attach: 1, detach: 2, early: 3, message: 4, start: 5, lo
 const ROLES = Uint8Array.from(eventNames, (name, kind) => {
   if (ATTACH.has(name)) return role.attach;
   if (DETACH.has(name)) return role.detach;
-  if (isSwitch(kind) || name === 'vtd_pasid_cache_reset' || kind === VIRTIO_REGION)
+  if (
+    isSwitch(kind) ||
+    name === 'vtd_pasid_cache_reset' ||
+    kind === AMD_RESET ||
+    kind === VIRTIO_REGION
+  )
     return role.early;
   if (name.startsWith('message:')) return role.message;
   if (kind === START) return role.start;
@@ -119,6 +126,7 @@ class EarlyLines {
     if (cursor.kind === VIRTIO_REGION) {
       this.#hasFirstDevice ||= FIRST_REGION.test(cursor.text(at.region.name));
     }
+    if (cursor.kind === AMD_RESET) this.#hasFirstDevice = true;
     if (!isSwitch(cursor.kind)) return;
     const device = bdfOf(cursor, at.switch);
     this.#devices.add(device);

@@ -92,3 +92,21 @@ describe('a trace without any line of an IOMMU', () => {
     expect(session.totals.wholeUnmaps).toBe(whole);
   });
 });
+
+describe('machines behind different IOMMUs, one after the other', () => {
+  it('are sessions of their own', async () => {
+    const reset = 'amdvi_iotlb_reset IOTLB exceed size limit - reset ';
+    const virtio = [
+      'virtio_iommu_init_iommu_mr init virtio-iommu-memory-region-0-128',
+      'virtio_iommu_switch_address_space Device 00:10.0 switching address space (iommu enabled=0)',
+      ...boot,
+    ];
+    const lines = [reset, ...boot, ...translate, ...virtio, reset, ...boot, ...translate];
+    const { trace } = await analyzeLines(lines);
+    expect(trace.sessions.map(({ model }) => model.vIommu.value)).toEqual([
+      'amd-iommu',
+      'virtio-iommu',
+      'amd-iommu',
+    ]);
+  });
+});
