@@ -126,8 +126,8 @@ ${volumeLines(question)
   .join('')}
 7. Whether it is enough:
 
-     vtdscope vm.log
+     vtdscope inspect vm.log
 
-   Where something is missing, the verdict is inconclusive, and the report says which event it was.
+   It says what is in the trace, what is missing and whether a verdict is possible.
 `;
 }
