@@ -138,9 +138,17 @@ try {
       ],
       json,
     );
+  // All machines in one reading, beside one analysis.
+  const whatIf = () =>
+    timed(
+      process.execPath,
+      ['--import', `data:text/javascript,${PEAK}`, program, 'whatif', path],
+      null,
+    );
   const tools: readonly (readonly [name: string, run: () => Measured])[] = [
     ['wc -l', () => timed('wc', ['-l', path], null)],
     ...values.jobs.split(',').map((jobs) => [`vtdscope --jobs ${jobs}`, analyze(jobs)] as const),
+    ['vtdscope whatif', whatIf],
   ];
   const runs = tools.map((): Measured[] => []);
   timed('wc', ['-l', path], null);

@@ -104,13 +104,23 @@ export class World {
     return shares;
   }
 
-  /** What became of a machine. */
-  hazardsOf(machine: WhatIfMachine, times: Times): Hazards {
-    const all = new Hazards();
-    for (const [key, counted] of this.#ledgers.get(machine) ?? []) {
-      if (key.startsWith(`${times} `)) for (const hazards of counted) all.addAll(hazards);
+  /** What became of each machine; the same object for machines of which the same was counted. */
+  *results(): Generator<Record<Times, Hazards> & { readonly machine: WhatIfMachine }> {
+    const numbers = new Map<Hazards, number>();
+    const sums = new Map<string, Hazards>();
+    const sum = (ledger: Ledger, times: Times) => {
+      const counted = [...ledger].flatMap(([key, own]) => (key.startsWith(`${times} `) ? own : []));
+      for (const hazards of counted) {
+        if (!numbers.has(hazards)) numbers.set(hazards, numbers.size);
+      }
+      const name = counted.map((hazards) => numbers.get(hazards)).join();
+      const known = sums.get(name) ?? sumOf(counted);
+      sums.set(name, known);
+      return known;
+    };
+    for (const [machine, ledger] of this.#ledgers) {
+      yield { machine, tracked: sum(ledger, 'tracked'), untracked: sum(ledger, 'untracked') };
     }
-    return all;
   }
 
   /**

@@ -114,10 +114,7 @@ export class Worlds {
   /** Each machine with what became of it. */
   *results(): Generator<MachineResult> {
     for (const world of this.#worlds) {
-      for (const machine of world.machines) {
-        const tracked = world.hazardsOf(machine, 'tracked');
-        yield { machine, tracked, untracked: world.hazardsOf(machine, 'untracked'), world };
-      }
+      for (const result of world.results()) yield { ...result, world };
     }
   }
 
