@@ -26,7 +26,10 @@ describe('the breaks of the model', () => {
   it('are spread over the model: nearly every part of it is broken', () => {
     const broken = new Set(mutations.map(({ file }) => file));
     const does = (name: string) => sourceOf(name).includes('return');
-    const parts = ['src/emulation/', 'src/inference/'].flatMap(filesIn).filter(does);
+    // Seeds are analysed, and not replayed for other machines: captures that predict each other prove that.
+    const isOfModel = (name: string) => !/\/(?:what-if\/|guest-reader)/.test(name);
+    const all = ['src/emulation/', 'src/inference/'].flatMap(filesIn);
+    const parts = all.filter(isOfModel).filter(does);
     const spared = parts.filter((name) => !broken.has(name));
     expect(spared.length / parts.length).toBeLessThan(0.2);
     for (const folder of ['src/base/', 'src/rules/', 'src/findings/']) {
