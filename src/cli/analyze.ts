@@ -21,6 +21,7 @@ import {
   type Gate,
   gates,
 } from './exit-status.ts';
+import { folded } from './folded.ts';
 import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
 import { addOutput, fileOutputs, type Output, print, reportNamed, reportNames } from './outputs.ts';
 import { ProgressBar } from './progress-bar.ts';
@@ -115,7 +116,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .addOption(new Option('--job <key>').hideHelp());
   for (const option of modelOptions()) command.addOption(option);
   addConfigOptions(command);
-  command.addHelpText('after', examples);
+  command.addHelpText('after', () => folded(examples, terminal.columns));
   command.action(async (inputs: readonly string[], { config, printConfig }: ConfigFlags) => {
     const path = applyConfig(command, config);
     if (printConfig === true) {

@@ -7,6 +7,7 @@ import { compareCommand } from './compare.ts';
 import { completionCommand } from './completion.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
+import { folded } from './folded.ts';
 import { generateCommand } from './generate.ts';
 import { guideCommand } from './guide.ts';
 import { inspectCommand } from './inspect.ts';
@@ -96,6 +97,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
+      getOutHelpWidth: () => terminal.columns,
       outputError: (text, write) =>
         write(printable(text.replace(/^error: /, 'vtdscope: ') + meant(text))),
     });
@@ -118,8 +120,10 @@ export async function main(process: NodeJS.Process): Promise<void> {
       .copyInheritedSettings(program)
       .showHelpAfterError(`(vtdscope ${command.name()} --help shows all options)`);
   }
-  program.configureHelp({ formatHelp: (_, helper) => mainHelp(program, analyze, helper) });
-  program.addHelpText('after', examples);
+  program.configureHelp({
+    formatHelp: (_, helper) => folded(mainHelp(program, analyze, helper), terminal.columns),
+  });
+  program.addHelpText('after', () => folded(examples, terminal.columns));
   program.hook('preAction', (_, action) => {
     // The program itself reads them wherever they stand.
     flags = action.optsWithGlobals<GlobalFlags>();

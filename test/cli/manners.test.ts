@@ -140,6 +140,13 @@ describe('width', () => {
     expect(columnsOf({}, {})).toBe(80);
   });
 
+  it.each(['50', '60', '80'])('of %s columns is kept by the help', async (COLUMNS) => {
+    const { stdout } = await runProgram(['--help'], { environment: { COLUMNS } });
+    const lines = stdout.split('\n');
+    expect(lines.filter((line) => line.length > Number(COLUMNS))).toEqual([]);
+    expect(lines.join(' ')).toContain('Examples:');
+  });
+
   it.each(['40', '60'])('of %s columns is kept through a pipe', async (COLUMNS) => {
     const { stdout } = await runProgram([trace], { environment: { COLUMNS } });
     // The name of the trace is as long as it is.
