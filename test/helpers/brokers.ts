@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from 'node:f
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
 import { testFolder } from './folder.ts';
 
 /** A real broker on a port of its own. */
@@ -12,7 +13,6 @@ export interface TestBroker {
   readonly pid: number;
   /** Ends it like a crash of the machine, and starts it again with what it had kept. */
   crash(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 interface Server {
@@ -71,6 +71,7 @@ export function hasBroker(kind: BrokerKind): boolean {
   return isThere;
 }
 
+/** Starts a broker for the running test, after which it is ended. */
 export async function startBroker(kind: BrokerKind): Promise<TestBroker> {
   const server = servers[kind];
   const folder = testFolder();
@@ -78,21 +79,21 @@ export async function startBroker(kind: BrokerKind): Promise<TestBroker> {
   if (server.user !== null) giveTo(server.user, folder);
   server.prepare(folder);
   let running = await start(server, folder, port);
-  const end = async (signal: NodeJS.Signals) => {
+  const end = async () => {
     const ended = new Promise((resolve) => running.once('close', resolve));
-    running.kill(signal);
+    running.kill('SIGKILL');
     await ended;
   };
+  onTestFinished(end);
   return {
     url: server.url(port),
     get pid() {
       return running.pid as number;
     },
     crash: async () => {
-      await end('SIGKILL');
+      await end();
       running = await start(server, folder, port);
     },
-    stop: () => end('SIGKILL'),
   };
 }
 

@@ -91,7 +91,7 @@ describe('JUnit', () => {
         aResult(aTrace({ sessions: [aSession({ findings: [aFinding(), aWhatIf()] })] })),
       ),
     );
-    expect(head).toBe('<testsuite name="qemu.log" tests="15" failures="1" errors="0" skipped="0">');
+    expect(head).toBe('<testsuite name="qemu.log" tests="16" failures="1" errors="0" skipped="0">');
     expect(Object.keys(cases)).toEqual(rulePages.map(({ id }) => id));
     expect(cases).toMatchObject({ VTD001: 'failure', VTD002: 'passed', VTD003: 'passed' });
   });
@@ -107,7 +107,7 @@ describe('JUnit', () => {
   it('skips rules that found nothing where the trace is inconclusive', () => {
     const session = aSession({ reasons: ['enable vtd_page_walk_one'], verdict: 'fails' });
     const { head, cases } = suite(render('junit', aResult(aTrace({ sessions: [session] }))));
-    expect(head).toContain('failures="1" errors="0" skipped="14"');
+    expect(head).toContain('failures="1" errors="0" skipped="15"');
     expect(cases).toMatchObject({ VTD001: 'failure', VTD002: 'skipped' });
   });
 
