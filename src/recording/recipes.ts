@@ -88,8 +88,8 @@ ${any === '' ? '' : `${any}\n`}
 
    -D FILE would send the trace to a file and leave the messages in standard error; then give both:
    vtdscope FILE --with-stderr vm.log. Without the messages a failure is found by emulation alone
-   ("active") and not seen ("observed"). Start with the VM: a trace that begins later shows failures,
-   and not that there were none.
+   ("active") and not seen ("observed"). Start with the VM: a trace that begins later shows
+   failures, and not that there were none.
 
 3. libvirt: virsh edit VM, with what this prints before </domain>:
 
