@@ -39,7 +39,11 @@ export function judgedUnmaps(sight: Sight): readonly Judged[] {
     const query = unmap.tracked ? unmap.query : (unmap.whatIf?.query ?? drainQuery);
     const carried = isDrainInstead ? 1n : (unmap.carriedAddress ?? 1n);
     const isAsked = query !== 'none';
-    const hazard = hazardOf(errno, isAsked, carried, atRisk.length > 0, played.options.backend);
+    const { backend, maxDirtyBitmapBytes } = played.options;
+    // Without memory for a bitmap that is too large anyway, the error is another and the cause the same.
+    const isTooBig = errno === -12 && unmap.bitmapBytes > maxDirtyBitmapBytes;
+    const cause = isTooBig && backend === 'legacy' ? -7 : errno;
+    const hazard = hazardOf(cause, isAsked, carried, atRisk.length > 0, backend);
     const isReal = unmap.tracked || sight.isFailureTold(unmap);
     return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
   });
