@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander';
-import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { plural } from '../base/words.ts';
 import { isThere } from '../bytes/file-identity.ts';
@@ -22,7 +21,13 @@ import {
   gates,
 } from './exit-status.ts';
 import { folded } from './folded.ts';
-import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
+import {
+  count,
+  type ModelFlags,
+  maxDecompressedOption,
+  modelFrom,
+  modelOptions,
+} from './model-options.ts';
 import { addOutput, fileOutputs, type Output, print, reportNamed, reportNames } from './outputs.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { nearest } from './suggestions.ts';
@@ -42,7 +47,7 @@ interface Flags extends ModelFlags {
   readonly acceptUntil?: string;
   readonly exitZero?: boolean;
   readonly redact?: boolean;
-  readonly maxDecompressed?: string;
+  readonly maxDecompressed?: number;
   readonly withStderr?: string;
   readonly join?: boolean;
   readonly traceEventsAll?: string;
@@ -107,7 +112,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
-    .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace')
+    .addOption(maxDecompressedOption())
     .option('--join', 'the inputs are pieces of one rotated log: log.2.gz log.1 log')
     .option('--trace-events-all <file>', 'events of the QEMU that wrote a binary trace')
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
@@ -190,7 +195,7 @@ async function analyze(
 function analysisOf(flags: Flags, terminal: Terminal, progress: ProgressBar) {
   return {
     model: modelFrom(flags),
-    maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+    maxDecompressedBytes: flags.maxDecompressed ?? null,
     traceEvents: flags.traceEventsAll ?? null,
     signal: terminal.signal,
     onProgress: (state: Progress) => progress.update(state),
@@ -260,11 +265,4 @@ function commandMeant([first = '']: readonly string[], { commands }: Terminal): 
 
 function reportOptions({ color, columns, stdout, verbosity }: Terminal): ReportOptions {
   return { color, verbosity, width: columns, cutsNames: stdout.isTTY === true };
-}
-
-function bytesOf(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const value = parseSize(text);
-  if (value === undefined) throw new UsageError(`--max-decompressed: ${text} is no size`);
-  return Number(value);
 }

@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander';
-import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { findInputs } from '../bytes/inputs.ts';
 import { comparedInput } from '../engine/comparison.ts';
@@ -8,7 +7,12 @@ import { refuseToOverwrite } from '../engine/overwriting.ts';
 import { type ComparisonReport, comparisonReports } from '../reports/comparison/index.ts';
 import { type Comparison, compareResults } from '../result/comparison.ts';
 import { exitStatus } from './exit-status.ts';
-import { type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
+import {
+  type ModelFlags,
+  maxDecompressedOption,
+  modelFrom,
+  modelOptions,
+} from './model-options.ts';
 import { type Output, outputAdder, print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -16,7 +20,7 @@ interface CompareFlags extends ModelFlags {
   readonly format: string;
   readonly output?: readonly Output<ComparisonReport>[];
   readonly exitZero?: boolean;
-  readonly maxDecompressed?: bigint;
+  readonly maxDecompressed?: number;
 }
 
 const known = new Map(Object.entries(comparisonReports));
@@ -48,7 +52,7 @@ export function compareCommand(terminal: Terminal): Command {
       outputAdder(known),
     )
     .option('--exit-zero', 'exit with 0 whatever is worse, if both could be used')
-    .option('--max-decompressed <size>', 'read no more than so much of a compressed trace', size);
+    .addOption(maxDecompressedOption());
   for (const option of modelOptions()) command.addOption(option);
   command.addHelpText('after', EXAMPLES);
   command.action(async (before: string, after: string, flags: CompareFlags) => {
@@ -77,7 +81,7 @@ async function compare(
   const { signal } = terminal;
   const options = {
     model: modelFrom(flags),
-    maxDecompressedBytes: maxDecompressed === null ? null : Number(maxDecompressed),
+    maxDecompressedBytes: maxDecompressed,
     signal,
   };
   let comparison: Comparison;
@@ -92,10 +96,4 @@ async function compare(
   }
   await print(known.get(format)?.(comparison, terminal.columns) ?? [], terminal.stdout, signal);
   return comparison.isWorse && exitZero !== true ? exitStatus.findings : exitStatus.clean;
-}
-
-function size(text: string): bigint {
-  const value = parseSize(text);
-  if (value === undefined) throw new UsageError(`--max-decompressed: ${text} is no size`);
-  return value;
 }

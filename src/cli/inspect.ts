@@ -1,17 +1,16 @@
 import { Command } from 'commander';
-import { parseSize } from '../base/address.ts';
-import { UsageError } from '../base/errors.ts';
 import { jsonText } from '../base/json-text.ts';
 import { inspectTrace } from '../engine/inspection.ts';
 import { inspectionOf } from '../reports/inspection/inspection.ts';
 import { textOfInspection } from '../reports/inspection/text.ts';
 import { exitStatus } from './exit-status.ts';
+import { maxDecompressedOption } from './model-options.ts';
 import { print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
 interface InspectFlags {
   readonly json?: boolean;
-  readonly maxDecompressed?: string;
+  readonly maxDecompressed?: number;
 }
 
 /** `inspect`: what a trace is, what it holds, and whether that is enough for a verdict. */
@@ -20,10 +19,10 @@ export function inspectCommand(terminal: Terminal): Command {
     .description('what a trace is and holds, and what to enable next time')
     .argument('<input>', "a trace, or '-' for standard input")
     .option('--json', 'for programs')
-    .option('--max-decompressed <size>', 'read no more than so much of a compressed trace')
+    .addOption(maxDecompressedOption())
     .action(async (input: string, flags: InspectFlags) => {
       const { signal } = terminal;
-      const maxDecompressedBytes = bytesOf(flags.maxDecompressed);
+      const maxDecompressedBytes = flags.maxDecompressed ?? null;
       const { messages, replayed, trace } = await inspectTrace(input, {
         maxDecompressedBytes,
         signal,
@@ -36,11 +35,4 @@ export function inspectCommand(terminal: Terminal): Command {
       await print(pieces, terminal.stdout, signal);
       terminal.exitWith(exitStatus.clean);
     });
-}
-
-function bytesOf(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const value = parseSize(text);
-  if (value === undefined) throw new UsageError(`--max-decompressed: ${text} is no size`);
-  return Number(value);
 }

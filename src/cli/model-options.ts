@@ -87,6 +87,14 @@ export function modelOptions(): readonly Option[] {
   ];
 }
 
+/** How much of a compressed trace is read at most, in bytes. */
+export function maxDecompressedOption(): Option {
+  return new Option(
+    '--max-decompressed <size>',
+    'read no more than so much of a compressed trace',
+  ).argParser(smallSize);
+}
+
 /** What the flags mean to the model. */
 export function modelFrom(flags: ModelFlags): ModelOptions {
   const { qemu = 'auto', backend = 'auto', awBits = 'auto', ramSize, below4g } = flags;

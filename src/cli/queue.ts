@@ -1,6 +1,4 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseSize } from '../base/address.ts';
-import { UsageError } from '../base/errors.ts';
 import { plural } from '../base/words.ts';
 import { ResultFolder } from '../bytes/result-folder.ts';
 import { Broker } from '../fleet/queue/broker.ts';
@@ -9,7 +7,13 @@ import { submit } from '../fleet/queue/submit.ts';
 import { emptied, work } from '../fleet/queue/work.ts';
 import { exitStatus } from './exit-status.ts';
 import { addMergeOptions, type MergeFlags, merge } from './merge.ts';
-import { count, type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
+import {
+  count,
+  type ModelFlags,
+  maxDecompressedOption,
+  modelFrom,
+  modelOptions,
+} from './model-options.ts';
 import { print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,7 +24,7 @@ interface QueueFlags {
 }
 
 interface SubmitFlags extends QueueFlags, ModelFlags {
-  readonly maxDecompressed?: string;
+  readonly maxDecompressed?: number;
 }
 
 interface WorkerFlags extends QueueFlags {
@@ -65,7 +69,7 @@ function submitCommand(terminal: Terminal): Command {
     .description('put the traces that have no result yet into a queue')
     .argument('<inputs...>', 'traces: files, folders, quoted globs, @list')
     .requiredOption(...RESULTS)
-    .option('--max-decompressed <size>', 'analyse no more than so much of a compressed trace');
+    .addOption(maxDecompressedOption());
   for (const option of modelOptions()) command.addOption(option);
   return command.action(async (inputs: readonly string[], flags: SubmitFlags) => {
     const broker = await open(flags, terminal);
@@ -74,7 +78,7 @@ function submitCommand(terminal: Terminal): Command {
       const summary = await submit(broker, new ResultFolder(flags.results), {
         inputs,
         model: modelFrom(flags),
-        maxDecompressedBytes: bytesOf(flags.maxDecompressed),
+        maxDecompressedBytes: flags.maxDecompressed ?? null,
         commandLine: analysisOptions(command),
       });
       const { again, queued, there, traces } = summary;
@@ -166,20 +170,11 @@ function open({ name, queue }: Pick<QueueFlags, 'name' | 'queue'>, terminal: Ter
 
 /** The options of the analysis that were given, as on a command line. */
 function analysisOptions(command: Command): readonly string[] {
-  const names = new Set(
-    [...modelOptions(), new Option('--max-decompressed')].map(({ long }) => long),
-  );
+  const names = new Set([...modelOptions(), maxDecompressedOption()].map(({ long }) => long));
   return command.options.flatMap((option) => {
     const name = option.attributeName();
     const isGiven = command.getOptionValueSource(name) === 'cli';
     if (!isGiven || !names.has(option.long)) return [];
     return [`${option.long}=${command.getOptionValue(name)}`];
   });
-}
-
-function bytesOf(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const value = parseSize(text);
-  if (value === undefined) throw new UsageError(`--max-decompressed: ${text} is no size`);
-  return Number(value);
 }

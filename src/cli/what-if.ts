@@ -1,5 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseSize } from '../base/address.ts';
+import { Command, Option } from 'commander';
 import { findInputs } from '../bytes/inputs.ts';
 import { RunFiles } from '../engine/outputs.ts';
 import { refuseToOverwrite } from '../engine/overwriting.ts';
@@ -7,7 +6,12 @@ import { whatIfOf } from '../engine/what-if.ts';
 import { type WhatIfReport, whatIfReports } from '../reports/what-if/index.ts';
 import type { WhatIf } from '../result/what-if.ts';
 import { exitStatus } from './exit-status.ts';
-import { type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
+import {
+  type ModelFlags,
+  maxDecompressedOption,
+  modelFrom,
+  modelOptions,
+} from './model-options.ts';
 import { type Output, outputAdder, print } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -54,7 +58,7 @@ export function whatIfCommand(terminal: Terminal): Command {
         .choices(['yes', 'no'])
         .default('yes'),
     )
-    .option('--max-decompressed <size>', 'read no more than so much of a compressed trace', size);
+    .addOption(maxDecompressedOption());
   for (const option of modelOptions()) {
     if (!OF_MACHINES.has(option.long ?? '')) command.addOption(option);
   }
@@ -90,10 +94,4 @@ async function whatIf(path: string, flags: WhatIfFlags, terminal: Terminal): Pro
   }
   await print(known.get(format)?.(machines, terminal.columns) ?? [], terminal.stdout, signal);
   terminal.exitWith(exitStatus.clean);
-}
-
-function size(text: string): number {
-  const value = parseSize(text);
-  if (value === undefined) throw new InvalidArgumentError('Expected a size such as 16k, 2G.');
-  return Number(value);
 }
