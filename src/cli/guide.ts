@@ -16,6 +16,7 @@ export const guideTopics: Readonly<Record<string, string>> = {
   ci: 'make a build fail on new findings: GitHub, GitLab, anything else',
   json: 'every field of the JSON result',
   library: 'analyses and reports from a program of your own',
+  fleet: 'many machines, one answer: shares, queues, recipes',
   glossary: 'the words of reports and guides',
 };
 

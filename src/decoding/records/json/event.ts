@@ -175,7 +175,8 @@ class EnvelopePlace implements LinePlace {
 function writeAnswer(value: JsonObject, byteOffset: number, writer: BatchWriter): boolean {
   const { error, return: answer } = value;
   const told = isObject(answer) ? answer['error-desc'] : undefined;
-  const text = isObject(error) && error['class'] !== undefined ? error['desc'] : told;
+  const { class: kind, desc } = isObject(error) ? error : {};
+  const text = kind === undefined ? told : desc;
   if (typeof text !== 'string') return false;
   const bytes = Buffer.from(`"error-desc": "${text}"`).toString('latin1');
   const place = { byteOffset, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
