@@ -42,7 +42,7 @@ export function judgedUnmaps(sight: Sight): readonly Judged[] {
     const { backend, maxDirtyBitmapBytes } = played.options;
     // Without memory for a bitmap that is too large anyway, the error is another and the cause the same.
     const isTooBig = errno === -12 && unmap.bitmapBytes > maxDirtyBitmapBytes;
-    const cause = isTooBig && backend === 'legacy' ? -7 : errno;
+    const cause = isTooBig && query === 'bitmap' ? -7 : errno;
     const hazard = hazardOf(cause, isAsked, carried, atRisk.length > 0, backend);
     const isReal = unmap.tracked || sight.isFailureTold(unmap);
     return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
