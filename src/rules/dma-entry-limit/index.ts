@@ -32,7 +32,8 @@ export const dmaEntryLimit: RuleBody = {
     if (topic === 'near') {
       return `The container holds ${detail} mappings that the host accepts. At the limit every further MAP fails with -28 (No space left on device).`;
     }
-    const verb = mode === 'observed' ? 'failed' : 'fails by the emulation';
+    const fails = count === 1 ? 'fails' : 'fail';
+    const verb = mode === 'observed' ? 'failed' : `${fails} by the emulation`;
     return `${plural(count, 'MAP')} ${verb} with -28 (No space left on device), ${iova === null ? '' : `the first at iova ${iova}: `}the container has reached its limit of mappings.`;
   },
   fix: () => ({

@@ -23,7 +23,14 @@ export const queryOverHole: RuleBody = {
     },
   }),
   message({ mode, count, iova, sizeText }) {
-    const verb = mode === 'what-if' ? 'would fail' : mode === 'active' ? 'fails' : 'failed';
+    const verb =
+      mode === 'what-if'
+        ? 'would fail'
+        : mode === 'observed'
+          ? 'failed'
+          : count === 1
+            ? 'fails'
+            : 'fail';
     return `${plural(count, 'unmap')} ${verb} with -22: the kernel answers a dirty query only for a range that is mapped without holes. The first covers ${sizeText} at iova ${iova}. The unmap itself is done, and a running migration fails.`;
   },
   fix: ({ facts }) => ({
