@@ -1,13 +1,9 @@
-import { Command, Option } from 'commander';
-import { findInputs } from '../bytes/inputs.ts';
+import { Command } from 'commander';
 import { ResultFolder } from '../bytes/result-folder.ts';
-import { RunFiles } from '../engine/outputs.ts';
-import { refuseToOverwrite } from '../engine/overwriting.ts';
 import { mergeResults } from '../fleet/merge.ts';
 import { type FleetReport, fleetReports } from '../reports/fleet/index.ts';
-import type { Fleet } from '../result/fleet.ts';
 import { exitStatus } from './exit-status.ts';
-import { type Output, outputAdder, print } from './outputs.ts';
+import { addReportOptions, type Output, print, wideOutputs, writeOutputs } from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface MergeFlags {
@@ -18,8 +14,6 @@ export interface MergeFlags {
 }
 
 const known = new Map(Object.entries(fleetReports));
-const names = [...known.keys()];
-const NO_TABLES = { unmaps: null, mappings: null };
 
 /** `merge`: what the shares of a run, analysed on any number of machines, come to. */
 export function mergeCommand(terminal: Terminal): Command {
@@ -33,15 +27,7 @@ export function mergeCommand(terminal: Terminal): Command {
 
 /** The options of a report of merged results. */
 export function addMergeOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('-f, --format <name>', 'report on standard output').choices(names).default('text'),
-    )
-    .option(
-      '-o, --output <format=path>',
-      'another report to a file; may be repeated',
-      outputAdder(known),
-    )
+  return addReportOptions(command, known)
     .option('--run <hash>', 'which run, where the folder holds several')
     .option('--exit-zero', 'exit with 0 whatever is found, if every trace has a result');
 }
@@ -53,20 +39,8 @@ export async function merge(
   terminal: Terminal,
 ): Promise<number> {
   const { exitZero, format, output = [], run = null } = flags;
-  const outputs = output.map(({ path, report }) => ({
-    path,
-    render: (fleet: Fleet) => report(fleet, 80),
-  }));
-  const paths = outputs.map(({ path }) => path);
-  await refuseToOverwrite(paths, ['/dev/stdout'], await findInputs([]));
-  const files = new RunFiles<Fleet>(NO_TABLES, outputs);
-  let fleet: Fleet;
-  try {
-    fleet = mergeResults(new ResultFolder(folder), run);
-    await files.write(fleet, terminal.signal);
-  } finally {
-    files.discard();
-  }
+  const make = () => mergeResults(new ResultFolder(folder), run);
+  const fleet = await writeOutputs(wideOutputs(output), [], make, terminal.signal);
   const pieces = known.get(format)?.(fleet, terminal.columns) ?? [];
   await print(pieces, terminal.stdout, terminal.signal);
   const { failed, missing, migration, traces } = fleet.counts;

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.ts';
-import type { Output as RunOutput } from '../engine/outputs.ts';
+import { findInputs } from '../bytes/inputs.ts';
+import { RunFiles, type Output as RunOutput } from '../engine/outputs.ts';
+import { refuseToOverwrite } from '../engine/overwriting.ts';
 import { reports } from '../reports/index.ts';
 import type { Report, ReportOptions } from '../reports/report.ts';
 import { hint } from './suggestions.ts';
@@ -56,6 +58,55 @@ export function fileOutputs(
     path,
     render: (result) => report.render(result, inFile),
   }));
+}
+
+/** A report of something that is no result of an analysis, in lines of so many columns. */
+export type WideReport<Subject> = (subject: Subject, width: number) => Iterable<string>;
+
+/** The options by which a command is told its reports. */
+export function addReportOptions<Of>(command: Command, known: ReadonlyMap<string, Of>): Command {
+  return command
+    .addOption(
+      new Option('-f, --format <name>', 'report on standard output')
+        .choices([...known.keys()])
+        .default('text'),
+    )
+    .option(
+      '-o, --output <format=path>',
+      'another report to a file; may be repeated',
+      outputAdder(known),
+    );
+}
+
+/** The outputs as `writeOutputs` takes them. */
+export function wideOutputs<Subject>(
+  outputs: readonly Output<WideReport<Subject>>[],
+): readonly RunOutput<Subject>[] {
+  return outputs.map(({ path, report }) => ({ path, render: (subject) => report(subject, 80) }));
+}
+
+const NO_TABLES = { unmaps: null, mappings: null };
+
+/**
+ * Makes what is to be reported, and writes its files: all of them or none, and none in the place of
+ * an input or of a trace.
+ */
+export async function writeOutputs<Subject>(
+  outputs: readonly RunOutput<Subject>[],
+  inputs: readonly string[],
+  make: () => Subject | Promise<Subject>,
+  signal: AbortSignal,
+): Promise<Subject> {
+  const paths = outputs.map(({ path }) => path);
+  await refuseToOverwrite(paths, ['/dev/stdout'], await findInputs(inputs));
+  const files = new RunFiles<Subject>(NO_TABLES, outputs);
+  try {
+    const subject = await make();
+    await files.write(subject, signal);
+    return subject;
+  } finally {
+    files.discard();
+  }
 }
 
 /**

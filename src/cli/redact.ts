@@ -1,21 +1,23 @@
 import { Command, Option } from 'commander';
-import { findInputs } from '../bytes/inputs.ts';
 import { comparedInput } from '../engine/comparison.ts';
-import { RunFiles } from '../engine/outputs.ts';
-import { refuseToOverwrite } from '../engine/overwriting.ts';
 import { redactResult } from '../result/redaction.ts';
-import type { Result } from '../result/types.ts';
 import { exitStatus } from './exit-status.ts';
 import { type ModelFlags, modelFrom, modelOptions } from './model-options.ts';
-import { addOutput, fileOutputs, type Output, print, reportNamed, reportNames } from './outputs.ts';
+import {
+  addOutput,
+  fileOutputs,
+  type Output,
+  print,
+  reportNamed,
+  reportNames,
+  writeOutputs,
+} from './outputs.ts';
 import type { Terminal } from './terminal.ts';
 
 interface RedactFlags extends ModelFlags {
   readonly format: string;
   readonly output?: readonly Output[];
 }
-
-const NO_TABLES = { unmaps: null, mappings: null };
 
 const EXAMPLES = `
 Examples:
@@ -47,18 +49,9 @@ async function redact(path: string, flags: RedactFlags, terminal: Terminal): Pro
   const { format, output = [] } = flags;
   const { color, columns, signal, verbosity } = terminal;
   const options = { color, verbosity, width: columns };
-  const outputs = fileOutputs(output, options);
-  const paths = outputs.map((one) => one.path);
-  await refuseToOverwrite(paths, ['/dev/stdout'], await findInputs([path]));
-  const files = new RunFiles<Result>(NO_TABLES, outputs);
-  let shown: Result;
-  try {
-    const read = { model: modelFrom(flags), maxDecompressedBytes: null, signal };
-    shown = redactResult((await comparedInput(path, read)).result);
-    await files.write(shown, signal);
-  } finally {
-    files.discard();
-  }
+  const read = { model: modelFrom(flags), maxDecompressedBytes: null, signal };
+  const make = async () => redactResult((await comparedInput(path, read)).result);
+  const shown = await writeOutputs(fileOutputs(output, options), [path], make, signal);
   await print(reportNamed(format).render(shown, options), terminal.stdout, signal);
   terminal.exitWith(exitStatus.clean);
 }

@@ -4,8 +4,8 @@ import { isJsonResult } from '../decoding/own-reports.ts';
 import type { ComparedInput } from '../result/comparison.ts';
 import { resultOf } from '../result/result.ts';
 import { type Result, SCHEMA_VERSION } from '../result/types.ts';
-import { FROM_TRACE } from './run.ts';
-import { analyzeTrace, type MachineOptions } from './trace.ts';
+import { analyzeNamed } from './named-trace.ts';
+import type { MachineOptions } from './trace.ts';
 import { UnmapGrouping } from './unmap-groups.ts';
 
 /** How what is compared is read. */
@@ -37,23 +37,14 @@ export async function comparedInput(
     grouping = new UnmapGrouping();
     return grouping;
   };
-  const outcome = await analyzeTrace(
-    {
-      path,
-      model: { ...FROM_TRACE, ...model },
-      parts: { unmaps: null, mappings: null },
-      maxDecompressedBytes,
-      isFound: false,
-    },
-    { newSink, signal, ...(onProgress !== undefined && { onProgress }) },
-  );
-  if (!outcome.ok) throw new TraceError({ path }, withoutPath(outcome.error, path));
-  return { path, result: resultOf([outcome.trace]), unmaps: grouping.result() };
-}
-
-/** Messages of outcomes begin with the path that an error puts there again. */
-export function withoutPath(message: string, path: string): string {
-  return message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
+  const trace = await analyzeNamed(path, {
+    model,
+    maxDecompressedBytes,
+    newSink,
+    signal,
+    onProgress,
+  });
+  return { path, result: resultOf([trace]), unmaps: grouping.result() };
 }
 
 /** The result that a file holds; null where it holds something else. Standard input is a trace. */

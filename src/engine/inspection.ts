@@ -1,11 +1,10 @@
-import { TraceError } from '../base/errors.ts';
 import type { EventBatch } from '../events/batch.ts';
 import { eventNames } from '../events/catalogue/index.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import type { Trace } from '../result/types.ts';
 import { type Decode, decodeHere } from './local.ts';
-import { FROM_TRACE } from './run.ts';
-import { analyzeTrace, type MachineOptions } from './trace.ts';
+import { analyzeNamed } from './named-trace.ts';
+import type { MachineOptions } from './trace.ts';
 
 /** How a trace is inspected. */
 export interface InspectOptions {
@@ -42,26 +41,12 @@ export async function inspectTrace(
       yield decoded;
     }
   };
-  const outcome = await analyzeTrace(
-    {
-      path,
-      model: { ...FROM_TRACE, ...model },
-      parts: { unmaps: null, mappings: null },
-      maxDecompressedBytes,
-      isFound: false,
-    },
-    { decode, signal, ...(stdin !== undefined && { stdin }) },
-  );
-  if (!outcome.ok) {
-    const { error } = outcome;
-    const isNamed = error.startsWith(`${path}: `);
-    throw new TraceError({ path }, isNamed ? error.slice(path.length + 2) : error);
-  }
+  const trace = await analyzeNamed(path, { model, maxDecompressedBytes, decode, signal, stdin });
   const all = eventNames.map((name, kind) => [name, counts[kind] ?? 0] as const);
   const isEvent = (name: string) => !name.includes(':');
   const messages = all.filter(([name]) => name.startsWith('message:'));
   return {
-    trace: outcome.trace,
+    trace,
     replayed: new Map(all.filter(([name, times]) => isEvent(name) && times > 0)),
     messages: messages.reduce((sum, [, times]) => sum + times, 0),
   };

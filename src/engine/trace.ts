@@ -47,7 +47,7 @@ export interface TraceSurroundings {
   readonly newObserve?: () => Observe;
   readonly signal?: AbortSignal | undefined;
   /** Called now and then with the bytes of the input read so far. */
-  readonly onProgress?: (bytes: number) => void;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /**

@@ -1,11 +1,9 @@
-import { TraceError } from '../base/errors.ts';
 import { WhatIfBoot, whatIfSession } from '../findings/what-if.ts';
 import type { Boot } from '../inference/boot.ts';
 import { toolVersion } from '../result/version.ts';
 import { WHAT_IF_SCHEMA, type WhatIf } from '../result/what-if.ts';
-import { withoutPath } from './comparison.ts';
-import { FROM_TRACE } from './run.ts';
-import { analyzeTrace, type MachineOptions } from './trace.ts';
+import { analyzeNamed } from './named-trace.ts';
+import type { MachineOptions } from './trace.ts';
 
 /** How a trace is read for other machines. */
 export interface WhatIfOptions {
@@ -35,14 +33,7 @@ export interface WhatIfReplay {
  * @throws TraceError where it cannot be analysed; the signal's reason where it is aborted.
  */
 export async function whatIfOf(path: string, options: WhatIfOptions = {}): Promise<WhatIfReplay> {
-  const {
-    iommufdTracks = true,
-    maxDecompressedBytes = null,
-    model,
-    onProgress,
-    signal,
-    stdin,
-  } = options;
+  const { iommufdTracks = true, ...reading } = options;
   let boots: WhatIfBoot[] = [];
   let left = 0;
   const newObserve = () => {
@@ -55,23 +46,7 @@ export async function whatIfOf(path: string, options: WhatIfOptions = {}): Promi
       return observed;
     };
   };
-  const outcome = await analyzeTrace(
-    {
-      path,
-      model: { ...FROM_TRACE, ...model },
-      parts: { unmaps: null, mappings: null },
-      maxDecompressedBytes,
-      isFound: false,
-    },
-    {
-      newObserve,
-      signal,
-      ...(stdin !== undefined && { stdin }),
-      ...(onProgress !== undefined && { onProgress }),
-    },
-  );
-  if (!outcome.ok) throw new TraceError({ path }, withoutPath(outcome.error, path));
-  const { sessions } = outcome.trace;
+  const { sessions } = await analyzeNamed(path, { ...reading, newObserve });
   const whatIf: WhatIf = {
     schema: WHAT_IF_SCHEMA,
     tool: { name: 'vtdscope', version: toolVersion() },

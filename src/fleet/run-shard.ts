@@ -4,20 +4,17 @@ import type { ResultFolder } from '../bytes/result-folder.ts';
 import { withMembers } from '../engine/archives.ts';
 import type { Progress } from '../engine/progress.ts';
 import { run } from '../engine/run.ts';
-import { jsonReport } from '../reports/json.ts';
-import { failedTrace, resultOf } from '../result/result.ts';
+import { failedTrace } from '../result/result.ts';
 import type { Trace } from '../result/types.ts';
+import { keepResult } from './keep-result.ts';
 import {
   compare,
   type FleetOptions,
   manifestOf,
-  nameOfFailure,
   nameOfManifest,
   nameOfResult,
 } from './manifest.ts';
 import { isInShard, type Shard } from './shard.ts';
-
-const PLAIN = { color: false, width: 80, verbosity: 0 };
 
 export interface ShardOptions extends FleetOptions {
   /** Files, directories, globs, `@list`. */
@@ -87,8 +84,7 @@ export async function runShard(
     if (entry === undefined) return;
     const { error } = trace ?? {};
     if (error !== undefined) failed.push(error);
-    const name = error === undefined ? nameOfResult(entry.key) : nameOfFailure(entry.key);
-    folder.write(name, jsonReport.render(resultOf(trace === null ? [] : [trace]), PLAIN));
+    keepResult(folder, entry.key, trace);
   };
   for (const { uri, error } of due.values()) {
     if (error !== undefined) keep(uri, failedTrace(uri, error));

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResultFolder } from '../../bytes/result-folder.ts';
-import { jsonReport } from '../../reports/json.ts';
-import { failedTrace, resultOf } from '../../result/result.ts';
+import { failedTrace } from '../../result/result.ts';
+import { keepResult } from '../keep-result.ts';
 import { nameOfFailure, nameOfResult } from '../manifest.ts';
 import { ATTEMPTS, type Broker, type QueuedTrace, type TakingOptions } from './broker.ts';
 import { runChild } from './child.ts';
 
-const PLAIN = { color: false, width: 80, verbosity: 0 };
 /** How often a worker that ends with the queue looks whether it is empty. */
 const LOOK_MILLISECONDS = 500;
 /** The exit status of an analysis whose input or options cannot be used: the next would end the same way. */
@@ -87,9 +86,7 @@ async function analyseJob(
 
 /** Leaves in the folder why a trace has no result, unless its analysis has said so itself. */
 export function recordFailure(folder: ResultFolder, key: string, uri: string, why: string): void {
-  const name = nameOfFailure(key);
-  if (folder.has(name)) return;
-  folder.write(name, jsonReport.render(resultOf([failedTrace(uri, why)]), PLAIN));
+  if (!folder.has(nameOfFailure(key))) keepResult(folder, key, failedTrace(uri, why));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
