@@ -30,8 +30,12 @@ export async function comparedInput(
   options: ComparedOptions,
 ): Promise<ComparedInput> {
   const { maxDecompressedBytes, model, onProgress, signal } = options;
-  const result = await resultAt(path, maxDecompressedBytes);
-  if (result !== null) return { path, result, unmaps: null };
+  // Opened once: a pipe has what it holds only once.
+  const opened = await openSource(path, { maxDecompressedBytes });
+  // Standard input is a trace.
+  if (path !== '-' && isJsonResult(opened.head)) {
+    return { path, result: await resultIn(path, opened), unmaps: null };
+  }
   let grouping = new UnmapGrouping();
   const newSink = () => {
     grouping = new UnmapGrouping();
@@ -40,6 +44,7 @@ export async function comparedInput(
   const trace = await analyzeNamed(path, {
     model,
     maxDecompressedBytes,
+    opened,
     newSink,
     signal,
     onProgress,
@@ -47,12 +52,10 @@ export async function comparedInput(
   return { path, result: resultOf([trace]), unmaps: grouping.result() };
 }
 
-/** The result that a file holds; null where it holds something else. Standard input is a trace. */
-async function resultAt(path: string, maxDecompressedBytes: number | null): Promise<Result | null> {
-  if (path === '-') return null;
-  const source = await openSource(path, { maxDecompressedBytes });
+/** The result that a file holds; the file is closed. */
+async function resultIn(path: string, source: OpenSource): Promise<Result> {
   try {
-    return isJsonResult(source.head) ? parsed(path, await textOf(path, source)) : null;
+    return parsed(path, await textOf(path, source));
   } finally {
     source.close();
   }

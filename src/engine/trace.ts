@@ -39,6 +39,8 @@ export interface TraceTask {
 /** What is around an analysis; none of it crosses threads. */
 export interface TraceSurroundings {
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
+  /** The trace, where it is open already; the analysis closes it. */
+  readonly opened?: OpenSource;
   /** Default: in this thread. */
   readonly decode?: Decode;
   /** Makes what is told of unmaps in the place of the tables; once for each reading of the trace. */
@@ -63,7 +65,7 @@ export async function analyzeTrace(
   const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
   const { eventList = null, isFound, maxDecompressedBytes, member } = task;
   const { model, parts, path, pieces, stderr } = task;
-  let source: OpenSource | null = null;
+  let source: OpenSource | null = surroundings.opened ?? null;
   let tables: TableWriter | null = null;
   const replayAll = async (
     opened: OpenSource,
@@ -87,7 +89,7 @@ export async function analyzeTrace(
     const options = { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) };
     if (pieces !== undefined) source = await openJoined(path, pieces, options);
     else if (member !== undefined) source = await openMember(path, member, options);
-    else source = await openSource(path, options);
+    else source ??= await openSource(path, options);
     const { compression, head } = source;
     const format = recognise({ path, compression, head, isFound, eventList });
     if (stderr !== undefined) source = await withStderr(source, format, stderr);

@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -79,6 +80,21 @@ describe('compare', () => {
     expect(comparison.before.totals).toEqual(comparison.after.totals);
     const both = await compare(result, result);
     expect(both.comparison.findings.unchanged.length).toBeGreaterThan(5);
+  });
+
+  it.each(['trace', 'result'])('reads a pipe that holds a %s once', async (kind) => {
+    const folder = testFolder();
+    const held = join(folder, 'held');
+    const { stdout } = await runProgram([OLD, '-f', 'json']);
+    writeFileSync(held, kind === 'trace' ? readFileSync(OLD) : stdout);
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const writer = spawn('sh', ['-c', 'cat "$0" >"$1"', held, pipe]);
+    const { comparison, status } = await compare(pipe, OLD);
+    writer.kill();
+    expect(status).toBe(0);
+    expect(comparison.findings.new).toEqual([]);
+    expect(comparison.before.totals).toEqual(comparison.after.totals);
   });
 
   it('writes its reports, with what was given in them', async () => {
