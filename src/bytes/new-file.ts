@@ -82,6 +82,11 @@ export class NewFile {
     this.#writer.write(text);
   }
 
+  /** @throws UsageError if they cannot be written. */
+  writeBytes(bytes: Uint8Array): void {
+    this.#writer.writeBytes(bytes);
+  }
+
   /**
    * The file is complete, and waits beside its place.
    *

@@ -32,6 +32,17 @@ export class TextWriter {
   }
 
   /**
+   * Writes what is no text, at once.
+   *
+   * @throws UsageError if the file cannot be written.
+   */
+  writeBytes(bytes: Uint8Array): void {
+    this.#flush();
+    this.bytes += bytes.length;
+    this.#writeOut(bytes);
+  }
+
+  /**
    * Writes what is gathered and closes the file.
    *
    * @throws UsageError if the file cannot be written.
@@ -57,10 +68,14 @@ export class TextWriter {
   #flush(): void {
     const text = this.#buffer;
     this.#buffer = '';
+    if (text !== '') this.#writeOut(Buffer.from(text));
+  }
+
+  #writeOut(bytes: Uint8Array): void {
     const file = this.#file;
-    if (file === null || text === '') return;
+    if (file === null) return;
     try {
-      guarded(this.#shownAs, () => writeAll(file, Buffer.from(text)));
+      guarded(this.#shownAs, () => writeAll(file, bytes));
     } catch (thrown) {
       // Whoever reads a pipe may have enough of it: the rest is written nowhere.
       if (codeOf(causeOf(thrown)) === 'EPIPE') this.abandon();

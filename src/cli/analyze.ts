@@ -89,7 +89,7 @@ export function analyzeCommand(terminal: Terminal): Command {
         .default('text'),
     )
     .option('-o, --output <format=path>', 'another report to a file; may be repeated', addOutput)
-    .option('--unmaps <file>', 'write every unmap as a line of JSON (*.csv: as CSV)')
+    .option('--unmaps <file>', 'write every unmap as a line of JSON (*.csv, *.parquet: as such)')
     .option('--mappings <file>', 'write the mappings at the end, likewise')
     .addOption(
       new Option('--fail-on <level>', 'from which errors on the exit status is 1')

@@ -1,22 +1,29 @@
 import { csvCell } from '../base/csv-cell.ts';
+import type { NewFile } from '../bytes/new-file.ts';
+import type { TableFormat } from './table-format.ts';
 
-/** Turns lines of a table into rows of CSV (RFC 4180 with LF), the first row naming the columns. */
-export class CsvTable {
+/** A table as rows of CSV (RFC 4180 with LF), the first row naming the columns. */
+export class CsvTable implements TableFormat {
+  readonly #file: NewFile;
   #columns: readonly string[] | null = null;
 
-  rowsOf(lines: string): string {
-    let rows = '';
+  constructor(file: NewFile) {
+    this.#file = file;
+  }
+
+  write(lines: string): void {
     for (const line of lines.split('\n')) {
       if (line === '') continue;
       const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
       if (this.#columns === null) {
         this.#columns = Object.keys(record);
-        rows += `${this.#columns.join(',')}\n`;
+        this.#file.write(`${this.#columns.join(',')}\n`);
       }
-      rows += `${this.#columns.map((column) => cellOf(record[column])).join(',')}\n`;
+      this.#file.write(`${this.#columns.map((column) => cellOf(record[column])).join(',')}\n`);
     }
-    return rows;
   }
+
+  finish(): void {}
 }
 
 /** A value as a cell: lists of ranges as `start+size`. */

@@ -1,7 +1,6 @@
 import { jsonText } from '../base/json-text.ts';
-import type { NewFile } from '../bytes/new-file.ts';
 import { linesOfPart, type Part, removePart } from '../bytes/part-files.ts';
-import { CsvTable } from './csv-table.ts';
+import type { TableFormat } from './table-format.ts';
 import { type LeadingBytes, TRACKING_OFF, TRACKING_UNKNOWN } from './table-writer.ts';
 
 /** The part of a table that one trace gave. */
@@ -12,17 +11,14 @@ export interface TablePart {
   readonly trace: string | null;
 }
 
-/**
- * Joins the parts of several traces into one table and takes them away. The table is not finished
- * by this.
- */
-export async function joinParts(table: NewFile, parts: readonly TablePart[]): Promise<void> {
-  const csv = table.path.endsWith('.csv') ? new CsvTable() : null;
+/** Joins the parts of several traces into one table and takes them away. */
+export async function joinParts(table: TableFormat, parts: readonly TablePart[]): Promise<void> {
   try {
     for (const { part, leading, trace } of parts) {
       const suffix = trace === null ? null : `,"trace":${jsonText(trace)}}`;
-      await copyPart(part, leading, suffix, csv, table);
+      await copyPart(part, leading, suffix, table);
     }
+    table.finish();
   } finally {
     for (const { part } of parts) removePart(part);
   }
@@ -32,14 +28,12 @@ async function copyPart(
   part: Part,
   leading: readonly LeadingBytes[],
   suffix: string | null,
-  csv: CsvTable | null,
-  table: NewFile,
+  table: TableFormat,
 ): Promise<void> {
   for await (const { text, offset } of linesOfPart(part)) {
     const end = offset + text.length;
     const isTouched = leading.some(({ from, to }) => from < end && to > offset);
-    const lines = isTouched || suffix !== null ? rewrite(text, offset, leading, suffix) : text;
-    table.write(csv === null ? lines : csv.rowsOf(lines));
+    table.write(isTouched || suffix !== null ? rewrite(text, offset, leading, suffix) : text);
   }
 }
 

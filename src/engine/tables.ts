@@ -1,12 +1,10 @@
 import { NewFile } from '../bytes/new-file.ts';
 import { type Part, PartFolder } from '../bytes/part-files.ts';
 import type { Trace } from '../result/types.ts';
+import { type TableKind, tableFormat, tableKinds } from './table-format.ts';
 import { joinParts } from './table-parts.ts';
 import type { PartPaths, TableParts } from './table-writer.ts';
 
-const kinds = ['unmaps', 'mappings'] as const;
-/** The tables of a run. */
-export type TableKind = (typeof kinds)[number];
 /** Where each goes; null or absent: nowhere. */
 export type TablePaths = Readonly<Partial<Record<TableKind, string | null>>>;
 
@@ -32,7 +30,7 @@ export class Tables {
    */
   constructor(paths: TablePaths) {
     try {
-      for (const kind of kinds) {
+      for (const kind of tableKinds) {
         const path = paths[kind] ?? null;
         if (path !== null) this.#files.set(kind, new NewFile(path));
       }
@@ -69,7 +67,7 @@ export class Tables {
         const leading = kind === 'unmaps' ? (tables?.leading ?? []) : [];
         return [{ part, leading, trace: isBatch ? (trace?.path ?? null) : null }];
       });
-      await joinParts(table, parts);
+      await joinParts(await tableFormat(table, kind, isBatch), parts);
       table.finish();
     }
   }
