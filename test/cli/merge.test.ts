@@ -1,6 +1,7 @@
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ask, questionsOfReadme } from '../helpers/duckdb.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { root } from '../helpers/ground-truth.ts';
 import { runProgram } from '../helpers/program.ts';
@@ -34,5 +35,22 @@ describe('merge', () => {
     const twice = ['-o', `json=${join(folder, 'x')}`, '-o', `csv=${join(folder, 'none/x')}`];
     expect((await runProgram(['merge', results, ...twice])).status).toBe(2);
     expect(readdirSync(folder)).toEqual(before);
+  });
+
+  it('gives rows that answer the questions of the README', async () => {
+    const folder = testFolder();
+    const results = join(folder, 'results');
+    const rows = join(folder, 'fleet.ndjson');
+    await runProgram([TRACE, '--results', results]);
+    await runProgram(['merge', results, '-o', `ndjson=${rows}`]);
+    const questions = questionsOfReadme().fleet;
+    const answers = await Promise.all(
+      questions.map((question) => ask(question.replaceAll('fleet.ndjson', rows))),
+    );
+    expect(answers).toMatchObject([
+      [{ verdict: 'fails', 'count_star()': '1' }],
+      expect.arrayContaining([expect.objectContaining({ rule: 'VTD001' })]),
+      [{ trace: TRACE }],
+    ]);
   });
 });

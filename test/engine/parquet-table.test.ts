@@ -6,7 +6,7 @@ import { run } from '../../src/engine/run.ts';
 import { tableFormat } from '../../src/engine/table-format.ts';
 import { joinParts } from '../../src/engine/table-parts.ts';
 import type { UnmapRecord } from '../../src/result/types.ts';
-import { ask } from '../helpers/duckdb.ts';
+import { ask, questionsOfReadme } from '../helpers/duckdb.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { root } from '../helpers/ground-truth.ts';
 
@@ -111,12 +111,8 @@ describe('a table in Parquet', () => {
   });
 });
 
-describe('the questions of the README', () => {
-  const readme = readFileSync(`${root}README.md`, 'utf8');
-  const questions = (/^```sql\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '')
-    .split(';')
-    .map((text) => text.trim())
-    .filter((text) => text !== '');
+describe('the questions of the README to unmaps', () => {
+  const questions = questionsOfReadme().unmaps;
 
   it('are answered alike whatever the table is written as', async () => {
     const { json, parquet } = await bothWays([withStamps]);
