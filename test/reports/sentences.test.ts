@@ -125,4 +125,14 @@ describe('each lie is found:', () => {
 calc-dirty-rate tracked dirty pages: the dirty bitmap is larger. Migrate? No: so.`;
     expect(liesIn(text, failing)).toEqual([]);
   });
+
+  it('and lines of the trace are let be, which say what they say', () => {
+    const text = `${no}
+
+    1799: vtd_page_walk_one domain 0x1 iova 0x4000000000 -> gpa 0x0 mask 0xfff perm 0
+  > 1805: iommufd_backend_unmap_dma_non_exist  Unmap nonexistent
+          mapping: iommufd=12 ioas=6 iova=0x2000000000 size=0x2000000000 (-1)`;
+    expect(liesIn(text, failing)).toEqual([]);
+    expect(liesIn(`${text}\n\n0 mapping`, failing)).toHaveLength(1);
+  });
 });

@@ -92,6 +92,11 @@ export class DirtyTracking {
     return this.#saving && this.#vmRunning && this.setupOrActive;
   }
 
+  /** A completed migration alone keeps tracking on: the VM runs elsewhere, and nobody fetches dirty bits. */
+  get isHandedOver(): boolean {
+    return this.#status === 'completed' && this.#flags === DIRTY_FLAGS.migration;
+  }
+
   /** The error that will fail the migration; its text is null where only a code is kept. */
   get migrationError(): { readonly text: string | null } | null {
     return this.#error;

@@ -128,7 +128,10 @@ export interface StaleTruth {
   gone: number | null;
 }
 
-/** Dirty bits that go to or above the end of main RAM: those of every mapping under the unmap that can have some. */
+/**
+ * Dirty bits that go to or above the end of main RAM: those of every mapping under the unmap that can have some.
+ * Not those of a VM that runs elsewhere by then.
+ */
 export interface PastRamTruth {
   /** line of the unmap */
   readonly line: number | null;

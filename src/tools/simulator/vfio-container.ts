@@ -203,7 +203,7 @@ export abstract class VfioContainer implements DirtyLogListener {
     written: readonly HostMapping[],
   ): void {
     if (address === null) return;
-    const { memory, options, truth } = this.machine;
+    const { memory, options, tracking, truth } = this.machine;
     const place = (m: HostMapping): GpaRange => [address + (m.iova - iova), m.last - m.iova + 1n];
     const marks = mappings
       .filter((mapping) => this.reportsAllMapped || mapping.permission === 3)
@@ -214,7 +214,9 @@ export abstract class VfioContainer implements DirtyLogListener {
     const end = blocks * DIRTY_BLOCK_BYTES;
     const far = written.map(place).some(([at, length]) => at + length > end);
     const fatal = options.pastRam === 'dies' && far;
-    truth.marksPastRam({ line, device: this.device, iova, size, marks, fatal });
+    if (!tracking.isHandedOver) {
+      truth.marksPastRam({ line, device: this.device, iova, size, marks, fatal });
+    }
     if (fatal) throw new QemuDied('sigsegv', 'dirty bits marked past the end of the bitmap');
   }
 

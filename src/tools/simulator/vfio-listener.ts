@@ -1,5 +1,5 @@
 import { type GpaRange, hex } from './addresses.ts';
-import { guestMemoryAtRisk, type ShadowNode } from './at-risk.ts';
+import { guestMemoryAtRisk, type ShadowNode, type UnmapEvent } from './at-risk.ts';
 import type { Layout, RamSection, SkippedSection } from './guest-memory.ts';
 import { type Machine, QemuDied } from './machine.ts';
 import type { Permission } from './page-table.ts';
@@ -219,7 +219,12 @@ export class VfioListener {
     const { query, errno } = this.container.judge(request, true, true);
     const { iova, size, address } = request;
     const event = { iova, size, address, query, errno };
-    return { query, errno, atRisk: guestMemoryAtRisk(event, nodes, this.#machine.memory) };
+    return { query, errno, atRisk: this.#atRisk(event, nodes) };
+  }
+
+  #atRisk(event: UnmapEvent, nodes: readonly ShadowNode[]): readonly GpaRange[] {
+    const { memory, tracking } = this.#machine;
+    return tracking.isHandedOver ? [] : guestMemoryAtRisk(event, nodes, memory);
   }
 
   #addRam(section: RamSection): void {
@@ -274,7 +279,7 @@ export class VfioListener {
     const verdict = container.judge(request, tracked);
     const { query, errno } = verdict;
     const atRisk: readonly GpaRange[] = tracked
-      ? guestMemoryAtRisk({ iova, size, address, query, errno }, nodes, this.#machine.memory)
+      ? this.#atRisk({ iova, size, address, query, errno }, nodes)
       : [];
     this.#machine.truth.unmap({
       line,

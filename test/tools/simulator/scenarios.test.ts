@@ -155,6 +155,25 @@ describe('page-selective invalidations under tracking', () => {
     expect(shadowOf(truth)).toEqual([]);
   });
 
+  test('what the source unmaps behind a completed migration loses nothing', () => {
+    const complete = [
+      { kind: 'migrate', step: 'switchover' },
+      { kind: 'migrate', step: 'complete' },
+    ] as const satisfies readonly Act[];
+    const { truth } = run({ ...DEVICE, actsWhilePaused: true }, [
+      ...mapped,
+      map(0xfffe000n, [0x6000n]),
+      ...complete,
+      unmap(0xfffff000n),
+    ]);
+    expect(truth.unmaps.at(-1)).toMatchObject({
+      carriedAddress: 0n,
+      tracked: true,
+      query: 'bitmap',
+      atRisk: [],
+    });
+  });
+
   test('an entry that lost only its permissions carries the right address', () => {
     const { truth } = run(DEVICE, [...mapped, unmap(0xfffff000n, 1, { residual: true })]);
     expect(truth.unmaps.at(-1)).toMatchObject({ carriedAddress: 0x5000n, errno: 0, atRisk: [] });

@@ -171,6 +171,9 @@ function comparePastRam(
 const TRACKING_FAILED =
   /Could not start dirty page tracking|Failed to set dirty tracking flag 0x1|Failed to start DMA logging|vfio_iommu_map_dirty_notify\(0x/;
 
+/** libvirt's word for a QEMU that died; without it, that a log ends is no proof. */
+const DEATH_TOLD = /shutting down, reason=crashed/;
+
 /** The verdict that the truth deserves, for a log of which everything can be known. */
 export function verdictOf(sight: Sight, judged: readonly Judged[]): Verdict {
   const { truth, options } = sight.played;
@@ -212,7 +215,11 @@ function compareVerdict(
 ): void {
   const { session } = seen;
   if (session === null) return;
-  const verdict = diesCrossing(sight, seen) ? 'fails' : verdictOf(sight, judged);
+  const verdict = DEATH_TOLD.test(sight.played.log)
+    ? 'crashes'
+    : diesCrossing(sight, seen)
+      ? 'fails'
+      : verdictOf(sight, judged);
   const isUntold = session.reasons.some((reason) => unknownBy(sight, reason) !== null);
   const isTorn = seen.trace.losses.some(({ kind }) => kind === 'torn');
   const isCut = isUntold || isTorn;

@@ -215,15 +215,25 @@ export function lies(result: Result): readonly string[] {
 
 /** The same of a text as it is printed. */
 export function liesIn(printed: string, trace: Trace): readonly string[] {
-  // Lines of the trace are quoted as they are.
-  const own = printed
-    .replace(/^ +>? ?\d+: .*(?:\n {11,}.*)*/gm, '')
-    // A field is a sentence of its own.
-    .replace(/^ {2,4}(\w[\w ]*?) {2,}(?=\S)/gm, '; $1: ');
+  // A field is a sentence of its own.
+  const own = withoutQuotes(printed).replace(/^ {2,4}(\w[\w ]*?) {2,}(?=\S)/gm, '; $1: ');
   const [opening = '', ...rest] = own.split('\n\n');
   const unwrapped = (text: string) => text.replace(/\s+/g, ' ');
   const read = { trace, head: unwrapped(opening), text: unwrapped([opening, ...rest].join(' ')) };
   return Object.entries(invariants).flatMap(([name, invariant]) =>
     invariant(read).map((sentence) => `${name}: ${sentence}`),
   );
+}
+
+/** A report without the lines of the trace, which it quotes as they are, wrapped under their own beginning. */
+function withoutQuotes(printed: string): string {
+  let indent = '';
+  const own = printed.split('\n').filter((line) => {
+    const [number] = /^ +(?:> )?\d+: /.exec(line) ?? [];
+    const isWrapped = indent !== '' && line.startsWith(indent) && line[indent.length] !== ' ';
+    if (number !== undefined) indent = ' '.repeat(number.length);
+    else if (!isWrapped) indent = '';
+    return indent === '';
+  });
+  return own.join('\n');
 }

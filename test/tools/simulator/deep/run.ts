@@ -78,6 +78,9 @@ async function proveSeeds([first, to]: Flags['seeds'], jobs: number): Promise<bo
     say(`\nSeed ${seed} disagrees on ${kinds.join(', ')}; made small:\n`);
     say(printCase(shrink(caseAt(seed), kind), `agrees on ${kind} (from seed ${seed})`));
   }
+  for (const { seed, kinds } of all.bad.slice(MOST_PRINTED)) {
+    say(`Seed ${seed} disagrees on ${kinds.join(', ')}`);
+  }
   return all.bad.length === 0;
 }
 

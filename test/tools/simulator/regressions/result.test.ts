@@ -262,4 +262,105 @@ describe('what the result says of it', () => {
       told: 'all',
     });
   });
+
+  const handOver = [
+    { kind: 'migrate', step: 'setup' },
+    { kind: 'migrate', step: 'active' },
+    { kind: 'migrate', step: 'switchover' },
+    { kind: 'migrate', step: 'complete' },
+  ] as const;
+
+  it('the source changes a mapping when its migration has completed', () => {
+    expectAgreement({
+      options: {
+        seed: 410,
+        qemu: '11.1',
+        domainLevels: [3, 3, 3],
+        wildAddresses: true,
+        actsWhilePaused: true,
+      },
+      acts: [
+        {
+          kind: 'map',
+          domain: 1,
+          iova: 0x7b000n,
+          level: 1,
+          gpas: [0x110a4d000n],
+          permission: 3,
+          flush: 'none',
+        },
+        { kind: 'attach', device: 0, to: 1, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        ...handOver,
+        {
+          kind: 'map',
+          domain: 1,
+          iova: 0x7b000n,
+          level: 1,
+          gpas: [0x12eb46000n],
+          permission: 3,
+          flush: 'pages',
+        },
+      ],
+      told: 'all',
+    });
+  });
+
+  it('the source of 7.2 is reset when its migration has completed', () => {
+    expectAgreement({
+      options: { seed: 1120, qemu: '7.2', migratable: true, domainLevels: [3, 3, 3] },
+      acts: [
+        { kind: 'translation', on: true },
+        { kind: 'attach', device: 0, to: 1, invalidate: 'device', flush: true },
+        {
+          kind: 'map',
+          domain: 1,
+          iova: 0x17000000n,
+          level: 2,
+          gpas: [0x4c00000n],
+          permission: 3,
+          flush: 'pages',
+        },
+        ...handOver,
+        { kind: 'reset' },
+      ],
+      told: 'all',
+    });
+  });
+
+  it.each([true, false])(
+    'QEMU dies of an entry that crosses a notifier; libvirt: %s',
+    (libvirtHeader) => {
+      expectAgreement({
+        options: {
+          seed: 946,
+          domainLevels: [3, 3, 3],
+          holeCrossing: 'allowed',
+          libvirtHeader,
+        },
+        acts: [
+          { kind: 'translation', on: true },
+          {
+            kind: 'map',
+            domain: 2,
+            iova: 0xfef7c000n,
+            level: 1,
+            gpas: [0x2ce4000n],
+            permission: 3,
+            flush: 'pages',
+          },
+          { kind: 'attach', device: 0, to: 2, invalidate: 'device', flush: false },
+          {
+            kind: 'unmap-level',
+            domain: 2,
+            iova: 0xfee00000n,
+            level: 2,
+            residual: false,
+            flush: 'pages',
+          },
+        ],
+        told: 'all',
+      });
+    },
+  );
 });
