@@ -5,6 +5,7 @@ import { reasonOf } from '../base/errors.ts';
 import type { Member } from './archive.ts';
 import { keyOf, keyOfPath, type Stats, statOf } from './file-identity.ts';
 import { textOf } from './file-name.ts';
+import type { Piece } from './joined.ts';
 import { readList } from './list.ts';
 import { isTemporaryName } from './temporary.ts';
 
@@ -18,7 +19,7 @@ export interface Input {
   /** It is in an archive; absent for what is a file of its own. */
   readonly member?: Member;
   /** It is in several files, the oldest first; absent for what is in one. */
-  readonly pieces?: readonly string[];
+  readonly pieces?: readonly Piece[];
 }
 
 /** A file that was found and not analysed, although it may hold a trace. */

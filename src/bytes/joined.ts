@@ -4,6 +4,13 @@ import { type OpenSource, openSource, type SourceOptions } from './source.ts';
 /** Bytes by which the kind of a trace is recognised. */
 const HEAD_BYTES = 64 * 1024;
 
+/** A file of a trace that is in several. Plain data, so that it can cross threads. */
+export interface Piece {
+  readonly path: string;
+  /** What is missing between the one before and this one; null where this one follows it. */
+  readonly missing: string | null;
+}
+
 /**
  * Opens the pieces of a trace as one, in this order; a line that is in two of them is whole again.
  *
@@ -11,28 +18,73 @@ const HEAD_BYTES = 64 * 1024;
  */
 export async function openJoined(
   path: string,
-  pieces: readonly string[],
+  pieces: readonly Piece[],
   options: SourceOptions,
 ): Promise<OpenSource> {
   const sources: OpenSource[] = [];
   try {
-    for (const piece of pieces) sources.push(await openSource(piece, options));
+    for (const piece of pieces) sources.push(await openSource(piece.path, options));
   } catch (thrown) {
     for (const source of sources) source.close();
     throw thrown;
   }
-  return joined(path, sources);
+  return joined(path, pieces, sources);
 }
 
-function joined(path: string, sources: readonly OpenSource[]): OpenSource {
-  const lengths = sources.map(() => 0);
-  async function* chunks(): Chunks & AsyncGenerator<Uint8Array> {
-    for (const [index, source] of sources.entries()) {
-      for await (const chunk of source.chunks()) {
-        lengths[index] = (lengths[index] ?? 0) + chunk.length;
-        yield chunk;
-      }
+function joined(
+  path: string,
+  pieces: readonly Piece[],
+  sources: readonly OpenSource[],
+): OpenSource {
+  const metered = sources.map((source) => new Metered(source));
+  const firsts = [
+    0,
+    ...pieces.flatMap(({ missing }, at) => (missing === null || at === 0 ? [] : at)),
+  ];
+  const runs = firsts.map((first, index) => ({
+    missing: first === 0 ? null : (pieces[first]?.missing ?? null),
+    source: oneAfterTheOther(path, metered.slice(first, firsts[index + 1])),
+  }));
+  return {
+    ...oneAfterTheOther(path, metered),
+    ...(runs.length > 1 && { runs }),
+    again() {
+      const anew = sources.map((source) => source.again());
+      return anew.every((source) => source !== null) ? joined(path, pieces, anew) : null;
+    },
+  };
+}
+
+/** A source that counts what has come of it. */
+class Metered {
+  readonly source: OpenSource;
+  #length = 0;
+
+  constructor(source: OpenSource) {
+    this.source = source;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.source.chunks()) {
+      this.#length += chunk.length;
+      yield chunk;
     }
+  }
+
+  finish() {
+    const { hasGrown, losses } = this.source.finish(this.#length);
+    const { path } = this.source;
+    return {
+      hasGrown,
+      losses: losses.map(({ detail, kind }) => ({ kind, detail: `${path}: ${detail}` })),
+    };
+  }
+}
+
+function oneAfterTheOther(path: string, pieces: readonly Metered[]): OpenSource {
+  const sources = pieces.map(({ source }) => source);
+  async function* chunks(): Chunks & AsyncGenerator<Uint8Array> {
+    for (const piece of pieces) yield* piece.chunks();
   }
   const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0);
   const inputBytes = sources.map((source) => source.inputBytes ?? Number.NaN);
@@ -44,19 +96,13 @@ function joined(path: string, sources: readonly OpenSource[]): OpenSource {
     inputBytes: inputBytes.some(Number.isNaN) ? null : sum(inputBytes),
     readBytes: () => sum(sources.map((source) => source.readBytes())),
     chunks,
-    again() {
-      const anew = sources.map((source) => source.again());
-      return anew.every((source) => source !== null) ? joined(path, anew) : null;
-    },
+    again: () => null,
     finish() {
-      const ends = sources.map((source, index) => source.finish(lengths[index] ?? 0));
-      const losses = ends.flatMap((end, index) =>
-        end.losses.map(({ detail, kind }) => ({
-          kind,
-          detail: `${sources[index]?.path}: ${detail}`,
-        })),
-      );
-      return { losses, hasGrown: ends.some(({ hasGrown }) => hasGrown) };
+      const ends = pieces.map((piece) => piece.finish());
+      return {
+        losses: ends.flatMap(({ losses }) => losses),
+        hasGrown: ends.some(({ hasGrown }) => hasGrown),
+      };
     },
     close() {
       for (const source of sources) source.close();

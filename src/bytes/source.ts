@@ -51,6 +51,15 @@ export interface OpenSource {
   finish(end: number): SourceEnd;
   /** Lets go of the input, read or not; nobody may be reading it any more. */
   close(): void;
+  /** To be read in the place of `chunks`, where something is missing in the midst of it; else absent. */
+  readonly runs?: readonly Run[];
+}
+
+/** A part of a trace without a hole. */
+export interface Run {
+  /** What is missing before it; null before the first. */
+  readonly missing: string | null;
+  readonly source: OpenSource;
 }
 
 /** A file open for reading in ranges: its descriptor, which all threads share, and its bytes. */

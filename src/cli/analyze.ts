@@ -113,7 +113,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
     .addOption(maxDecompressedOption())
-    .option('--join', 'the inputs are pieces of one rotated log: log.2.gz log.1 log')
+    .option('--join', 'the inputs are pieces of one log: log.2.gz log.1 log')
     .option('--trace-events-all <file>', 'events of the QEMU that wrote a binary trace')
     .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
     .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces')

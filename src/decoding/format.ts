@@ -51,6 +51,8 @@ export interface StreamFormat extends FormatBase {
   readonly kind: 'stream';
   /** The first events, where their order may be another than that of their times. */
   sample?(head: Uint8Array): EventBatch;
+  /** No other file can be the rest of one: it has a header, or is one document. */
+  readonly isWhole?: true;
   /** It cannot be read without the list of the build's events. */
   readonly needsEvents?: true;
   /**

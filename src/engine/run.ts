@@ -4,7 +4,6 @@ import { UsageError } from '../base/errors.ts';
 import { keyOfPath } from '../bytes/file-identity.ts';
 import { findInputs, type Input, type Inputs, type PassedOver } from '../bytes/inputs.ts';
 import { readText } from '../bytes/list.ts';
-import { inRotationOrder } from '../bytes/rotation.ts';
 import { declaredEvents } from '../decoding/declared-events.ts';
 import { failedTrace, resultOf } from '../result/result.ts';
 import type { Result, Trace } from '../result/types.ts';
@@ -12,6 +11,7 @@ import { withMembers } from './archives.ts';
 import type { TraceOutcome } from './outcome.ts';
 import { type Output, RunFiles } from './outputs.ts';
 import { keysOfOutputs, refuseToOverwrite } from './overwriting.ts';
+import { joinedInputs } from './pieces.ts';
 import { directoriesWithoutTraces, type PlannedTrace, planOf } from './plan.ts';
 import { Pool } from './pool.ts';
 import { type Progress, RunProgress } from './progress.ts';
@@ -51,7 +51,7 @@ export interface RunOptions {
   readonly maxDecompressedBytes?: number | null;
   /** A file with QEMU's messages, where `-D` sent only the one trace of this run to a file. */
   readonly stderr?: string | null;
-  /** The inputs are the pieces of one rotated log. */
+  /** The inputs are the pieces of one log. */
   readonly isJoined?: boolean;
   /** A `trace-events-all` of the build of QEMU that wrote binary traces. */
   readonly traceEvents?: string | null;
@@ -120,30 +120,13 @@ async function inputsOf(options: RunOptions): Promise<Inputs> {
   const { maxDecompressedBytes = null } = options;
   const all =
     'traces' in options.inputs ? inputs : await withMembers(inputs, { maxDecompressedBytes });
-  const count = all.traces.length + all.bad.length;
+  const { isJoined = false } = options;
+  const joined = isJoined ? await joinedInputs(all, { maxDecompressedBytes }) : all;
+  const count = joined.traces.length + joined.bad.length;
   if (stderr !== null && count !== 1) {
     throw new UsageError(`--with-stderr goes with one trace, and not with ${count}`);
   }
-  return options.isJoined === true ? joinedInputs(all) : all;
-}
-
-/** The one trace whose pieces these inputs are; it has the name of the newest. */
-function joinedInputs(inputs: Inputs): Inputs {
-  const { bad, traces } = inputs;
-  const [problem] = bad;
-  if (problem !== undefined) throw new UsageError(`${problem.path}: ${problem.error}`);
-  const odd = traces.find(({ bytes, member }) => bytes === null || member !== undefined);
-  if (odd !== undefined) throw new UsageError(`--join takes files, and ${odd.path} is none`);
-  const pieces = inRotationOrder(traces.map(({ path }) => path));
-  const bytes = traces.reduce((sum, input) => sum + (input.bytes ?? 0), 0);
-  const path = pieces.at(-1) ?? '';
-  return {
-    traces: pieces.length < 2 ? traces : [{ path, bytes, isFound: false, pieces }],
-    bad,
-    passedOver: inputs.passedOver,
-    directories: new Map(),
-    isRead: (key) => inputs.isRead(key),
-  };
+  return joined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Member, openMember } from '../bytes/archive.ts';
-import { openJoined } from '../bytes/joined.ts';
+import { openJoined, type Piece } from '../bytes/joined.ts';
 import { type OpenSource, openSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { recognise } from '../decoding/index.ts';
@@ -11,6 +11,7 @@ import { loadRules } from '../rules/index.ts';
 import { type Decode, decodeHere } from './local.ts';
 import { checkHeap } from './memory.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
+import { decodeRuns } from './pieces.ts';
 import { type Hindsight, type Observe, TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
 import { withStderr } from './with-stderr.ts';
@@ -24,7 +25,7 @@ export interface TraceTask {
   /** Where it is in an archive; absent for a file of its own. */
   readonly member?: Member;
   /** The files that it is in, the oldest first; absent where it is in one. */
-  readonly pieces?: readonly string[];
+  readonly pieces?: readonly Piece[];
   readonly model: MachineOptions;
   readonly parts: PartPaths;
   /** A file with QEMU's messages, which are not in the trace; absent where there is none. */
@@ -75,7 +76,7 @@ export async function analyzeTrace(
   ) => {
     const room = () => checkHeap(path);
     const replay = await replayOf(format, model, sink, room, hindsight, newObserve?.());
-    for await (const { batch, release } of decode(opened, format)) {
+    for await (const { batch, release } of decodeRuns(decode)(opened, format)) {
       // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
       await nextTurn();
       signal?.throwIfAborted();

@@ -37,6 +37,9 @@ export async function withStderr(
       `--with-stderr goes with a log of -D, and not with ${format.title}`,
     );
   }
+  if (log.runs !== undefined) {
+    throw new TraceError({ path }, '--with-stderr needs a log of which no piece is missing');
+  }
   const first = log.again();
   if (first === null) {
     throw new TraceError({ path }, '--with-stderr needs a log that can be read twice: name a file');

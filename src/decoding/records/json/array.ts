@@ -29,6 +29,7 @@ export const jsonArray: StreamFormat = {
   title: 'events as one JSON array',
   clock: 'wall',
   stampsTellVersion: false,
+  isWhole: true,
   recognises(head) {
     const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
     const start = buffer.toString('utf8', 0, 1024);

@@ -21,6 +21,7 @@ export const lokiAnswer: StreamFormat = {
   title: 'the answer to a query of Loki',
   clock: 'wall',
   stampsTellVersion: false,
+  isWhole: true,
   recognises(head) {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('utf8');
     if (!/^[\ufeff\s]*\{/.test(text) || !/"values"\s*:\s*\[\s*\[\s*"\d{16}/.test(text))

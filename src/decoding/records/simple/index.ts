@@ -9,6 +9,7 @@ export const simple: StreamFormat = {
   title: "records of QEMU's simple backend",
   clock: 'monotonic',
   stampsTellVersion: false,
+  isWhole: true,
   recognises: (head) => headerOf(head)?.version === VERSION,
   open: async (emit, events = null) => new SimpleDecoder(emit, events, true),
 };
@@ -20,6 +21,7 @@ export const simpleHeaderless: StreamFormat = {
   title: "records of SystemTap's simpletrace",
   clock: 'wall',
   stampsTellVersion: false,
+  isWhole: true,
   needsEvents: true,
   recognises: isHeaderless,
   open: async (emit, events = null) => new SimpleDecoder(emit, events, false),
