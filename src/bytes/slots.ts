@@ -1,7 +1,7 @@
 /**
- * Memory that one part of a trace takes on its way through a decoding thread to the replay: its
- * bytes and its records. Both threads see it, so nothing is copied, and it is used again and again:
- * fresh memory for each part costs the kernel, and the garbage collector, as much as decoding does.
+ * Memory that one part of a trace takes on its way through the decoder to the replay: its bytes and
+ * its records. Where those are threads both see it, so nothing is copied, and it is used again and
+ * again: fresh memory for each part costs the kernel, and the garbage collector, as much as decoding does.
  */
 export interface Slot {
   readonly source: Uint8Array;
@@ -14,11 +14,14 @@ const WORDS_PER_BYTE = 0.5;
 /** A bounded number of slots, made when they are first needed. */
 export class Slots {
   readonly #sourceBytes: number;
+  readonly #isShared: boolean;
   readonly #free: Slot[] = [];
   #left: number;
 
-  constructor(most: number, sourceBytes: number) {
+  /** `isShared`: several threads see them; V8 copies such memory at half the speed or less. */
+  constructor(most: number, sourceBytes: number, isShared: boolean) {
     this.#left = most;
+    this.#isShared = isShared;
     this.#sourceBytes = sourceBytes;
   }
 
@@ -28,11 +31,15 @@ export class Slots {
     if (free !== undefined) return free;
     if (this.#left === 0) return null;
     this.#left -= 1;
-    const words = Math.ceil(this.#sourceBytes * WORDS_PER_BYTE);
+    const wordBytes = Math.ceil(this.#sourceBytes * WORDS_PER_BYTE) * Uint32Array.BYTES_PER_ELEMENT;
     return {
-      source: new Uint8Array(new SharedArrayBuffer(this.#sourceBytes)),
-      words: new Uint32Array(new SharedArrayBuffer(words * Uint32Array.BYTES_PER_ELEMENT)),
+      source: new Uint8Array(this.#memory(this.#sourceBytes)),
+      words: new Uint32Array(this.#memory(wordBytes)),
     };
+  }
+
+  #memory(bytes: number): ArrayBufferLike {
+    return this.#isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
   }
 
   /** Nobody looks at the slot any more. */

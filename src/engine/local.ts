@@ -42,7 +42,7 @@ async function* alone(batches: AsyncIterable<EventBatch>): AsyncGenerator<Decode
 async function* rangeBatches(ranges: OpenRanges, format: LineFormat): AsyncGenerator<Decoded> {
   const bytes = Math.min(BLOCK_BYTES, ranges.bytes);
   const decoder = new TaskDecoder();
-  const slots = new Slots(REPLAYED + 1, bytes + TAIL_BYTES);
+  const slots = new Slots(REPLAYED + 1, bytes + TAIL_BYTES, false);
   const inOrder = new PartsInOrder();
   for (const range of rangesOf(ranges.bytes, bytes)) {
     const slot = slots.take();

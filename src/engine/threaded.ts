@@ -55,7 +55,7 @@ async function* sideBySide<Part>(
   pool: Pool,
 ): AsyncGenerator<Decoded> {
   const ahead = pool.threads * AHEAD;
-  const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES);
+  const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES, true);
   const atWork = new Set<Promise<unknown>>();
   const decode = async (part: Part) => {
     const slot = slots.take();

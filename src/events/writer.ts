@@ -125,6 +125,11 @@ export class BatchWriter {
     this.#traceEvents += IS_TRACE_EVENT[words[at + KIND] as number] as number;
   }
 
+  /** Where the next record goes, in bytes from the front of its memory. */
+  get nextByte(): number {
+    return this.#words.byteOffset + this.#used * Uint32Array.BYTES_PER_ELEMENT;
+  }
+
   /** Takes whole records of trace events without texts, in the place of as many calls of `commit`. */
   append(records: Uint32Array, told: RecordsTold): void {
     const { thread, first } = told;

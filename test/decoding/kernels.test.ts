@@ -168,6 +168,29 @@ describe('the kernel in WebAssembly', () => {
     const parts = [event.repeat(5000), long, event, long, counted.repeat(6000), event];
     expect(kernels.compare(Buffer.from(parts.join('')), plain)).toBe(5002);
   });
+
+  it('takes lines from memory that threads share, and puts records into such, wherever they lie', () => {
+    const bytes = bytesOf('traces/qemu-10.0/blocked-aw48-minimal.log');
+    const wordsFrom = (source: number, words: number, isShared: boolean) => {
+      const memory = (length: number) =>
+        isShared ? new SharedArrayBuffer(length) : new ArrayBuffer(length);
+      const block = new Uint8Array(memory(bytes.length + source), source);
+      block.set(bytes);
+      const writer = new BatchWriter(bytes.length);
+      writer.writeTo(new Uint32Array(memory(4 * (bytes.length + words)), 4 * words));
+      const lines = new WasmKernel(wasmInstance(), new CompiledKernel()).decode(
+        block,
+        plain,
+        writer,
+      );
+      return [...writer.finish(block, 0, lines).words];
+    };
+    const expected = wordsFrom(0, 0, false);
+    expect(expected.length).toBeGreaterThan(1000);
+    for (let source = 0; source < 9; source += 1) {
+      expect(wordsFrom(source, source % 3, true)).toEqual(expected);
+    }
+  });
 });
 
 describe('a process that may make no code of strings', () => {

@@ -52,9 +52,11 @@ const LETTER_Q: u32 = 0x71;
 
 /** Bytes that may be loaded behind the last line. */
 const BEHIND: i32 = 64;
+/** Bytes by which lines and records may begin further behind, so that they are copied word by word. */
+const SHIFT: i32 = 8;
 /** Where lines are put, and where their records go. */
-const SOURCE = memory.data(SOURCE_BYTES + BEHIND, 64);
-const RECORDS = memory.data(RECORDS_BYTES, 64);
+const SOURCE = memory.data(SOURCE_BYTES + BEHIND + SHIFT, 64);
+const RECORDS = memory.data(RECORDS_BYTES + SHIFT, 64);
 /** What a call says of its records. */
 const TOLD = memory.data(TOLD_BYTES, 16);
 
@@ -75,11 +77,11 @@ export function told(): usize {
 /**
  * Decodes the lines at `from .. end`, which ends with an LF; returns where it stopped, at `end` or
  * at a line that it leaves. `line` is the number of the first; `shift` is added to a place to get
- * its offset in the block.
+ * its offset in the block. Records go to `into`.
  */
-export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
+export function decode(from: usize, end: usize, line: u32, shift: i32, into: usize): usize {
   let at = from;
-  let record: usize = RECORDS;
+  let record: usize = into;
   let number = line;
   let events: u32 = 0;
   let firstThread: u32 = 0;
@@ -158,7 +160,7 @@ export function decode(from: usize, end: usize, line: u32, shift: i32): usize {
     number++;
   }
   store<u32>(TOLD, number - line, LINES);
-  store<u32>(TOLD, <u32>(record - RECORDS), BYTES);
+  store<u32>(TOLD, <u32>(record - into), BYTES);
   store<u32>(TOLD, events, EVENTS);
   store<u32>(TOLD, firstThread, THREAD);
   store<u32>(TOLD, isOneThread, IS_ONE_THREAD);
