@@ -272,6 +272,11 @@ describe('who touches what', () => {
     ]);
   });
 
+  it('only one file reaches over the network', () => {
+    expect(importers('node:http', 'node:https')).toEqual(['src/bytes/objects/exchange.ts']);
+    expect(users(/\bfetch\(/)).toEqual([]);
+  });
+
   it('only one folder of bytes decompresses', () => {
     const found = importers('node:zlib', 'zstddec/stream', 'xz-decompress');
     expect(found).toEqual(['gzip', 'xz', 'zstd'].map((name) => `src/bytes/compression/${name}.ts`));

@@ -1,16 +1,19 @@
 import { fstatSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { reasonOf } from '../base/errors.ts';
+import { reasonOf, TraceError } from '../base/errors.ts';
+import { isUrl, shownUrl } from '../base/url.ts';
 import type { Member } from './archive.ts';
 import { keyOf, keyOfPath, type Stats, statOf } from './file-identity.ts';
 import { textOf } from './file-name.ts';
 import type { Piece } from './joined.ts';
 import { readList } from './list.ts';
+import { describeObjects, type ObjectState } from './objects/object.ts';
 import { isTemporaryName } from './temporary.ts';
 
 /** An input as it will be analysed. */
 export interface Input {
+  /** As the user named it, as far as it may be shown. */
   readonly path: string;
   /** Bytes of the file; null for standard input and what has no size. */
   readonly bytes: number | null;
@@ -18,6 +21,8 @@ export interface Input {
   readonly isFound: boolean;
   /** It is in an archive; absent for what is a file of its own. */
   readonly member?: Member;
+  /** It is read over the network; absent for what is on this machine. */
+  readonly object?: ObjectState;
   /** It is in several files, the oldest first; absent for what is in one. */
   readonly pieces?: readonly Piece[];
 }
@@ -48,7 +53,7 @@ export interface Inputs {
 
 /**
  * Finds the traces: files, directories (with all files below them, of which those that are no
- * traces are left out later), quoted globs, `@list` (a file with one of these per line) and `-`.
+ * traces are left out later), URLs, quoted globs, `@list` (a file with one of these per line) and `-`.
  *
  * `written`: the keys of files that this run writes, which in a directory are no traces.
  *
@@ -59,11 +64,17 @@ export async function findInputs(
   written: ReadonlySet<string> = new Set(),
 ): Promise<Inputs> {
   const found = new Found(written);
+  const named: string[] = [];
   for (const word of words) {
     const isList = word.startsWith('@') && word.length > 1;
     if (isList) found.addList(word.slice(1));
-    const named = isList ? await readList(word.slice(1)) : [word];
-    for (const one of named) await expand(one, found);
+    named.push(...(isList ? await readList(word.slice(1)) : [word]));
+  }
+  const objects = await describeObjects(named.filter(isUrl));
+  for (const word of named) {
+    const object = objects.get(word);
+    if (object === undefined) await expand(word, found);
+    else found.addObject(object);
   }
   return found;
 }
@@ -100,6 +111,20 @@ class Found implements Inputs {
     const input = known ?? this.#add({ path, bytes, isFound: false });
     if (stats === null) this.#others.add(keyOfPath(path));
     else this.#byFile.set(keyOf(stats), input);
+  }
+
+  /** An object that was named, or why there is none; however it was signed, it is one. */
+  addObject(object: ObjectState | TraceError): void {
+    if (object instanceof TraceError) {
+      const { path } = object.place;
+      this.addBad(path, object.message.slice(path.length + 2));
+      return;
+    }
+    const path = shownUrl(object.url);
+    if (this.#byPath.has(path)) return;
+    const input = { path, bytes: object.bytes, isFound: false, object };
+    this.#byPath.set(path, input);
+    this.traces.push(input);
   }
 
   addStandardInput(): void {

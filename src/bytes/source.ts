@@ -1,10 +1,12 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { messageOf, reasonOf, TraceError } from '../base/errors.ts';
+import { isUrl, shownInput } from '../base/url.ts';
 import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
 import { type Codec, type Damage, DamagedData, PIECE_BYTES } from './compression/codec.ts';
 import { partOfDamaged } from './compression/damaged-piece.ts';
 import { codecs } from './compression/index.ts';
 import { type SourceLoss, unreadableBeyond } from './loss.ts';
+import { describeObject, type ObjectState, openObject } from './objects/object.ts';
 import { fileAtStandardInput, type OpenFile, openToRead, streamOf } from './open-file.ts';
 import { refuse } from './refused.ts';
 import { type Rereadable, TraceFile } from './trace-file.ts';
@@ -28,7 +30,7 @@ const BOMB_RATIO = 200;
 
 /** A trace whose bytes can be read, decompressed. */
 export interface OpenSource {
-  /** As the user named it; `-` for standard input. */
+  /** As the user named it, as far as it may be shown; `-` for standard input. */
   readonly path: string;
   /** Outermost first, joined by `+`; `none`. */
   readonly compression: string;
@@ -82,20 +84,28 @@ export interface SourceOptions {
   readonly maxDecompressedBytes?: number | null;
   /** It may be an archive, of which nothing but compression is taken off. */
   readonly isArchive?: boolean;
+  /** Of a URL: what was found there. */
+  readonly object?: ObjectState;
 }
 
 /**
- * Opens a trace: a path, or `-` for standard input. Compression is told by magic numbers, never by
- * names. A file is opened once, and read up to the size that it has then.
+ * Opens a trace: a path, a URL, or `-` for standard input. Compression is told by magic numbers, never
+ * by names. A file is opened once, and read up to the size that it has then.
  *
  * @throws TraceError if there is no such file, it cannot be read, is a directory, or is compressed
  *   in a way that is not supported.
  */
 export async function openSource(path: string, options: SourceOptions = {}): Promise<OpenSource> {
-  const input = path === '-' ? openStandardInput(options) : openPath(path);
-  return input instanceof TraceFile
+  const input = await openInput(path, options);
+  return 'chunks' in input
     ? openRereadable(input, options)
-    : openStream(path, input, options);
+    : openStream(shownInput(path), input, options);
+}
+
+async function openInput(path: string, options: SourceOptions): Promise<Rereadable | Chunks> {
+  if (path === '-') return openStandardInput(options);
+  if (!isUrl(path)) return openPath(path);
+  return openObject(options.object ?? (await describeObject(path)));
 }
 
 function openStandardInput({ stdin }: SourceOptions): TraceFile | Chunks {
@@ -294,6 +304,7 @@ class Reading {
         yield chunk;
       }
     } catch (thrown) {
+      if (thrown instanceof TraceError) throw thrown;
       if (bytes === 0) throw new TraceError({ path: this.#path }, reasonOf(thrown));
       const detail = unreadableBeyond(bytes, messageOf(thrown));
       this.losses.push({ kind: 'unreadable', detail });

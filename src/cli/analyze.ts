@@ -81,7 +81,7 @@ export function analyzeCommand(terminal: Terminal): Command {
     .description('find DMA unmaps that fail or lose dirty pages (the default command)')
     .argument(
       '[inputs...]',
-      "traces: files, folders, quoted globs, @list, or '-' for standard input",
+      "traces: files, folders, URLs, quoted globs, @list, or '-' for standard input",
     )
     .addOption(
       new Option('-f, --format <name>', 'report on standard output')

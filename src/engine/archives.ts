@@ -13,7 +13,8 @@ export async function withMembers(inputs: Inputs, options: SourceOptions): Promi
   const passedOver: PassedOver[] = [...inputs.passedOver];
   const places = new Map<Input, readonly Input[]>();
   for (const input of inputs.traces) {
-    const archive = input.bytes === null ? null : await openArchive(input.path, options);
+    const isFile = input.bytes !== null && input.object === undefined;
+    const archive = isFile ? await openArchive(input.path, options) : null;
     if (archive === null) continue;
     const members: Input[] = [];
     let help: string | null = null;

@@ -26,12 +26,13 @@ const MOST_RESULT_BYTES = 2 ** 29 - 24;
  * @throws TraceError where it is neither, or cannot be used.
  */
 export async function comparedInput(
-  path: string,
+  named: string,
   options: ComparedOptions,
 ): Promise<ComparedInput> {
   const { maxDecompressedBytes, model, onProgress, signal } = options;
   // Opened once: a pipe has what it holds only once.
-  const opened = await openSource(path, { maxDecompressedBytes });
+  const opened = await openSource(named, { maxDecompressedBytes });
+  const { path } = opened;
   // Standard input is a trace.
   if (path !== '-' && isJsonResult(opened.head)) {
     return { path, result: await resultIn(path, opened), unmaps: null };
@@ -41,7 +42,7 @@ export async function comparedInput(
     grouping = new UnmapGrouping();
     return grouping;
   };
-  const trace = await analyzeNamed(path, {
+  const trace = await analyzeNamed(named, {
     model,
     maxDecompressedBytes,
     opened,

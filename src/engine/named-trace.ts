@@ -1,4 +1,6 @@
 import { TraceError } from '../base/errors.ts';
+import { isUrl, shownInput } from '../base/url.ts';
+import { describeObject } from '../bytes/objects/object.ts';
 import type { Trace } from '../result/types.ts';
 import { FROM_TRACE } from './run.ts';
 import { analyzeTrace, type MachineOptions, type TraceSurroundings } from './trace.ts';
@@ -14,8 +16,10 @@ export interface NamedTraceOptions extends TraceSurroundings {
  *
  * @throws TraceError where it cannot be analysed; the signal's reason where it is aborted.
  */
-export async function analyzeNamed(path: string, options: NamedTraceOptions): Promise<Trace> {
+export async function analyzeNamed(named: string, options: NamedTraceOptions): Promise<Trace> {
   const { maxDecompressedBytes = null, model, ...surroundings } = options;
+  const path = shownInput(named);
+  const isUnknown = isUrl(named) && surroundings.opened === undefined;
   const outcome = await analyzeTrace(
     {
       path,
@@ -23,6 +27,7 @@ export async function analyzeNamed(path: string, options: NamedTraceOptions): Pr
       parts: { unmaps: null, mappings: null },
       maxDecompressedBytes,
       isFound: false,
+      ...(isUnknown && { object: await describeObject(named) }),
     },
     surroundings,
   );

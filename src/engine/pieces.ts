@@ -41,7 +41,9 @@ export async function joinedInputs(inputs: Inputs, options: SourceOptions): Prom
   const { bad, traces } = inputs;
   const [problem] = bad;
   if (problem !== undefined) throw new UsageError(`${problem.path}: ${problem.error}`);
-  const odd = traces.find(({ bytes, member }) => bytes === null || member !== undefined);
+  const odd = traces.find(
+    ({ bytes, member, object }) => bytes === null || (member ?? object) !== undefined,
+  );
   if (odd !== undefined) throw new UsageError(`--join takes files, and ${odd.path} is none`);
   if (traces.length < 2) return inputs;
   const paths = traces.map(({ path }) => path);

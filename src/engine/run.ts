@@ -245,7 +245,7 @@ class Run {
     return shares;
   }
 
-  #taskOf({ path, isFound, member, pieces }: Input, index: number): TraceTask {
+  #taskOf({ path, isFound, member, object, pieces }: Input, index: number): TraceTask {
     const { maxDecompressedBytes = null, stderr = null } = this.#options;
     const parts = this.#files.tables.partsOf(index);
     return {
@@ -255,6 +255,7 @@ class Run {
       parts,
       maxDecompressedBytes,
       ...(member !== undefined && { member }),
+      ...(object !== undefined && { object }),
       ...(pieces !== undefined && { pieces }),
       ...(stderr !== null && { stderr }),
       eventList: this.#eventList,

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Member, openMember } from '../bytes/archive.ts';
 import { openJoined, type Piece } from '../bytes/joined.ts';
+import type { ObjectState } from '../bytes/objects/object.ts';
 import { type OpenSource, openSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { recognise } from '../decoding/index.ts';
@@ -24,6 +25,8 @@ export interface TraceTask {
   readonly path: string;
   /** Where it is in an archive; absent for a file of its own. */
   readonly member?: Member;
+  /** What was found at its URL; absent for a file. */
+  readonly object?: ObjectState;
   /** The files that it is in, the oldest first; absent where it is in one. */
   readonly pieces?: readonly Piece[];
   readonly model: MachineOptions;
@@ -65,7 +68,7 @@ export async function analyzeTrace(
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
   const { eventList = null, isFound, maxDecompressedBytes, member } = task;
-  const { model, parts, path, pieces, stderr } = task;
+  const { model, object, parts, path, pieces, stderr } = task;
   let source: OpenSource | null = surroundings.opened ?? null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -87,7 +90,11 @@ export async function analyzeTrace(
     return { trace: resultOf(replay, opened, format), learnedLate: replay.learnedLate };
   };
   try {
-    const options = { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) };
+    const options = {
+      maxDecompressedBytes,
+      ...(stdin !== undefined && { stdin }),
+      ...(object !== undefined && { object }),
+    };
     if (pieces !== undefined) source = await openJoined(path, pieces, options);
     else if (member !== undefined) source = await openMember(path, member, options);
     else source ??= await openSource(path, options);

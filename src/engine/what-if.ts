@@ -1,3 +1,4 @@
+import { shownInput } from '../base/url.ts';
 import { WhatIfBoot, whatIfSession } from '../findings/what-if.ts';
 import type { Boot } from '../inference/boot.ts';
 import { toolVersion } from '../result/version.ts';
@@ -50,7 +51,7 @@ export async function whatIfOf(path: string, options: WhatIfOptions = {}): Promi
   const whatIf: WhatIf = {
     schema: WHAT_IF_SCHEMA,
     tool: { name: 'vtdscope', version: toolVersion() },
-    path,
+    path: shownInput(path),
     sessions: boots.flatMap((boot, index) => {
       const session = sessions[index];
       return session === undefined ? [] : [whatIfSession(session, boot)];

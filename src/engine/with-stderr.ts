@@ -1,4 +1,5 @@
 import { TraceError } from '../base/errors.ts';
+import { shownInput } from '../base/url.ts';
 import { type OpenSource, openSource, type SourceLoss } from '../bytes/source.ts';
 import { plain } from '../decoding/carriers/plain.ts';
 import type { TraceFormat } from '../decoding/format.ts';
@@ -29,8 +30,9 @@ interface Messages {
 export async function withStderr(
   log: OpenSource,
   format: TraceFormat,
-  path: string,
+  messages: string,
 ): Promise<OpenSource> {
+  const path = shownInput(messages);
   if (format.name !== plain.name) {
     throw new TraceError(
       { path },
@@ -44,11 +46,12 @@ export async function withStderr(
   if (first === null) {
     throw new TraceError({ path }, '--with-stderr needs a log that can be read twice: name a file');
   }
-  return merged(log, await readMessages(path, first));
+  return merged(log, await readMessages(messages, first));
 }
 
-async function readMessages(path: string, log: OpenSource): Promise<Messages> {
-  const source = await openSource(path);
+async function readMessages(named: string, log: OpenSource): Promise<Messages> {
+  const source = await openSource(named);
+  const { path } = source;
   try {
     const chunks: Uint8Array[] = [];
     let length = 0;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { UsageError } from '../base/errors.ts';
 import { statOf } from '../bytes/file-identity.ts';
 import type { Inputs } from '../bytes/inputs.ts';
+import type { ObjectState } from '../bytes/objects/object.ts';
 import type { MachineOptions } from '../engine/trace.ts';
 import { toolVersion } from '../result/version.ts';
 
@@ -18,8 +19,13 @@ export interface FleetOptions {
 /** A trace of a run over many machines. */
 export interface ManifestEntry {
   readonly uri: string;
-  /** What changes when the trace does: size and time of change in nanoseconds, as `SIZE-TIME`; '' of none. */
+  /**
+   * What changes when the trace does: size and time of change in nanoseconds, as `SIZE-TIME`, the tag of
+   * an object; '' of none.
+   */
   readonly state: string;
+  /** When an object was changed, in nanoseconds; absent where that is not known, or in `state`. */
+  readonly modified?: string;
   /** The name of its result. */
   readonly key: string;
   /** Why it cannot even be looked at; absent elsewhere. */
@@ -45,9 +51,16 @@ export function manifestOf(inputs: Inputs, options: FleetOptions): Manifest {
   const tool = toolVersion();
   const described = optionsText(options);
   const run = hash([tool, described]);
-  const traces = inputs.traces.map(({ path, member }) => {
-    const state = stateOf(member?.archive ?? path);
-    return { uri: path, state, key: hash([path, state, run]) };
+  const traces = inputs.traces.map(({ member, object, path }) => {
+    const state =
+      object === undefined ? stateOf(member?.archive ?? path) : stateOfObject(path, object);
+    const modified = object?.modified ?? null;
+    return {
+      uri: path,
+      state,
+      ...(modified !== null && { modified: `${Date.parse(modified)}000000` }),
+      key: hash([path, state, run]),
+    };
   });
   const bad = inputs.bad.map(({ path, error }) => ({
     uri: path,
@@ -91,6 +104,16 @@ function stateOf(path: string): string {
   // What is not there, or cannot be looked at, fails when it is read.
   if (stats === null) return '';
   return `${stats.size}-${stats.mtimeNs}`;
+}
+
+/** The tag of an object, which changes with it; else its size and time of change, where it has one. */
+function stateOfObject(path: string, { bytes, etag, modified }: ObjectState): string {
+  if (etag === null && modified === null) {
+    throw new UsageError(
+      `${path}: --results needs traces that can be told from later ones; this has neither ETag nor time`,
+    );
+  }
+  return etag ?? `${bytes}-${Date.parse(modified ?? '')}000000`;
 }
 
 /** The options in a fixed order; what is not given is left out. */

@@ -106,8 +106,8 @@ function isBetter(one: Found, other: Found): boolean {
 }
 
 /** When a trace was changed, in nanoseconds; 0 where it was not even there. */
-function timeOf({ state }: ManifestEntry): bigint {
-  return BigInt(/-(\d+)$/.exec(state)?.[1] ?? 0);
+function timeOf({ modified, state }: ManifestEntry): bigint {
+  return BigInt(modified ?? /-(\d+)$/.exec(state)?.[1] ?? 0);
 }
 
 /** The row of a trace; null for a file that turned out to be none. */

@@ -1,4 +1,6 @@
 import { resolve } from 'node:path';
+import { UsageError } from '../../base/errors.ts';
+import { isUrl } from '../../base/url.ts';
 import { findInputs } from '../../bytes/inputs.ts';
 import type { ResultFolder } from '../../bytes/result-folder.ts';
 import { withMembers } from '../../engine/archives.ts';
@@ -33,9 +35,15 @@ export async function submit(
   { commandLine, inputs, maxDecompressedBytes, model }: SubmitOptions,
 ): Promise<SubmitSummary> {
   const found = await findInputs(inputs);
+  const signed = found.traces.find(
+    ({ object, path }) => object !== undefined && object.url !== path,
+  );
+  if (signed !== undefined) {
+    throw new UsageError(`${signed.path}: a queue takes no URL with a password or a signature`);
+  }
   // A worker has another working directory.
   const absolute = <Input extends { readonly path: string }>(input: Input): Input =>
-    input.path === '-' ? input : { ...input, path: resolve(input.path) };
+    input.path === '-' || isUrl(input.path) ? input : { ...input, path: resolve(input.path) };
   const all = await withMembers(
     {
       ...found,
