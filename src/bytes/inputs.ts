@@ -25,6 +25,8 @@ export interface Input {
   readonly object?: ObjectState;
   /** It is in several files, the oldest first; absent for what is in one. */
   readonly pieces?: readonly Piece[];
+  /** It is in a file for each of QEMU's threads; else absent. */
+  readonly threads?: readonly string[];
 }
 
 /** A file that was found and not analysed, although it may hold a trace. */

@@ -21,14 +21,26 @@ export async function openJoined(
   pieces: readonly Piece[],
   options: SourceOptions,
 ): Promise<OpenSource> {
+  const sources = await openAll(
+    pieces.map((piece) => piece.path),
+    options,
+  );
+  return joined(path, pieces, sources);
+}
+
+/** Opens files, all or none. @throws as `openSource` */
+export async function openAll(
+  paths: readonly string[],
+  options: SourceOptions,
+): Promise<readonly OpenSource[]> {
   const sources: OpenSource[] = [];
   try {
-    for (const piece of pieces) sources.push(await openSource(piece.path, options));
+    for (const path of paths) sources.push(await openSource(path, options));
+    return sources;
   } catch (thrown) {
     for (const source of sources) source.close();
     throw thrown;
   }
-  return joined(path, pieces, sources);
 }
 
 function joined(
@@ -43,10 +55,10 @@ function joined(
   ];
   const runs = firsts.map((first, index) => ({
     missing: first === 0 ? null : (pieces[first]?.missing ?? null),
-    source: oneAfterTheOther(path, metered.slice(first, firsts[index + 1])),
+    source: inARow(path, metered.slice(first, firsts[index + 1])),
   }));
   return {
-    ...oneAfterTheOther(path, metered),
+    ...inARow(path, metered),
     ...(runs.length > 1 && { runs }),
     again() {
       const anew = sources.map((source) => source.again());
@@ -55,8 +67,14 @@ function joined(
   };
 }
 
+function inARow(path: string, pieces: readonly Metered[]): OpenSource {
+  return together(path, pieces, async function* () {
+    for (const piece of pieces) yield* piece.chunks();
+  });
+}
+
 /** A source that counts what has come of it. */
-class Metered {
+export class Metered {
   readonly source: OpenSource;
   #length = 0;
 
@@ -81,11 +99,13 @@ class Metered {
   }
 }
 
-function oneAfterTheOther(path: string, pieces: readonly Metered[]): OpenSource {
+/** Several files as one source, not to be read again. `chunks`: makes its bytes of theirs. */
+export function together(
+  path: string,
+  pieces: readonly Metered[],
+  chunks: () => Chunks,
+): OpenSource {
   const sources = pieces.map(({ source }) => source);
-  async function* chunks(): Chunks & AsyncGenerator<Uint8Array> {
-    for (const piece of pieces) yield* piece.chunks();
-  }
   const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0);
   const inputBytes = sources.map((source) => source.inputBytes ?? Number.NaN);
   return {

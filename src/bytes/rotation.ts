@@ -124,3 +124,32 @@ function daysMissing(names: readonly Name[]): readonly (string | null)[] {
 function dayOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString().slice(0, 10);
 }
+
+/** A file of one thread, by its name. */
+export interface ThreadFile {
+  readonly path: string;
+  readonly thread: number;
+}
+
+/**
+ * Files whose names differ in one number, as `-D qemu-%d.log` makes them with `-d tid`, by that number; null
+ * where they do not.
+ */
+export function orderByThreads(paths: readonly string[]): readonly ThreadFile[] | null {
+  const split = paths.map((path) => path.replace(COMPRESSED, '').split(/(\d+)/));
+  const [first = []] = split;
+  // Texts and numbers take turns, so that every second part is a number.
+  const differing = first.flatMap((part, at) =>
+    split.some((parts) => parts[at] !== part) ? at : [],
+  );
+  const [at] = differing;
+  const isOneNumber = split.every(({ length }) => length === first.length);
+  if (at === undefined || at % 2 === 0 || differing.length > 1 || !isOneNumber) return null;
+  if (first.slice(at + 1).some((part) => part.includes('/'))) return null;
+  const files = split.map((parts, index) => ({
+    path: paths[index] ?? '',
+    thread: Number(parts[at]),
+  }));
+  files.sort((one, next) => one.thread - next.thread);
+  return new Set(files.map(({ thread }) => thread)).size === files.length ? files : null;
+}

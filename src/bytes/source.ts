@@ -82,6 +82,8 @@ export interface SourceOptions {
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Output of decompression at most; without it a ratio decides what is a bomb. */
   readonly maxDecompressedBytes?: number | null;
+  /** Bytes read from a file at a time; 1 MiB without it. */
+  readonly readBytes?: number;
   /** It may be an archive, of which nothing but compression is taken off. */
   readonly isArchive?: boolean;
   /** Of a URL: what was found there. */
@@ -156,7 +158,8 @@ export async function openRereadable(
 ): Promise<OpenSource> {
   const { path, bytes } = file;
   // Memory of this size is had for each read, and a batch may be of thousands of small files.
-  const chunkBytes = Math.min(READ_BYTES, Math.max(SMALLEST_READ_BYTES, bytes));
+  const { readBytes = READ_BYTES } = options;
+  const chunkBytes = Math.min(readBytes, Math.max(SMALLEST_READ_BYTES, bytes));
   const again = () => file.chunks(chunkBytes);
   try {
     const probe = new Reading(path, options, again);

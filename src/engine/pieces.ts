@@ -1,26 +1,19 @@
-import { ForeignError, UsageError } from '../base/errors.ts';
-import { NO_TIME } from '../base/place.ts';
+import { UsageError } from '../base/errors.ts';
 import { countText } from '../base/words.ts';
 import type { Input, Inputs } from '../bytes/inputs.ts';
 import type { Piece } from '../bytes/joined.ts';
-import { type NamedOrder, orderByNames } from '../bytes/rotation.ts';
-import { type OpenSource, openSource, type SourceOptions } from '../bytes/source.ts';
-import { readAt } from '../bytes/trace-file.ts';
-import type { TraceFormat } from '../decoding/format.ts';
-import { recognise } from '../decoding/index.ts';
-import { writeLoss } from '../decoding/notes.ts';
-import { type Span, spanOf } from '../decoding/span.ts';
-import { type EventBatch, NO_THREAD } from '../events/batch.ts';
-import { BatchWriter } from '../events/writer.ts';
-import type { Decode } from './local.ts';
+import { type NamedOrder, orderByNames, orderByThreads } from '../bytes/rotation.ts';
+import type { SourceOptions } from '../bytes/source.ts';
+import type { Span } from '../decoding/span.ts';
+import { NO_THREAD } from '../events/batch.ts';
+import { spansOf } from './piece-times.ts';
 
 /*
  * The pieces of one trace: which comes first, and whether one follows the other. Names tell that where they
- * have numbers or dates, else the times of the first events do; where both tell, they must agree.
+ * have numbers or dates, else the times of the first events do; where both tell, they must agree. Files that
+ * hold the same time are those of QEMU's threads, or refused.
  */
 
-/** Bytes at both ends of a piece in which an event with a time is looked for. */
-const LOOKED_AT = 1024 * 1024;
 /** Threads race for the log by microseconds: as far as this, times may overlap. */
 const RACE_SECONDS = 0.001;
 /** A silence between two pieces is none while it is not longer than this, or than any piece before it. */
@@ -45,11 +38,14 @@ export async function joinedInputs(inputs: Inputs, options: SourceOptions): Prom
     ({ bytes, member, object }) => bytes === null || (member ?? object) !== undefined,
   );
   if (odd !== undefined) throw new UsageError(`--join takes files, and ${odd.path} is none`);
-  if (traces.length < 2) return inputs;
-  const paths = traces.map(({ path }) => path);
-  const pieces = await inOrder(paths, options);
+  // The newest piece is empty when the others have just been rotated.
+  const full = traces.filter(({ bytes }) => bytes !== 0);
+  if (full.length < 2) return { ...inputs, traces: full.length === 0 ? traces.slice(0, 1) : full };
+  const paths = full.map(({ path }) => path);
+  const parts = await partsOf(paths, options);
   const bytes = traces.reduce((sum, input) => sum + (input.bytes ?? 0), 0);
-  const joined: Input = { path: pieces.at(-1)?.path ?? '', bytes, isFound: false, pieces };
+  const path = 'threads' in parts ? parts.threads[0] : parts.pieces.at(-1)?.path;
+  const joined: Input = { path: path ?? '', bytes, isFound: false, ...parts };
   return {
     traces: [joined],
     bad,
@@ -59,103 +55,41 @@ export async function joinedInputs(inputs: Inputs, options: SourceOptions): Prom
   };
 }
 
-/** The pieces, oldest first. */
-async function inOrder(
+/** The pieces, oldest first, or the files of the threads. */
+async function partsOf(
   paths: readonly string[],
   options: SourceOptions,
-): Promise<readonly Piece[]> {
+): Promise<{ readonly pieces: readonly Piece[] } | { readonly threads: readonly string[] }> {
   const named = orderByNames(paths);
-  const spans = await spansOf(paths, options, named?.by === 'number');
+  // What is rotated has a file without a number, or begins with 0 or 1.
+  const threads = named?.by === 'date' ? null : orderByThreads(paths);
+  const mayBeThreads = threads !== null && (named === null || (threads[0]?.thread ?? 0) > 1);
+  const spans = await spansOf(paths, options, named?.by === 'number' && !mayBeThreads);
+  if (mayBeThreads && overlapIn(byStart([...spans.values()])) !== null) {
+    for (const { path, thread } of threads) checkThread(path, thread, spans.get(path));
+    return { threads: threads.map(({ path }) => path) };
+  }
   const timed = (pieces: readonly Piece[]): readonly TimedPiece[] =>
     pieces.map((piece) => ({ ...piece, span: spans.get(piece.path) ?? null }));
   const pieces =
     named === null
       ? byTimes(timed(paths.map((path) => ({ path, missing: null }))))
       : agreed(named.by, timed(named.pieces));
-  return pieces.map(({ missing, path }) => ({ path, missing }));
+  return { pieces: pieces.map(({ missing, path }) => ({ path, missing })) };
 }
 
-/** The times in each piece. `fromStart`: it does not matter when they end. */
-async function spansOf(
-  paths: readonly string[],
-  options: SourceOptions,
-  fromStart: boolean,
-): Promise<ReadonlyMap<string, Span>> {
-  const spans = new Map<string, Span>();
-  const known: { readonly format: TraceFormat; readonly path: string }[] = [];
-  for (const path of paths) {
-    const source = await openSource(path, options);
-    try {
-      const format = formatOf(source) ?? known[0]?.format;
-      if (format === undefined) continue;
-      const other = known.find((one) => one.format.name !== format.name);
-      if (other !== undefined) {
-        throw new UsageError(
-          `--join: ${other.path} is ${other.format.title}, and ${path} ${format.title}`,
-        );
-      }
-      known.push({ format, path });
-      const span = await spanIn(source, format, fromStart);
-      if (span !== null) spans.set(path, span);
-    } finally {
-      source.close();
-    }
+/** @throws UsageError where a file cannot be that of the thread which its name tells. */
+function checkThread(path: string, thread: number, span: Span | undefined): void {
+  if (span === undefined) {
+    throw new UsageError(
+      `--join: ${path} has no times, by which the files of threads are put together; QEMU writes them with -msg timestamp=on`,
+    );
   }
-  return spans;
-}
-
-/**
- * The format of a piece; null where its start, which may be anywhere in a log, does not show it.
- *
- * @throws UsageError where it is of a kind of which each file is whole.
- */
-function formatOf({ path, compression, head }: OpenSource): TraceFormat | null {
-  let format: TraceFormat;
-  try {
-    format = recognise({ path, compression, head });
-  } catch (thrown) {
-    if (thrown instanceof ForeignError) return null;
-    throw thrown;
+  if (span.thread !== NO_THREAD && span.thread !== thread) {
+    throw new UsageError(
+      `--join: ${path} holds the same time as others, and not the lines of thread ${thread}`,
+    );
   }
-  if (format.kind === 'stream' && format.isWhole === true) {
-    throw new UsageError(`--join takes logs, and ${path} is ${format.title}, which is whole`);
-  }
-  return format;
-}
-
-async function spanIn(
-  source: OpenSource,
-  format: TraceFormat,
-  fromStart: boolean,
-): Promise<Span | null> {
-  const [start, end] = await endsOf(source, fromStart);
-  const head = await spanOf(format, start);
-  if (head === null) return null;
-  const tail = end === null ? null : await spanOf(format, end);
-  return { first: head.first, last: (tail ?? head).last };
-}
-
-/** The first and the last bytes of a piece; the last are null where they are not asked for. */
-async function endsOf(
-  source: OpenSource,
-  fromStart: boolean,
-): Promise<readonly [Uint8Array, Uint8Array | null]> {
-  if (source.ranges !== null) {
-    const { bytes, file } = source.ranges;
-    const part = (from: number) => {
-      const buffer = Buffer.alloc(Math.min(LOOKED_AT, bytes));
-      return buffer.subarray(0, readAt(file, buffer, from));
-    };
-    return [part(0), fromStart ? null : part(Math.max(0, bytes - LOOKED_AT))];
-  }
-  let start = Buffer.alloc(0);
-  let end = Buffer.alloc(0);
-  for await (const chunk of source.chunks()) {
-    if (start.length < LOOKED_AT) start = Buffer.concat([start, chunk]);
-    else if (fromStart) break;
-    end = Buffer.concat([end, chunk]).subarray(-LOOKED_AT);
-  }
-  return [start.subarray(0, LOOKED_AT), fromStart ? null : end];
 }
 
 /** @throws UsageError where the times do not tell which piece comes first, or two hold the same time. */
@@ -167,13 +101,7 @@ function byTimes(pieces: readonly TimedPiece[]): readonly TimedPiece[] {
     );
   }
   const ordered = [...pieces].sort((one, next) => startOf(one) - startOf(next));
-  for (const [one, next] of pairsOf(ordered)) {
-    if ((one.span?.last ?? 0) > startOf(next) + RACE_SECONDS || startOf(one) === startOf(next)) {
-      throw new UsageError(
-        `--join: ${one.path} and ${next.path} hold the same time, so neither follows the other`,
-      );
-    }
-  }
+  refuseOverlap(ordered);
   return withGaps(ordered);
 }
 
@@ -185,16 +113,39 @@ function byTimes(pieces: readonly TimedPiece[]): readonly TimedPiece[] {
 function agreed(by: NamedOrder['by'], pieces: readonly TimedPiece[]): readonly TimedPiece[] {
   const wrong = contradictionIn(pieces);
   if (wrong === null) {
+    refuseOverlap(pieces);
     const hasTimes = pieces.every(({ span }) => span !== null);
     return by === 'date' && hasTimes ? withGaps(pieces) : pieces;
   }
   const turned = turnedRound(pieces);
-  if (by === 'number' && contradictionIn(turned) === null) return turned;
+  if (by === 'number' && contradictionIn(turned) === null) {
+    refuseOverlap(turned);
+    return turned;
+  }
   const [one, next] = wrong;
   throw new UsageError(
     `--join: ${next.path} is newer than ${one.path} by its name, and begins before it`,
   );
 }
+
+/** @throws UsageError where two pieces in a row hold the same time. */
+function refuseOverlap(pieces: readonly TimedPiece[]): void {
+  const known = pieces.flatMap(({ path, span }) => (span === null ? [] : { path, ...span }));
+  const overlap = overlapIn(known);
+  if (overlap === null) return;
+  const [one, next] = overlap;
+  throw new UsageError(
+    `--join: ${one.path} and ${next.path} hold the same time, so neither follows the other`,
+  );
+}
+
+/** The first two in a row that hold the same time. */
+function overlapIn<Part extends Span>(parts: readonly Part[]): readonly [Part, Part] | null {
+  const isOverlap = ([one, next]: readonly [Part, Part]) => one.last > next.first + RACE_SECONDS;
+  return pairsOf(parts).find(isOverlap) ?? null;
+}
+
+const byStart = (spans: readonly Span[]) => [...spans].sort((one, next) => one.first - next.first);
 
 function contradictionIn(pieces: readonly TimedPiece[]): readonly [TimedPiece, TimedPiece] | null {
   const known = pieces.filter(({ span }) => span !== null);
@@ -226,40 +177,11 @@ function silence(seconds: number, index: number): string {
   return `a piece may be missing: no line for ${countText(Math.round(seconds))} s between piece ${index} and piece ${index + 1}`;
 }
 
-function pairsOf(pieces: readonly TimedPiece[]): readonly (readonly [TimedPiece, TimedPiece])[] {
-  return pieces.flatMap((next, index) => {
-    const one = pieces[index - 1];
+function pairsOf<Part>(parts: readonly Part[]): readonly (readonly [Part, Part])[] {
+  return parts.flatMap((next, index) => {
+    const one = parts[index - 1];
     return one === undefined ? [] : [[one, next] as const];
   });
 }
 
 const startOf = ({ span }: TimedPiece) => span?.first ?? 0;
-
-/** Decodes the parts of a trace between which something is missing one after the other, and says so there. */
-export function decodeRuns(decode: Decode): Decode {
-  return async function* (source, format) {
-    if (source.runs === undefined) {
-      yield* decode(source, format);
-      return;
-    }
-    let start = 0;
-    for (const run of source.runs) {
-      if (run.missing !== null) yield { batch: lossAt(start, run.missing), release: () => {} };
-      let end = start;
-      for await (const { batch, release } of decode(run.source, format)) {
-        const byteOffset = start + batch.byteOffset;
-        end = byteOffset + batch.byteLength;
-        yield { batch: { ...batch, byteOffset }, release };
-      }
-      start = end;
-    }
-  };
-}
-
-/** A batch without lines that says what is missing. */
-function lossAt(byteOffset: number, missing: string): EventBatch {
-  const writer = new BatchWriter();
-  const place = { byteOffset: 0, seconds: 0, nanoseconds: NO_TIME, thread: NO_THREAD };
-  writeLoss(writer, place, 'missing-events', missing);
-  return writer.finish(new Uint8Array(0), byteOffset, 0);
-}

@@ -245,7 +245,8 @@ class Run {
     return shares;
   }
 
-  #taskOf({ path, isFound, member, object, pieces }: Input, index: number): TraceTask {
+  #taskOf(input: Input, index: number): TraceTask {
+    const { path, isFound, member, object, pieces, threads } = input;
     const { maxDecompressedBytes = null, stderr = null } = this.#options;
     const parts = this.#files.tables.partsOf(index);
     return {
@@ -257,6 +258,7 @@ class Run {
       ...(member !== undefined && { member }),
       ...(object !== undefined && { object }),
       ...(pieces !== undefined && { pieces }),
+      ...(threads !== undefined && { threads }),
       ...(stderr !== null && { stderr }),
       eventList: this.#eventList,
     };

@@ -9,10 +9,11 @@ import type { RecordSink } from '../findings/session-recorder.ts';
 import type { BootOptions } from '../inference/boot.ts';
 import type { Trace } from '../result/types.ts';
 import { loadRules } from '../rules/index.ts';
+import { decodeAroundHoles } from './holes.ts';
 import { type Decode, decodeHere } from './local.ts';
 import { checkHeap } from './memory.ts';
+import { openMerged } from './merged.ts';
 import { failedOutcome, type TraceOutcome } from './outcome.ts';
-import { decodeRuns } from './pieces.ts';
 import { type Hindsight, type Observe, TraceReplay } from './replay.ts';
 import { type PartPaths, TableWriter } from './table-writer.ts';
 import { withStderr } from './with-stderr.ts';
@@ -29,6 +30,8 @@ export interface TraceTask {
   readonly object?: ObjectState;
   /** The files that it is in, the oldest first; absent where it is in one. */
   readonly pieces?: readonly Piece[];
+  /** The files of QEMU's threads that it is in; absent where it is in one. */
+  readonly threads?: readonly string[];
   readonly model: MachineOptions;
   readonly parts: PartPaths;
   /** A file with QEMU's messages, which are not in the trace; absent where there is none. */
@@ -68,7 +71,7 @@ export async function analyzeTrace(
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
   const { eventList = null, isFound, maxDecompressedBytes, member } = task;
-  const { model, object, parts, path, pieces, stderr } = task;
+  const { model, object, parts, path, pieces, stderr, threads } = task;
   let source: OpenSource | null = surroundings.opened ?? null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -79,7 +82,7 @@ export async function analyzeTrace(
   ) => {
     const room = () => checkHeap(path);
     const replay = await replayOf(format, model, sink, room, hindsight, newObserve?.());
-    for await (const { batch, release } of decodeRuns(decode)(opened, format)) {
+    for await (const { batch, release } of decodeAroundHoles(decode)(opened, format)) {
       // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
       await nextTurn();
       signal?.throwIfAborted();
@@ -96,6 +99,7 @@ export async function analyzeTrace(
       ...(object !== undefined && { object }),
     };
     if (pieces !== undefined) source = await openJoined(path, pieces, options);
+    else if (threads !== undefined) source = await openMerged(path, threads, options);
     else if (member !== undefined) source = await openMember(path, member, options);
     else source ??= await openSource(path, options);
     const { compression, head } = source;

@@ -135,6 +135,81 @@ describe('exports of a journal', () => {
   });
 });
 
+/** Each thread's lines in a file of its own, named by it. */
+function byThread(lines: readonly string[], threadOf: (line: string, index: number) => number) {
+  const folder = testFolder();
+  const files = new Map<string, string[]>();
+  for (const [index, line] of lines.entries()) {
+    const path = join(folder, `qemu-${threadOf(line, index)}.log`);
+    const own = files.get(path) ?? [];
+    own.push(line);
+    files.set(path, own);
+  }
+  for (const [path, own] of files) writeFileSync(path, own.join(''));
+  writeFileSync(join(folder, 'whole'), lines.join(''));
+  return { folder, paths: [...files.keys()] };
+}
+
+describe('files of threads', () => {
+  const stampOf = (line: string) => /^\S+Z /.exec(line)?.[0] ?? null;
+
+  it('of QEMU to 10.1 are one log, by the times of their lines', async () => {
+    const lines = bytesOf('traces/qemu-10.0/blocked-aw48-ts.log.gz')
+      .toString()
+      .split(/(?<=\n)/);
+    let thread = 1;
+    const { folder, paths } = byThread(lines, (line) => {
+      thread = Number(/^(\d+)@/.exec(line)?.[1] ?? thread);
+      return thread;
+    });
+    expect(paths.length).toBeGreaterThan(1);
+    const joined = await run({ inputs: paths, isJoined: true, jobs: 1 });
+    const whole = await run({ inputs: [join(folder, 'whole')], jobs: 1 });
+    expect(joined.traces).toEqual([{ ...whole.traces[0], path: joined.traces[0]?.path }]);
+  });
+
+  it.each([2, 300])('of later ones are, also where they are %i', async (count) => {
+    const capture = bytesOf('traces/qemu-11.1/virtio-migrate.log.gz');
+    let [thread, stamp] = [0, ''];
+    const { folder, paths } = byThread(capture.toString().split(/(?<=\n)/), (line, index) => {
+      const own = stampOf(line) ?? stamp;
+      if (own !== stamp) thread = (index * 7919) % count;
+      stamp = own;
+      return 100 + thread;
+    });
+    const joined = await run({ inputs: paths, isJoined: true, jobs: 1 });
+    const whole = await run({ inputs: [join(folder, 'whole')], jobs: 1 });
+    expect(joined.traces).toEqual([{ ...whole.traces[0], path: joined.traces[0]?.path }]);
+  });
+
+  const written = (files: Readonly<Record<string, string>>) => {
+    const folder = testFolder();
+    return Object.entries(files).map(([name, text]) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    });
+  };
+  const line = (thread: number, at: number) => `${thread}@${at}.000000:vtd_reset_exit \n`;
+
+  it('lose a last line that is cut', async () => {
+    const inputs = written({
+      'q-7.log': line(7, 1) + line(7, 5),
+      'q-8.log': `${line(8, 2) + line(8, 3)}8@4.0000`,
+    });
+    const { traces } = await run({ inputs, isJoined: true, jobs: 1 });
+    expect(traces[0]?.lines).toBe(4);
+    expect(traces[0]?.losses).toMatchObject([{ kind: 'truncated' }]);
+  });
+
+  it.each([
+    [{ 'q-7.log': line(7, 1) + line(7, 5), 'q-8.log': line(9, 2) }, 'not the lines of thread 8'],
+    [{ 'q-7.log': line(7, 1) + line(7, 5), 'q-8.log': 'vtd_reset_exit \n' }, 'has no times'],
+    [{ 'q.1': line(7, 1) + line(7, 5), 'q.2': line(9, 2) }, 'neither follows the other'],
+  ])('are refused: %j', async (files, message) => {
+    await expect(run({ inputs: written(files), isJoined: true, jobs: 1 })).rejects.toThrow(message);
+  });
+});
+
 describe('pieces', () => {
   const line = (at: number) => `100@${at}.000000:vtd_reset_exit \n`;
   const joinOf = async (pieces: readonly string[], names: readonly string[]) => {
@@ -163,6 +238,15 @@ describe('pieces', () => {
     expect(traces.flatMap(({ losses }) => losses)).toMatchObject([
       { detail: 'the pieces with the numbers 4 to 6 are missing', line: 2 },
     ]);
+  });
+
+  it('that are empty mean nothing', async () => {
+    const { paths } = written(
+      [line(1), line(2), ''].map((piece) => Buffer.from(piece)),
+      ['a.2', 'a.1', 'a'],
+    );
+    const { traces } = await run({ inputs: paths, isJoined: true, jobs: 1 });
+    expect(traces).toMatchObject([{ lines: 2, losses: [] }]);
   });
 
   it('between which a day is missing are said to be so, where there are no times', async () => {
