@@ -51,6 +51,11 @@ export class Frame {
   isPart = false;
   /** Which of the streams that a carrier puts together the line is of. */
   stream = '';
+  /** What was said stays true for another text behind the same header, and other digits in its fraction. */
+  isForm = false;
+  /** Where the digits of the second's fraction lie, if there are any: 9 at most, all that `nanoseconds` is. */
+  fractionAt = 0;
+  fractionDigits = 0;
 
   /** Forgets the line before. */
   reset(): void {
@@ -62,6 +67,17 @@ export class Frame {
     this.source = '';
     this.isPart = false;
     this.stream = '';
+    this.isForm = false;
+    this.fractionDigits = 0;
+    this.fractionAt = 0;
+  }
+
+  /** Says that the header is complete in itself (`isForm`), and where the fraction of its time lies, or ''. */
+  setForm(fractionAt: number, fraction: string): void {
+    this.isForm = true;
+    if (this.nanoseconds === NO_TIME) return;
+    this.fractionAt = fractionAt;
+    this.fractionDigits = fraction.length;
   }
 }
 
@@ -80,8 +96,13 @@ export function layered(
     embeds: true,
     remarks: [...outer.remarks, ...inner.remarks],
     recognises,
-    frame: (bytes, at, end, frame) =>
-      outer.frame(bytes, at, end, frame) &&
-      (!inner.embeds || inner.frame(bytes, frame.textAt, frame.textEnd, frame)),
+    frame(bytes, at, end, frame) {
+      const isBoth =
+        outer.frame(bytes, at, end, frame) &&
+        (!inner.embeds || inner.frame(bytes, frame.textAt, frame.textEnd, frame));
+      // Both have a fraction that differs from line to line.
+      frame.isForm = false;
+      return isBoth;
+    },
   };
 }

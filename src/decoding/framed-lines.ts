@@ -3,12 +3,12 @@ import { NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
 import { EmbeddedLine, LINE_LIMIT } from './embedded-line.ts';
+import type { FormedLines, LineForm, Piece } from './formed-lines.ts';
 import type { LineReader } from './line-reader.ts';
 import { type LinePlace, writeLoss } from './notes.ts';
 import { namesEvent } from './torn-names.ts';
 import { mayBeFront } from './unfinished.ts';
 
-const LF = 0x0a;
 const CR = 0x0d;
 /** Bytes of an unfinished line that are read. */
 const TEXT_LIMIT = 4096;
@@ -19,30 +19,27 @@ interface OpenText {
   bytes: number;
 }
 
-/** Decodes lines that a carrier embeds, whichever way QEMU's text in them is read. */
-export class FramedLines {
+/** Reads lines that a carrier embeds, whichever way QEMU's text in them is read. */
+export class FramedLines implements FormedLines {
+  form: LineForm | null = null;
+
+  readonly #carrier: Carrier;
   readonly #line: EmbeddedLine;
   readonly #frame = new Frame();
   /** By stream; of carriers that join. */
   readonly #open = new Map<string, OpenText>();
 
-  constructor(reader: LineReader) {
+  constructor(reader: LineReader, carrier: Carrier) {
     this.#line = new EmbeddedLine(reader);
+    this.#carrier = carrier;
   }
 
-  decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number {
-    const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
-    let line = 0;
-    for (let at = 0; at < bytes.length; line += 1) {
-      const lf = bytes.indexOf(LF, at);
-      const end = lf < 0 ? bytes.length : lf;
-      writer.line = line;
-      if (lf < 0) this.#unfinished(bytes, at, carrier, writer);
-      else this.#one(bytes, at, bytes[end - 1] === CR ? end - 1 : end, carrier, writer);
-      at = end + 1;
-    }
+  get isOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  takeCounts(writer: BatchWriter): void {
     this.#line.takeCounts(writer);
-    return line;
   }
 
   /** Writes what texts lack their end, at the end of a trace of a carrier that joins. */
@@ -55,12 +52,11 @@ export class FramedLines {
     this.#open.clear();
   }
 
-  /** The last line of a trace, without its LF: not believed, as it may be the front of a longer one. */
-  #unfinished(bytes: Buffer, at: number, carrier: Carrier, writer: BatchWriter): void {
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
     writer.source = NO_SOURCE;
     const frame = this.#frame;
     frame.reset();
-    const isFramed = carrier.frame(bytes, at, bytes.length, frame);
+    const isFramed = this.#carrier.frame(bytes, at, bytes.length, frame);
     const { textAt, seconds, nanoseconds, thread, source } = frame;
     const text = bytes.toString('latin1', isFramed ? textAt : at, at + TEXT_LIMIT);
     // A header that is cut, or has nothing behind it yet, may be of any line.
@@ -72,13 +68,15 @@ export class FramedLines {
     writeLoss(writer, { byteOffset: at, seconds, nanoseconds, thread }, 'torn', text);
   }
 
-  #one(bytes: Buffer, at: number, end: number, carrier: Carrier, writer: BatchWriter): void {
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    const end = bytes[lf - 1] === CR ? lf - 1 : lf;
+    this.form = null;
     writer.source = NO_SOURCE;
     if (end <= at) return;
     const frame = this.#frame;
     frame.reset();
-    if (!carrier.frame(bytes, at, end, frame)) {
-      this.#unframed(bytes, at, end, carrier, writer);
+    if (!this.#carrier.frame(bytes, at, end, frame)) {
+      this.#unframed(bytes, at, end, writer);
       return;
     }
     const { textAt, textEnd, seconds, nanoseconds, thread, source, stream } = frame;
@@ -88,8 +86,11 @@ export class FramedLines {
       return;
     }
     if (source !== '') writer.source = writer.sourceOf(source);
+    if (frame.isForm && open === undefined && textEnd === end) {
+      this.form = formOf(bytes, at, frame, writer.source);
+    }
     const place = { byteOffset: at, seconds, nanoseconds, thread };
-    const { remarks } = carrier;
+    const { remarks } = this.#carrier;
     let isRead: boolean;
     if (open !== undefined) {
       this.#open.delete(stream);
@@ -114,9 +115,9 @@ export class FramedLines {
   }
 
   /** A line of somebody else's, or one whose header is damaged. */
-  #unframed(bytes: Buffer, at: number, end: number, carrier: Carrier, writer: BatchWriter): void {
+  #unframed(bytes: Buffer, at: number, end: number, writer: BatchWriter): void {
     const text = bytes.toString('latin1', at, Math.min(end, at + TEXT_LIMIT));
-    if (carrier.joins === true) {
+    if (this.#carrier.joins === true) {
       // It may have been a part of any of the open texts.
       this.loseOpen(at, writer);
     } else if (!namesEvent(text)) {
@@ -125,6 +126,24 @@ export class FramedLines {
     }
     writeLoss(writer, placeAt(at), 'torn', text);
   }
+}
+
+/** What the line at `at`, whose header is `frame`, has in common with others. */
+function formOf(bytes: Buffer, at: number, frame: Frame, source: number): LineForm {
+  const { fractionAt, fractionDigits, nanoseconds, seconds, textAt, thread } = frame;
+  const literal = (from: number, to: number): Piece => ({
+    is: 'literal',
+    bytes: bytes.subarray(from, to),
+  });
+  const header: readonly Piece[] =
+    fractionDigits === 0
+      ? [literal(at, textAt)]
+      : [
+          literal(at, fractionAt),
+          { is: 'fraction', digits: fractionDigits },
+          literal(fractionAt + fractionDigits, textAt),
+        ];
+  return { pieces: [...header, { is: 'rest' }], seconds, nanoseconds, thread, source };
 }
 
 function placeAt(byteOffset: number): LinePlace {

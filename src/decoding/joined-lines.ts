@@ -3,22 +3,24 @@ import type { EventBatch } from '../events/batch.ts';
 import { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
 import type { StreamDecoder } from './format.ts';
+import type { FormedDecoder } from './formed-lines.ts';
 import { FramedLines } from './framed-lines.ts';
-import { newLineReader } from './kernels.ts';
+import { newFormedDecoder, newLineReader } from './kernels.ts';
 
 /** Decodes the lines of a carrier that joins: in order, as a text may begin in one block and end in another. */
 export class JoinedLines implements StreamDecoder {
-  readonly #carrier: Carrier;
   readonly #emit: (batch: EventBatch) => void;
   readonly #blocks = new LineBlocks();
-  readonly #lines = new FramedLines(newLineReader());
+  readonly #lines: FramedLines;
+  readonly #decodeLines: FormedDecoder;
   readonly #writer = new BatchWriter();
   /** The last block: what is lost at the end of the trace is written behind its lines. */
   #last: { readonly block: LineBlock; readonly lines: number } | null = null;
 
   constructor(carrier: Carrier, emit: (batch: EventBatch) => void) {
-    this.#carrier = carrier;
     this.#emit = emit;
+    this.#lines = new FramedLines(newLineReader(), carrier);
+    this.#decodeLines = newFormedDecoder(this.#lines);
   }
 
   push(chunk: Uint8Array): void {
@@ -39,7 +41,7 @@ export class JoinedLines implements StreamDecoder {
     this.#handOver();
     // A copy: whoever made the chunk may use its buffer again before the next one comes.
     const bytes = Uint8Array.from(block.bytes);
-    const lines = this.#lines.decode(bytes, this.#carrier, this.#writer);
+    const lines = this.#decodeLines(bytes, this.#writer);
     this.#last = { block: { ...block, bytes }, lines };
   }
 

@@ -1,5 +1,6 @@
 import type { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
+import type { FormedLines } from './formed-lines.ts';
 
 /**
  * Turns lines into records: the innermost loop of the program. All kernels write the same words for
@@ -17,7 +18,12 @@ export interface LineKernel {
 
 /** A kernel that another one can leave single lines to. */
 export interface SingleLineKernel extends LineKernel {
-  /** Decodes the line at `at`, which has an LF; returns where the next one begins. `writer.line` is its number. */
+  /** Reads the lines of a carrier that embeds them. */
+  framed(carrier: Carrier): FormedLines;
+  /**
+   * Decodes the line at `at`, which has an LF and is as QEMU's process wrote it; returns where the next
+   * one begins. `writer.line` is its number.
+   */
   line(block: Uint8Array, at: number, carrier: Carrier, writer: BatchWriter): number;
   /** The last line of a trace, at `at`, without its LF. */
   unfinishedLine(block: Uint8Array, at: number, writer: BatchWriter): void;

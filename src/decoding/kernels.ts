@@ -1,5 +1,6 @@
 import { CompiledKernel } from './compiled/index.ts';
 import { CompiledReader } from './compiled/line-reader.ts';
+import { decodeFormed, type FormedDecoder, type FormedLines } from './formed-lines.ts';
 import type { LineKernel, SingleLineKernel } from './kernel.ts';
 import type { LineReader } from './line-reader.ts';
 import { ReferenceKernel } from './reference/index.ts';
@@ -9,12 +10,23 @@ import { newInstance } from './wasm/module.ts';
 
 /** The fastest kernel that works here. */
 export function newKernel(): LineKernel {
-  const single = compiledOr<SingleLineKernel>(
+  const wasm = newInstance();
+  return wasm === null ? newSingleLineKernel() : new WasmKernel(wasm, newSingleLineKernel());
+}
+
+function newSingleLineKernel(): SingleLineKernel {
+  return compiledOr<SingleLineKernel>(
     () => new CompiledKernel(),
     () => new ReferenceKernel(),
   );
+}
+
+/** The fastest way to decode lines of forms that `lines` tells. */
+export function newFormedDecoder(lines: FormedLines): FormedDecoder {
   const wasm = newInstance();
-  return wasm === null ? single : new WasmKernel(wasm, single);
+  if (wasm === null) return (block, writer) => decodeFormed(block, lines, writer);
+  const kernel = new WasmKernel(wasm, newSingleLineKernel());
+  return (block, writer) => kernel.decodeFormed(block, lines, writer);
 }
 
 /** The fastest reader of events that works here, for formats that have lines of QEMU's in records. */

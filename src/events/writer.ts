@@ -29,9 +29,10 @@ const NONE = new Uint32Array(0);
 /** What is said of records that were written elsewhere, so that nobody has to look at each. */
 export interface RecordsTold {
   readonly events: number;
-  /** Of the first record, and whether all have it. */
+  /** Of the first record, and whether all have them. */
   readonly thread: number;
-  readonly isOneThread: boolean;
+  readonly source: number;
+  readonly isOneWriter: boolean;
   /** The first record with a time, or null; the four numbers count only where there is one. */
   readonly first: PlaceInBatch | null;
   readonly firstSeconds: number;
@@ -132,14 +133,14 @@ export class BatchWriter {
 
   /** Takes whole records of trace events without texts, in the place of as many calls of `commit`. */
   append(records: Uint32Array, told: RecordsTold): void {
-    const { thread, first } = told;
+    const { thread, source, first } = told;
     while (this.#used + records.length > this.#words.length) this.#grow();
     this.#words.set(records, this.#used);
     if (this.#events === 0) {
       this.#firstThread = thread;
-      this.#firstSource = this.source;
+      this.#firstSource = source;
     }
-    if (thread !== this.#firstThread || this.source !== this.#firstSource || !told.isOneThread) {
+    if (thread !== this.#firstThread || source !== this.#firstSource || !told.isOneWriter) {
       this.#hasOneWriter = false;
     }
     if (first !== null) {

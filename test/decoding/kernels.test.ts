@@ -3,9 +3,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Carrier } from '../../src/decoding/carrier.ts';
+import { container } from '../../src/decoding/carriers/container.ts';
+import { cri } from '../../src/decoding/carriers/cri.ts';
+import { ftrace } from '../../src/decoding/carriers/ftrace.ts';
 import { plain } from '../../src/decoding/carriers/plain.ts';
 import { syslog } from '../../src/decoding/carriers/syslog.ts';
+import { systemTap } from '../../src/decoding/carriers/systemtap.ts';
 import { CompiledKernel } from '../../src/decoding/compiled/index.ts';
+import type { FramedLines } from '../../src/decoding/framed-lines.ts';
 import { WasmKernel } from '../../src/decoding/wasm/index.ts';
 import { isOfThisCatalogue } from '../../src/decoding/wasm/module.ts';
 import { BatchWriter } from '../../src/events/writer.ts';
@@ -15,6 +21,84 @@ import { compareChangedLines, Kernels, wasmInstance } from '../helpers/kernels.t
 
 /** Bytes of a capture that are compared: storms of a hundred thousand like lines show nothing more. */
 const MOST_BYTES = 3 * 1024 * 1024;
+
+/** Headers that carriers have; SS is a second, FFFFFF a fraction of it. */
+const FRAMED: readonly {
+  readonly name: string;
+  readonly carrier: Carrier;
+  readonly headers: readonly string[];
+}[] = [
+  {
+    name: 'syslog',
+    carrier: syslog,
+    headers: [
+      'Nov 22 07:35:SS host-a qemu-system-x86_64[7329]: ',
+      '2026-11-22T07:35:SS.FFFFFF+01:00 host-a qemu-system-x86_64[7329]: ',
+      '2026-11-22T07:35:SS.FFFFFF+01:00 host-a qemu-system-x86_64[7330]: ',
+      '2026-11-22T07:35:SS.FFFFFF+01:00 host-b systemd-journald[300]: ',
+      '<30>1 2026-11-22T07:35:SS.FFFFFFZ host-a qemu-system-x86_64 7329 - - ',
+      '<30>1 2026-11-22T07:35:SSZ host-a qemu-system-x86_64 7329 - [a b="c"] ',
+      'Sun 2026-11-22 07:35:SS.FFFFFF UTC host-a qemu-system-x86_64[7329]: ',
+      'Sun 2026-11-22 07:35:SS.FFFFFF CET host-a qemu-system-x86_64[7329]: ',
+      '17953329SS.FFFFFF host-a qemu-system-x86_64[7329]: ',
+      '[ 1915.FFFFFF] host-a qemu-system-x86_64[7329]: ',
+      'Nov 22 07:35:SS host-a kernel: ',
+      'Nov 22 07:35:SS host-a ',
+      '9999-11-22T07:35:SS.FFFFFFZ host-a qemu[1]: ',
+      '2026-11-22T07:35:SS.FFFFFFZ host-a libvirtd[7]: time="x" sandbox=abc ',
+    ],
+  },
+  {
+    name: 'ftrace',
+    carrier: ftrace,
+    headers: [
+      '           <...>-7329    [000] ...1.  1915.FFFFFF: tracing_mark_write: ',
+      '           <...>-7330    [001] ...1.  19SS.FFFFFF: tracing_mark_write: ',
+      '     CPU 0/KVM-7331 ( 1915) [001] .....  1915.FFFFFF: tracing_mark_write: ',
+      '           <...>-7329  [000]  1915.FFFFFF: print:      tracing_mark_write: ',
+      '           <...>-7329  [000]  1915.FFFFFF1SS: print:   0xffffffff8120e1c5s: ',
+      '           <...>-7329  [000]  1915.FFFFFF: print:      ',
+      '           <...>-7329  [000]  1915.FFFFFF: print:      ip=tracing_mark_write buf=',
+      '           <...>-7329  [000]  1915246562: print:  ',
+      '           <...>-7329  [000]  1915.FFFFFF: print:      tracing_m',
+      'CPU:0 [LOST 8166 EVENTS]',
+    ],
+  },
+  {
+    name: 'systemtap',
+    carrier: systemTap,
+    headers: [
+      '7329@17953329SSFFFFFF137 ',
+      '7330@17953329SSFFFFFF137 ',
+      '7329@99999999999SSFFFFFF13 ',
+      'WARNING: ',
+    ],
+  },
+  {
+    name: 'container',
+    carrier: container,
+    headers: [
+      '2026-11-22T07:35:SS.FFFFFF123Z ',
+      '[pod/virt-launcher-vm-a-x7k2p/compute] ',
+      '[pod/virt-launcher-vm-b-x7k2p/compute] 2026-11-22T07:35:SS.FFFFFF123Z ',
+      'vm-a-1  | ',
+      'vm-a-1  | 2026-11-22T07:35:SS.FFFFFF123+02:00 ',
+      '2026-11-22T07:35:SS.FFFFFFZ ',
+    ],
+  },
+  {
+    name: 'cri',
+    carrier: cri,
+    headers: [
+      '2026-11-22T07:35:SS.FFFFFF123Z stderr F ',
+      '2026-11-22T07:35:SS.FFFFFFZ stderr F ',
+      '2026-11-22T07:35:SS.FFFFFF123+01:00 stdout F ',
+      '2026-11-22T07:35:SS.FFFFFF12345Z stderr F ',
+      '2026-11-22T07:35:SS.FFFFFF123Z stderr F:tag ',
+      '2026-11-22T07:35:SS.FFFFFF123Z stderr P ',
+    ],
+  },
+];
 
 describe('each kernel writes the words of the reference', () => {
   it.each(captures.map(({ name, log }) => [name, log] as const))('for %s', (_, log) => {
@@ -35,13 +119,6 @@ describe('each kernel writes the words of the reference', () => {
     new Kernels().compareTrace(bytes, syslog);
   });
 
-  const HEADERS = [
-    '',
-    'Nov 22 07:35:47 host-a qemu-system-x86_64[7329]: ',
-    '2026-11-22T07:35:47.845867+01:00 host-b systemd-journald[300]: ',
-    '<30>1 2026-11-22T07:35:47.845867Z host-a qemu-system-x86_64 7329 - - ',
-  ];
-  const lines = fc.array(changed, { minLength: 1, maxLength: 40 });
   const blockOf = (parts: readonly string[], end: string) =>
     Buffer.from(parts.join('\n') + end, 'latin1');
   const anEnd = fc.constantFrom('\n', '\r\n', '', '\0\n');
@@ -87,17 +164,33 @@ describe('each kernel writes the words of the reference', () => {
     fc.assert(property, { numRuns: 1000 });
   });
 
-  it('for such lines behind the header of a carrier', () => {
+  // Lines of one form in a row, others in between, and headers that are damaged.
+  it.each(FRAMED)('for such lines behind the headers of $name', ({ carrier, headers }) => {
     const kernels = new Kernels();
-    fc.assert(
-      fc.property(lines, fc.constantFrom(...HEADERS), anEnd, (parts, header, end) => {
-        const block = blockOf(
-          parts.map((part, index) => (index % 7 === 6 ? part : header + part)),
-          end,
+    const lineOf = (few: readonly string[]) => {
+      const header = fc
+        .tuple(fc.constantFrom(...few), fc.constantFrom('00', '00', '07'), fc.nat(999_999))
+        .map(([text, second, micro]) =>
+          text.replace('SS', second).replace('FFFFFF', String(micro).padStart(6, '0')),
         );
-        kernels.compare(block, syslog);
+      return fc
+        .tuple(header, fc.constantFrom('', '', '', '1331@1795334254.166216:'), changed)
+        .map(([front, stamp, text]) => front + stamp + text);
+    };
+    const lines = fc.subarray([...headers], { minLength: 1, maxLength: 4 }).chain((few) => {
+      const whole = lineOf(few);
+      const damaged = fc.tuple(whole, fc.nat(60), fc.nat(255)).map(([text, at, byte]) => {
+        const other = String.fromCharCode(byte).replace('\n', ' ');
+        return text.slice(0, at) + other + text.slice(at + (byte % 3));
+      });
+      const any = fc.oneof({ weight: 9, arbitrary: whole }, { weight: 1, arbitrary: damaged });
+      return fc.array(any, { minLength: 1, maxLength: 40, size: 'max' });
+    });
+    fc.assert(
+      fc.property(lines, anEnd, (parts, end) => {
+        kernels.compare(blockOf(parts, end), carrier);
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 
@@ -127,6 +220,16 @@ class Counting extends CompiledKernel {
     this.left += 1;
     return super.line(...args);
   }
+
+  override framed(carrier: Carrier): FramedLines {
+    const lines = super.framed(carrier);
+    const line = lines.line.bind(lines);
+    lines.line = (...args) => {
+      this.left += 1;
+      line(...args);
+    };
+    return lines;
+  }
 }
 
 describe('the kernel in WebAssembly', () => {
@@ -142,6 +245,20 @@ describe('the kernel in WebAssembly', () => {
     const lines = new WasmKernel(wasmInstance(), others).decode(bytes, plain, writer);
     expect(lines).toBeGreaterThan(1000);
     expect(others.left / lines).toBeLessThan(mostLeft);
+  });
+
+  it.each(FRAMED)('reads nearly all lines behind one header of $name itself', (row) => {
+    const { carrier, headers } = row;
+    const event = 'vtd_page_walk_one domain 0x1 iova 0x1000 -> gpa 0x2000 mask 0xfff perm 3\n';
+    const front = (headers[0] ?? '').replace('SS', '07');
+    const fraction = (at: number) => String(at % 1_000_000).padStart(6, '0');
+    const lines = Array.from({ length: 5000 }, (_, at) => front.replace('FFFFFF', fraction(at)));
+    const bytes = Buffer.from(lines.map((line) => line + event).join(''));
+    const others = new Counting();
+    const writer = new BatchWriter(bytes.length);
+    new WasmKernel(wasmInstance(), others).decode(bytes, carrier, writer);
+    expect(writer.finish(bytes, 0, lines.length).events).toBe(5000);
+    expect(others.left).toBe(1);
   });
 
   it('writes a run of lines as one record', () => {

@@ -44,6 +44,8 @@ export const container: Carrier = {
       frame.seconds = seconds;
       frame.nanoseconds = nanoseconds;
     }
+    const behindTime = time === undefined ? 0 : header.indexOf(time) + time.length;
+    frame.setForm(at + behindTime + 1, fraction);
     return true;
   },
 };

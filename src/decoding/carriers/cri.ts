@@ -41,6 +41,7 @@ export const cri: Carrier = {
     frame.isPart = tag === 'P';
     frame.textAt = at + header.length;
     frame.textEnd = end;
+    if (header.endsWith(' ')) frame.setForm(at + time.length + 1, fraction);
     return true;
   },
 };

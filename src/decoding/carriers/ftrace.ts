@@ -55,7 +55,8 @@ export const ftrace: Carrier = {
       return true;
     }
     const found = HEADER.exec(text);
-    if (found === null || isCut(text.slice(found[0].length))) return false;
+    if (found === null) return false;
+    if (end === bytes.length && isCut(text.slice(found[0].length))) return false;
     const [header, thread, process = '-', seconds, fraction] = found;
     frame.textAt = at + header.length;
     if (fraction !== undefined && Number(seconds) <= LAST_SECOND) {
@@ -64,6 +65,8 @@ export const ftrace: Carrier = {
     }
     if (Number(thread) <= LAST_THREAD) frame.thread = Number(thread);
     if (!process.startsWith('-')) frame.source = `process ${Number(process)}`;
+    const second = ` ${seconds}.`;
+    frame.setForm(at + header.lastIndexOf(second) + second.length, fraction ?? '');
     return true;
   },
 };

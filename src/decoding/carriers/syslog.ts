@@ -60,6 +60,11 @@ const RFC_5424 = new RegExp(
 interface Header {
   readonly length: number;
   readonly time: Time;
+  /** The fraction of its second, as it stands there, and where; '' if there is none. */
+  readonly fraction: string;
+  readonly fractionAt: number;
+  /** The header ends in itself, whatever follows. */
+  readonly isForm: boolean;
   /** '' where it does not say who wrote the line, or where the line is about everybody's. */
   readonly source: string;
 }
@@ -75,16 +80,31 @@ function headerOf(text: string): Header | null {
   else if (unix !== undefined && Number(unix) <= LAST_SECOND) {
     time = { seconds: Number(unix), nanoseconds: Number(micro) * 1000 };
   }
+  const second = iso ?? (day === undefined ? unix : hours) ?? '';
   const [host, ident, process] = writer;
-  return { length: header.length, time, source: sourceOf(host, ident, process) };
+  return {
+    length: header.length,
+    time,
+    fraction: isoFraction || fraction || micro,
+    fractionAt: header.indexOf(second) + second.length + 1,
+    // A daemon's line shows by what follows that it has no ident.
+    isForm: process !== undefined,
+    source: sourceOf(host, ident, process),
+  };
 }
 
 function newHeaderOf(text: string): Header | null {
   const found = RFC_5424.exec(text);
   if (found === null) return null;
   const [header, iso = '', fraction = '', zone = '', host, ident, process] = found;
-  const time = timeOfIso(iso, fraction, zone);
-  return { length: header.length, time, source: sourceOf(host, ident, process) };
+  return {
+    length: header.length,
+    time: timeOfIso(iso, fraction, zone),
+    fraction,
+    fractionAt: header.indexOf(iso) + iso.length + 1,
+    isForm: true,
+    source: sourceOf(host, ident, process),
+  };
 }
 
 function sourceOf(host = '', ident = '', process = '-'): string {
@@ -120,7 +140,9 @@ export const syslog: Carrier = {
       frame.seconds = header.time.seconds;
       frame.nanoseconds = header.time.nanoseconds;
     }
-    if (header.source !== '') frame.source = sandboxOf(bytes, frame) ?? header.source;
+    const sandbox = header.source === '' ? null : sandboxOf(bytes, frame);
+    if (header.source !== '') frame.source = sandbox ?? header.source;
+    if (header.isForm && sandbox === null) frame.setForm(at + header.fractionAt, header.fraction);
     return true;
   },
 };

@@ -35,7 +35,7 @@ export const systemTap: Carrier = {
       frame.textAt = at;
       return true;
     }
-    const [header, process = '', seconds, nanoseconds] = HEADER.exec(text) ?? [];
+    const [header, process = '', seconds, nanoseconds = ''] = HEADER.exec(text) ?? [];
     if (header === undefined) return false;
     frame.textAt = at + header.length;
     frame.source = `process ${Number(process)}`;
@@ -43,6 +43,7 @@ export const systemTap: Carrier = {
       frame.seconds = Number(seconds);
       frame.nanoseconds = Number(nanoseconds);
     }
+    frame.setForm(frame.textAt - ' '.length - nanoseconds.length, nanoseconds);
     return true;
   },
 };

@@ -1,6 +1,7 @@
 import type { BatchWriter } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
 import { holdsMessage, writeHeldMessage } from '../commit-event.ts';
+import { decodeFormed } from '../formed-lines.ts';
 import { FramedLines } from '../framed-lines.ts';
 import type { SingleLineKernel } from '../kernel.ts';
 import { outcome } from '../line-reader.ts';
@@ -26,10 +27,10 @@ const LETTER_LAST = 0x7a;
 export class CompiledKernel implements SingleLineKernel {
   readonly #reader = new CompiledReader();
   readonly #oddLines = new OddLines(this.#reader);
-  readonly #framedLines = new FramedLines(this.#reader);
+  readonly #framed = new Map<Carrier, FramedLines>();
 
   decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number {
-    if (carrier.embeds) return this.#framedLines.decode(block, carrier, writer);
+    if (carrier.embeds) return decodeFormed(block, this.framed(carrier), writer);
     // Up to its last LF the block is read in place; every scan inside it stops at an LF.
     const end = block.lastIndexOf(LF) + 1;
     let line = this.#lines(block, end, carrier, writer);
@@ -44,6 +45,12 @@ export class CompiledKernel implements SingleLineKernel {
 
   unfinishedLine(block: Uint8Array, at: number, writer: BatchWriter): void {
     this.#oddLines.unfinishedLine(block.subarray(at), at, writer);
+  }
+
+  framed(carrier: Carrier): FramedLines {
+    const lines = this.#framed.get(carrier) ?? new FramedLines(this.#reader, carrier);
+    this.#framed.set(carrier, lines);
+    return lines;
   }
 
   takeCounts(writer: BatchWriter): void {

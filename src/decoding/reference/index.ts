@@ -1,5 +1,6 @@
 import type { BatchWriter } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
+import { decodeFormed } from '../formed-lines.ts';
 import { FramedLines } from '../framed-lines.ts';
 import type { SingleLineKernel } from '../kernel.ts';
 import { OddLines } from '../odd-lines.ts';
@@ -15,10 +16,10 @@ const LF = 0x0a;
 export class ReferenceKernel implements SingleLineKernel {
   readonly #reader = new ReferenceReader();
   readonly #oddLines = new OddLines(this.#reader);
-  readonly #framedLines = new FramedLines(this.#reader);
+  readonly #framed = new Map<Carrier, FramedLines>();
 
   decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number {
-    if (carrier.embeds) return this.#framedLines.decode(block, carrier, writer);
+    if (carrier.embeds) return decodeFormed(block, this.framed(carrier), writer);
     let lines = 0;
     for (let at = 0; at < block.length; lines += 1) {
       writer.line = lines;
@@ -37,6 +38,12 @@ export class ReferenceKernel implements SingleLineKernel {
 
   unfinishedLine(block: Uint8Array, at: number, writer: BatchWriter): void {
     this.#oddLines.unfinishedLine(block.subarray(at), at, writer);
+  }
+
+  framed(carrier: Carrier): FramedLines {
+    const lines = this.#framed.get(carrier) ?? new FramedLines(this.#reader, carrier);
+    this.#framed.set(carrier, lines);
+    return lines;
   }
 
   takeCounts(writer: BatchWriter): void {

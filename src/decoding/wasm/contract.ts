@@ -24,9 +24,9 @@ export const told = {
   LINES: 0,
   BYTES: 1,
   EVENTS: 2,
-  /** The thread of the first record, and whether all have it. */
+  /** The thread of the first record, and whether all have it, and its source. */
   THREAD: 3,
-  IS_ONE_THREAD: 4,
+  IS_ONE_WRITER: 4,
   /** The first record with a time: line or NO_LINE, offset, seconds, nanoseconds. */
   FIRST: 5,
   /** Seconds and nanoseconds of the last one with a time. */
@@ -35,9 +35,33 @@ export const told = {
   BACKWARDS: 11,
   /** The name that the next line begins with, if it is not known: where, and how long; else 0. */
   NAME: 13,
+  /** The source of the first record. */
+  SOURCE: 15,
+  /** 1 where the next line is of a known form, and only its text was not read. */
+  IS_FORM_KNOWN: 16,
 } as const;
 /** How many they are. */
-export const TOLD_WORDS = 15;
+export const TOLD_WORDS = 17;
+
+/** The pieces of a form: each a word that says what it is, and a word for its length. */
+export const pieces = { LITERAL: 0, FRACTION: 1, REST: 2 } as const;
+
+/** Where each of the words of a form lies. */
+export const form = {
+  /** How many pieces there are; 0 for no form. */
+  FORM_PIECES: 0,
+  FORM_SECONDS: 1,
+  FORM_NANOSECONDS: 2,
+  FORM_THREAD: 3,
+  FORM_SOURCE: 4,
+  FORM_FIRST_PIECE: 8,
+  /** The bytes of literal pieces, each from a multiple of 16 bytes on. */
+  FORM_LITERALS: 64,
+} as const;
+export const WORDS_OF_PIECE = 2;
+export const FORM_WORDS = 512;
+/** Forms that are known at a time; a power of two. */
+export const FORMS = 8;
 /** In the place of a line: none. */
 export const NO_LINE = 0xffff_ffff;
 
@@ -53,6 +77,9 @@ export function contractSource(): string {
     '// Made of contract.ts by the build.\n',
     ...lines('u32', { ...names, NO_LINE, NO_TIME, LAST_THREAD }),
     ...lines('i32', kinds),
+    ...lines('u32', { ...pieces, FORMS }),
     ...lines('usize', { ...told, TOLD_BYTES: TOLD_WORDS }, WORD_BYTES),
+    ...lines('usize', { ...form, PIECE_BYTES: WORDS_OF_PIECE, FORM_BYTES: FORM_WORDS }, WORD_BYTES),
+    ...lines('i32', { FORMS_BYTES: FORMS * FORM_WORDS }, WORD_BYTES),
   ].join('');
 }

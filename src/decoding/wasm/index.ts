@@ -1,9 +1,20 @@
 import { eventNames, kindOfName } from '../../events/catalogue/index.ts';
 import type { BatchWriter, RecordsTold } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
+import type { FormedLines, LineForm, Piece } from '../formed-lines.ts';
 import type { LineKernel, SingleLineKernel } from '../kernel.ts';
 import { tornOf } from '../torn-names.ts';
-import { kinds, NO_LINE, names, TOLD_WORDS, told as word } from './contract.ts';
+import {
+  FORM_WORDS,
+  form,
+  kinds,
+  NO_LINE,
+  names,
+  pieces as pieceKinds,
+  TOLD_WORDS,
+  WORDS_OF_PIECE,
+  told as word,
+} from './contract.ts';
 import type { KernelExports } from './module.ts';
 
 const LF = 0x0a;
@@ -24,6 +35,22 @@ const KIND_OF = {
   glued: kinds.LEFT,
 } as const;
 
+const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
+/** What a form has room for. */
+const MOST_PIECES = (form.FORM_LITERALS - form.FORM_FIRST_PIECE) / WORDS_OF_PIECE;
+const MOST_LITERAL_BYTES = (FORM_WORDS - form.FORM_LITERALS) * WORD_BYTES;
+
+const PIECE_KINDS: Readonly<Record<Piece['is'], number>> = {
+  literal: pieceKinds.LITERAL,
+  fraction: pieceKinds.FRACTION,
+  rest: pieceKinds.REST,
+};
+
+/** The kernel compares literals sixteen bytes at a time. */
+function roundedUp(bytes: number): number {
+  return (bytes + 15) & ~15;
+}
+
 function isOutsideTable({ length }: string): boolean {
   return length < names.SHORTEST_NAME || length > names.LONGEST_NAME;
 }
@@ -34,9 +61,20 @@ interface CountedName {
   readonly slot: number;
 }
 
+/** What is done with the lines that the kernel leaves, one at a time. */
+interface LeftLines {
+  /** The next line has to be read here. */
+  isOpen(): boolean;
+  /** Decodes the line at `at`; returns where the next one begins. */
+  line(at: number): number;
+  unfinishedLine(at: number): void;
+  takeCounts(): void;
+}
+
 /**
  * The kernel in WebAssembly: lines that are a stamp and an event, or a name to be counted, which
- * nearly all are, go through it by 256 KiB; each other one goes to `others`.
+ * nearly all are, go through it by 256 KiB; each other one goes to `others`. So do lines that others
+ * have put around QEMU's, where they are of a form that was seen in this block.
  */
 export class WasmKernel implements LineKernel {
   readonly #kernel: KernelExports;
@@ -66,7 +104,35 @@ export class WasmKernel implements LineKernel {
   }
 
   decode(block: Uint8Array, carrier: Carrier, writer: BatchWriter): number {
-    if (carrier.embeds) return this.#others.decode(block, carrier, writer);
+    const others = this.#others;
+    if (carrier.embeds) return this.decodeFormed(block, others.framed(carrier), writer);
+    return this.#decode(block, writer, false, {
+      isOpen: () => false,
+      line: (at) => others.line(block, at, carrier, writer),
+      unfinishedLine: (at) => others.unfinishedLine(block, at, writer),
+      takeCounts: () => others.takeCounts(writer),
+    });
+  }
+
+  /** Decodes lines of the forms that `lines` tells; returns how many there are. */
+  decodeFormed(block: Uint8Array, lines: FormedLines, writer: BatchWriter): number {
+    const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
+    this.#kernel.forgetForms();
+    return this.#decode(bytes, writer, true, {
+      isOpen: () => lines.isOpen,
+      line: (at) => {
+        const lf = bytes.indexOf(LF, at);
+        lines.line(bytes, at, lf, writer);
+        const isKnown = this.#told[word.IS_FORM_KNOWN] === 1;
+        if (lines.form !== null && !isKnown) this.#takeForm(lines.form);
+        return lf + 1;
+      },
+      unfinishedLine: (at) => lines.unfinishedLine(bytes, at, writer),
+      takeCounts: () => lines.takeCounts(writer),
+    });
+  }
+
+  #decode(block: Uint8Array, writer: BatchWriter, isFormed: boolean, left: LeftLines): number {
     const end = block.lastIndexOf(LF) + 1;
     let line = 0;
     for (let at = 0; at < end; ) {
@@ -75,20 +141,20 @@ export class WasmKernel implements LineKernel {
       const to = most === end ? end : block.lastIndexOf(LF, most - 1) + 1;
       if (to <= at) {
         writer.line = line;
-        at = this.#others.line(block, at, carrier, writer);
+        at = left.line(at);
         line += 1;
       } else {
-        line = this.#chunk(block, at, to, line, carrier, writer);
+        line = this.#chunk(block, at, to, line, writer, isFormed, left);
         at = to;
       }
     }
     if (end < block.length) {
       writer.line = line;
-      this.#others.unfinishedLine(block, end, writer);
+      left.unfinishedLine(end);
       line += 1;
     }
     this.#takeCounts(writer);
-    this.#others.takeCounts(writer);
+    left.takeCounts();
     return line;
   }
 
@@ -98,8 +164,9 @@ export class WasmKernel implements LineKernel {
     from: number,
     to: number,
     first: number,
-    carrier: Carrier,
     writer: BatchWriter,
+    isFormed: boolean,
+    left: LeftLines,
   ): number {
     const kernel = this.#kernel;
     const source = this.#source + ((block.byteOffset + from) % COPIED_BYTES);
@@ -107,17 +174,45 @@ export class WasmKernel implements LineKernel {
     this.#bytes.set(block.subarray(from, to), source);
     let line = first;
     for (let at = from; at < to; ) {
-      const records = this.#records + (writer.nextByte % COPIED_BYTES);
-      at = kernel.decode(at - shift, to - shift, line, shift, records) + shift;
-      line += this.#told[word.LINES] as number;
-      this.#takeRecords(records, writer);
-      if (at === to) break;
-      if (this.#told[word.NAME] !== 0) this.#learn();
+      if (!left.isOpen()) {
+        const records = this.#records + (writer.nextByte % COPIED_BYTES);
+        at = kernel.decode(at - shift, to - shift, line, shift, records, isFormed) + shift;
+        line += this.#told[word.LINES] as number;
+        this.#takeRecords(records, writer);
+        if (at === to) break;
+        if (this.#told[word.NAME] !== 0) this.#learn();
+      }
       writer.line = line;
-      at = this.#others.line(block, at, carrier, writer);
+      at = left.line(at);
       line += 1;
     }
     return line;
+  }
+
+  /** Has the kernel read other lines of this form. */
+  #takeForm({ pieces, seconds, nanoseconds, thread, source }: LineForm): void {
+    const bytes = pieces.reduce(
+      (sum, piece) => sum + (piece.is === 'literal' ? roundedUp(piece.bytes.length) : 0),
+      0,
+    );
+    if (pieces.length > MOST_PIECES || bytes > MOST_LITERAL_BYTES) return;
+    const at = this.#kernel.newForm();
+    const words = new Uint32Array(this.#bytes.buffer, at, FORM_WORDS);
+    words[form.FORM_PIECES] = pieces.length;
+    words[form.FORM_SECONDS] = seconds;
+    words[form.FORM_NANOSECONDS] = nanoseconds;
+    words[form.FORM_THREAD] = thread;
+    words[form.FORM_SOURCE] = source;
+    let literal = at + form.FORM_LITERALS * WORD_BYTES;
+    for (const [index, piece] of pieces.entries()) {
+      const pieceAt = form.FORM_FIRST_PIECE + index * WORDS_OF_PIECE;
+      words[pieceAt] = PIECE_KINDS[piece.is];
+      words[pieceAt + 1] =
+        piece.is === 'literal' ? piece.bytes.length : piece.is === 'fraction' ? piece.digits : 0;
+      if (piece.is !== 'literal') continue;
+      this.#bytes.set(piece.bytes, literal);
+      literal += roundedUp(piece.bytes.length);
+    }
   }
 
   #takeRecords(at: number, writer: BatchWriter): void {
@@ -129,7 +224,8 @@ export class WasmKernel implements LineKernel {
     writer.append(records, {
       events,
       thread: told[word.THREAD] as number,
-      isOneThread: told[word.IS_ONE_THREAD] === 1,
+      source: told[word.SOURCE] as number,
+      isOneWriter: told[word.IS_ONE_WRITER] === 1,
       first: this.#placeAt(word.FIRST),
       firstSeconds: told[word.FIRST + 2] as number,
       firstNanoseconds: told[word.FIRST + 3] as number,

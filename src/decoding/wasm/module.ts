@@ -12,7 +12,17 @@ export interface KernelExports {
   source(): number;
   records(): number;
   told(): number;
-  decode(from: number, end: number, line: number, shift: number, into: number): number;
+  decode(
+    from: number,
+    end: number,
+    line: number,
+    shift: number,
+    into: number,
+    isFormed: boolean,
+  ): number;
+  forgetForms(): void;
+  /** Where a new form is to be written. */
+  newForm(): number;
   /** Takes a name of which the bytes are at `at`; returns its slot, or 0. */
   add(at: number, length: number, kind: number): number;
   takeCount(slot: number): number;

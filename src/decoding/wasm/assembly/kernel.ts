@@ -19,7 +19,8 @@ import {
   COUNTED,
   EVENTS,
   FIRST,
-  IS_ONE_THREAD,
+  IS_FORM_KNOWN,
+  IS_ONE_WRITER,
   LAST,
   LEFT,
   LINES,
@@ -28,14 +29,17 @@ import {
   NO_LINE,
   NO_TIME,
   SHORTEST_NAME,
+  SOURCE as FIRST_SOURCE,
   THREAD,
   TOLD_BYTES,
 } from './contract';
 import { isDigit } from './digits';
+import * as forms from './forms';
 import * as names from './names';
 import * as run from './run';
-import { nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
+import { completeStamp, nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
 
+export { forgetForms, newForm } from './forms';
 export { add, takeCount } from './names';
 
 const LF: u32 = 0x0a;
@@ -77,24 +81,38 @@ export function told(): usize {
 /**
  * Decodes the lines at `from .. end`, which ends with an LF; returns where it stopped, at `end` or
  * at a line that it leaves. `line` is the number of the first; `shift` is added to a place to get
- * its offset in the block. Records go to `into`.
+ * its offset in the block. Records go to `into`. `isFormed`: QEMU's text is in lines of known forms.
  */
-export function decode(from: usize, end: usize, line: u32, shift: i32, into: usize): usize {
+export function decode(
+  from: usize,
+  end: usize,
+  line: u32,
+  shift: i32,
+  into: usize,
+  isFormed: bool,
+): usize {
   let at = from;
   let record: usize = into;
   let number = line;
   let events: u32 = 0;
   let firstThread: u32 = 0;
-  let isOneThread: u32 = 1;
+  let firstSource: u32 = 0;
+  let isOneWriter: u32 = 1;
   let lastSeconds: i64 = -1;
   let lastNanoseconds: u32 = NO_TIME;
   store<u32>(TOLD, NO_LINE, FIRST);
   store<u32>(TOLD, NO_LINE, BACKWARDS);
   store<u32>(TOLD, 0, NAME);
+  store<u32>(TOLD, 0, IS_FORM_KNOWN);
   while (at < end) {
     let name = at;
-    if (isDigit(load<u8>(at))) {
-      name = readStamp(at);
+    if (isFormed) {
+      name = forms.enter(at);
+      store<u32>(TOLD, name == 0 ? 0 : 1, IS_FORM_KNOWN);
+      if (name == 0) break;
+    }
+    if (isDigit(load<u8>(name))) {
+      name = readStamp(name);
       if (name == 0) break;
     } else noStamp();
     if (<u32>load<u8>(name) - LETTER_A > 25) break;
@@ -111,15 +129,22 @@ export function decode(from: usize, end: usize, line: u32, shift: i32, into: usi
     if (kind >= 0) {
       const lf = read(kind, load<u8>(behind) == SPACE ? behind + 1 : behind, record);
       if (lf == 0) break;
+      let source: u32 = 0;
+      if (isFormed) {
+        source = forms.source;
+        completeStamp(forms.seconds, forms.nanoseconds, forms.thread);
+      }
       store<u32>(record, kind);
       store<u32>(record, number, 4);
       store<u32>(record, <u32>at + shift, 8);
       store<u32>(record, seconds, 12);
       store<u32>(record, nanoseconds, 16);
       store<u32>(record, thread, 20);
-      store<u32>(record, 0, 24);
-      if (events == 0) firstThread = thread;
-      else if (thread != firstThread) isOneThread = 0;
+      store<u32>(record, source, 24);
+      if (events == 0) {
+        firstThread = thread;
+        firstSource = source;
+      } else if (thread != firstThread || source != firstSource) isOneWriter = 0;
       if (nanoseconds != NO_TIME) {
         if (<i64>seconds != lastSeconds) {
           if (lastSeconds < 0) {
@@ -132,7 +157,7 @@ export function decode(from: usize, end: usize, line: u32, shift: i32, into: usi
         lastNanoseconds = nanoseconds;
       }
       if (kind == RUN_KIND) store<u32>(record, 0, RUN_MORE);
-      if (kind == RUN_KIND && run.begin(name, lf, load<u64>(record, RUN_MASK))) {
+      if (kind == RUN_KIND && !isFormed && run.begin(name, lf, load<u64>(record, RUN_MASK))) {
         const next = lf + 1;
         run.take(next, end, <u32>(name - at), record + RUN_BYTES);
         const more = run.lines;
@@ -163,7 +188,8 @@ export function decode(from: usize, end: usize, line: u32, shift: i32, into: usi
   store<u32>(TOLD, <u32>(record - into), BYTES);
   store<u32>(TOLD, events, EVENTS);
   store<u32>(TOLD, firstThread, THREAD);
-  store<u32>(TOLD, isOneThread, IS_ONE_THREAD);
+  store<u32>(TOLD, firstSource, FIRST_SOURCE);
+  store<u32>(TOLD, isOneWriter, IS_ONE_WRITER);
   store<u32>(TOLD, <u32>lastSeconds, LAST);
   store<u32>(TOLD, lastNanoseconds, LAST + 4);
   return at;

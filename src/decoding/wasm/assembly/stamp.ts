@@ -38,6 +38,17 @@ export function noStamp(): void {
   thread = 0;
 }
 
+/** Takes what the stamp does not say from what stands around the line. */
+// @ts-ignore: decorator
+@inline
+export function completeStamp(outerSeconds: u32, outerNanoseconds: u32, outerThread: u32): void {
+  if (nanoseconds == NO_TIME) {
+    seconds = outerSeconds;
+    nanoseconds = outerNanoseconds;
+  }
+  if (thread == 0) thread = outerThread;
+}
+
 /** Reads a stamp; returns where the line goes on, or 0 where none stands here that is read here. */
 // @ts-ignore: decorator
 @inline

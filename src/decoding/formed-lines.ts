@@ -1,0 +1,64 @@
+import type { BatchWriter } from '../events/writer.ts';
+
+/*
+ * Lines that another program has put around those of QEMU: a syslog daemon's header, a log store's
+ * object. Thousands of them differ in nothing but a fraction of a second and QEMU's own text. So one
+ * that was read gives a form, in which the next ones are recognised without being read.
+ */
+
+const LF = 0x0a;
+
+/** A piece of a line, in the order in which they stand. */
+export type Piece =
+  /** These bytes. */
+  | { readonly is: 'literal'; readonly bytes: Uint8Array }
+  /** So many digits, which are the fraction of the second: 9 at most. */
+  | { readonly is: 'fraction'; readonly digits: number }
+  /** QEMU's text, up to the end of the line: the last piece. */
+  | { readonly is: 'rest' };
+
+/** What all lines of a form have in common, beside literal pieces; its time is that of the form but for the fraction. */
+export interface LineForm {
+  readonly pieces: readonly Piece[];
+  readonly seconds: number;
+  /** Where no piece is a fraction; NO_TIME where such lines have no time. */
+  readonly nanoseconds: number;
+  readonly thread: number;
+  /** As the batch that is being written numbers it. */
+  readonly source: number;
+}
+
+/** Reads such lines, one at a time. */
+export interface FormedLines {
+  /**
+   * The form of the line that was read last: whatever a line of the same form has for its text, it is
+   * read as this one was. Null where that cannot be said. It counts for this batch only.
+   */
+  readonly form: LineForm | null;
+  /** The next line has to be read here, as it may belong to one before it. */
+  readonly isOpen: boolean;
+  /** Decodes the line at `at .. lf`; `writer.line` is its number. */
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void;
+  /** The last line of a trace, at `at`, without its LF: not believed, as it may be the front of a longer one. */
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void;
+  /** Moves the counts of events that are not stored to the batch that is being written. */
+  takeCounts(writer: BatchWriter): void;
+}
+
+/** Decodes a block of such lines; returns how many there are. A whole trace's last one may lack its LF. */
+export type FormedDecoder = (block: Uint8Array, writer: BatchWriter) => number;
+
+/** Decodes each line as if it were the first. */
+export function decodeFormed(block: Uint8Array, lines: FormedLines, writer: BatchWriter): number {
+  const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
+  let line = 0;
+  for (let at = 0; at < bytes.length; line += 1) {
+    const lf = bytes.indexOf(LF, at);
+    writer.line = line;
+    if (lf < 0) lines.unfinishedLine(bytes, at, writer);
+    else lines.line(bytes, at, lf, writer);
+    at = lf < 0 ? bytes.length : lf + 1;
+  }
+  lines.takeCounts(writer);
+  return line;
+}
