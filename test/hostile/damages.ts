@@ -16,13 +16,15 @@ export interface Damaged {
 /** A way in which logs are damaged, or made to do harm. `trace`: whole lines, each with an LF. */
 export interface Damage {
   readonly name: string;
+  /** It is possible to any bytes, and not to lines alone. */
+  readonly isOfBytes?: true;
   apply(trace: Buffer, random: Random): Damaged;
 }
 
 const LF = 0x0a;
 const MIB = 1024 * 1024;
 /** A line that has an event, behind whatever is before it. */
-const EVENT_LINE = /(?:vtd|vfio|iommufd)_\w+ /;
+const EVENT_LINE = /(?:vtd|vfio|iommufd)_\w+[ :"]/;
 
 /** Where a random line begins, and the one behind it. */
 function lineIn(trace: Buffer, random: Random): { readonly from: number; readonly to: number } {
@@ -67,9 +69,20 @@ const HOSTILE: readonly string[] = [
   ' '.repeat(50_000),
 ];
 
+/** Bytes of numbers at which lengths overflow. */
+const EXTREMES = [
+  [0, 0, 0, 0, 0, 0, 0, 0],
+  [255, 255, 255, 255, 255, 255, 255, 255],
+  [127, 255, 255, 255, 255, 255, 255, 255],
+  [255, 255, 255, 255, 255, 255, 255, 127],
+  [0, 0, 0, 0, 0, 0, 0, 128],
+  [0, 0, 0, 64, 0, 0, 0, 64],
+] as const;
+
 export const damages: readonly Damage[] = [
   {
     name: 'nothing',
+    isOfBytes: true,
     apply: (trace) => ({ bytes: trace, expected: 'same' }),
   },
   {
@@ -87,6 +100,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'cut anywhere, at both ends',
+    isOfBytes: true,
     apply(trace, random) {
       const [a, b] = [random.below(trace.length), random.below(trace.length)];
       return { bytes: trace.subarray(Math.min(a, b), Math.max(a, b) + 1), expected: 'any' };
@@ -94,10 +108,12 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'a bit flipped',
+    isOfBytes: true,
     apply: (trace, random) => ({ bytes: flip(trace, random, 1), expected: 'as-bad' }),
   },
   {
     name: 'many bits flipped',
+    isOfBytes: true,
     apply: (trace, random) => ({
       bytes: flip(trace, random, random.between(20, 2000)),
       expected: 'any',
@@ -105,6 +121,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'a part taken out',
+    isOfBytes: true,
     apply(trace, random) {
       const from = random.below(trace.length);
       const to = Math.min(trace.length, from + random.between(1, 20_000));
@@ -116,6 +133,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'a part put elsewhere',
+    isOfBytes: true,
     apply(trace, random) {
       const from = random.below(trace.length);
       const part = trace.subarray(from, from + random.between(1, 5000));
@@ -151,6 +169,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'a run of NUL within a line',
+    isOfBytes: true,
     apply(trace, random) {
       const at = random.below(trace.length);
       const nuls = Buffer.alloc(random.pick([1, 7, 4096, 2 * MIB]));
@@ -188,7 +207,31 @@ export const damages: readonly Damage[] = [
     },
   },
   {
+    name: 'numbers that cannot be',
+    isOfBytes: true,
+    apply(trace, random) {
+      const bytes = Buffer.from(trace);
+      for (let time = random.between(1, 20); time > 0; time -= 1) {
+        const width = random.pick([2, 4, 8]);
+        const number = random.pick(EXTREMES);
+        for (let at = random.below(bytes.length - 8), left = width; left > 0; left -= 1) {
+          bytes[at + left - 1] = number[8 - left] ?? 0;
+        }
+      }
+      return { bytes, expected: 'any' };
+    },
+  },
+  {
+    name: 'cut at the end',
+    isOfBytes: true,
+    apply: (trace, random) => ({
+      bytes: trace.subarray(0, random.between(1, trace.length)),
+      expected: 'any',
+    }),
+  },
+  {
     name: 'gzip, cut',
+    isOfBytes: true,
     apply(trace, random) {
       const packed = gzipSync(trace);
       return {
@@ -199,6 +242,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'gzip, bits flipped',
+    isOfBytes: true,
     apply(trace, random) {
       // Behind the header, whose time and name mean nothing.
       const bytes = flip(gzipSync(trace), random, random.between(1, 5), 10);
@@ -207,6 +251,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'gzip, a member put behind',
+    isOfBytes: true,
     apply: (trace, random) => ({
       bytes: Buffer.concat([gzipSync(trace), random.pick([gzipSync(trace), Buffer.from('x')])]),
       expected: 'any',
