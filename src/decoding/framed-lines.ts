@@ -114,14 +114,18 @@ export class FramedLines implements FormedLines {
     this.#open.set(stream, text);
   }
 
-  /** A line of somebody else's, or one whose header is damaged. */
+  /**
+   * A line of somebody else's, or one whose header is damaged; or a message, as those have it who paste
+   * a part of a journal beside what they saw elsewhere.
+   */
   #unframed(bytes: Buffer, at: number, end: number, writer: BatchWriter): void {
     const text = bytes.toString('latin1', at, Math.min(end, at + TEXT_LIMIT));
     if (this.#carrier.joins === true) {
       // It may have been a part of any of the open texts.
       this.loseOpen(at, writer);
     } else if (!namesEvent(text)) {
-      writer.foreignLines += 1;
+      const isRead = this.#line.writeAt(bytes, at, end, writer, placeAt(at), this.#carrier.remarks);
+      if (!isRead) writer.foreignLines += 1;
       return;
     }
     writeLoss(writer, placeAt(at), 'torn', text);

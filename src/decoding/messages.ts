@@ -13,7 +13,8 @@ import { ISO_TIME } from './patterns.ts';
  * in events/messages; here is how a line is looked through for them.
  */
 
-const TOO_BIG = /\bSize of bitmap too big 0x([0-9a-f]{1,16})\b/i;
+/** Where a mail was wrapped the size stands on the next line, and the words are proof enough. */
+const TOO_BIG = /\bSize of bitmap too big(?: 0x([0-9a-f]{1,16})\b|\s*$)/i;
 /**
  * The failing call with its range. Those who quote it drop blanks, or print `=` as `=3D`; the number
  * counts, as the words behind it may be of another errno (7.2) or in any language. Not vhost-vdpa's.
@@ -23,12 +24,18 @@ const CALL =
 /** The same, broken off where a mail was wrapped. */
 const BROKEN_CALL =
   /\bvfio_(?:container_)?dma_(?:un)?map ?\((?:0x[0-9a-f]{0,16})?(?:, ?(?:0x[0-9a-f]{0,16})?){0,3}\)?=?$/i;
-/** Its other half. Only an unmap returns -7. */
-const REST_OF_UNMAP =
-  /^\W*0x([0-9a-f]{1,16}), ?0x([0-9a-f]{1,16})\) ?=(?:3D)? ?(-7)(?: ?\(([^)]*)\))?/i;
+/** The end of the name, where that was broken or is cut off. */
+const NAME_ENDS = [...'vfio_container_dma_unmap']
+  .map((_, index, name) => name.slice(index).join(''))
+  .join('|');
+/** Its other half, which may begin inside the name or inside the first number. Only an unmap returns -7. */
+const REST_OF_UNMAP = new RegExp(
+  String.raw`^\W*(?:(?:${NAME_ENDS})?\(0x[0-9a-f]{1,16}, ?|[0-9a-f]{1,16}, ?)?0x([0-9a-f]{1,16}), ?0x([0-9a-f]{1,16})\) ?=(?:3D)? ?(-7)(?: ?\(([^)]*)\))?`,
+  'i',
+);
 /** The same of any call: which one it is, the line before tells. */
 const REST_OF_CALL =
-  /^\W*((?:0x[0-9a-f]{1,16}, ?){0,2}0x[0-9a-f]{1,16})\) ?=(?:3D)? ?(-\d{1,3})(?: ?\(([^)]*)\))?/i;
+  /^\W*((?:[0-9a-f]{1,16}, ?)?(?:0x[0-9a-f]{1,16}, ?){0,2}(?:0x)?[0-9a-f]{1,16})\) ?=(?:3D)? ?(-\d{1,3})(?: ?\(([^)]*)\))?/i;
 /** A region that a MAP was of, as QEMU names it when a device is attached. */
 const REGION = /\bRegion (\S{1,64}): vfio_/;
 const WARNING = /\bwarning: |\blevel=warn|PCI p2p may not work/;
@@ -41,17 +48,17 @@ const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w.-]+|qemu|kvm): /;
 const NOT_X86 = /\bqemu-system-(?:aarch64|arm|ppc64|ppc|riscv64|s390x|loongarch64)\b/;
 /** A field of a line that passes QEMU's words on. */
 const IN_LOGFMT = /\bmsg=\\?"/;
-const IN_JSON = /"(?:msg|log|message|MESSAGE)": ?\\?"/;
+const IN_JSON = /"(?:msg|log|message|MESSAGE|details)": ?\\?"/;
 /** When QEMU wrote what others quote, or its shim took it; of a line of a log the stamp is gone already. */
 const QUOTED_TIME = new RegExp(
   String.raw`(?:^time="|: )${ISO_TIME}(?:"| (?=(?:\S{0,64}/)?(?:qemu-[\w.-]{1,64}|qemu|kvm): ))`,
 );
 /** What tells once more what was said when it happened. */
 const RETOLD =
-  /\b(?:[Mm]igration s|S)tatus:\s*failed \(|["']error-desc["']|\boperation failed: job '|\berror: internal error\b|\bMessage from the (?:source|destination) host\b/;
+  /\b(?:[Mm]igration s|S)tatus:\s*failed \(|["']error-desc["']|\boperation failed: job '|\berror: internal error\b|\blibvirtError: |\bMessage from the (?:source|destination) host\b/;
 /** Every text has one of these words: the patterns are tried only where there is one. */
 const WORTH_A_LOOK =
-  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|NotLiveMigratable|VT-d|monitor|locked|FLR|pinned|pages|conflicting|=(?:3D)? ?-\d/;
+  /bitmap|dma_|DMA|[Dd]irty|AS\b|[Mm]igrat|[Ii]ommu|IOMMU|vfio|VFIO|vtd_|[Dd]evice|[Gg]roup|mask|fault|iova|ssert|error|failed|aw-bits|crashed|peer-to-peer|kvm|KVM|memory|state|window|MEMLOCK|not viable|load|[Ss]witchover|caching-mode|cache_mode|unaligned|Host|host|reset|notifi|guest|model|job|Multifd|tag|EOS|flag|DATA|hostdev|AMD-Vi|NotLiveMigratable|VT-d|monitor|locked|FLR|pinned|pages|conflicting|\.[ch]:\d|core|segment|abnormal|traps: |Speicherzugriff|\xe9\x94\x99\xe8\xaf\xaf|=(?:3D)? ?-\d/;
 
 /** The system's words for an errno, by glibc and musl, in English; of other languages the number counts. */
 const ERRNO_BY_WORDS: Readonly<Record<string, number>> = {
@@ -111,13 +118,22 @@ export function writeMessage(
   place: LinePlace,
   trusted = false,
 ): boolean {
-  const line = text.slice(0, LONGEST);
+  const line = withoutTypography(text.slice(0, LONGEST));
   const quoted = QUOTED_TIME.exec(line);
   const { seconds, nanoseconds } = quoted === null ? place : quotedTime(quoted, place);
   const isQemusTime = quoted !== null || place.isQemusTime === true;
   if (!writeRecord(line, writer, trusted, isQemusTime ? messageFlag.qemusTime : 0)) return false;
   writer.commit(place.byteOffset, seconds, nanoseconds, place.thread);
   return true;
+}
+
+/** What browsers and word processors put in the place of blanks and of a minus, as the bytes of UTF-8. */
+const NO_BREAK_SPACE = /\xc2\xa0/g;
+const DASH = /\xe2(?:\x88\x92|\x80[\x90-\x93])(?=\d)/g;
+
+function withoutTypography(text: string): string {
+  if (!/[\xc2\xe2]/.test(text)) return text;
+  return text.replace(NO_BREAK_SPACE, ' ').replace(DASH, '-');
 }
 
 /** A time further inside is closer to the truth, if it is one. */

@@ -10,8 +10,9 @@ const unmap = {
 const map = { kind: kindOf('message:dma-map-failed'), at: offsetsOf('message:dma-map-failed') };
 const rest = offsetsOf('message:call-rest');
 
-/** The front of a failing call, broken behind one of its numbers. */
-const FRONT = /\bvfio_(container_)?dma_(un)?map ?\(((?:0x[0-9a-f]{1,16}, ?)+)$/i;
+/** The front of a failing call, broken behind one of its numbers or inside one. */
+const FRONT =
+  /\bvfio_(container_)?dma_(un)?map ?\(((?:0x[0-9a-f]{1,16}, ?)*(?:0x[0-9a-f]{0,16})?)=?$/i;
 
 /** Numbers of an unmap, and of a MAP: the container, the address, the size; and where the memory is. */
 const NUMBERS = { unmap: 3, map: 4 } as const;

@@ -1,8 +1,10 @@
 /** Lines between the words of one program and the same words as another passes them on. */
 const MOST_LINES_APART = 12;
 
-/** Messages of which the moment is remembered. */
+/** Messages of which the moment, or the words, are remembered. */
 const MOST_MOMENTS = 64;
+/** Lines between a message and the end of the traceback that it brought, of nova and others. */
+const LONGEST_TRACEBACK = 100;
 
 /** When a message was written, as an event has it. */
 interface Moment {
@@ -23,6 +25,8 @@ interface Heard {
  */
 export class Echoes {
   #heard: Heard[] = [];
+  /** Texts of the newest messages, with their lines. */
+  readonly #said: { readonly text: string; readonly line: number }[] = [];
   /** Messages with times to the microsecond, which tell them apart: the newest are the last. */
   readonly #moments: string[] = [];
   /** The error that one program hands up through its parts, each of which says what it was doing. */
@@ -50,6 +54,17 @@ export class Echoes {
     if (this.#moments.includes(moment)) return true;
     this.#moments.push(moment);
     if (this.#moments.length > MOST_MOMENTS) this.#moments.shift();
+    return false;
+  }
+
+  /** Whether somebody who retells a failure, as the end of a traceback does, repeats what was said before. */
+  isRetold(text: string, line: number, retells: boolean): boolean {
+    const isKnown = this.#said.some(
+      (said) => said.text === text && line - said.line <= LONGEST_TRACEBACK,
+    );
+    if (retells && isKnown) return true;
+    this.#said.push({ text, line });
+    if (this.#said.length > MOST_MOMENTS) this.#said.shift();
     return false;
   }
 

@@ -43,6 +43,9 @@ export interface OpenFailure {
 /** Operations after whose failure QEMU exits by itself. */
 const GIVES_UP: readonly MessageOperation[] = ['attach', 'attach-map', 'migration'];
 
+/** What a QEMU that is being started ends with. */
+const ENDS_START: readonly MessageOperation[] = ['attach', 'attach-map', 'map', 'entry-limit'];
+
 /** Operations whose lines stand together: the second is told by the frame around the first. */
 const FAMILIES: Readonly<Partial<Record<MessageOperation, string>>> = {
   map: 'map',
@@ -140,8 +143,11 @@ function isOverwritten(open: OpenFailure, line: FailureLine): boolean {
   return number === ENOENT || number === EPERM;
 }
 
-function quotes(open: OpenFailure | null, { mark }: FailureLine): boolean {
-  return open?.lead.about?.id === 'end-at-start' && open.lead.mark.line === mark.line;
+/** libvirt quotes QEMU's lines behind its own words, or on the lines that follow. */
+function quotes(open: OpenFailure | null, { mark, operation }: FailureLine): boolean {
+  if (open?.lead.about?.id !== 'end-at-start') return false;
+  const distance = mark.line - open.lead.mark.line;
+  return distance === 0 || (distance <= MOST_LINES_APART && ENDS_START.includes(operation));
 }
 
 function isAllHints({ parts }: OpenFailure): boolean {

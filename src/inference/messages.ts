@@ -112,7 +112,7 @@ export class FailureMessages {
     const unmap = this.#pending.newest;
     const { parameters } = this.#machine;
     if (this.#isOfRetold(bytes, cursor)) return;
-    if (unmap === null || unmap.message.isSeen) {
+    if (unmap === null || unmap.message.isSeen || bytes === 0) {
       this.#tooBig = { kind: 'refused-bitmap', bytes, mark: placeOf(cursor) };
       return;
     }
@@ -150,7 +150,9 @@ export class FailureMessages {
     const refused = this.#tooBig;
     this.#tooBig = null;
     if (refused === null || this.#machine.hasNotifications) return;
-    this.#machine.parameters.refused(refused.bytes, refused.mark.line);
+    if (refused.bytes > 0) {
+      this.#machine.parameters.refused(refused.bytes, refused.mark.line);
+    }
     this.#machine.report(refused);
   }
 
@@ -334,6 +336,8 @@ export class FailureMessages {
     const text = `${cursor.kind} ${told}`;
     const isDated = (flags & messageFlag.qemusTime) !== 0;
     if (isDated && this.#echoes.isSameMoment(text, cursor)) return true;
+    const retells = (flags & messageFlag.retold) !== 0;
+    if (this.#echoes.isRetold(text, cursor.line, retells)) return true;
     return this.#echoes.isEcho(text, carrier, cursor.line);
   }
 
@@ -478,7 +482,7 @@ export class FailureMessages {
     if (hasNotifications) {
       this.#machine.losses.report('unmap-of-failure', cursor, space);
     }
-    if (refused !== null && !hasNotifications) {
+    if (refused !== null && refused.bytes > 0 && !hasNotifications) {
       const size = addressOfPage(last - first + 1);
       const { bytes } = refused;
       parameters.pageSizeOfBitmap(size, BigInt(bytes), 'Size of bitmap too big', cursor.line);

@@ -52,6 +52,12 @@ describe('a failing call', () => {
     'vfio_dma_unmap(0x55d5,0x100000000000,0x200000000000)=-7(Die Argumentliste ist zu lang)',
     // The second half of a line that a mailer has wrapped; only an unmap returns -7.
     '>> 0x100000000000, 0x200000000000) = -7 (Argument list too long))',
+    '> c1f4d0a0, 0x100000000000, 0x200000000000) = -7 (Argument list too long)',
+    'p(0x5594c1f4d0a0, 0x100000000000, 0x200000000000) = -7 (Argument list too long)',
+    '_container_dma_unmap(0x5594, 0x100000000000, 0x200000000000) = -7 (Argument list too long)',
+    // What browsers and word processors make of blanks and of a minus.
+    'qemu-kvm:\u00c2\u00a0vfio_dma_unmap(0x55d5,\u00c2\u00a00x100000000000, 0x200000000000) = \u00e2\u0088\u00927 (x)',
+    'qemu-kvm: vfio_dma_unmap(0x55d5, 0x100000000000, 0x200000000000) = \u00e2\u0080\u00937 (x)',
   ])('is read whoever quotes it: %s', (line) => {
     const event = eventOf(line);
     expect(event?.name).toBe('message:dma-unmap-failed');
@@ -70,6 +76,7 @@ describe('a failing call', () => {
 
   it.each([
     'vhost_vdpa_dma_unmap(0x55d5, 0xfffff000, 0x1000) = -22 (Invalid argument)',
+    'vhost_vdpa_dma_unmap(0x55d5, 0xfffff000, 0x1000) = -7 (Argument list too long)',
     'error_report("vfio_container_dma_unmap(%p, 0x%" PRIx64 ") = %d (%s)", bcontainer, iova, ret);',
     '#1  0x0000555555 in vfio_dma_map (container=0x55d5, iova=0, size=4096) at common.c:1',
     'EAL: VFIO group is not viable! Not all devices in IOMMU group bound to VFIO or unbound',

@@ -1,5 +1,14 @@
 import type { MessageText } from './message-text.ts';
 
+/** How shells say it in other languages; a line is given as the bytes of UTF-8. */
+const SEGFAULTS = [
+  'Speicherzugriffsfehler',
+  'Erreur de segmentation',
+  'Violación de segmento',
+  'Ошибка сегментирования',
+  '段错误',
+].map((words) => Buffer.from(words).toString('latin1'));
+
 /** How QEMU ended. */
 export const endingTexts: readonly MessageText[] = [
   {
@@ -39,9 +48,35 @@ export const endingTexts: readonly MessageText[] = [
     id: 'end-segfault',
     operation: 'crash',
     part: 'whole',
-    pattern: /\b(?:qemu|kvm)\S*\[\d+\]: segfault at\b|\bSegmentation fault\b|\bcaught signal 11\b/,
+    pattern: new RegExp(
+      String.raw`\b(?:qemu|kvm)\S*\[\d+\]: segfault at\b|\bSegmentation fault\b|\bcaught signal 11\b|${SEGFAULTS.join('|')}`,
+    ),
     says: 'QEMU died of a memory access of its own (SIGSEGV).',
     source: 'as posted',
+  },
+  {
+    id: 'end-trap',
+    operation: 'crash',
+    part: 'whole',
+    pattern: /\btraps: (?:qemu|kvm)\S{0,64}\[\d+\] (?:general protection|trap )/,
+    says: 'QEMU died of an instruction or a memory access of its own.',
+    source: 'do_trap, exc_general_protection (arch/x86/kernel/traps.c of the kernel)',
+  },
+  {
+    id: 'end-abnormal',
+    operation: 'crash',
+    part: 'whole',
+    pattern: /\bProcess \d+ \((?:qemu|kvm)[^)]{0,64}\) of user \d+ terminated abnormally\b/,
+    says: 'QEMU died of a signal.',
+    source: 'gather_pid_metadata_from_procfs and others (src/coredump of systemd)',
+  },
+  {
+    id: 'end-core',
+    operation: 'crash',
+    part: 'hint',
+    pattern: /\bProcess \d+ \((?:qemu|kvm)[^)]{0,64}\) of user \d+ dumped core\b/,
+    says: 'QEMU died of a signal.',
+    source: 'submit_coredump (src/coredump of systemd)',
   },
   {
     id: 'end-oom',

@@ -81,15 +81,35 @@ export const viommuTexts: readonly MessageText[] = [
     id: 'assert-amd-notify',
     operation: 'crash',
     part: 'frame',
-    pattern: /\bamdvi_notify_iommu: Assertion [`'‘]mapped->size > target\.size['’] failed\b/,
+    pattern: /\bamdvi_notify_iommu: .{0,32}\bmapped->size > target\.size\b/,
     says: 'QEMU stopped at an assertion of AMD-Vi: it still had pages on record where the tables of the device have no table at all, as when the guest moves a device from one domain to another.',
     source: 'amdvi_notify_iommu (hw/i386/amd_iommu.c), 11.1',
+  },
+  {
+    id: 'assert-glib-end',
+    operation: 'crash',
+    part: 'hint',
+    pattern:
+      /\bBail out! ERROR:(?:\.\.\/){0,8}(?:accel|backends|hw|migration|softmmu|system|util)\//,
+    says: 'QEMU stopped at an assertion of its own.',
+    source: 'g_assertion_message (glib/gtestutils.c of GLib)',
+  },
+  {
+    id: 'assert-glib',
+    operation: 'crash',
+    part: 'frame',
+    pattern:
+      /\bERROR:(?:\.\.\/){0,8}(?:accel|backends|hw|migration|softmmu|system|util)\/\S{1,128}\.[ch]:\d{1,6}:\w{1,128}: /,
+    says: 'QEMU stopped at an assertion of its own.',
+    source: 'g_assertion_message (glib/gtestutils.c of GLib)',
   },
   {
     id: 'assert',
     operation: 'crash',
     part: 'frame',
-    pattern: /\bAssertion [`'‘].*?['’] failed\b/,
+    // The C library says it in the user's language, behind the program, the file, the line and the function.
+    pattern:
+      /\bAssertion [`'‘].*?['’] failed\b|\b(?:qemu|kvm)[\w-]*: \S{1,128}\.[ch]:\d{1,6}: \w{1,128}: /,
     isVague: true,
     says: 'QEMU stopped at an assertion of its own.',
     source:

@@ -39,11 +39,12 @@ export function judgedUnmaps(sight: Sight): readonly Judged[] {
     const query = unmap.tracked ? unmap.query : (unmap.whatIf?.query ?? drainQuery);
     const carried = isDrainInstead ? 1n : (unmap.carriedAddress ?? 1n);
     const isAsked = query !== 'none';
-    const { backend, hostPageSize, maxDirtyBitmapBytes } = played.options;
+    const { backend, hostPageSize } = played.options;
     // Without memory for a bitmap that is too large anyway, the error is another and the cause the same.
     // Whoever does not know the host's pages takes them for those of 4 KiB.
     const pages = sight.knowsPageSize ? 1n : BigInt(hostPageSize) / 4096n;
-    const isTooBig = errno === -12 && unmap.bitmapBytes * pages > maxDirtyBitmapBytes;
+    const limit = sight.bitmapLimitAt(unmap.line);
+    const isTooBig = errno === -12 && unmap.bitmapBytes * pages > limit;
     const cause = isTooBig && query === 'bitmap' ? -7 : errno;
     const hazard = hazardOf(cause, isAsked, carried, atRisk.length > 0, backend);
     const isReal = unmap.tracked || sight.isFailureTold(unmap);

@@ -104,6 +104,18 @@ export class Sight {
     return this.misjudgedSizes(unmap);
   }
 
+  /** The largest bitmap that can be known to pass at a line: a smaller one of the host's shows only when it refuses. */
+  bitmapLimitAt(line: number): bigint {
+    const { options, told } = this.played;
+    const { maxDirtyBitmapBytes: real } = options;
+    if (told !== 'nothing' || real >= KERNEL_MAX_BITMAP_BYTES) return real;
+    const refused = this.#refusals.filter((refusal) => refusal.line < line);
+    return refused.reduce(
+      (limit, { bytes }) => (bytes <= limit ? bytes - 8n : limit),
+      KERNEL_MAX_BITMAP_BYTES,
+    );
+  }
+
   /** A bitmap of no more bytes has been refused before, and the log says so. */
   #isKnownTooBig(size: bigint, line: number): boolean {
     if (!this.knowsPageSize) return false;
