@@ -5,7 +5,7 @@ const USER = /^([a-z][a-z\d+.-]*:\/\/)[^/?#]*@/i;
 
 /** Whether an input is an object that is read over the network, and no file. */
 export function isUrl(word: string): boolean {
-  return /^https?:\/\//i.test(word);
+  return /^https?:\/\//i.test(word) || word.startsWith('s3://');
 }
 
 /**
@@ -13,6 +13,8 @@ export function isUrl(word: string): boolean {
  * its query that are a signature or a key. Of a text that is no URL only its beginning is left.
  */
 export function shownUrl(url: string): string {
+  // A key may have any characters, and nothing in it gives access.
+  if (/^s3:\/\/[\w.-]+(?:\/|$)/.test(url)) return url;
   if (!URL.canParse(url)) return `${/^[a-z][a-z\d+.-]*:\/\//i.exec(url)?.[0] ?? ''}...`;
   const [whole = ''] = url.split('#', 1);
   const at = whole.indexOf('?');

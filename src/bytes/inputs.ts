@@ -8,6 +8,7 @@ import { keyOf, keyOfPath, type Stats, statOf } from './file-identity.ts';
 import { textOf } from './file-name.ts';
 import type { Piece } from './joined.ts';
 import { readList } from './list.ts';
+import { isPrefix, objectsBelow } from './objects/listing.ts';
 import { describeObjects, type ObjectState } from './objects/object.ts';
 import { isTemporaryName } from './temporary.ts';
 
@@ -55,7 +56,7 @@ export interface Inputs {
 
 /**
  * Finds the traces: files, directories (with all files below them, of which those that are no
- * traces are left out later), URLs, quoted globs, `@list` (a file with one of these per line) and `-`.
+ * traces are left out later), URLs (those of a store that end in `/` like directories), quoted globs, `@list` (a file with one of these per line) and `-`.
  *
  * `written`: the keys of files that this run writes, which in a directory are no traces.
  *
@@ -72,10 +73,11 @@ export async function findInputs(
     if (isList) found.addList(word.slice(1));
     named.push(...(isList ? await readList(word.slice(1)) : [word]));
   }
-  const objects = await describeObjects(named.filter(isUrl));
+  const objects = await describeObjects(named.filter((word) => isUrl(word) && !isPrefix(word)));
   for (const word of named) {
     const object = objects.get(word);
     if (object === undefined) await expand(word, found);
+    else if (object instanceof TraceError) found.addBadObject(object);
     else found.addObject(object);
   }
   return found;
@@ -115,18 +117,20 @@ class Found implements Inputs {
     else this.#byFile.set(keyOf(stats), input);
   }
 
-  /** An object that was named, or why there is none; however it was signed, it is one. */
-  addObject(object: ObjectState | TraceError): void {
-    if (object instanceof TraceError) {
-      const { path } = object.place;
-      this.addBad(path, object.message.slice(path.length + 2));
-      return;
-    }
+  /** An object; however its URL is signed, it is one. `prefix`: of the list that it was found in. */
+  addObject(object: ObjectState, prefix: string | null = null): void {
     const path = shownUrl(object.url);
-    if (this.#byPath.has(path)) return;
-    const input = { path, bytes: object.bytes, isFound: false, object };
-    this.#byPath.set(path, input);
-    this.traces.push(input);
+    const known = this.#byPath.get(path);
+    const input = known ?? { path, bytes: object.bytes, isFound: prefix !== null, object };
+    if (known === undefined) {
+      this.#byPath.set(path, input);
+      this.traces.push(input);
+    }
+    if (prefix !== null) this.directories.get(prefix)?.push(input);
+  }
+
+  addBadObject({ message, place }: TraceError): void {
+    this.addBad(place.path, message.slice(place.path.length + 2));
   }
 
   addStandardInput(): void {
@@ -167,6 +171,7 @@ class Found implements Inputs {
 async function expand(word: string, found: Found): Promise<void> {
   if (word === '-') found.addStandardInput();
   else if (word === '') found.addBad(word, 'an input without a name');
+  else if (isPrefix(word)) await addPrefix(word, found);
   else await expandPath(word, found);
 }
 
@@ -214,6 +219,20 @@ function addDirectory(directory: string, found: Found): void {
   found.addDirectory(directory);
   const names = [...filesBelow(directory, '', found)].sort();
   for (const name of names) found.addFound(joined(directory, name), directory);
+}
+
+/** The objects of a store below a name, of which the same are left out as of files in a directory. */
+async function addPrefix(prefix: string, found: Found): Promise<void> {
+  found.addDirectory(prefix);
+  try {
+    for await (const object of objectsBelow(prefix)) {
+      const parts = object.url.split('/');
+      if (object.bytes !== 0 && !parts.some(isTemporaryName)) found.addObject(object, prefix);
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof TraceError)) throw thrown;
+    found.addBadObject(thrown);
+  }
 }
 
 /** Whether a path, named like what was found there, is the directory or in it. */

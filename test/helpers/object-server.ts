@@ -16,6 +16,7 @@ export interface Fault {
 export interface Asked {
   /** From 1. */
   readonly number: number;
+  readonly method: string;
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
 }
@@ -28,12 +29,16 @@ export interface ObjectServerOptions {
   /** Says how long an object is; default: yes. */
   readonly lengths?: boolean;
   readonly fault?: (asked: Asked) => Fault | null;
+  /** What is answered in the place of an object. */
+  readonly special?: (asked: Asked, objects: ReadonlyMap<string, Uint8Array>) => Fault | null;
 }
 
 /** A server of objects on a port of its own, which does as its standard says, or as it is told. */
 export interface ObjectServer {
   readonly url: string;
   readonly asked: readonly Asked[];
+  /** By their decoded paths. */
+  readonly objects: ReadonlyMap<string, Uint8Array>;
   put(path: string, bytes: Uint8Array): void;
 }
 
@@ -42,10 +47,13 @@ export async function startObjectServer(options: ObjectServerOptions = {}): Prom
   const objects = new Map<string, Uint8Array>();
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0] as string;
-    const one = { number: asked.length + 1, path: request.url ?? '', headers: request.headers };
+    const { headers, method = '', url = '' } = request;
+    const one = { number: asked.length + 1, method, path: url, headers };
     asked.push(one);
-    answer(objects.get(path), request, response, options, options.fault?.(one) ?? null);
+    const fault = options.fault?.(one) ?? options.special?.(one, objects) ?? null;
+    const path = decodeURIComponent(url.split('?', 1)[0] as string);
+    if (method === 'PUT') void store(objects, path, request, response, fault);
+    else answer(objects.get(path), request, response, options, fault);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
@@ -56,6 +64,7 @@ export async function startObjectServer(options: ObjectServerOptions = {}): Prom
   return {
     url: `http://127.0.0.1:${port}`,
     asked,
+    objects,
     put: (path, bytes) => void objects.set(path, bytes),
   };
 }
@@ -72,7 +81,7 @@ function answer(
     return;
   }
   if (bytes === undefined) return void response.writeHead(404).end();
-  const etag = `"${createHash('md5').update(bytes).digest('hex')}"`;
+  const etag = etagOf(bytes);
   const match = headers['if-match'];
   if (match !== undefined && match !== etag) return void response.writeHead(412).end();
   const [, from, to] = (ranges && /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '')) || [];
@@ -91,6 +100,29 @@ function answer(
   });
   if (fault?.cutAfter === undefined) return void response.end(body);
   response.write(body.subarray(0, fault.cutAfter), () => response.destroy());
+}
+
+export function etagOf(bytes: Uint8Array): string {
+  return `"${createHash('md5').update(bytes).digest('hex')}"`;
+}
+
+/** Keeps what is sent, if nothing is there or that does not matter. */
+async function store(
+  objects: Map<string, Uint8Array>,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: Fault | null,
+): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const body = Buffer.concat(chunks);
+  const hash = createHash('sha256').update(body).digest('hex');
+  const claimed = request.headers['x-amz-content-sha256'] ?? hash;
+  const isThere = request.headers['if-none-match'] === '*' && objects.has(path);
+  const status = fault?.status ?? (isThere ? 412 : claimed === hash ? 200 : 400);
+  if (status === 200) objects.set(path, body);
+  response.writeHead(status, { ...fault?.headers }).end(fault?.body);
 }
 
 const LONG_AGO = new Date(1e12).toUTCString();

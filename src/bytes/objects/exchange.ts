@@ -10,6 +10,8 @@ export interface Request {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Its headers hold for no other server, so that no reference is followed. */
+  readonly isSigned?: boolean;
 }
 
 /** What it answers. */
@@ -25,6 +27,13 @@ export interface Answer {
 /** Trouble that another attempt does not end. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
+  /** The store's name for it, `AccessDenied` for one; null where it has none. */
+  readonly code: string | null;
+
+  constructor(message: string, code: string | null = null) {
+    super(message);
+    this.code = code;
+  }
 }
 
 /** The connection, or the server, was not up to it; the next attempt may find it well. */
@@ -49,7 +58,8 @@ export async function ask(request: Request): Promise<Answer> {
   let { url } = request;
   for (let redirects = 0; ; redirects += 1) {
     const answer = await exchange({ ...request, url });
-    const to = REDIRECTS.has(answer.status) ? answer.headers.location : undefined;
+    const refers = REDIRECTS.has(answer.status) && request.isSigned !== true;
+    const to = refers ? answer.headers.location : undefined;
     if (to === undefined) return answer;
     answer.close();
     if (redirects === MOST_REDIRECTS) throw new Refusal('the server refers elsewhere without end');

@@ -1,11 +1,12 @@
-import { codeOf, messageOf, TraceError } from '../../base/errors.ts';
+import { TraceError } from '../../base/errors.ts';
 import { shownUrl } from '../../base/url.ts';
 import type { Chunks } from '../chunks.ts';
 import type { SourceLoss } from '../loss.ts';
 import { rangesOf } from '../ranges.ts';
 import type { Fate, Rereadable } from '../trace-file.ts';
-import { type Answer, ask, Refusal, Trouble } from './exchange.ts';
-import { patiently, problemOf } from './patience.ts';
+import { askFor } from './address.ts';
+import { type Answer, Refusal, Trouble } from './exchange.ts';
+import { patiently, problemOf, toldAs } from './patience.ts';
 
 /** Attempts until a server has answered for the first time. */
 const FIRST_TRIES = 4;
@@ -42,12 +43,11 @@ export async function describeObject(url: string): Promise<ObjectState> {
   return toldAs(url, () =>
     patiently(FIRST_TRIES, async () => {
       // Not HEAD, which a signature for GET does not allow.
-      if (!URL.canParse(url)) throw new Refusal('is no URL');
-      const part = await ask({ url: new URL(url), headers: { range: 'bytes=0-0' } });
+      const part = await askFor(url, { range: 'bytes=0-0' });
       // Of an empty object there is no part.
       const isEmpty = part.status === 416;
       if (isEmpty) part.close();
-      const answer = isEmpty ? await ask({ url: new URL(url), headers: {} }) : part;
+      const answer = isEmpty ? await askFor(url) : part;
       if (answer.status >= 300) throw await problemOf(answer);
       answer.close();
       return stateOf(url, answer);
@@ -156,7 +156,7 @@ class ObjectRanges implements Rereadable {
     const { etag, url } = this.#state;
     const range = `bytes=${start}-${end - 1}`;
     const headers = { range, ...(etag !== null && { 'if-match': etag }) };
-    const answer = await ask({ url: new URL(url), headers, signal });
+    const answer = await askFor(url, headers, signal);
     const { status } = answer;
     const isChanged = status === 412 || status === 416;
     if (status >= 300 && !isChanged) throw await problemOf(answer);
@@ -188,7 +188,7 @@ async function* wholeOf(state: ObjectState): AsyncGenerator<Uint8Array> {
   const { bytes, etag, url } = state;
   let length = 0;
   const begin = async () => {
-    const answer = await ask({ url: new URL(url), headers: {} });
+    const answer = await askFor(url);
     if (answer.status !== 200) throw await problemOf(answer);
     return answer;
   };
@@ -211,25 +211,6 @@ async function* wholeOf(state: ObjectState): AsyncGenerator<Uint8Array> {
     }
   } finally {
     answer.close();
-  }
-}
-
-/** What goes wrong with the network is trouble with that object, and names it. */
-async function toldAs<Value>(
-  url: string,
-  act: () => Promise<Value>,
-  where = () => '',
-): Promise<Value> {
-  try {
-    return await act();
-  } catch (thrown) {
-    const isRefusal = thrown instanceof Refusal;
-    const isOfNetwork = thrown instanceof Trouble || typeof codeOf(thrown) === 'string';
-    if (!isRefusal && !isOfNetwork) throw thrown;
-    throw new TraceError(
-      { path: shownUrl(url) },
-      `${isRefusal ? '' : where()}${messageOf(thrown)}`,
-    );
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf } from '../../base/errors.ts';
+import { codeOf, messageOf, TraceError } from '../../base/errors.ts';
+import { shownUrl } from '../../base/url.ts';
 import { type Answer, Refusal, Trouble } from './exchange.ts';
 
 const FIRST_WAIT_MILLISECONDS = 250;
@@ -35,6 +36,29 @@ export async function patiently<Value>(
   }
 }
 
+/**
+ * Does something with an object over the network. `where`: what to say before what goes wrong.
+ *
+ * @throws TraceError for whatever goes wrong with it: it names the object.
+ */
+export async function toldAs<Value>(
+  url: string,
+  act: () => Promise<Value>,
+  where = () => '',
+): Promise<Value> {
+  try {
+    return await act();
+  } catch (thrown) {
+    const isRefusal = thrown instanceof Refusal;
+    const isOfNetwork = thrown instanceof Trouble || typeof codeOf(thrown) === 'string';
+    if (!isRefusal && !isOfNetwork) throw thrown;
+    throw new TraceError(
+      { path: shownUrl(url) },
+      `${isRefusal ? '' : where()}${messageOf(thrown)}`,
+    );
+  }
+}
+
 /** The network's own errors have codes; so has what Node.js says of a request that is none. */
 function isPassing(thrown: unknown): boolean {
   if (thrown instanceof Trouble) return true;
@@ -50,9 +74,9 @@ export async function problemOf(answer: Answer): Promise<Refusal | Trouble> {
   if (PASSING.has(status)) {
     return new Trouble(`the server is not able to (${shown})`, askedWait(headers['retry-after']));
   }
-  if (status === 404 || status === 410) return new Refusal(`no such object (${shown})`);
-  if (status === 401 || status === 403) return new Refusal(`permission denied (${shown})`);
-  return new Refusal(`the server answers ${shown}`);
+  if (status === 404 || status === 410) return new Refusal(`no such object (${shown})`, code);
+  if (status === 401 || status === 403) return new Refusal(`permission denied (${shown})`, code);
+  return new Refusal(`the server answers ${shown}`, code);
 }
 
 /** The name that a store gives to an error, `AccessDenied` for one; null where there is none. */
