@@ -3,13 +3,8 @@ import type { Mutable } from '../base/mutable.ts';
 import { qemu7_2, qemu8_1 } from '../emulation/profiles/list.ts';
 import { permission } from '../emulation/viommu/iova-tree.ts';
 import type { AddressRange } from '../emulation/viommu/viommu.ts';
-import type {
-  Span,
-  Target,
-  TrackingState,
-  WhatIfHost,
-  Worlds,
-} from '../emulation/what-if/worlds.ts';
+import type { Span } from '../emulation/what-if/whole.ts';
+import type { Target, TrackingState, WhatIfHost, Worlds } from '../emulation/what-if/worlds.ts';
 import { eventNames, kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchCursor } from '../events/cursor.ts';
 import type { Boot } from './boot.ts';

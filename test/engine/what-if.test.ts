@@ -48,7 +48,7 @@ function machineOf({ boots }: WhatIfReplay, written: Written): MachineResult {
 }
 
 /** What a machine is predicted to do, in the terms of an ioctl record. */
-function predicted({ tracked, world }: MachineResult, containers: number) {
+function predicted({ tracked, host }: MachineResult, containers: number) {
   return {
     failed: tracked.failed.map(
       ({ first, last, errno }) => `${hexOfPages(first)}+${hexOfPages(last - first + 1)}=${errno}`,
@@ -57,7 +57,7 @@ function predicted({ tracked, world }: MachineResult, containers: number) {
     withBitmap: tracked.queries.bitmap - tracked.e2big,
     failedMaps: tracked.failedMaps,
     mapped: Array.from({ length: containers }, (_, index) =>
-      [...world.host(index)]
+      [...host(index)]
         .map(({ first, last }) => `${hexOfPages(first)}+${hexOfPages(last - first + 1)}`)
         .sort(),
     ),

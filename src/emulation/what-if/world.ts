@@ -2,6 +2,7 @@ import { PageRangeMap } from '../../base/page-range-map.ts';
 import { IovaTree } from '../viommu/iova-tree.ts';
 import { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
+import { unite } from './parted-maps.ts';
 
 /** What was met while dirty pages were tracked, or at other times, as if they had been. */
 export type Times = 'tracked' | 'untracked';
@@ -18,6 +19,9 @@ export interface Share {
  * those before it are of times when the machine shared it with others that have parted since.
  */
 type Ledger = Map<string, readonly Hazards[]>;
+
+/** Of the widest address space. */
+const LAST_PAGE = 2 ** 52 - 1;
 
 /** Counts of one kind that are kept apart; more are added up. */
 const MOST_APART = 16;
@@ -104,12 +108,16 @@ export class World {
     return shares;
   }
 
-  /** What became of each machine; the same object for machines of which the same was counted. */
-  *results(): Generator<Record<Times, Hazards> & { readonly machine: WhatIfMachine }> {
+  /**
+   * What became of each machine, with what was counted in `common`; the same object for machines of
+   * which the same was counted.
+   */
+  *results(common: World): Generator<Record<Times, Hazards> & { readonly machine: WhatIfMachine }> {
     const numbers = new Map<Hazards, number>();
     const sums = new Map<string, Hazards>();
-    const sum = (ledger: Ledger, times: Times) => {
-      const counted = [...ledger].flatMap(([key, own]) => (key.startsWith(`${times} `) ? own : []));
+    const sum = (machine: WhatIfMachine, times: Times) => {
+      const ledgers = [common, this].flatMap((world) => [...(world.#ledgers.get(machine) ?? [])]);
+      const counted = ledgers.flatMap(([key, own]) => (key.startsWith(`${times} `) ? own : []));
       for (const hazards of counted) {
         if (!numbers.has(hazards)) numbers.set(hazards, numbers.size);
       }
@@ -118,8 +126,8 @@ export class World {
       sums.set(name, known);
       return known;
     };
-    for (const [machine, ledger] of this.#ledgers) {
-      yield { machine, tracked: sum(ledger, 'tracked'), untracked: sum(ledger, 'untracked') };
+    for (const machine of this.#ledgers.keys()) {
+      yield { machine, tracked: sum(machine, 'tracked'), untracked: sum(machine, 'untracked') };
     }
   }
 
@@ -164,6 +172,16 @@ export class World {
   join(other: World): void {
     for (const [machine, ledger] of other.#ledgers) this.#ledgers.set(machine, ledger);
     this.#shares.clear();
+  }
+
+  /** Puts what is mapped here into `common`, as far as it may be there. */
+  moveTo(common: World): void {
+    for (const [device, shadow] of this.#shadows.entries()) {
+      if (shadow !== undefined) unite(common.shadow(device), [shadow], 0, LAST_PAGE);
+    }
+    for (const [container, host] of this.#hosts.entries()) {
+      if (host !== undefined) unite(common.host(container), [host], 0, LAST_PAGE);
+    }
   }
 
   /** True where nothing is mapped otherwise than in the other one. */

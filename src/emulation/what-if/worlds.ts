@@ -1,30 +1,35 @@
-import { PAGE_SHIFT, pageOf } from '../../base/address.ts';
+import { PAGE_SHIFT } from '../../base/address.ts';
 import type { Mutable } from '../../base/mutable.ts';
-import type { PageRangeMap, RangeScratch } from '../../base/page-range-map.ts';
+import { PageRangeMap, type RangeScratch } from '../../base/page-range-map.ts';
 import { Outcome } from '../outcome.ts';
 import type { RamLayout } from '../ram-layout.ts';
 import { type Scenario, unmapOutcome, type World as View } from '../scenario.ts';
 import { dirtyBitmapBytesOfPages } from '../vfio/dirty-bitmap.ts';
 import { mapNotifyResult, regionDelCarries } from '../vfio/listener.ts';
 import { vtdPageWalkOne } from '../viommu/intel/page-walk.ts';
-import { type IovaTree, permission } from '../viommu/iova-tree.ts';
+import { permission } from '../viommu/iova-tree.ts';
 import { SentUnmaps } from '../viommu/sent.ts';
 import type { AddressRange } from '../viommu/viommu.ts';
 import { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
-import { nodesOf, piecesOf, type UnmapPlan } from './plan.ts';
+import { hostFlag, part, unite } from './parted-maps.ts';
+import { piecesOf, type UnmapPlan } from './plan.ts';
+import {
+  ALL,
+  addWhole,
+  markLeft,
+  type Span,
+  spanOf,
+  type WholeClass,
+  type WholeEffect,
+  type WholeEvaluation,
+  WholePlans,
+  WholeUnmap,
+} from './whole.ts';
 import { type Times, World } from './world.ts';
 
 /** Pages of the narrowest vIOMMU, 39 bits. */
 const NARROWEST_END = 2 ** 27;
-
-/** Bits beside the permissions that host mappings have here. */
-export const hostFlag = {
-  /** A section of RAM, and no translation. */
-  ram: 8,
-  /** The unmap of a whole space has left it. */
-  stale: 16,
-} as const;
 
 /** What of QEMU's state decides how unmaps ask for dirty bits. */
 export interface TrackingState {
@@ -47,6 +52,9 @@ export interface Target {
   readonly deviceTracking: boolean;
 }
 
+/** Whose maps are meant. */
+type Place = Pick<Target, 'container' | 'device'>;
+
 /** What is the same for all machines. */
 export interface WhatIfHost {
   readonly ram: RamLayout;
@@ -56,25 +64,23 @@ export interface WhatIfHost {
   readonly entryLimit: number;
 }
 
-/** Pages of a notifier, inclusive. */
-export interface Span {
-  readonly first: number;
-  readonly last: number;
-}
-
 /** What became of a machine. */
 export interface MachineResult {
   readonly machine: WhatIfMachine;
   readonly tracked: Hazards;
   readonly untracked: Hazards;
-  /** What is mapped in the end. */
-  readonly world: World;
+  /** What a container of the host maps in the end. */
+  host(container: number): PageRangeMap;
 }
 
 /**
- * Many machines that are given the same by their guest. What QEMU and the host map is held once for
- * all machines for which it is the same: worlds part where an operation leaves something else in one
- * machine than in another, and join where that is over.
+ * Many machines that are given the same by their guest. What QEMU and the host map for all of them is
+ * held once, and what is done to it is done, and counted, once. Only pages where something else is
+ * mapped in one machine than in another are held by world, a world for all machines for which they are
+ * the same: worlds part where an operation leaves something else in one machine than in another, and
+ * join where that is over.
+ *
+ * No page is mapped both for all and in a world of its own.
  */
 export class Worlds {
   readonly #host: WhatIfHost;
@@ -82,6 +88,9 @@ export class Worlds {
   /** How they unmap whole spaces, and what that depends on. */
   #classes: ReadonlyMap<WhatIfMachine, WholeClass> = new Map();
   #classesName = '';
+  /** What is the same for all machines. */
+  readonly #common: World;
+  /** What is not. */
   #worlds: readonly World[];
   readonly #sent = new SentUnmaps();
   readonly #outcome = new Outcome();
@@ -93,8 +102,8 @@ export class Worlds {
     this.#machines = machines;
     const [first] = machines;
     if (first === undefined) throw new Error('no machine');
-    const world = new World(machines);
-    this.#worlds = [world];
+    this.#common = new World(machines);
+    this.#worlds = [new World(machines)];
     this.#scenario = {
       profile: first.profile,
       tracked: true,
@@ -103,7 +112,7 @@ export class Worlds {
       pageSize: first.pageSize,
       deviceTracking: false,
     };
-    this.#view = { mapped: null, host: world.host(0), ram: host.ram };
+    this.#view = { mapped: null, host: this.#common.host(0), ram: host.ram };
   }
 
   /** How many different states there are now. */
@@ -114,8 +123,20 @@ export class Worlds {
   /** Each machine with what became of it. */
   *results(): Generator<MachineResult> {
     for (const world of this.#worlds) {
-      for (const result of world.results()) yield { ...result, world };
+      const host = (container: number) => this.#hostOf(world, container);
+      for (const result of world.results(this.#common)) yield { ...result, host };
     }
+  }
+
+  /** All that a container of the host maps for the machines of a world. */
+  #hostOf(world: World, container: number): PageRangeMap {
+    const all = new PageRangeMap();
+    for (const part of [this.#common, world]) {
+      for (const { first, flags, last, value } of part.host(container)) {
+        all.insert(first, last, value, flags);
+      }
+    }
+    return all;
   }
 
   // --- Page walks ------------------------------------------------------------------------------------
@@ -133,22 +154,42 @@ export class Worlds {
     permissions: number,
     tracking: TrackingState,
   ): void {
-    for (const world of this.#reached(last)) {
-      const shadow = world.shadow(target.device);
-      const step = vtdPageWalkOne(shadow, first, last, gpa, permissions);
-      if (step === 'skip-map') {
-        usedAgain(world.host(target.container), first, last, gpa);
-        continue;
+    if (last >= NARROWEST_END || !this.#isCommon(target, first, last)) {
+      this.#part(target, first, last);
+      for (const world of this.#reached(last)) {
+        this.#present(world, target, spans, first, last, gpa, permissions, tracking);
       }
-      const parts =
-        step === 'change'
-          ? this.#unmapWalked(world, target, spans, first, last, gpa, tracking)
-          : world.alone;
-      for (const part of parts) {
-        part.shadow(target.device).insert(first, last, gpa, permissions);
-        for (const span of spans) this.#map(part, target, span, first, last, gpa, permissions);
-      }
+      this.#unite(target, first, last);
+      return;
     }
+    const step = vtdPageWalkOne(this.#common.shadow(target.device), first, last, gpa, permissions);
+    // What is stale is not common.
+    if (step === 'skip-map') return;
+    if (step === 'change') this.#unmapWalkedInAll(target, spans, first, last, gpa, tracking);
+    this.#mapInAll(target, spans, first, last, gpa, permissions);
+  }
+
+  /** The same in one world, which holds all that is mapped there. */
+  #present(
+    world: World,
+    target: Target,
+    spans: readonly Span[],
+    first: number,
+    last: number,
+    gpa: number,
+    permissions: number,
+    tracking: TrackingState,
+  ): void {
+    const step = vtdPageWalkOne(world.shadow(target.device), first, last, gpa, permissions);
+    if (step === 'skip-map') {
+      usedAgain(world.host(target.container), first, last, gpa);
+      return;
+    }
+    const worlds =
+      step === 'change'
+        ? this.#unmapWalked(world, target, spans, first, last, gpa, tracking)
+        : world.alone;
+    this.#mapWalked(worlds, target, spans, first, last, gpa, permissions);
   }
 
   /**
@@ -176,23 +217,97 @@ export class Worlds {
     carried: number,
     tracking: TrackingState,
   ): void {
+    const { device } = target;
     const end = first + pages * count;
-    for (const world of this.#worlds) {
-      if (!world.shadow(target.device).overlaps(first, end - 1)) continue;
-      let parts = world.alone;
-      for (let at = first; at < end; at += pages) {
-        parts = this.#each(parts, (part) =>
-          part.shadow(target.device).overlaps(at, at + pages - 1)
-            ? this.#unmapWalked(part, target, spans, at, at + pages - 1, carried, tracking)
-            : part.alone,
-        );
-      }
+    const isMapped = (from: number, to: number) =>
+      this.#common.shadow(device).overlaps(from, to) ||
+      this.#worlds.some((world) => world.shadow(device).overlaps(from, to));
+    if (!isMapped(first, end - 1)) return;
+    for (let at = first; at < end; at += pages) {
+      const last = at + pages - 1;
+      if (count > 1 && !isMapped(at, last)) continue;
+      this.#unmapWalkedInAll(target, spans, at, last, carried, tracking);
     }
   }
 
   /** `vtd_iommu_replay`: the device's shadow is made anew. */
   replayed(device: number): void {
-    for (const world of this.#worlds) world.shadow(device).clear();
+    for (const world of [this.#common, ...this.#worlds]) world.shadow(device).clear();
+  }
+
+  /**
+   * Sends the UNMAP of a walk to all machines that have something mapped there, and takes the pages
+   * from their shadows.
+   */
+  #unmapWalkedInAll(
+    target: Target,
+    spans: readonly Span[],
+    first: number,
+    last: number,
+    carried: number,
+    tracking: TrackingState,
+  ): void {
+    const { device, container } = target;
+    const way = this.#isCommon(target, first, last) ? wayTo(spans, first, last) : 'other';
+    if (way !== 'other') {
+      const isDone =
+        way === 'none' || this.#countUnmap(this.#common, target, first, last, carried, tracking);
+      if (isDone) {
+        if (way === 'whole') this.#common.host(container).remove(first, last);
+        this.#common.shadow(device).remove(first, last);
+        return;
+      }
+    }
+    this.#part(target, first, last);
+    for (const world of this.#worlds) {
+      const shadow = world.shadow(device);
+      if (!shadow.overlaps(first, last)) continue;
+      if (way === 'other') {
+        this.#unmapWalked(world, target, spans, first, last, carried, tracking);
+        continue;
+      }
+      // It is counted already.
+      const parts = this.#takeWalked(world, target, first, last, carried, tracking);
+      for (const part of parts) part.shadow(device).remove(first, last);
+    }
+    this.#unite(target, first, last);
+  }
+
+  /** An entry whose pages are in no shadow goes into all, and the MAP is sent. */
+  #mapInAll(
+    target: Target,
+    spans: readonly Span[],
+    first: number,
+    last: number,
+    gpa: number,
+    permissions: number,
+  ): void {
+    const { device, container } = target;
+    const way = this.#isCommon(target, first, last) ? wayTo(spans, first, last) : 'other';
+    if (way === 'none' || (way === 'whole' && this.#hasRoom(container))) {
+      const common = this.#common;
+      common.shadow(device).insert(first, last, gpa, permissions);
+      if (way === 'none') return;
+      if (!common.host(container).insert(first, last, gpa, permissions)) countFailedMap(common);
+      return;
+    }
+    this.#part(target, first, last);
+    this.#mapWalked(this.#worlds, target, spans, first, last, gpa, permissions);
+    this.#unite(target, first, last);
+  }
+
+  /** Whether type1 accepts one more mapping in every machine. */
+  #hasRoom(container: number): boolean {
+    const room = this.#roomFor(container);
+    for (const world of this.#worlds) {
+      if (world.host(container).size >= room) return false;
+    }
+    return true;
+  }
+
+  /** How many mappings type1 accepts beside those that all machines have. */
+  #roomFor(container: number): number {
+    return this.#host.entryLimit - this.#common.host(container).size;
   }
 
   /** Sends the UNMAP of a walk, takes the pages from the shadow, and returns the worlds that come of it. */
@@ -248,18 +363,32 @@ export class Worlds {
     carried: number,
     tracking: TrackingState,
   ): readonly World[] {
+    if (this.#countUnmap(before, target, first, last, carried, tracking)) {
+      before.host(target.container).remove(first, last);
+      return before.alone;
+    }
+    return this.#takeWalked(before, target, first, last, carried, tracking);
+  }
+
+  /** Counts the UNMAP of a walk; true where it takes the same from the host in all of these machines. */
+  #countUnmap(
+    before: World,
+    target: Target,
+    first: number,
+    last: number,
+    carried: number,
+    tracking: TrackingState,
+  ): boolean {
     const isLarge = dirtyBitmapBytesOfPages(last - first + 1, 4096) > this.#host.bitmapBytes;
+    const timesOf = (machine: WhatIfMachine) => timesFor(machine, target, tracking);
+    const code = codeOf(target, tracking);
     const shares = isLarge
       ? before.sharesOf(
-          (machine) => `${walkKindOf(machine)} ${machine.pageSize}`,
-          (machine) => timesFor(machine, target, tracking),
+          ({ pageSize, queryKind }) => `walk ${queryKind} ${pageSize} ${code}`,
+          timesOf,
         )
-      : before.sharesNamed(codeOf(target, tracking), walkKindOf, (machine) =>
-          timesFor(machine, target, tracking),
-        );
+      : before.sharesNamed(code, ({ queryKind }) => `walk ${queryKind} ${code}`, timesOf);
     const nodes = before.shadow(target.device).overlapping(first, last);
-    const host = before.host(target.container);
-    const isPlain = !host.straddles(first, last);
     let hasFailed = false;
     let kind = '';
     for (const { hazards, machine } of shares) {
@@ -271,20 +400,48 @@ export class Worlds {
       if (this.#outcome.errno !== 0) hasFailed = true;
     }
     // Most take the same everywhere.
-    if (isPlain && !hasFailed) {
-      host.remove(first, last);
-      return before.alone;
-    }
-    return this.#take(before, target, first, last, (machine) => {
+    return !hasFailed && !before.host(target.container).straddles(first, last);
+  }
+
+  /** Takes from the host of a world what the UNMAP of a walk removes, which has been counted. */
+  #takeWalked(
+    world: World,
+    target: Target,
+    first: number,
+    last: number,
+    carried: number,
+    tracking: TrackingState,
+  ): readonly World[] {
+    return this.#take(world, target, first, last, (machine) => {
       if (timesFor(machine, target, tracking) === 'untracked') {
-        return this.#untrackedResult(before, target, machine, first, last);
+        return this.#untrackedResult(world, target, machine, first, last);
       }
-      this.#evaluate(before, target, machine, first, last, carried, null);
+      this.#evaluate(world, target, machine, first, last, carried, null);
       return this.#outcome.errno;
     });
   }
 
-  /** A MAP reaches VFIO. */
+  /** An entry goes into the shadows of some worlds, and its MAP to the notifiers of these pages. */
+  #mapWalked(
+    before: readonly World[],
+    target: Target,
+    spans: readonly Span[],
+    first: number,
+    last: number,
+    gpa: number,
+    permissions: number,
+  ): void {
+    for (const world of before) world.shadow(target.device).insert(first, last, gpa, permissions);
+    let worlds = before;
+    for (const span of spans) {
+      if (first > span.last || last < span.first) continue;
+      worlds = this.#each(worlds, (world) =>
+        this.#map(world, target, span, first, last, gpa, permissions),
+      );
+    }
+  }
+
+  /** A MAP reaches VFIO; returns the worlds that come of it. */
   #map(
     world: World,
     { container }: Target,
@@ -293,14 +450,14 @@ export class Worlds {
     last: number,
     gpa: number,
     permissions: number,
-  ): void {
-    if (first > span.last || last < span.first) return;
+  ): readonly World[] {
     const host = world.host(container);
-    const { entryLimit } = this.#host;
+    const entryLimit = this.#roomFor(container);
     const from = Math.max(first, span.first);
     const to = Math.min(last, span.last);
     if (from !== first || to !== last) {
-      for (const part of this.#parted(world.partition(crossingOf))) {
+      const parts = this.#parted(world.partition(crossingOf));
+      for (const part of parts) {
         const { behaviour, profile } = part.machine;
         const own = part.host(container);
         const isCut = profile.crossingEvent === 'crop';
@@ -312,38 +469,48 @@ export class Worlds {
           hazards[isCut ? 'failedMaps' : 'aborts'] += 1;
         }
       }
-      return;
+      return parts;
     }
     if (host.size < entryLimit) {
       if (!host.insert(first, last, gpa, permissions)) countFailedMap(world);
-      return;
+      return world.alone;
     }
-    for (const part of this.#parted(world.partition(({ backend }) => backend))) {
+    const parts = this.#parted(world.partition(({ backend }) => backend));
+    for (const part of parts) {
       const own = part.host(container);
       if (part.machine.behaviour.mapResult(own, first, last, entryLimit) !== 0)
         countFailedMap(part);
       else own.insert(first, last, gpa, permissions);
     }
+    return parts;
   }
 
   // --- Whole spaces ----------------------------------------------------------------------------------
 
   /** The device has left its domain, or was reset: its whole space is unmapped, notifier by notifier. */
   unmapWhole(target: Target, notifiers: readonly AddressRange[], tracking: TrackingState): void {
-    for (const world of this.#worlds) this.#unmapWhole(world, target, notifiers, tracking);
-    this.#join();
+    const spans = notifiers.map(spanOf);
+    if (spans.every(({ first, last }) => this.#isCommon(target, first, last))) {
+      this.#unmapWhole(this.#common, target, notifiers, tracking);
+    } else {
+      this.#partAll(target, spans);
+      for (const world of this.#worlds) this.#unmapWhole(world, target, notifiers, tracking);
+    }
+    this.#uniteAll(target, spans);
   }
 
   /** A notifier is registered: up to 8.0 its replay begins with an unmap of its whole range. */
   registered(target: Target, notifier: AddressRange, tracking: TrackingState): void {
     const isNew = ({ profile }: WhatIfMachine) => String(profile.replayClearsShadow);
+    const spans = [spanOf(notifier)];
+    this.#partAll(target, spans);
     for (const world of this.#worlds) {
       for (const part of this.#parted(world.partition(isNew))) {
         if (part.machine.profile.replayClearsShadow) continue;
         this.#unmapWhole(part, target, [notifier], tracking);
       }
     }
-    this.#join();
+    this.#uniteAll(target, spans);
   }
 
   #unmapWhole(
@@ -367,9 +534,11 @@ export class Worlds {
     };
     const classes = this.#classesOf(target, notifiers, tracking);
     const classOf = (machine: WhatIfMachine) => classes.get(machine) as WholeClass;
+    // Which machines are alike depends on all that the name tells.
+    const name = `whole ${this.#classesName}`;
     const shares = world.sharesNamed(
-      `whole ${this.#classesName}`,
-      (machine) => classOf(machine).kind + classOf(machine).sent,
+      name,
+      (machine) => `${name} ${classOf(machine).kind}${classOf(machine).sent}`,
       (machine) => classOf(machine).times,
     );
     const effects = new Map<string, WholeEffect>();
@@ -398,18 +567,40 @@ export class Worlds {
         hazards.stale += evaluation.left;
       }
     }
-    for (const part of this.#parted(world.partition((machine) => effectOf(machine).name))) {
-      const { name, plan, results } = effectOf(part.machine);
-      const shadow = part.shadow(target.device);
-      const host = part.host(target.container);
-      for (const [index, { first, last }] of plan.unmaps.entries()) {
-        part.machine.behaviour.applyUnmap(host, first, last, results[index] ?? 0);
-        shadow.remove(first, last);
+    const nameOf = (machine: WhatIfMachine) => effectOf(machine).name;
+    if (world === this.#common) {
+      // Of all of them, before the maps change.
+      const names = new Set([...world.machines].map(nameOf));
+      if (names.size === 1 && names.has(ALL)) {
+        this.#leave(world, target, spans, effectOf(world.machine));
+        return;
       }
-      if (name === ALL) continue;
-      const left = markLeft(host, spans);
-      for (const { hazards } of part.sharesOf(anyKind, always)) hazards.stale += left;
+      this.#partAll(target, spans);
     }
+    for (const own of world === this.#common ? this.#worlds : world.alone) {
+      for (const part of this.#parted(own.partition(nameOf))) {
+        this.#leave(part, target, spans, effectOf(part.machine));
+      }
+    }
+  }
+
+  /** Takes from shadow and host what the unmap of a whole space removes. */
+  #leave(
+    world: World,
+    target: Target,
+    spans: readonly Span[],
+    { name, plan, results }: WholeEffect,
+  ): void {
+    const shadow = world.shadow(target.device);
+    const host = world.host(target.container);
+    const { behaviour } = world.machine;
+    for (const [index, { first, last }] of plan.unmaps.entries()) {
+      behaviour.applyUnmap(host, first, last, results[index] ?? 0);
+      shadow.remove(first, last);
+    }
+    if (name === ALL) return;
+    const left = markLeft(host, spans);
+    for (const { hazards } of world.sharesOf(anyKind, always)) hazards.stale += left;
   }
 
   /** How each machine unmaps a whole space; the same until something changes that it depends on. */
@@ -482,28 +673,42 @@ export class Worlds {
   /** A section of RAM is mapped for a device that is not translated; false where it is there. `flags`: permissions. */
   sectionAdded(container: number, first: number, last: number, flags: number): boolean {
     let isNew = false;
-    for (const world of this.#worlds) {
-      const host = world.host(container);
+    this.#ofHosts(container, first, last, (host) => {
       if (host.insert(first, last, first, flags | hostFlag.ram)) isNew = true;
-    }
+    });
     return isNew;
   }
 
   /** It turns out not to be mapped. */
   sectionForgotten(container: number, first: number, last: number): void {
-    for (const world of this.#worlds) world.host(container).remove(first, last);
+    this.#ofHosts(container, first, last, (host) => host.remove(first, last));
   }
 
   /** It turns out to be a ROM. */
   sectionIsReadOnly(container: number, first: number, last: number): void {
-    for (const world of this.#worlds) {
-      world.host(container).setFlags(first, last, permission.write, 0);
-    }
+    this.#ofHosts(container, first, last, (host) =>
+      host.setFlags(first, last, permission.write, 0),
+    );
+  }
+
+  /** Does something to these pages of a container in every world. */
+  #ofHosts(
+    container: number,
+    first: number,
+    last: number,
+    change: (host: PageRangeMap) => void,
+  ): void {
+    const target = { container, device: -1 };
+    this.#part(target, first, last);
+    for (const world of this.#worlds) change(world.host(container));
+    this.#unite(target, first, last);
   }
 
   /** `vfio_listener_region_del`, of a section of RAM, or, where the target has a device, of its IOMMU region. */
   sectionRemoved(target: Target, first: number, last: number, tracking: TrackingState): void {
     const isRam = target.device < 0;
+    const spans = [{ first, last }];
+    this.#partAll(target, spans);
     for (const world of this.#worlds) {
       const host = world.host(target.container);
       const mapped = () =>
@@ -521,8 +726,9 @@ export class Worlds {
         this.#evaluate(world, target, machine, first, last, isRight ? 0 : carried, known);
         return this.#outcome;
       };
-      const kindOf = (machine: WhatIfMachine) =>
-        `section ${walkKindOf(machine)} ${carriedBy(machine)}`;
+      const code = codeOf(target, tracking);
+      const kindOf = ({ pageSize, profile, queryKind }: WhatIfMachine) =>
+        `section ${queryKind} ${profile.regionDelEntry} ${profile.regionDelAddress} ${pageSize} ${code}`;
       for (const { hazards, machine } of world.sharesOf(kindOf, timesOf)) {
         hazards.add(first, last, evaluate(machine));
       }
@@ -532,7 +738,7 @@ export class Worlds {
           : this.#untrackedResult(world, target, machine, first, last),
       );
     }
-    this.#join();
+    this.#uniteAll(target, spans);
   }
 
   // --- What they have in common ----------------------------------------------------------------------
@@ -614,6 +820,45 @@ export class Worlds {
     return parts;
   }
 
+  /** Whether the same is mapped in these pages for all machines. */
+  #isCommon({ container, device }: Place, first: number, last: number): boolean {
+    for (const world of this.#worlds) {
+      if (world.shadow(device).overlaps(first, last)) return false;
+      if (world.host(container).overlaps(first, last)) return false;
+    }
+    return true;
+  }
+
+  /** From here on each world holds what is mapped in these pages for itself. */
+  #part({ container, device }: Place, first: number, last: number): void {
+    if (device >= 0) {
+      const shadows = this.#worlds.map((world) => world.shadow(device));
+      part(this.#common.shadow(device), shadows, first, last);
+    }
+    const hosts = this.#worlds.map((world) => world.host(container));
+    part(this.#common.host(container), hosts, first, last);
+  }
+
+  #partAll(target: Place, spans: readonly Span[]): void {
+    for (const { first, last } of spans) this.#part(target, first, last);
+  }
+
+  /** What all worlds have in these pages becomes common. */
+  #unite({ container, device }: Place, first: number, last: number): void {
+    if (device >= 0) {
+      const shadows = this.#worlds.map((world) => world.shadow(device));
+      unite(this.#common.shadow(device), shadows, first, last);
+    }
+    const hosts = this.#worlds.map((world) => world.host(container));
+    unite(this.#common.host(container), hosts, first, last);
+  }
+
+  /** The same, and worlds in which the same is mapped become one. */
+  #uniteAll(target: Place, spans: readonly Span[]): void {
+    for (const { first, last } of spans) this.#unite(target, first, last);
+    this.#join();
+  }
+
   /** Worlds in which the same is mapped become one. */
   #join(): void {
     if (this.#worlds.length === 1) return;
@@ -624,181 +869,20 @@ export class Worlds {
       else same.join(world);
     }
     this.#worlds = joined;
+    const [only] = joined;
+    if (joined.length === 1 && only !== undefined) only.moveTo(this.#common);
   }
 }
 
-/** The effect of an unmap that leaves nothing. */
-const ALL = 'all';
-
-/** How machines unmap a whole space. */
-interface WholeClass {
-  readonly times: Times;
-  /** What they do now, and what they would do under tracking. */
-  readonly sent: 'in pieces' | 'by node';
-  readonly evaluated: 'in pieces' | 'by node';
-  /** What decides what comes of it under tracking. */
-  readonly kind: string;
-  /** The same, and what is left now. */
-  readonly name: string;
-}
-
-/** What becomes of the unmap of a whole space under tracking. */
-interface WholeEvaluation {
-  readonly counts: Hazards;
-  /** Guest pages at risk: first, last, first, last ... */
-  readonly risk: readonly number[];
-  /** What its UNMAPs return. */
-  readonly results: readonly number[];
-  /** Translations that it leaves in the host. */
-  readonly left: number;
-}
-
-/** What is done to shadow and host. */
-interface WholeEffect {
-  readonly plan: UnmapPlan;
-  readonly results: readonly number[];
-  readonly name: string;
-}
-
-function addWhole(hazards: Hazards, { counts, risk }: WholeEvaluation): void {
-  hazards.addAll(counts);
-  for (let index = 0; index < risk.length; index += 2) {
-    hazards.risk.add(risk[index] as number, risk[index + 1] as number);
+/** How the events of a walk go: to no notifier, as they are to one, or in another way. */
+function wayTo(spans: readonly Span[], first: number, last: number): 'none' | 'whole' | 'other' {
+  let way: 'none' | 'whole' = 'none';
+  for (const span of spans) {
+    if (first > span.last || last < span.first) continue;
+    if (way === 'whole' || first < span.first || last > span.last) return 'other';
+    way = 'whole';
   }
-}
-
-/** The UNMAPs of a whole space, made when they are asked for. */
-class WholePlans {
-  readonly #notifiers: readonly AddressRange[];
-  readonly #shadow: IovaTree;
-  readonly #plans = new Map<string, UnmapPlan>();
-
-  constructor(notifiers: readonly AddressRange[], shadow: IovaTree) {
-    this.#notifiers = notifiers;
-    this.#shadow = shadow;
-  }
-
-  of({ awBits, profile }: WhatIfMachine, isByNode: boolean): UnmapPlan {
-    const behaviour = isByNode ? profile.unmapInMigration : null;
-    const name = behaviour?.sends ?? String(awBits);
-    let plan = this.#plans.get(name);
-    if (plan === undefined) {
-      plan =
-        behaviour === null
-          ? piecesOf(this.#notifiers, awBits)
-          : nodesOf(this.#notifiers, behaviour, this.#shadow);
-      this.#plans.set(name, plan);
-    }
-    return plan;
-  }
-}
-
-/** What is mapped before the unmap of a whole space. */
-class WholeUnmap {
-  readonly shadow: IovaTree;
-  readonly host: PageRangeMap;
-  readonly #spans: readonly Span[];
-  #mapped = -1;
-  #nodes = -1;
-
-  constructor(shadow: IovaTree, host: PageRangeMap, spans: readonly Span[]) {
-    this.shadow = shadow;
-    this.host = host;
-    this.#spans = spans;
-  }
-
-  /** A name for what UNMAPs with these results leave. */
-  effectOf(machine: WhatIfMachine, plan: UnmapPlan, results: readonly number[]): string {
-    if (this.#takesAll(machine, plan, results)) return ALL;
-    const kept = plan.unmaps.flatMap(({ first, last }, index) =>
-      results[index] !== 0 && this.host.overlaps(first, last) ? [index] : [],
-    );
-    return `${plan.name} ${machine.backend} ${kept.join()}`;
-  }
-
-  /** Whether they leave nothing in the notifiers' ranges. */
-  #takesAll(
-    { backend }: WhatIfMachine,
-    { isByNode, unmaps }: UnmapPlan,
-    results: readonly number[],
-  ): boolean {
-    const { host, shadow } = this;
-    if (isByNode) {
-      if (unmaps.length !== this.#nodeCount) return false;
-      if (unmaps.length !== this.#mappedCount) return false;
-      return unmaps.every(
-        ({ first, last }, index) =>
-          host.has(first, last) &&
-          shadow.hasNode(first, last) &&
-          (results[index] === 0 || backend === 'iommufd'),
-      );
-    }
-    let behind = 0;
-    for (const [index, { first, last }] of unmaps.entries()) {
-      if (last > behind) behind = last;
-      if (results[index] !== 0 && host.overlaps(first, last)) return false;
-      if (host.straddles(first, last)) return false;
-    }
-    return this.#spans.every(
-      ({ last }) =>
-        last <= behind || !(host.overlaps(behind + 1, last) || shadow.overlaps(behind + 1, last)),
-    );
-  }
-
-  /** How many translations the host would still map after UNMAPs with these results. */
-  left({ backend }: WhatIfMachine, { unmaps }: UnmapPlan, results: readonly number[]): number {
-    let taken = 0;
-    for (const [index, { first, last }] of unmaps.entries()) {
-      const isTaken = results[index] === 0 || backend === 'iommufd';
-      if (isTaken) taken += translationsIn(this.host, first, last);
-    }
-    return Math.max(0, this.#mappedCount - taken);
-  }
-
-  get #mappedCount(): number {
-    if (this.#mapped < 0) {
-      this.#mapped = sum(this.#spans, ({ first, last }) => translationsIn(this.host, first, last));
-    }
-    return this.#mapped;
-  }
-
-  get #nodeCount(): number {
-    if (this.#nodes < 0) {
-      this.#nodes = sum(
-        this.#spans,
-        ({ first, last }) => this.shadow.overlapping(first, last).count,
-      );
-    }
-    return this.#nodes;
-  }
-}
-
-function sum(spans: readonly Span[], of: (span: Span) => number): number {
-  return spans.reduce((total, span) => total + of(span), 0);
-}
-
-/** How many translations, which are no sections of RAM, the host has in a range. */
-function translationsIn(host: PageRangeMap, first: number, last: number): number {
-  const held = host.collect(first, last);
-  let count = 0;
-  for (let index = 0; index < held.count; index += 1) {
-    if ((held.flags(index) & hostFlag.ram) === 0) count += 1;
-  }
-  return count;
-}
-
-/** Marks the translations in these ranges as stale; how many were not yet. */
-function markLeft(host: PageRangeMap, spans: readonly Span[]): number {
-  let count = 0;
-  for (const { first, last } of spans) {
-    const held = host.collect(first, last);
-    for (let index = 0; index < held.count; index += 1) {
-      if ((held.flags(index) & (hostFlag.ram | hostFlag.stale)) !== 0) continue;
-      host.setFlags(held.first(index), held.first(index), 0, hostFlag.stale);
-      count += 1;
-    }
-  }
-  return count;
+  return way;
 }
 
 /** The guest's tables hold a translation again that was stale. */
@@ -834,11 +918,6 @@ function unmapsByNode({ profile }: WhatIfMachine, tracking: TrackingState): bool
     : tracking.migrationRunning;
 }
 
-/** Machines of one kind treat the UNMAP of a page walk alike. */
-function walkKindOf({ profile, queryKind }: WhatIfMachine): string {
-  return `walk ${queryKind} ${profile.legacyTracking}`;
-}
-
 const crossingOf = ({ profile }: WhatIfMachine) => profile.crossingEvent;
 /** In the place of a kind: what is the same for all machines of a world. */
 const anyKind = () => 'any';
@@ -846,8 +925,4 @@ const always = () => 'tracked' as const;
 
 function countFailedMap(world: World): void {
   for (const { hazards } of world.sharesOf(anyKind, always)) hazards.failedMaps += 1;
-}
-
-function spanOf({ start, end }: AddressRange): Span {
-  return { first: pageOf(start), last: pageOf(end) };
 }

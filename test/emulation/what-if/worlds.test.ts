@@ -59,7 +59,7 @@ describe('worlds', () => {
     for (let page = 0; page < 100; page += 1) all.present(TARGET, SPANS, page, page, page, 3, RATE);
     all.absent(TARGET, SPANS, 0, 1, 50, 0, RATE);
     expect(all.count).toBe(1);
-    expect(resultOf(all, '10.2').world.host(0).size).toBe(50);
+    expect(resultOf(all, '10.2').host(0).size).toBe(50);
   });
 
   it('part where QEMU 11 passes mappings by, and join when these are gone', () => {
@@ -68,9 +68,9 @@ describe('worlds', () => {
     all.present(TARGET, SPANS, 0x1000, 0x1000, 6, 3, RATE);
     all.unmapWhole(TARGET, NOTIFIERS, RATE);
     expect(all.count).toBe(2);
-    expect([...resultOf(all, '11.1').world.host(0)].map(({ first }) => first)).toEqual([0xfff00]);
+    expect([...resultOf(all, '11.1').host(0)].map(({ first }) => first)).toEqual([0xfff00]);
     expect(resultOf(all, '11.1').tracked.stale).toBe(1);
-    expect(resultOf(all, '10.2').world.host(0).size).toBe(0);
+    expect(resultOf(all, '10.2').host(0).size).toBe(0);
     expect(resultOf(all, '10.2').tracked.stale).toBe(0);
     all.unmapWhole(TARGET, NOTIFIERS, OFF);
     expect(all.count).toBe(1);
@@ -99,10 +99,10 @@ describe('worlds', () => {
     const all = worlds();
     all.present(TARGET, SPANS, 2 ** 35, 2 ** 35, 5, 3, OFF);
     all.unmapWhole(TARGET, NOTIFIERS, OFF);
-    const { tracked, untracked, world } = resultOf(all, '10.2');
+    const { tracked, untracked, host } = resultOf(all, '10.2');
     expect(tracked).toMatchObject({ unmaps: 0, stale: 0 });
     expect(untracked).toMatchObject({ e2big: 4, stale: 1 });
-    expect(world.host(0).size).toBe(0);
+    expect(host(0).size).toBe(0);
   });
 
   it('keep what was counted when they part and join', () => {
@@ -154,9 +154,9 @@ describe('worlds', () => {
     all.present(TARGET, SPANS, 0x1000, 0x1000, 5, 3, RATE);
     all.present(TARGET, SPANS, 0x1000, 0x1000, 7, 3, RATE);
     all.present(TARGET, SPANS, 0x1000, 0x1000, 7, 3, RATE);
-    const { tracked, world } = resultOf(all, '10.2');
+    const { tracked, host } = resultOf(all, '10.2');
     expect(tracked).toMatchObject({ unmaps: 1, losing: 1, failedMaps: 0 });
-    expect([...world.host(0)]).toMatchObject([{ first: 0x1000, value: 7 }]);
+    expect([...host(0)]).toMatchObject([{ first: 0x1000, value: 7 }]);
   });
 
   it('stop, or cut, at an event that crosses the interrupt range', () => {
@@ -165,7 +165,7 @@ describe('worlds', () => {
     all.absent(TARGET, SPANS, 0, 2 ** 27, 1, 0, OFF);
     expect(resultOf(all, '8.1').tracked.aborts).toBe(2);
     expect(resultOf(all, '10.2').tracked.aborts).toBe(0);
-    expect(resultOf(all, '10.2').world.host(0).size).toBe(0);
+    expect(resultOf(all, '10.2').host(0).size).toBe(0);
   });
 
   it('refuse a MAP at the limit of type1, and not of iommufd', () => {
@@ -189,6 +189,6 @@ describe('worlds', () => {
     all.sectionRemoved({ ...TARGET, device: -1 }, 0x100, 0x1ff, RATE);
     expect(resultOf(all, '10.2').tracked).toMatchObject({ losing: 1, queries: { none: 1 } });
     expect(resultOf(all, '11.0').tracked).toMatchObject({ losing: 0, queries: { bitmap: 1 } });
-    expect(resultOf(all, '11.0').world.host(0).size).toBe(0);
+    expect(resultOf(all, '11.0').host(0).size).toBe(0);
   });
 });
