@@ -5,6 +5,7 @@ import { toolVersion } from '../result/version.ts';
 import { analyzeCommand, examples } from './analyze.ts';
 import { compareCommand } from './compare.ts';
 import { completionCommand } from './completion.ts';
+import { convertCommand } from './convert.ts';
 import { exitStatus } from './exit-status.ts';
 import { explainCommand } from './explain.ts';
 import { folded } from './folded.ts';
@@ -107,6 +108,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
   program.addCommand(whatIfCommand(terminal));
   program.addCommand(redactCommand(terminal));
   program.addCommand(inspectCommand(terminal));
+  program.addCommand(convertCommand(terminal));
   program.addCommand(explainCommand(terminal));
   program.addCommand(mergeCommand(terminal));
   for (const command of queueCommands(terminal)) program.addCommand(command);

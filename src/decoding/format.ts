@@ -31,6 +31,8 @@ export interface FormatBase {
    * given by name it is read, in a folder it is none of the traces.
    */
   isQuotedIn?(head: Uint8Array): boolean;
+  /** What a recognised `head` says of the format itself, which then is this one. */
+  forHead?(head: Uint8Array): TraceFormat;
 }
 
 export interface LineFormat extends FormatBase {

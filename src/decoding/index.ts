@@ -20,6 +20,7 @@ import { isOwnReport, OWN_REPORT } from './own-reports.ts';
 import { babeltraceDetails } from './records/babeltrace/details.ts';
 import { babeltraceText } from './records/babeltrace/text.ts';
 import { bpftraceJson, bpftraceText } from './records/bpftrace/index.ts';
+import { converted } from './records/converted/index.ts';
 import { jsonArray } from './records/json/array.ts';
 import { jsonLines } from './records/json/lines.ts';
 import { lokiAnswer } from './records/json/loki.ts';
@@ -54,6 +55,7 @@ function carried(carrier: Carrier): TraceFormat {
 
 /** All formats, in the order in which they are tried: what is sure before what is a guess. */
 export const formats: readonly TraceFormat[] = [
+  converted,
   bpftraceJson,
   lokiAnswer,
   simple,
@@ -114,7 +116,8 @@ export function recognise(opened: Opened): TraceFormat {
     const { what, advice } = foreign;
     throw new ForeignError({ path }, what, `${what} is not supported; ${advice}`);
   }
-  const format = formats.find((known) => known.recognises(head));
+  const known = formats.find((one) => one.recognises(head));
+  const format = known?.forHead?.(head) ?? known;
   if (format === undefined) throw new ForeignError({ path }, null, found(path, unpack, buffer));
   if (isFound && format.isQuotedIn?.(head) === true) {
     const what = 'a text that quotes lines of a log';

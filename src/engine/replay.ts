@@ -1,7 +1,7 @@
 import { NO_TIME, type Place, timeText } from '../base/place.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { Vms } from '../boots/vms.ts';
-import { type EventBatch, isSetBack } from '../events/batch.ts';
+import { type EventBatch, type InputLoss, isSetBack, type TraceEnd } from '../events/batch.ts';
 import type { LossKind } from '../events/catalogue/notes.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { Excerpts } from '../findings/excerpts.ts';
@@ -30,12 +30,6 @@ export interface TraceDescription {
   readonly hasGrown?: boolean;
   /** It cannot be read again: standard input, a pipe. */
   readonly comesOnce?: boolean;
-}
-
-/** Something that was lost before a line could be read: truncated input, for one. */
-export interface InputLoss {
-  readonly kind: LossKind;
-  readonly detail: string;
 }
 
 /** Makes an observer of each boot; `index`: its number, from 0. */
@@ -86,6 +80,8 @@ export class TraceReplay {
   /** Of boots whose unmaps were not all evaluated for the version that their last lines tell. */
   readonly #learnedLate = new Map<number, VersionHindsight>();
   readonly #skipped = new SkippedEvents();
+  /** Of the trace that this one was made of. */
+  #end: TraceEnd = { losses: [], hasGrown: false };
   #lines = 0;
   #bytes = 0;
   #events = 0;
@@ -127,6 +123,7 @@ export class TraceReplay {
     this.#bytes = batch.byteOffset + batch.byteLength;
     this.#events += batch.traceEvents;
     this.#skipped.add(batch.skipped);
+    this.#end = batch.end ?? this.#end;
   }
 
   /** Bytes of the trace that have been replayed. */
@@ -142,8 +139,10 @@ export class TraceReplay {
     return this.#learnedLate;
   }
 
-  /** The result of the trace. `losses`: what its source could not deliver. */
-  finish(description: TraceDescription, losses: readonly InputLoss[]): Trace {
+  /** The result of the trace. `inputLosses`: what its source could not deliver. */
+  finish(description: TraceDescription, inputLosses: readonly InputLoss[]): Trace {
+    const losses = [...this.#end.losses, ...inputLosses];
+    const hasGrown = description.hasGrown === true || this.#end.hasGrown;
     this.#vms.finish(this.#bytes);
     this.#excerpts.finish();
     for (const { kind, detail } of losses) {
@@ -160,7 +159,7 @@ export class TraceReplay {
       format: description.format,
       compression: description.compression,
       bytes: this.#bytes,
-      ...(description.hasGrown === true && { hasGrown: true as const }),
+      ...(hasGrown && { hasGrown: true as const }),
       lines: this.#lines,
       events: this.#events + this.#skipped.total,
       skippedEvents: this.#skipped.result(),

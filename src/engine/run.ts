@@ -97,8 +97,28 @@ export async function run(options: RunOptions): Promise<Result> {
   }
 }
 
-/** The inputs, once it is sure that no output does harm to one of them. */
-async function inputsOf(options: RunOptions): Promise<Inputs> {
+/** What says which traces are read, and which files are written. */
+export interface InputOptions
+  extends Pick<
+    RunOptions,
+    | 'alsoWritten'
+    | 'inputs'
+    | 'isJoined'
+    | 'mappings'
+    | 'maxDecompressedBytes'
+    | 'stderr'
+    | 'traceEvents'
+    | 'unmaps'
+  > {
+  readonly outputs?: readonly Pick<Output, 'path'>[];
+}
+
+/**
+ * The inputs, once it is sure that no output does harm to one of them.
+ *
+ * @throws UsageError where one would, or the inputs do not go with the options.
+ */
+export async function inputsOf(options: InputOptions): Promise<Inputs> {
   const {
     alsoWritten = [],
     outputs = [],
@@ -134,7 +154,7 @@ async function inputsOf(options: RunOptions): Promise<Inputs> {
  *
  * @throws UsageError where it cannot be read, or is none.
  */
-async function readEventList(path: string): Promise<string> {
+export async function readEventList(path: string): Promise<string> {
   const text = await readText(path, 'the list of trace events');
   if (declaredEvents(text) === null) {
     throw new UsageError(

@@ -69,10 +69,9 @@ export async function analyzeTrace(
   task: TraceTask,
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
-  const { decode = decodeHere, newObserve, newSink, onProgress, signal, stdin } = surroundings;
-  const { eventList = null, isFound, maxDecompressedBytes, member } = task;
-  const { model, object, parts, path, pieces, stderr, threads } = task;
-  let source: OpenSource | null = surroundings.opened ?? null;
+  const { decode = decodeHere, newObserve, newSink, onProgress, signal } = surroundings;
+  const { model, parts, path } = task;
+  let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   const replayAll = async (
     opened: OpenSource,
@@ -93,18 +92,9 @@ export async function analyzeTrace(
     return { trace: resultOf(replay, opened, format), learnedLate: replay.learnedLate };
   };
   try {
-    const options = {
-      maxDecompressedBytes,
-      ...(stdin !== undefined && { stdin }),
-      ...(object !== undefined && { object }),
-    };
-    if (pieces !== undefined) source = await openJoined(path, pieces, options);
-    else if (threads !== undefined) source = await openMerged(path, threads, options);
-    else if (member !== undefined) source = await openMember(path, member, options);
-    else source ??= await openSource(path, options);
-    const { compression, head } = source;
-    const format = recognise({ path, compression, head, isFound, eventList });
-    if (stderr !== undefined) source = await withStderr(source, format, stderr);
+    const opened = await openTrace(task, surroundings);
+    const { format } = opened;
+    source = opened.source;
     tables = new TableWriter(parts);
     let replayed = await replayAll(source, format, newSink?.() ?? tables.sink);
     const again = replayed.learnedLate.size > 0 ? source.again() : null;
@@ -122,6 +112,52 @@ export async function analyzeTrace(
     return failedOutcome(thrown);
   } finally {
     source?.close();
+  }
+}
+
+/** How a trace is opened. */
+export type OpenTask = Pick<
+  TraceTask,
+  | 'eventList'
+  | 'isFound'
+  | 'maxDecompressedBytes'
+  | 'member'
+  | 'object'
+  | 'path'
+  | 'pieces'
+  | 'stderr'
+  | 'threads'
+>;
+
+/**
+ * Opens a trace, with QEMU's messages where they are in another file, and recognises its format.
+ *
+ * @throws TraceError where it cannot be read, or is none; the input is closed then.
+ */
+export async function openTrace(
+  task: OpenTask,
+  { opened, stdin }: Pick<TraceSurroundings, 'opened' | 'stdin'> = {},
+): Promise<{ readonly source: OpenSource; readonly format: TraceFormat }> {
+  const { eventList = null, isFound, maxDecompressedBytes, member } = task;
+  const { object, path, pieces, stderr, threads } = task;
+  const options = {
+    maxDecompressedBytes,
+    ...(stdin !== undefined && { stdin }),
+    ...(object !== undefined && { object }),
+  };
+  let source = opened ?? null;
+  try {
+    if (pieces !== undefined) source = await openJoined(path, pieces, options);
+    else if (threads !== undefined) source = await openMerged(path, threads, options);
+    else if (member !== undefined) source = await openMember(path, member, options);
+    else source ??= await openSource(path, options);
+    const { compression, head } = source;
+    const format = recognise({ path, compression, head, isFound, eventList });
+    if (stderr !== undefined) source = await withStderr(source, format, stderr);
+    return { source, format };
+  } catch (thrown) {
+    source?.close();
+    throw thrown;
   }
 }
 

@@ -1,4 +1,5 @@
 import { argumentWords, type EventKind, eventNames, kindOf } from './catalogue/index.ts';
+import type { LossKind } from './catalogue/notes.ts';
 
 /**
  * Packed event batches: the only thing between decoding and replay.
@@ -37,12 +38,29 @@ export interface EventBatch {
   readonly clock: BatchClock | null;
   /** Of a trace of binary records, how they are quoted; null where `source` is lines of text. Crosses no threads. */
   readonly records: PrintedRecords | null;
+  /** Of a trace that was made of another one: what was known at the end of that. */
+  readonly end?: TraceEnd;
 }
 
-/** The records of binary bytes as text. */
+/** Something that was lost before a line could be read: truncated input, for one. */
+export interface InputLoss {
+  readonly kind: LossKind;
+  readonly detail: string;
+}
+
+/** What is known of a trace only when all of it has been read. */
+export interface TraceEnd {
+  readonly losses: readonly InputLoss[];
+  /** It grew while it was read, up to the size that it had. */
+  readonly hasGrown: boolean;
+}
+
+/** Records as text, where they are not the lines of the batch. */
 export interface PrintedRecords {
-  /** Where each begins in the batch's `source`; what the batch counts as lines are these. */
+  /** Where each begins in the batch's `source`. */
   readonly starts: readonly number[];
+  /** The line of each in the trace, from 1; absent where each is a line. */
+  readonly lines?: readonly number[];
   /** The record of this index as a log would print it. */
   print(index: number): string;
 }

@@ -88,23 +88,26 @@ export class Excerpts {
   }
 
   #quoteRecords({ byteOffset, line }: Request): readonly string[] {
-    const near: { readonly at: number; readonly print: () => string }[] = [];
+    const near: { readonly at: number; readonly known?: number; readonly print: () => string }[] =
+      [];
     for (const { start, bytes, records } of this.#chunks) {
       if (start + bytes.length <= byteOffset - REACH_BEFORE || start >= byteOffset + REACH_AFTER)
         continue;
       for (const [index, inChunk] of records?.starts.entries() ?? []) {
         const at = start + inChunk;
         if (at <= byteOffset - REACH_BEFORE || at >= byteOffset + REACH_AFTER) continue;
-        near.push({ at, print: () => records?.print(index) ?? '' });
+        const known = records?.lines?.[index];
+        const print = () => records?.print(index) ?? '';
+        near.push({ at, print, ...(known !== undefined && { known }) });
       }
     }
     const own = near.findIndex(({ at }) => at === byteOffset);
     if (own < 0) return [];
     const first = Math.max(0, own - LINES_BEFORE);
-    return near.slice(first, own + 1 + LINES_AFTER).map(({ print }, index) => {
+    return near.slice(first, own + 1 + LINES_AFTER).map(({ known, print }, index) => {
       const text = print();
       const cut = text.length > LINE_LENGTH ? '…' : '';
-      return `${line - own + first + index}: ${text.slice(0, LINE_LENGTH)}${cut}`;
+      return `${known ?? line - own + first + index}: ${text.slice(0, LINE_LENGTH)}${cut}`;
     });
   }
 

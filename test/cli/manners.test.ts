@@ -47,17 +47,30 @@ describe('a misspelt word', () => {
 });
 
 describe('help', () => {
-  it.each([['analyze'], ['compare'], ['explain'], ['generate'], ['redact'], ['whatif']])(
-    'of %s has examples',
-    async (command) => {
-      const { status, stdout } = await runProgram([command, '--help']);
-      expect(status).toBe(0);
-      expect(stdout).toMatch(/^Examples:\n {2}vtdscope /m);
-    },
-  );
+  it.each([
+    ['analyze'],
+    ['compare'],
+    ['convert'],
+    ['explain'],
+    ['generate'],
+    ['redact'],
+    ['whatif'],
+  ])('of %s has examples', async (command) => {
+    const { status, stdout } = await runProgram([command, '--help']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Examples:\n {2}vtdscope /m);
+  });
 
   it('fits 80 columns', async () => {
-    for (const command of ['analyze', 'compare', 'explain', 'generate', 'redact', 'whatif']) {
+    for (const command of [
+      'analyze',
+      'compare',
+      'convert',
+      'explain',
+      'generate',
+      'redact',
+      'whatif',
+    ]) {
       const { stdout } = await runProgram([command, '--help']);
       expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     }

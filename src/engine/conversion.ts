@@ -1,0 +1,100 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { UsageError } from '../base/errors.ts';
+import type { OpenSource } from '../bytes/source.ts';
+import type { TraceFormat } from '../decoding/format.ts';
+import { headerOf } from '../decoding/records/converted/header.ts';
+import { type Notation, RecordPrinter } from '../decoding/records/converted/printer.ts';
+import type { TraceEnd } from '../events/batch.ts';
+import { BatchCursor } from '../events/cursor.ts';
+import { decodeAroundHoles } from './holes.ts';
+import { decodeHere } from './local.ts';
+import { type InputOptions, inputsOf, readEventList } from './run.ts';
+import { SkippedEvents } from './skipped-events.ts';
+import { type OpenTask, openTrace } from './trace.ts';
+
+export { type Notation, notations } from '../decoding/records/converted/printer.ts';
+
+/** How a trace is converted. */
+export interface ConvertOptions extends Omit<InputOptions, 'alsoWritten' | 'mappings' | 'unmaps'> {
+  readonly notation: Notation;
+  readonly signal?: AbortSignal;
+  readonly stdin?: AsyncIterable<Uint8Array>;
+}
+
+/** Characters that are gathered before they are handed out. */
+const PIECE = 64 * 1024;
+
+/**
+ * The events of a trace of any format, and all else that an analysis rests on, in one notation: an
+ * analysis of it has the same result. In pieces, while the trace is read; of an empty trace none.
+ *
+ * @throws UsageError where the inputs are not one trace, or an output would take the place of one; then
+ *   and later, TraceError where it cannot be read, and the signal's reason where it is aborted.
+ */
+export async function convertedTrace(options: ConvertOptions): Promise<AsyncGenerator<string>> {
+  const { maxDecompressedBytes = null, notation, signal, stderr, traceEvents = null } = options;
+  const { bad, traces } = await inputsOf({ ...options, alsoWritten: ['/dev/stdout'] });
+  const [problem] = bad;
+  if (problem !== undefined) throw new UsageError(`${problem.path}: ${problem.error}`);
+  const [trace] = traces;
+  if (trace === undefined || traces.length > 1) {
+    throw new UsageError(`one trace is converted at a time, and not ${traces.length}`);
+  }
+  const { bytes: _, ...where } = trace;
+  const task: OpenTask = {
+    ...where,
+    isFound: false,
+    maxDecompressedBytes,
+    eventList: traceEvents === null ? null : await readEventList(traceEvents),
+    ...(typeof stderr === 'string' && { stderr }),
+  };
+  const { format, source } = await openTrace(task, options);
+  return textOf(source, format, notation, signal);
+}
+
+async function* textOf(
+  source: OpenSource,
+  format: TraceFormat,
+  notation: Notation,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string> {
+  const { clock, name, stampsTellVersion } = format;
+  // Of what is converted already, that says what it was.
+  const header = headerOf(source.head) ?? { format: name, clock, stampsTellVersion };
+  const printer = new RecordPrinter(notation, header);
+  const skipped = new SkippedEvents();
+  let [lines, bytes] = [0, 0];
+  let end: TraceEnd = { losses: [], hasGrown: false };
+  let text = printer.begin();
+  try {
+    for await (const { batch, release } of decodeAroundHoles(decodeHere)(source, format)) {
+      // Where batches wait, only another turn lets an interrupt in.
+      await nextTurn();
+      signal?.throwIfAborted();
+      const cursor = new BatchCursor(batch, lines);
+      while (cursor.next()) {
+        text += printer.record(cursor, batch.sources[cursor.source - 1] ?? null);
+        if (text.length < PIECE) continue;
+        yield text;
+        text = '';
+      }
+      lines += batch.lines;
+      bytes = batch.byteOffset + batch.byteLength;
+      skipped.add(batch.skipped);
+      end = batch.end ?? end;
+      release();
+    }
+    const { hasGrown, losses } = source.finish(bytes);
+    const all = [...end.losses, ...losses];
+    if (lines === 0 && all.length === 0) return;
+    yield text +
+      printer.end({
+        lines,
+        skipped: skipped.result(),
+        losses: all,
+        hasGrown: hasGrown || end.hasGrown,
+      });
+  } finally {
+    source.close();
+  }
+}
