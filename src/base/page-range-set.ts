@@ -140,8 +140,8 @@ export class PageRangeSet {
   /** Runs of bits, in order. */
   #runs(): RangeList {
     const runs = new RangeList();
-    const chunks = [...this.#chunks].sort(([a], [b]) => a - b);
-    for (const [chunk, start] of chunks) {
+    for (const chunk of Float64Array.from(this.#chunks.keys()).sort()) {
+      const start = this.#chunks.get(chunk) as number;
       const base = chunk * CHUNK_PAGES;
       let first = -1;
       for (let word = 0; word < CHUNK_WORDS; word += 1) {

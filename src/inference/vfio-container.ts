@@ -52,9 +52,10 @@ export class VfioContainer {
    * unmap needs no bitmap from the IOMMU; null where lines do not tell it of all.
    */
   get devicesLogDma(): boolean | null {
-    const told = [...this.dmaLogs.values()];
-    if (this.isIommuAsked || told.includes(false)) return false;
-    return told.length > 0 && told.length >= this.hostNames.size ? true : null;
+    if (this.isIommuAsked) return false;
+    // Asked of every unmap: no list is made of them.
+    for (const logs of this.dmaLogs.values()) if (!logs) return false;
+    return this.dmaLogs.size > 0 && this.dmaLogs.size >= this.hostNames.size ? true : null;
   }
 
   setBackend(
