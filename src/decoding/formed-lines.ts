@@ -1,9 +1,10 @@
 import type { BatchWriter } from '../events/writer.ts';
 
 /*
- * Lines that another program has put around those of QEMU: a syslog daemon's header, a log store's
- * object. Thousands of them differ in nothing but a fraction of a second and QEMU's own text. So one
- * that was read gives a form, in which the next ones are recognised without being read.
+ * Lines that another program has made of those of QEMU, or of its events: behind a syslog daemon's
+ * header, in a log store's object, with arguments by their names. Thousands of them differ in nothing
+ * but a fraction of a second, some numbers and QEMU's own text. So one that was read gives a form, in
+ * which the next ones are recognised without being read.
  */
 
 const LF = 0x0a;
@@ -15,7 +16,20 @@ export type Piece =
   /** So many digits, which are the fraction of the second: 9 at most. */
   | { readonly is: 'fraction'; readonly digits: number }
   /** QEMU's text, up to the end of the line: the last piece. */
-  | { readonly is: 'rest' };
+  | { readonly is: 'rest' }
+  /** QEMU's text in a string of JSON, up to its end or its first escape. */
+  | { readonly is: 'text' }
+  /** What a string of JSON holds, without escapes. */
+  | { readonly is: 'string' }
+  /** Any digits, one at least, without zeros before them. */
+  | { readonly is: 'digits' }
+  /** A number of the record: of its digits as many as its words hold, without zeros before them. */
+  | {
+      readonly is: 'decimal' | 'hex';
+      /** Where the record has it, and whether in two words. */
+      readonly word: number;
+      readonly isWide: boolean;
+    };
 
 /** What all lines of a form have in common, beside literal pieces; its time is that of the form but for the fraction. */
 export interface LineForm {
@@ -26,6 +40,33 @@ export interface LineForm {
   readonly thread: number;
   /** As the batch that is being written numbers it. */
   readonly source: number;
+  /** Where no piece is QEMU's text: the record of an event without texts, but for its numbers. */
+  readonly record: Uint32Array | null;
+}
+
+/** A piece of the line at `from .. to`. */
+export interface PiecePlace {
+  readonly from: number;
+  readonly to: number;
+  readonly piece: Piece;
+}
+
+/** Puts literal pieces between those at some places of a line, which lies at `from .. to`. */
+export function piecesOf(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  places: readonly PiecePlace[],
+): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let at = from;
+  for (const place of places.toSorted((one, other) => one.from - other.from)) {
+    if (place.from > at) pieces.push({ is: 'literal', bytes: bytes.subarray(at, place.from) });
+    pieces.push(place.piece);
+    at = place.to;
+  }
+  if (to > at) pieces.push({ is: 'literal', bytes: bytes.subarray(at, to) });
+  return pieces;
 }
 
 /** Reads such lines, one at a time. */
@@ -34,7 +75,7 @@ export interface FormedLines {
    * The form of the line that was read last: whatever a line of the same form has for its text, it is
    * read as this one was. Null where that cannot be said. It counts for this batch only.
    */
-  readonly form: LineForm | null;
+  form(): LineForm | null;
   /** The next line has to be read here, as it may belong to one before it. */
   readonly isOpen: boolean;
   /** Decodes the line at `at .. lf`; `writer.line` is its number. */

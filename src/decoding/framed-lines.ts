@@ -3,7 +3,7 @@ import { NO_SOURCE, NO_THREAD } from '../events/batch.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import { type Carrier, Frame } from './carrier.ts';
 import { EmbeddedLine, LINE_LIMIT } from './embedded-line.ts';
-import type { FormedLines, LineForm, Piece } from './formed-lines.ts';
+import { type FormedLines, type LineForm, type PiecePlace, piecesOf } from './formed-lines.ts';
 import type { LineReader } from './line-reader.ts';
 import { type LinePlace, writeLoss } from './notes.ts';
 import { namesEvent } from './torn-names.ts';
@@ -21,17 +21,31 @@ interface OpenText {
 
 /** Reads lines that a carrier embeds, whichever way QEMU's text in them is read. */
 export class FramedLines implements FormedLines {
-  form: LineForm | null = null;
-
   readonly #carrier: Carrier;
   readonly #line: EmbeddedLine;
   readonly #frame = new Frame();
+  /** The line that was read last, if it has a form. */
+  #formed: { readonly bytes: Buffer; readonly at: number; readonly source: number } | null = null;
   /** By stream; of carriers that join. */
   readonly #open = new Map<string, OpenText>();
 
   constructor(reader: LineReader, carrier: Carrier) {
     this.#line = new EmbeddedLine(reader);
     this.#carrier = carrier;
+  }
+
+  form(): LineForm | null {
+    if (this.#formed === null) return null;
+    const { bytes, at, source } = this.#formed;
+    const { fractionAt, fractionDigits, nanoseconds, seconds, textAt, textEnd, thread } =
+      this.#frame;
+    const places: PiecePlace[] = [{ from: textAt, to: textEnd, piece: { is: 'rest' } }];
+    if (fractionDigits > 0) {
+      const to = fractionAt + fractionDigits;
+      places.push({ from: fractionAt, to, piece: { is: 'fraction', digits: fractionDigits } });
+    }
+    const pieces = piecesOf(bytes, at, textEnd, places);
+    return { pieces, seconds, nanoseconds, thread, source, record: null };
   }
 
   get isOpen(): boolean {
@@ -70,7 +84,7 @@ export class FramedLines implements FormedLines {
 
   line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
     const end = bytes[lf - 1] === CR ? lf - 1 : lf;
-    this.form = null;
+    this.#formed = null;
     writer.source = NO_SOURCE;
     if (end <= at) return;
     const frame = this.#frame;
@@ -87,7 +101,7 @@ export class FramedLines implements FormedLines {
     }
     if (source !== '') writer.source = writer.sourceOf(source);
     if (frame.isForm && open === undefined && textEnd === end) {
-      this.form = formOf(bytes, at, frame, writer.source);
+      this.#formed = { bytes, at, source: writer.source };
     }
     const place = { byteOffset: at, seconds, nanoseconds, thread };
     const { remarks } = this.#carrier;
@@ -130,24 +144,6 @@ export class FramedLines implements FormedLines {
     }
     writeLoss(writer, placeAt(at), 'torn', text);
   }
-}
-
-/** What the line at `at`, whose header is `frame`, has in common with others. */
-function formOf(bytes: Buffer, at: number, frame: Frame, source: number): LineForm {
-  const { fractionAt, fractionDigits, nanoseconds, seconds, textAt, thread } = frame;
-  const literal = (from: number, to: number): Piece => ({
-    is: 'literal',
-    bytes: bytes.subarray(from, to),
-  });
-  const header: readonly Piece[] =
-    fractionDigits === 0
-      ? [literal(at, textAt)]
-      : [
-          literal(at, fractionAt),
-          { is: 'fraction', digits: fractionDigits },
-          literal(fractionAt + fractionDigits, textAt),
-        ];
-  return { pieces: [...header, { is: 'rest' }], seconds, nanoseconds, thread, source };
 }
 
 function placeAt(byteOffset: number): LinePlace {

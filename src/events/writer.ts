@@ -54,6 +54,7 @@ export class BatchWriter {
   #words: Uint32Array = NONE;
   readonly #expectedWords: number;
   #used = 0;
+  #newestAt = 0;
   #events = 0;
   #traceEvents = 0;
   #text = new Uint8Array(1024);
@@ -99,6 +100,11 @@ export class BatchWriter {
     return this.#used + HEADER_WORDS;
   }
 
+  /** The record that was committed last, or nothing: the writer's own memory. */
+  get newest(): Uint32Array {
+    return this.#words.subarray(this.#newestAt, this.#used);
+  }
+
   /** The words to write arguments to; ask anew after every `begin`. */
   get words(): Uint32Array {
     return this.#words;
@@ -120,6 +126,7 @@ export class BatchWriter {
       this.#hasOneWriter = false;
     }
     if (nanoseconds !== NO_TIME) this.#tick(this.line, byteOffset, seconds, nanoseconds);
+    this.#newestAt = at;
     this.#used = at + (RECORD_WORDS[words[at + KIND] as number] as number);
     this.#textUsed = this.#textEnd;
     this.#events += 1;
@@ -231,6 +238,7 @@ export class BatchWriter {
     this.#words = NONE;
     this.#text = new Uint8Array(1024);
     this.#used = 0;
+    this.#newestAt = 0;
     this.#textUsed = 0;
     this.#textEnd = 0;
     this.#events = 0;

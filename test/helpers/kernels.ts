@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import type { Carrier } from '../../src/decoding/carrier.ts';
 import { plain } from '../../src/decoding/carriers/plain.ts';
 import { CompiledKernel } from '../../src/decoding/compiled/index.ts';
+import {
+  decodeFormed,
+  type FormedDecoder,
+  type FormedLines,
+} from '../../src/decoding/formed-lines.ts';
 import type { LineKernel } from '../../src/decoding/kernel.ts';
+import { newFormedDecoder } from '../../src/decoding/kernels.ts';
 import { ReferenceKernel } from '../../src/decoding/reference/index.ts';
 import { WasmKernel } from '../../src/decoding/wasm/index.ts';
 import { type KernelExports, newInstance } from '../../src/decoding/wasm/module.ts';
@@ -78,6 +84,29 @@ export class Kernels {
       at = end;
     }
     return records;
+  }
+}
+
+/** Compares what a kernel makes of lines in forms with what their reader makes of each. @throws where they differ. */
+export class FormedKernels {
+  readonly #lines: FormedLines;
+  readonly #formed: FormedDecoder;
+  readonly #writer = new BatchWriter();
+
+  /** `newLines` makes a reader. */
+  constructor(newLines: () => FormedLines) {
+    this.#lines = newLines();
+    this.#formed = newFormedDecoder(newLines());
+  }
+
+  /** Returns how many records there are in a block. */
+  compare(block: Uint8Array): number {
+    const writer = this.#writer;
+    const plainly = writer.finish(block, 0, decodeFormed(block, this.#lines, writer));
+    const content = contentOf(plainly);
+    const inForms = writer.finish(block, 0, this.#formed(block, writer));
+    deepStrictEqual(contentOf(inForms), content);
+    return plainly.events;
   }
 }
 

@@ -43,8 +43,19 @@ export const told = {
 /** How many they are. */
 export const TOLD_WORDS = 17;
 
-/** The pieces of a form: each a word that says what it is, and a word for its length. */
-export const pieces = { LITERAL: 0, FRACTION: 1, REST: 2 } as const;
+/** The pieces of a form: each a word that says what it is, and one for its length, or for its word in the record. */
+export const pieces = {
+  LITERAL: 0,
+  FRACTION: 1,
+  REST: 2,
+  TEXT: 3,
+  STRING: 4,
+  DIGITS: 5,
+  DECIMAL: 6,
+  DECIMAL_WIDE: 7,
+  HEX: 8,
+  HEX_WIDE: 9,
+} as const;
 
 /** Where each of the words of a form lies. */
 export const form = {
@@ -54,14 +65,17 @@ export const form = {
   FORM_NANOSECONDS: 2,
   FORM_THREAD: 3,
   FORM_SOURCE: 4,
+  /** Words of its record; 0 where it has QEMU's text. */
+  FORM_RECORD_WORDS: 5,
   FORM_FIRST_PIECE: 8,
+  FORM_RECORD: 96,
   /** The bytes of literal pieces, each from a multiple of 16 bytes on. */
-  FORM_LITERALS: 64,
+  FORM_LITERALS: 128,
 } as const;
 export const WORDS_OF_PIECE = 2;
 export const FORM_WORDS = 512;
-/** Forms that are known at a time; a power of two. */
-export const FORMS = 8;
+/** Forms that are known at a time; a power of two, 256 at most. */
+export const FORMS = 32;
 /** In the place of a line: none. */
 export const NO_LINE = 0xffff_ffff;
 

@@ -37,14 +37,34 @@ const KIND_OF = {
 
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 /** What a form has room for. */
-const MOST_PIECES = (form.FORM_LITERALS - form.FORM_FIRST_PIECE) / WORDS_OF_PIECE;
+const MOST_PIECES = (form.FORM_RECORD - form.FORM_FIRST_PIECE) / WORDS_OF_PIECE;
+const MOST_RECORD_WORDS = form.FORM_LITERALS - form.FORM_RECORD;
 const MOST_LITERAL_BYTES = (FORM_WORDS - form.FORM_LITERALS) * WORD_BYTES;
 
-const PIECE_KINDS: Readonly<Record<Piece['is'], number>> = {
-  literal: pieceKinds.LITERAL,
-  fraction: pieceKinds.FRACTION,
-  rest: pieceKinds.REST,
-};
+/** The two words of a piece. */
+function wordsOfPiece(piece: Piece): readonly [what: number, length: number] {
+  switch (piece.is) {
+    case 'literal':
+      return [pieceKinds.LITERAL, piece.bytes.length];
+    case 'fraction':
+      return [pieceKinds.FRACTION, piece.digits];
+    case 'rest':
+      return [pieceKinds.REST, 0];
+    case 'text':
+      return [pieceKinds.TEXT, 0];
+    case 'string':
+      return [pieceKinds.STRING, 0];
+    case 'digits':
+      return [pieceKinds.DIGITS, 0];
+    case 'decimal':
+      return [piece.isWide ? pieceKinds.DECIMAL_WIDE : pieceKinds.DECIMAL, piece.word];
+    case 'hex':
+      return [piece.isWide ? pieceKinds.HEX_WIDE : pieceKinds.HEX, piece.word];
+  }
+}
+
+/** Forms that are taken of a block in any case. */
+const FEW_FORMS = 128;
 
 /** The kernel compares literals sixteen bytes at a time. */
 function roundedUp(bytes: number): number {
@@ -86,6 +106,8 @@ export class WasmKernel implements LineKernel {
   readonly #told: Uint32Array;
   readonly #counted: CountedName[] = [];
   #names = 0;
+  /** Forms that were asked for in this block. */
+  #forms = 0;
 
   constructor(kernel: KernelExports, others: SingleLineKernel) {
     const { buffer } = kernel.memory;
@@ -118,13 +140,16 @@ export class WasmKernel implements LineKernel {
   decodeFormed(block: Uint8Array, lines: FormedLines, writer: BatchWriter): number {
     const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
     this.#kernel.forgetForms();
+    this.#forms = 0;
     return this.#decode(bytes, writer, true, {
       isOpen: () => lines.isOpen,
       line: (at) => {
         const lf = bytes.indexOf(LF, at);
         lines.line(bytes, at, lf, writer);
-        const isKnown = this.#told[word.IS_FORM_KNOWN] === 1;
-        if (lines.form !== null && !isKnown) this.#takeForm(lines.form);
+        if (this.#told[word.IS_FORM_KNOWN] === 0 && this.#mayTakeForm(writer.line)) {
+          const form = lines.form();
+          if (form !== null) this.#takeForm(form);
+        }
         return lf + 1;
       },
       unfinishedLine: (at) => lines.unfinishedLine(bytes, at, writer),
@@ -189,13 +214,21 @@ export class WasmKernel implements LineKernel {
     return line;
   }
 
+  /** Where hardly two lines are alike, their forms are not worth their while. */
+  #mayTakeForm(lines: number): boolean {
+    this.#forms += 1;
+    return this.#forms <= FEW_FORMS || this.#forms * 4 < lines;
+  }
+
   /** Has the kernel read other lines of this form. */
-  #takeForm({ pieces, seconds, nanoseconds, thread, source }: LineForm): void {
+  #takeForm({ pieces, record, seconds, nanoseconds, thread, source }: LineForm): void {
     const bytes = pieces.reduce(
       (sum, piece) => sum + (piece.is === 'literal' ? roundedUp(piece.bytes.length) : 0),
       0,
     );
+    const recordWords = record?.length ?? 0;
     if (pieces.length > MOST_PIECES || bytes > MOST_LITERAL_BYTES) return;
+    if (recordWords > MOST_RECORD_WORDS) return;
     const at = this.#kernel.newForm();
     const words = new Uint32Array(this.#bytes.buffer, at, FORM_WORDS);
     words[form.FORM_PIECES] = pieces.length;
@@ -203,12 +236,12 @@ export class WasmKernel implements LineKernel {
     words[form.FORM_NANOSECONDS] = nanoseconds;
     words[form.FORM_THREAD] = thread;
     words[form.FORM_SOURCE] = source;
+    words[form.FORM_RECORD_WORDS] = recordWords;
+    if (record !== null) words.set(record, form.FORM_RECORD);
     let literal = at + form.FORM_LITERALS * WORD_BYTES;
     for (const [index, piece] of pieces.entries()) {
       const pieceAt = form.FORM_FIRST_PIECE + index * WORDS_OF_PIECE;
-      words[pieceAt] = PIECE_KINDS[piece.is];
-      words[pieceAt + 1] =
-        piece.is === 'literal' ? piece.bytes.length : piece.is === 'fraction' ? piece.digits : 0;
+      words.set(wordsOfPiece(piece), pieceAt);
       if (piece.is !== 'literal') continue;
       this.#bytes.set(piece.bytes, literal);
       literal += roundedUp(piece.bytes.length);

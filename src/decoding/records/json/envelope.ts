@@ -64,6 +64,13 @@ function envelopeAround(object: JsonObject): Envelope | undefined {
   return undefined;
 }
 
+/** The keys under which an object itself has its line and its time. */
+export function envelopeKeys(object: JsonObject) {
+  const line = LINE_KEYS.find((key) => bytesOf(object[key]) !== undefined);
+  const time = TIME_KEYS.find((key) => object[key] !== undefined) ?? null;
+  return line === undefined ? null : { line, time };
+}
+
 /** A text, or the bytes that a journal prints of what is no UTF-8; without the line's end. */
 function bytesOf(value: JsonValue | undefined): Buffer | undefined {
   let bytes: Buffer;
@@ -77,6 +84,15 @@ function bytesOf(value: JsonValue | undefined): Buffer | undefined {
   const text = bytes.toString('latin1');
   return bytes.subarray(0, text.trimEnd().length);
 }
+
+/** Keys under which a journal says who wrote a line. */
+export const SOURCE_KEYS: ReadonlySet<string> = new Set([
+  'SYSLOG_IDENTIFIER',
+  '_COMM',
+  '_PID',
+  'SYSLOG_PID',
+  '_HOSTNAME',
+]);
 
 /** What a journal says of the process; other envelopes name none. */
 function sourceOf(object: JsonObject): string {

@@ -46,6 +46,20 @@ const ARGUMENT_KEYS = ['args', 'fields', 'payload'] as const;
 export const REMARKS = [journalRemark];
 const OPS: readonly string[] = ['UNMAP', 'MAP'];
 
+/** Keys of which an event is made. */
+export const READ_KEYS: ReadonlySet<string> = new Set([
+  ...NAME_KEYS,
+  ...THREAD_KEYS,
+  ...PROCESS_KEYS,
+  ...ARGUMENT_KEYS,
+]);
+
+/** The keys under which an object has its time and its arguments, if it has them. */
+export function eventKeys(object: JsonObject) {
+  const first = (keys: readonly string[]) => keys.find((key) => object[key] !== undefined) ?? null;
+  return { time: first(TIME_KEYS), args: first(ARGUMENT_KEYS) };
+}
+
 /** An argument that is missing or no number of its type. */
 class BadArgument extends Error {}
 
@@ -243,6 +257,20 @@ function writeArguments(name: EventName, args: JsonValue, writer: BatchWriter): 
     const isForeign = value === undefined && !form.names.includes(argument);
     writeArgument(writer, base + offset, type, argument, isForeign ? ZERO[type] : value);
   }
+}
+
+/** The numbers of an event: under which key, and where in its record; null where it has texts. */
+export function argumentKeys(name: string, args: JsonObject) {
+  const form = formOf(FORMS.get(name as EventName) ?? [], args);
+  const found: { readonly key: string; readonly offset: number; readonly isWide: boolean }[] = [];
+  for (const { argument, offset, type } of LAYOUTS.get(name as EventName) ?? []) {
+    if (type === 'text') return null;
+    if (argument === 'op' || form.sets[argument] !== undefined) continue;
+    const keys = [argument, ...(argumentAliases[argument] ?? [])];
+    const key = keys.find((one) => args[one] !== undefined);
+    if (key !== undefined) found.push({ key, offset, isWide: type === 'u64' });
+  }
+  return found;
 }
 
 /** The form in which these arguments were printed: of those that fit, the one that keeps most. */

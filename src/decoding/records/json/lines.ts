@@ -1,12 +1,14 @@
+import { NO_SOURCE } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
-import type { LineDecoder, LineFormat } from '../../format.ts';
-import { newLineReader } from '../../kernels.ts';
+import type { LineFormat } from '../../format.ts';
+import type { FormedLines, LineForm } from '../../formed-lines.ts';
+import { newFormedDecoder, newLineReader } from '../../kernels.ts';
 import { holdsLine, isEvent, writeEvent, writeLoss } from './event.ts';
+import { formOfObject, type ObjectLine } from './forms.ts';
 import { parseJson } from './parse.ts';
 import { isObject, type JsonValue } from './value.ts';
 
-const LF = 0x0a;
 /** Before the records of a JSON text sequence (RFC 7464). */
 const RS = '\u001e';
 /** Between records where others write them. */
@@ -40,35 +42,48 @@ function parsed(record: string): JsonValue | undefined {
   return parseJson(record.endsWith(',') ? record.slice(0, -1) : record);
 }
 
-class JsonLinesDecoder implements LineDecoder {
+/** Reads lines that hold objects. */
+export class JsonLines implements FormedLines {
+  readonly isOpen = false;
   readonly #embedded = new EmbeddedLine(newLineReader());
+  /** The line that was read last, and who reads of it what; null where it holds no object, or several. */
+  #last: ObjectLine | null = null;
+  #writer: BatchWriter | null = null;
 
-  decode(block: Uint8Array, writer: BatchWriter): number {
-    let line = 0;
-    for (let at = 0; at < block.length; line += 1) {
-      const lf = block.indexOf(LF, at);
-      const end = lf < 0 ? block.length : lf;
-      writer.line = line;
-      this.#line(block, at, end, writer);
-      at = end + 1;
-    }
-    this.#embedded.takeCounts(writer);
-    return line;
+  form(): LineForm | null {
+    return this.#last === null || this.#writer === null
+      ? null
+      : formOfObject(this.#last, this.#writer);
   }
 
-  #line(block: Uint8Array, from: number, to: number, writer: BatchWriter): void {
-    const line = Buffer.from(block.buffer, block.byteOffset + from, to - from).toString('utf8');
-    for (const record of recordsOf(line)) {
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    this.#last = null;
+    this.#writer = writer;
+    writer.source = NO_SOURCE;
+    const records = recordsOf(bytes.toString('utf8', at, lf));
+    for (const record of records) {
       const text = trimmed(record);
-      if (text !== '') this.#record(text, from, writer);
+      const value = text === '' ? undefined : this.#record(text, at, writer);
+      if (records.length === 1 && isObject(value)) {
+        this.#last = { bytes, from: at, to: lf, value };
+      }
     }
   }
 
-  #record(text: string, byteOffset: number, writer: BatchWriter): void {
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
+    this.line(bytes, at, bytes.length, writer);
+  }
+
+  takeCounts(writer: BatchWriter): void {
+    this.#embedded.takeCounts(writer);
+  }
+
+  #record(text: string, byteOffset: number, writer: BatchWriter): JsonValue | undefined {
     const value = parsed(text);
     if (value !== undefined) writeEvent(value, byteOffset, writer, this.#embedded);
     else if (text.startsWith('{')) writeLoss(writer, byteOffset, text);
     else writer.foreignLines += 1;
+    return value;
   }
 }
 
@@ -92,5 +107,5 @@ export const jsonLines: LineFormat = {
       isObject(first) && (isEvent(first) || records.some((record) => holdsLine(parsed(record))))
     );
   },
-  decoder: () => new JsonLinesDecoder(),
+  decoder: () => ({ decode: newFormedDecoder(new JsonLines()) }),
 };

@@ -1,25 +1,41 @@
-// Lines that another program has put around those of QEMU. What one that was read has in common with
-// others is a form: bytes to be compared, a fraction of a second to be read, and QEMU's own text.
+// Lines that another program has made of those of QEMU, or of its events. What one that was read has
+// in common with others is a form: bytes to be compared, numbers to be read, and QEMU's own text.
 
 import {
+  DECIMAL,
+  DIGITS,
   FORM_BYTES,
   FORM_FIRST_PIECE,
   FORM_LITERALS,
   FORM_NANOSECONDS,
   FORM_PIECES,
+  FORM_RECORD,
+  FORM_RECORD_WORDS,
   FORM_SECONDS,
   FORM_SOURCE,
   FORM_THREAD,
   FORMS,
   FORMS_BYTES,
   FRACTION,
+  HEX,
+  HEX_WIDE,
   LITERAL,
   PIECE_BYTES,
+  REST,
+  STRING,
+  TEXT,
 } from './contract';
-import { isDigit } from './digits';
+import { hexLength, hexValue, isDigit } from './digits';
 
-/** The forms that are known. */
+const LF: u8 = 0x0a;
+const SPACE: u8 = 0x20;
+const QUOTE: u8 = 0x22;
+const ZERO: u32 = 0x30;
+const BACKSLASH: u8 = 0x5c;
+
+/** The forms that are known, and for each the one of the line that came behind such a line last. */
 const TABLE = memory.data(FORMS_BYTES, 64);
+const FOLLOWERS = memory.data(256, 16);
 /** Of the one that was found last, and of the one that was made last. */
 let found: u32 = 0;
 let newest: u32 = 0;
@@ -35,6 +51,10 @@ export let seconds: u32 = 0;
 export let nanoseconds: u32 = 0;
 export let thread: u32 = 0;
 export let source: u32 = 0;
+/** Its record, which it is but for the place and the time; 0 where it has QEMU's text. */
+export let record: usize = 0;
+/** Where the next line begins; 0 where QEMU's text ends with the line. */
+export let next: usize = 0;
 
 /** Forgets all forms. */
 export function forgetForms(): void {
@@ -44,23 +64,28 @@ export function forgetForms(): void {
 /** Where a new form is to be written; it takes the place of the oldest. */
 export function newForm(): usize {
   newest = (newest + 1) & (FORMS - 1);
+  store<u8>(FOLLOWERS + found, <u8>newest);
   found = newest;
   return TABLE + newest * FORM_BYTES;
 }
 
-/** Where QEMU's text begins in the line at `at`, if it is of a known form; else 0. */
+/** Where QEMU's text begins in the line at `at`, or the line ends, if it is of a known form; else 0. */
 // @ts-ignore: decorator
 @inline
 export function enter(at: usize): usize {
-  const text = match(TABLE + found * FORM_BYTES, at);
-  return text != 0 ? text : enterOther(at);
+  const index: u32 = load<u8>(FOLLOWERS + found);
+  const text = match(TABLE + index * FORM_BYTES, at);
+  if (text == 0) return enterOther(at, index);
+  found = index;
+  return text;
 }
 
-function enterOther(at: usize): usize {
-  for (let step: u32 = 1; step < FORMS; step++) {
-    const index = (found + step) & (FORMS - 1);
+function enterOther(at: usize, tried: u32): usize {
+  for (let index: u32 = 0; index < FORMS; index++) {
+    if (index == tried) continue;
     const text = match(TABLE + index * FORM_BYTES, at);
     if (text == 0) continue;
+    store<u8>(FOLLOWERS + found, <u8>index);
     found = index;
     return text;
   }
@@ -71,6 +96,8 @@ function match(form: usize, at: usize): usize {
   const count = load<u32>(form, FORM_PIECES);
   if (count == 0) return 0;
   let p = at;
+  let text: usize = 0;
+  let textEnd: usize = 0;
   let literal = form + FORM_LITERALS;
   nanoseconds = load<u32>(form, FORM_NANOSECONDS);
   const end = form + FORM_FIRST_PIECE + count * PIECE_BYTES;
@@ -88,12 +115,80 @@ function match(form: usize, at: usize): usize {
         value = value * 10 + (digit - 48);
       }
       nanoseconds = value * load<u32>(UNITS + (length << 2));
+    } else if (what == REST) {
+      text = p;
+    } else if (what == TEXT) {
+      text = p;
+      p = endOfString(p);
+      textEnd = p;
+      continue;
+    } else if (what == STRING) {
+      p = endOfString(p);
+      continue;
+    } else if (what == DIGITS) {
+      const digits = p;
+      while (isDigit(load<u8>(p))) p++;
+      if (p == digits || (p - digits > 1 && load<u8>(digits) == ZERO)) return 0;
+      continue;
+    } else {
+      p = number(what, p, form + FORM_RECORD + (length << 2));
+      if (p == 0) return 0;
+      continue;
     }
     p += length;
   }
+  if (textEnd != 0 || text == 0) {
+    if (load<u8>(p) != LF) return 0;
+    next = p + 1;
+    // Behind QEMU's text there is an LF for whoever reads it.
+    if (textEnd != 0) store<u8>(textEnd, LF);
+  } else next = 0;
+  record = load<u32>(form, FORM_RECORD_WORDS) == 0 ? 0 : form + FORM_RECORD;
   seconds = load<u32>(form, FORM_SECONDS);
   thread = load<u32>(form, FORM_THREAD);
   source = load<u32>(form, FORM_SOURCE);
+  return text != 0 ? text : p;
+}
+
+/** Where a string of JSON ends, or has an escape or what none may have. */
+function endOfString(at: usize): usize {
+  let p = at;
+  for (;;) {
+    const bytes = v128.load(p);
+    const ends = v128.or(
+      i8x16.lt_u(bytes, i8x16.splat(SPACE)),
+      v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(BACKSLASH))),
+    );
+    const found = <u32>i8x16.bitmask(ends);
+    if (found != 0) return p + ctz(found);
+    p += 16;
+  }
+  return 0;
+}
+
+/** Reads a number into its words; returns where it ends, or 0 where none stands here that is read here. */
+function number(what: u32, at: usize, words: usize): usize {
+  let value: u64 = 0;
+  let p = at;
+  if (what == HEX || what == HEX_WIDE) {
+    const text = v128.load(at);
+    const length = hexLength(text);
+    if (length == 0 || (what == HEX && length > 8)) return 0;
+    value = hexValue(text, length);
+    p += length;
+  } else {
+    // One of as many digits never exceeds its words.
+    const most: usize = what == DECIMAL ? 9 : 19;
+    for (;;) {
+      const digit: u32 = load<u8>(p);
+      if (!isDigit(digit)) break;
+      value = value * 10 + (digit - ZERO);
+      p++;
+    }
+    if (p == at || p - at > most || (p - at > 1 && load<u8>(at) == ZERO)) return 0;
+  }
+  if (what == HEX || what == DECIMAL) store<u32>(words, <u32>value);
+  else store<u64>(words, rotl(value, 32));
   return p;
 }
 

@@ -106,29 +106,43 @@ export function decode(
   store<u32>(TOLD, 0, IS_FORM_KNOWN);
   while (at < end) {
     let name = at;
+    let kind: i32 = 0;
+    let lf: usize = 0;
+    let slot: usize = 0;
+    let behind: usize = 0;
     if (isFormed) {
       name = forms.enter(at);
       store<u32>(TOLD, name == 0 ? 0 : 1, IS_FORM_KNOWN);
       if (name == 0) break;
     }
-    if (isDigit(load<u8>(name))) {
-      name = readStamp(name);
-      if (name == 0) break;
-    } else noStamp();
-    if (<u32>load<u8>(name) - LETTER_A > 25) break;
-    const length = nameLength(name);
-    if (length < SHORTEST_NAME || length > LONGEST_NAME) break;
-    const slot = names.slotOf(name, length);
-    const behind = name + length;
-    if (slot == 0) {
-      store<u32>(TOLD, <u32>name, NAME);
-      store<u32>(TOLD, length, NAME + 4);
-      break;
+    if (isFormed && forms.record != 0) {
+      kind = load<i32>(forms.record);
+      memory.copy(record, forms.record, load<u32>(RECORD_BYTES + (kind << 2)));
+      lf = forms.next - 1;
+      noStamp();
+    } else {
+      if (isDigit(load<u8>(name))) {
+        name = readStamp(name);
+        if (name == 0) break;
+      } else noStamp();
+      if (<u32>load<u8>(name) - LETTER_A > 25) break;
+      const length = nameLength(name);
+      if (length < SHORTEST_NAME || length > LONGEST_NAME) break;
+      slot = names.slotOf(name, length);
+      behind = name + length;
+      if (slot == 0) {
+        store<u32>(TOLD, <u32>name, NAME);
+        store<u32>(TOLD, length, NAME + 4);
+        break;
+      }
+      kind = names.kindAt(slot);
+      if (kind >= 0) {
+        lf = read(kind, load<u8>(behind) == SPACE ? behind + 1 : behind, record);
+        if (lf == 0) break;
+        if (isFormed && forms.next != 0) lf = forms.next - 1;
+      }
     }
-    const kind = names.kindAt(slot);
     if (kind >= 0) {
-      const lf = read(kind, load<u8>(behind) == SPACE ? behind + 1 : behind, record);
-      if (lf == 0) break;
       let source: u32 = 0;
       if (isFormed) {
         source = forms.source;
@@ -177,10 +191,10 @@ export function decode(
       const byte: u32 = load<u8>(behind);
       if (kind == LEFT) break;
       if (byte != SPACE && (kind != COUNTED || (byte != LF && byte != CR))) break;
-      const lf = plainEnd(behind);
+      lf = plainEnd(behind);
       if (lf == 0) break;
       names.count(slot);
-      at = lf + 1;
+      at = isFormed && forms.next != 0 ? forms.next : lf + 1;
     }
     number++;
   }
