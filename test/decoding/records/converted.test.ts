@@ -24,12 +24,14 @@ interface Said {
   readonly time: readonly [seconds: number, nanoseconds: number];
   readonly thread: number;
   readonly source: string | null;
+  /** It is of the same text as the record before. */
+  readonly isSameText: boolean;
 }
 
 const HEADER = { format: 'qemu-log', clock: 'wall', stampsTellVersion: true } as const;
 const END = { lines: 0, skipped: {}, losses: [], hasGrown: false };
 
-function sayOf(cursor: BatchCursor, sources: readonly string[]): Said {
+function sayOf(cursor: BatchCursor, sources: readonly string[], offsetBefore: number): Said {
   return {
     line: cursor.line,
     event: eventNames[cursor.kind] ?? '',
@@ -37,16 +39,20 @@ function sayOf(cursor: BatchCursor, sources: readonly string[]): Said {
     time: [cursor.hasTime ? cursor.seconds : 0, cursor.nanoseconds],
     thread: cursor.thread,
     source: sources[cursor.source - 1] ?? null,
+    isSameText: cursor.byteOffset === offsetBefore,
   };
 }
 
 /** The records of a converted text that comes in pieces of so many bytes. */
 function read(text: string, pieceBytes = 1 << 20): readonly Said[] {
   const said: Said[] = [];
-  let lines = 0;
+  let [lines, before] = [0, -1];
   const decoder = new ConvertedDecoder((batch) => {
     const cursor = new BatchCursor(batch, lines);
-    while (cursor.next()) said.push(sayOf(cursor, batch.sources));
+    while (cursor.next()) {
+      said.push(sayOf(cursor, batch.sources, before));
+      before = cursor.byteOffset;
+    }
     lines += batch.lines;
   });
   const bytes = Buffer.from(text);
@@ -74,6 +80,7 @@ const anyRecord = fc.record({
   thread: fc.oneof(fc.constant(0), fc.nat(LAST_THREAD)),
   source: fc.option(anyText),
   skipped: fc.nat(2),
+  bytes: fc.nat(1),
 });
 
 type AnyRecord = typeof anyRecord extends fc.Arbitrary<infer One> ? One : never;
@@ -81,9 +88,20 @@ type AnyRecord = typeof anyRecord extends fc.Arbitrary<infer One> ? One : never;
 /** A batch with these records, on lines with others between them or none. */
 function batchOf(records: readonly AnyRecord[]) {
   const writer = new BatchWriter();
-  let line = -1;
-  for (const { kind, nanoseconds, numbers, seconds, skipped, source, text, thread } of records) {
+  let [line, byteOffset] = [-1, 0];
+  for (const {
+    bytes,
+    kind,
+    nanoseconds,
+    numbers,
+    seconds,
+    skipped,
+    source,
+    text,
+    thread,
+  } of records) {
     line += skipped;
+    byteOffset += bytes;
     writer.line = Math.max(0, line);
     writer.source = source === null ? 0 : writer.sourceOf(source);
     const base = writer.begin(kind);
@@ -97,7 +115,7 @@ function batchOf(records: readonly AnyRecord[]) {
         writer.words[base + at + 1] = low;
       } else writer.words[base + at] = low;
     }
-    writer.commit(0, nanoseconds === NO_TIME ? 0 : seconds, nanoseconds, thread);
+    writer.commit(byteOffset, nanoseconds === NO_TIME ? 0 : seconds, nanoseconds, thread);
   }
   return { batch: writer.finish(new Uint8Array(0), 0, line + 1), lines: line + 1 };
 }
@@ -108,8 +126,10 @@ function printed(records: readonly AnyRecord[], notation: Notation) {
   const printer = new RecordPrinter(notation, HEADER);
   let text = printer.begin();
   const cursor = new BatchCursor(batch, 0);
+  let before = -1;
   while (cursor.next()) {
-    said.push(sayOf(cursor, batch.sources));
+    said.push(sayOf(cursor, batch.sources, before));
+    before = cursor.byteOffset;
     text += printer.record(cursor, batch.sources[cursor.source - 1] ?? null);
   }
   return { said, text: text + printer.end({ ...END, lines }) };

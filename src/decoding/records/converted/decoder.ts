@@ -17,6 +17,7 @@ import { newLineReader } from '../../kernels.ts';
 import { outcome } from '../../line-reader.ts';
 import { type LinePlace, writeLoss } from '../../notes.ts';
 import { isHeader, isRecord } from './header.ts';
+import { SAME_TEXT } from './printer.ts';
 import { type Argument, argumentsOf } from './values.ts';
 
 const LF = 0x0a;
@@ -58,7 +59,11 @@ export class ConvertedDecoder implements StreamDecoder {
   #jump: number | null = null;
   #records = 0;
   #isFirst = true;
+  /** Where the bytes that are not handed over begin, and of these what is held. */
   #offset = 0;
+  #held = Buffer.alloc(0);
+  /** Where the text of the newest record is, in its batch. */
+  #textAt = 0;
   #end: TraceEnd | null = null;
   /** What follows cannot be read, and has been told. */
   #isOver = false;
@@ -74,14 +79,29 @@ export class ConvertedDecoder implements StreamDecoder {
   end(): void {
     const last = this.#blocks.end();
     if (last !== null) this.#block(last);
+    this.#handOver(this.#held, this.#held.length);
     if (this.#end === null && !this.#isOver) this.#lose(0, 'truncated', 'its end is missing');
     const batch = this.#writer.finish(EMPTY, this.#offset, this.#line - this.#before);
     this.#emit({ ...batch, ...(this.#end !== null && { end: this.#end }) });
   }
 
-  #block({ bytes: block, byteLength, byteOffset }: LineBlock): void {
+  #block({ bytes, byteLength }: LineBlock): void {
+    if (byteLength > bytes.length) {
+      // A line too long to be held, which is no record.
+      this.#handOver(this.#held, this.#held.length);
+      this.#held = Buffer.alloc(0);
+      this.#handOver(Buffer.from(bytes), byteLength);
+      return;
+    }
     // A copy: whoever made the chunk may use its buffer again while a batch is still quoted.
-    const bytes = Buffer.from(block);
+    const all = Buffer.concat([this.#held, bytes]);
+    const end = startOfLastText(all);
+    this.#held = all.subarray(end);
+    this.#handOver(all.subarray(0, end), end);
+  }
+
+  #handOver(bytes: Buffer, byteLength: number): void {
+    if (bytes.length === 0) return;
     for (let at = 0; at < bytes.length && !this.#isOver; ) {
       const lf = bytes.indexOf(LF, at);
       const end = lf < 0 ? bytes.length : lf;
@@ -91,11 +111,11 @@ export class ConvertedDecoder implements StreamDecoder {
     }
     // More records of the newest line may follow.
     const lines = Math.max(0, this.#line - this.#before - 1);
-    const batch = this.#writer.finish(bytes, byteOffset, lines);
+    const batch = this.#writer.finish(bytes, this.#offset, lines);
     const records = this.#printed(bytes);
     this.#emit({ ...batch, byteLength, records });
     this.#before += lines;
-    this.#offset = byteOffset + byteLength;
+    this.#offset += byteLength;
   }
 
   #printed(bytes: Buffer): EventBatch['records'] {
@@ -151,7 +171,7 @@ export class ConvertedDecoder implements StreamDecoder {
 
   /** Writes the record of an object; false where it is none. */
   #record(object: Readonly<Record<string, unknown>>, at: number): boolean {
-    const { args, event, line, source, tid, timestamp } = object;
+    const { args, event, line, sameText, source, tid, timestamp } = object;
     const kind = typeof event === 'string' ? kindOfName(event) : undefined;
     if (kind === undefined || !isRecord(args)) return false;
     this.#place(typeof line === 'number' ? line : null, at);
@@ -161,7 +181,8 @@ export class ConvertedDecoder implements StreamDecoder {
       if (!writeArgument(writer, base, argument, args[argument.name])) return false;
     }
     const [, seconds, nanoseconds] = TIMESTAMP.exec(String(timestamp)) ?? [];
-    this.#commit(at, typeof source === 'string' ? source : null, {
+    const textAt = sameText === true ? this.#textAt : at;
+    this.#commit(textAt, typeof source === 'string' ? source : null, {
       ...timeOf(seconds, nanoseconds),
       thread: isThread(tid) ? tid : NO_THREAD,
     });
@@ -199,6 +220,7 @@ export class ConvertedDecoder implements StreamDecoder {
     const writer = this.#writer;
     writer.source = source === null ? NO_SOURCE : writer.sourceOf(source);
     writer.commit(at, seconds, nanoseconds, thread);
+    this.#textAt = at;
     this.#records += 1;
   }
 
@@ -231,6 +253,16 @@ export class ConvertedDecoder implements StreamDecoder {
     writer.line = Math.max(0, this.#line - 1 - this.#before);
     writeLoss(writer, placeAt(at), kind, detail);
   }
+}
+
+/** Where the last line begins that is not of the same text as the one before it. */
+function startOfLastText(bytes: Buffer): number {
+  for (let end = bytes.length - 1; end > 0; ) {
+    const start = bytes.lastIndexOf(LF, end - 1) + 1;
+    if (!bytes.subarray(start, end).includes(SAME_TEXT)) return start;
+    end = start - 1;
+  }
+  return 0;
 }
 
 function placeAt(byteOffset: number): LinePlace {

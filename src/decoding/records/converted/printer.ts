@@ -23,6 +23,8 @@ export interface ConvertedEnd extends TraceEnd {
 }
 
 const MICROSECOND = 1000;
+/** Of a record that tells more of the text that the one before it is of, as of an error in an event. */
+export const SAME_TEXT = ',"sameText":true';
 
 /**
  * Prints the records of a trace, one on a line, so that `ConvertedDecoder` makes the same records of
@@ -49,6 +51,7 @@ export class RecordPrinter {
   readonly #logText = new LogText();
   #records = 0;
   #line = 0;
+  #byteOffset = -1;
 
   /** `change`, `changeSource`: for what is not to be shown as it is. */
   constructor(
@@ -76,11 +79,16 @@ export class RecordPrinter {
     const values = valuesAt(cursor);
     this.#change?.(kind, values);
     const process = source === null ? null : this.#changeSource(source);
-    if (!this.#isLog) return `${this.#json(cursor, values, process, line)}\n`;
-    const jump = line === this.#line + 1 ? '' : `# line ${line}\n`;
+    const isSameText = cursor.byteOffset === this.#byteOffset;
+    this.#byteOffset = cursor.byteOffset;
+    if (!this.#isLog) return `${this.#json(cursor, values, process, line, isSameText)}\n`;
+    const isNext = line === this.#line + 1;
     this.#line = line;
+    // It has its line in itself: nothing may stand between it and the record before.
+    if (isSameText) return this.#note(this.#json(cursor, values, process, line, true));
+    const jump = isNext ? '' : `# line ${line}\n`;
     const text = this.#logText.of(kind, values);
-    if (text === null) return `${jump}${this.#note(this.#json(cursor, values, process, null))}`;
+    if (text === null) return jump + this.#note(this.#json(cursor, values, process, null, false));
     const writer = process === null ? '' : `${jsonText(process)} `;
     return `${jump}${writer}${this.#stamp(cursor)}${text}\n`;
   }
@@ -100,12 +108,14 @@ export class RecordPrinter {
     values: readonly string[],
     source: string | null,
     line: number | null,
+    isSameText: boolean,
   ): string {
     let text = line === null ? '{' : `{"line":${line},`;
     text += `"event":"${eventNames[kind]}"`;
     if (hasTime) text += `,"timestamp":"${seconds}.${String(nanoseconds).padStart(9, '0')}"`;
     if (thread !== NO_THREAD) text += `,"tid":${thread}`;
     if (source !== null) text += `,"source":${jsonText(source)}`;
+    if (isSameText) text += SAME_TEXT;
     text += ',"args":{';
     const all = argumentsOf[kind] ?? [];
     for (let index = 0; index < all.length; index += 1) {
