@@ -6,7 +6,13 @@ import { keyOf, statOf } from './file-identity.ts';
 import { textOf } from './file-name.ts';
 import type { SourceLoss } from './loss.ts';
 import { openToRead } from './open-file.ts';
-import { type OpenSource, openRereadable, openSource, type SourceOptions } from './source.ts';
+import {
+  type OpenSource,
+  openRereadable,
+  openSource,
+  peekSource,
+  type SourceOptions,
+} from './source.ts';
 import { DamagedArchive, entriesOf } from './tar/entries.ts';
 import { BLOCK_BYTES, isTar } from './tar/header.ts';
 import { type Fate, type Rereadable, readAt } from './trace-file.ts';
@@ -16,6 +22,8 @@ export interface Member {
   readonly archive: string;
   /** The archive as it was when this was found in it. */
   readonly state: string;
+  /** The file of the archive that the archive itself is; absent where it is a file of its own. */
+  readonly within?: Member;
   /** Where it lies in the archive, decompressed. */
   readonly offset: number;
   readonly bytes: number;
@@ -32,35 +40,53 @@ export interface FoundMember {
 }
 
 /** Bytes of a member that show what it is; compressed, the first 64 KiB are in them. */
-const HEAD_BYTES = 64 * 1024;
-const COMPRESSED_HEAD_BYTES = 1024 * 1024;
+export const HEAD_BYTES = 64 * 1024;
+export const COMPRESSED_HEAD_BYTES = 1024 * 1024;
 
 /** An archive (tar, plain or compressed) whose members are read where they are; nothing is unpacked. */
 export class Archive {
   /** Why not all members are known; null as long as they are. */
   damage: string | null = null;
-  readonly #path: string;
+  /** As it is shown. */
+  readonly path: string;
   readonly #source: OpenSource;
-  readonly #state: string;
+  /** Where its first byte lies. */
+  readonly #start: Omit<Member, 'bytes'>;
 
-  private constructor(path: string, source: OpenSource, state: string) {
-    this.#path = path;
+  private constructor(path: string, source: OpenSource, start: Omit<Member, 'bytes'>) {
+    this.path = path;
     this.#source = source;
-    this.#state = state;
+    this.#start = start;
   }
 
   /**
-   * Opens a file as an archive; null where it is none.
+   * Opens a file as an archive; null where it is none. `shown`: how it is called, where that is another name.
    *
    * @throws TraceError where it cannot be read
    */
-  static async open(path: string, options: SourceOptions): Promise<Archive | null> {
+  static async open(path: string, options: SourceOptions, shown = path): Promise<Archive | null> {
     if (!mayBeArchive(path)) return null;
     const state = stateOf(path);
     const source = await openSource(path, { ...options, isArchive: true });
-    if (isTar(source.head)) return new Archive(path, source, state);
+    if (isTar(source.head)) return new Archive(shown, source, { archive: path, state, offset: 0 });
     source.close();
     return null;
+  }
+
+  /**
+   * The same of a member of an archive.
+   *
+   * @throws TraceError where it cannot be read
+   */
+  static async openMember(found: FoundMember, options: SourceOptions): Promise<Archive | null> {
+    const { head, isSparse, member, path } = found;
+    if (isSparse || !(await isArchive(path, head, options))) return null;
+    const source = await openMember(path, member, { ...options, isArchive: true });
+    const { bytes: _, ...start } = member;
+    // What lies in it as it is lies in the archive around it, too.
+    if (source.compression === 'none') return new Archive(path, source, start);
+    const { archive, state } = member;
+    return new Archive(path, source, { archive, state, within: member, offset: 0 });
   }
 
   /** The members, in their order. Closes the archive. */
@@ -76,8 +102,8 @@ export class Archive {
         // Of several of one name, the last is what unpacking would leave; all are read.
         const times = (names.get(text) ?? 0) + 1;
         names.set(text, times);
-        const member = { archive: this.#path, state: this.#state, offset, bytes: size };
-        const path = `${this.#path}!${text}${times === 1 ? '' : ` (${times})`}`;
+        const member = { ...this.#start, offset: this.#start.offset + offset, bytes: size };
+        const path = `${this.path}!${text}${times === 1 ? '' : ` (${times})`}`;
         yield { path, member, isSparse, head };
       }
     } catch (thrown) {
@@ -98,6 +124,18 @@ export async function openMember(
   options: SourceOptions,
 ): Promise<OpenSource> {
   return openRereadable(new MemberBytes(path, member, options), options);
+}
+
+/** Whether bytes are an archive, plain or compressed, by the first of them. */
+export async function isArchive(
+  path: string,
+  head: Uint8Array,
+  options: SourceOptions = {},
+): Promise<boolean> {
+  if (isTar(head)) return true;
+  const buffer = Buffer.from(head.buffer, head.byteOffset, head.length);
+  if (!codecs.some(({ isIt }) => isIt(buffer))) return false;
+  return isTar((await peekSource(path, head, { ...options, isArchive: true })).head);
 }
 
 /** What most files are not is told by their first bytes, before any more is done. */
@@ -154,11 +192,11 @@ class MemberBytes implements Rereadable {
   }
 
   async *chunks(chunkBytes: number): AsyncGenerator<Uint8Array> {
-    const { archive, bytes, offset } = this.#member;
+    const { bytes, offset } = this.#member;
     if (this.fate() !== 'unchanged') {
       throw new TraceError({ path: this.path }, 'the archive is not the one it was found in');
     }
-    const source = await openSource(archive, { ...this.#options, isArchive: true });
+    const source = await this.#openArchive();
     let given = 0;
     try {
       const part =
@@ -173,6 +211,14 @@ class MemberBytes implements Rereadable {
     } finally {
       source.close();
     }
+  }
+
+  #openArchive(): Promise<OpenSource> {
+    const { archive, within } = this.#member;
+    const options = { ...this.#options, isArchive: true };
+    return within === undefined
+      ? openSource(archive, options)
+      : openMember(this.path, within, options);
   }
 
   lossAt(bytes: number): SourceLoss {

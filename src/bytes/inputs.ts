@@ -4,6 +4,7 @@ import { glob, isDynamicPattern } from 'tinyglobby';
 import { reasonOf, TraceError } from '../base/errors.ts';
 import { isUrl, shownUrl } from '../base/url.ts';
 import type { Member } from './archive.ts';
+import type { Chunks } from './chunks.ts';
 import { keyOf, keyOfPath, type Stats, statOf } from './file-identity.ts';
 import { textOf } from './file-name.ts';
 import type { Piece } from './joined.ts';
@@ -52,6 +53,10 @@ export interface Inputs {
   readonly directories: ReadonlyMap<string, readonly Input[]>;
   /** Whether this is the file of a trace or of a list, by whatever name it was called. */
   isRead(key: string): boolean;
+  /** What is to be read in the place of standard input, where its start has been taken. */
+  readonly stdin?: Chunks;
+  /** Lets go of what is kept for the traces; absent where nothing is. */
+  close?(): void;
 }
 
 /**

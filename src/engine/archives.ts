@@ -2,53 +2,111 @@ import { ForeignError, TraceError } from '../base/errors.ts';
 import { Archive, type FoundMember } from '../bytes/archive.ts';
 import type { BadInput, Input, Inputs, PassedOver } from '../bytes/inputs.ts';
 import { peekSource, type SourceOptions } from '../bytes/source.ts';
+import { lookAtStandardInput, type StandardInput } from '../bytes/standard-input.ts';
 import { recognise } from '../decoding/index.ts';
+
+/** Archives in archives are followed this deep; a must-gather holds a sosreport of each node. */
+const DEEPEST = 3;
 
 /**
  * The inputs with the traces in archives in the places of these. An archive is read like a folder: what
- * is in it and is no trace is left out, or named where it may hold one.
+ * is in it and is no trace is left out, or named where it may hold one. So is an archive in it, and
+ * standard input.
  */
 export async function withMembers(inputs: Inputs, options: SourceOptions): Promise<Inputs> {
-  const bad: BadInput[] = [...inputs.bad];
-  const passedOver: PassedOver[] = [...inputs.passedOver];
+  const found = new FoundInArchives(options);
   const places = new Map<Input, readonly Input[]>();
+  let piped: StandardInput | null = null;
   for (const input of inputs.traces) {
     const isFile = input.bytes !== null && input.object === undefined;
-    const archive = isFile ? await openArchive(input.path, options) : null;
-    if (archive === null) continue;
-    const members: Input[] = [];
-    let help: string | null = null;
-    for await (const found of archive.members()) {
-      const { path, member } = found;
-      const kind = await kindOf(found, options);
-      if (kind === TRACE) members.push({ path, bytes: member.bytes, isFound: true, member });
-      else if (kind instanceof ForeignError) {
-        help ??= kind.message;
-        passedOver.push({ path, kind: kind.kind ?? 'a file' });
-      } else if (kind !== null) passedOver.push({ path, kind });
-    }
-    places.set(input, members);
-    const error = problemOf(archive, members.length === 0 && !input.isFound, help);
-    if (error !== null) bad.push({ path: input.path, error });
+    if (input.path === '-') piped = await standardInput(options);
+    const path = isFile ? input.path : input.path === '-' ? (piped?.archive ?? null) : null;
+    const archive = path === null ? null : await openArchive(path, options, input.path);
+    if (archive !== null) places.set(input, await found.membersOf(archive, !input.isFound));
   }
-  if (places.size === 0) return inputs;
+  const close = () => {
+    inputs.close?.();
+    piped?.close();
+  };
+  const chunks = piped?.chunks ?? null;
+  if (places.size === 0 && piped === null) return inputs;
   const replaced = (all: readonly Input[]) => all.flatMap((input) => places.get(input) ?? input);
   const directories = [...inputs.directories].map(
-    ([directory, found]) => [directory, replaced(found)] as const,
+    ([directory, inIt]) => [directory, replaced(inIt)] as const,
   );
   return {
     traces: replaced(inputs.traces),
-    bad,
-    passedOver,
+    bad: [...inputs.bad, ...found.bad],
+    passedOver: [...inputs.passedOver, ...found.passedOver],
     directories: new Map(directories),
     isRead: (key) => inputs.isRead(key),
+    ...(chunks !== null && { stdin: chunks }),
+    close,
   };
 }
 
-/** What cannot be opened is told where it is analysed. */
-async function openArchive(path: string, options: SourceOptions): Promise<Archive | null> {
+/** What cannot be read is told where it is analysed. */
+async function standardInput(options: SourceOptions): Promise<StandardInput | null> {
   try {
-    return await Archive.open(path, options);
+    return await lookAtStandardInput(options);
+  } catch (thrown) {
+    if (thrown instanceof TraceError) return null;
+    throw thrown;
+  }
+}
+
+/** What archives hold. */
+class FoundInArchives {
+  readonly bad: BadInput[] = [];
+  readonly passedOver: PassedOver[] = [];
+  readonly #options: SourceOptions;
+
+  constructor(options: SourceOptions) {
+    this.#options = options;
+  }
+
+  /** The traces in an archive, those in archives in it included. `isNamed`: somebody asked for it. */
+  async membersOf(archive: Archive, isNamed: boolean, depth = 1): Promise<readonly Input[]> {
+    const traces: Input[] = [];
+    let help: string | null = null;
+    for await (const found of archive.members()) {
+      const { path, member } = found;
+      const inner = depth < DEEPEST ? await openInner(found, this.#options) : null;
+      if (inner !== null) {
+        traces.push(...(await this.membersOf(inner, false, depth + 1)));
+        continue;
+      }
+      const kind = await kindOf(found, this.#options);
+      if (kind === TRACE) traces.push({ path, bytes: member.bytes, isFound: true, member });
+      else if (kind instanceof ForeignError) {
+        help ??= kind.message;
+        this.passedOver.push({ path, kind: kind.kind ?? 'a file' });
+      } else if (kind !== null) this.passedOver.push({ path, kind });
+    }
+    const error = problemOf(archive, traces.length === 0 && isNamed, help);
+    if (error !== null) this.bad.push({ path: archive.path, error });
+    return traces;
+  }
+}
+
+/** An archive in an archive; what is wrong with it is told where it is analysed. */
+async function openInner(found: FoundMember, options: SourceOptions): Promise<Archive | null> {
+  try {
+    return await Archive.openMember(found, options);
+  } catch (thrown) {
+    if (thrown instanceof TraceError) return null;
+    throw thrown;
+  }
+}
+
+/** What cannot be opened is told where it is analysed. */
+async function openArchive(
+  path: string,
+  options: SourceOptions,
+  shown: string,
+): Promise<Archive | null> {
+  try {
+    return await Archive.open(path, options, shown);
   } catch (thrown) {
     if (thrown instanceof TraceError) return null;
     throw thrown;

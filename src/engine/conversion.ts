@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UsageError } from '../base/errors.ts';
+import type { Inputs } from '../bytes/inputs.ts';
 import type { OpenSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { headerOf } from '../decoding/records/converted/header.ts';
@@ -18,7 +19,6 @@ export { type Notation, notations } from '../decoding/records/converted/printer.
 export interface ConvertOptions extends Omit<InputOptions, 'alsoWritten' | 'mappings' | 'unmaps'> {
   readonly notation: Notation;
   readonly signal?: AbortSignal;
-  readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
 /** Characters that are gathered before they are handed out. */
@@ -33,7 +33,8 @@ const PIECE = 64 * 1024;
  */
 export async function convertedTrace(options: ConvertOptions): Promise<AsyncGenerator<string>> {
   const { maxDecompressedBytes = null, notation, signal, stderr, traceEvents = null } = options;
-  const { bad, traces } = await inputsOf({ ...options, alsoWritten: ['/dev/stdout'] });
+  const inputs = await inputsOf({ ...options, alsoWritten: ['/dev/stdout'] });
+  const { bad, traces } = inputs;
   const [problem] = bad;
   if (problem !== undefined) throw new UsageError(`${problem.path}: ${problem.error}`);
   const [trace] = traces;
@@ -48,8 +49,16 @@ export async function convertedTrace(options: ConvertOptions): Promise<AsyncGene
     eventList: traceEvents === null ? null : await readEventList(traceEvents),
     ...(typeof stderr === 'string' && { stderr }),
   };
-  const { format, source } = await openTrace(task, options);
-  return textOf(source, format, notation, signal);
+  const { format, source } = await openTrace(task, {
+    ...options,
+    ...(inputs.stdin !== undefined && { stdin: inputs.stdin }),
+  });
+  return textOf({ ...source, close: () => closeAll(source, inputs) }, format, notation, signal);
+}
+
+function closeAll(source: OpenSource, inputs: Inputs): void {
+  source.close();
+  inputs.close?.();
 }
 
 async function* textOf(

@@ -94,6 +94,7 @@ export async function run(options: RunOptions): Promise<Result> {
   } finally {
     await threads.close();
     files.discard();
+    inputs.close?.();
   }
 }
 
@@ -107,6 +108,7 @@ export interface InputOptions
     | 'mappings'
     | 'maxDecompressedBytes'
     | 'stderr'
+    | 'stdin'
     | 'traceEvents'
     | 'unmaps'
   > {
@@ -137,9 +139,11 @@ export async function inputsOf(options: InputOptions): Promise<Inputs> {
   await refuseToOverwrite(written, alsoWritten, {
     isRead: (key) => read.includes(key) || inputs.isRead(key),
   });
-  const { maxDecompressedBytes = null } = options;
+  const { maxDecompressedBytes = null, stdin } = options;
   const all =
-    'traces' in options.inputs ? inputs : await withMembers(inputs, { maxDecompressedBytes });
+    'traces' in options.inputs
+      ? inputs
+      : await withMembers(inputs, { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) });
   const { isJoined = false } = options;
   const joined = isJoined ? await joinedInputs(all, { maxDecompressedBytes }) : all;
   const count = joined.traces.length + joined.bad.length;
@@ -286,7 +290,8 @@ class Run {
 
   /** Replayed here, decoded by the threads where there is more than one. */
   async #analyzeLarge(task: TraceTask, onProgress: (bytes: number) => void): Promise<TraceOutcome> {
-    const { rangeBytes = null, signal, stdin } = this.#options;
+    const { rangeBytes = null, signal } = this.#options;
+    const stdin = this.#inputs.stdin ?? this.#options.stdin;
     const isAlone = this.#threads.jobs === 1 && rangeBytes === null;
     return analyzeTrace(task, {
       stdin,

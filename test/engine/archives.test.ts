@@ -8,6 +8,7 @@ import { withMembers } from '../../src/engine/archives.ts';
 import { type RunOptions, run } from '../../src/engine/run.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { root } from '../helpers/ground-truth.ts';
+import { runProgram } from '../helpers/program.ts';
 import { type Packed, tarOf } from '../helpers/tar.ts';
 
 const log = readFileSync(`${root}traces/qemu-10.0/blocked-aw48-minimal.log`);
@@ -23,7 +24,12 @@ const report: readonly Packed[] = [
   { name: './inner.tar', content: tarOf({ name: 'x.log', content: log }) },
   { name: './empty' },
 ];
-const members = ['vm-a.log', 'vm-b.log.gz', 'vm-c.log.zst'];
+const members = [
+  'var/log/libvirt/qemu/vm-a.log',
+  'var/log/libvirt/qemu/vm-b.log.gz',
+  'var/log/libvirt/qemu/vm-c.log.zst',
+  'inner.tar!x.log',
+];
 
 /** A folder with these files, and what a run over `inputs` in it comes to. */
 function folderOf(files: Readonly<Record<string, Uint8Array>>): string {
@@ -49,14 +55,9 @@ describe('an archive is read like a folder', () => {
     const folder = folderOf({ report: pack(tarOf(...report)), 'vm-a.log': log });
     const path = join(folder, 'report');
     const { passedOver, traces } = await analyse([path]);
-    expect(traces.map((trace) => trace.path)).toEqual(
-      members.map((name) => `${path}!var/log/libvirt/qemu/${name}`),
-    );
-    expect(traces.map(({ compression }) => compression)).toEqual(['none', 'gzip', 'zstd']);
-    expect(passedOver).toEqual([
-      { path: `${path}!inner.tar`, kind: 'a tar archive' },
-      { path: `${path}!sos_logs/sos.log.lz4`, kind: 'lz4-compressed' },
-    ]);
+    expect(traces.map((trace) => trace.path)).toEqual(members.map((name) => `${path}!${name}`));
+    expect(traces.map(({ compression }) => compression)).toEqual(['none', 'gzip', 'zstd', 'none']);
+    expect(passedOver).toEqual([{ path: `${path}!sos_logs/sos.log.lz4`, kind: 'lz4-compressed' }]);
     const alone = await analyse([join(folder, 'vm-a.log')]);
     const [first] = traces;
     expect(first?.sessions).toEqual(alone.traces[0]?.sessions);
@@ -113,6 +114,102 @@ describe('an archive is read like a folder', () => {
       `${path}: an archive without traces; ${path}!ust/ch_0: an LTTng`,
     );
     expect(traces[0]?.error).toMatch(/babeltrace2 --clock-gmt --clock-date FOLDER \| vtdscope -$/);
+  });
+});
+
+describe('an archive in an archive', () => {
+  const tar = (name: string, content: Uint8Array) => tarOf({ name, content });
+
+  it.each<[string, Buffer]>([
+    ['plain', tar('node/sos.tar', tar('qemu/vm.log', log))],
+    ['compressed', tar('node/sos.tar', gzipSync(tar('qemu/vm.log', log)))],
+    ['in a compressed one', gzipSync(tar('node/sos.tar', gzipSync(tar('qemu/vm.log', log))))],
+  ])('is read like a folder in it: %s', async (_, bytes) => {
+    const folder = folderOf({ 'must-gather': bytes, 'vm.log': log });
+    const { traces } = await analyse([join(folder, 'must-gather')]);
+    const alone = await analyse([join(folder, 'vm.log')]);
+    const path = `${folder}/must-gather!node/sos.tar!qemu/vm.log`;
+    expect(traces).toEqual([{ ...alone.traces[0], path }]);
+  });
+
+  it('is followed three deep', async () => {
+    const three = gzipSync(tar('3.tar', tar('2.tar', tar('1.log', log))));
+    const folder = folderOf({ three, four: tar('4.tar', three) });
+    const { passedOver, traces } = await analyse([folder]);
+    expect(traces.map(({ path }) => path)).toEqual([`${folder}/three!3.tar!2.tar!1.log`]);
+    expect(passedOver).toEqual([
+      { path: `${folder}/four!4.tar!3.tar!2.tar`, kind: 'a tar archive' },
+    ]);
+  });
+
+  it('that is damaged is told, with what came before', async () => {
+    const inner = gzipSync(tarOf({ name: 'a.log', content: log }, { name: 'b.log', content: log }));
+    const folder = folderOf({ outer: tar('inner', inner.subarray(0, -200)) });
+    const { traces } = await analyse([join(folder, 'outer')]);
+    const inside = `${folder}/outer!inner`;
+    expect(traces.map(({ path }) => path)).toEqual([`${inside}!a.log`, `${inside}!b.log`, inside]);
+    expect(traces[0]?.losses).toEqual([]);
+    expect(traces[1]?.verdict).not.toBe('clean');
+    expect(traces[2]?.error).toMatch(/an archive that is damaged, .*is not known$/);
+  });
+});
+
+describe('standard input', () => {
+  const archive = tarOf(
+    { name: 'a.log', content: log },
+    { name: 'b.log.zst', content: zstd },
+    { name: 'in.tar', content: tarOf({ name: 'c.log', content: log }) },
+  );
+  async function* inChunks(bytes: Uint8Array, length: number) {
+    for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
+  }
+
+  it.each<[string, Buffer, number]>([
+    ['plain', archive, 65_536],
+    ['compressed', gzipSync(archive), 1000],
+    ['byte by byte at first', archive, 7],
+  ])('that is an archive is read like one: %s', async (_, bytes, length) => {
+    const { traces } = await analyse(['-'], { stdin: inChunks(bytes, length) });
+    const { traces: inFile } = await analyse([join(folderOf({ archive }), 'archive')]);
+    const names = ['-!a.log', '-!b.log.zst', '-!in.tar!c.log'];
+    expect(traces).toEqual(inFile.map((trace, index) => ({ ...trace, path: names[index] })));
+  });
+
+  it.each<[string, Uint8Array]>([
+    ['plain', log],
+    ['compressed', gzipSync(log)],
+    ['short', log.subarray(0, 100)],
+    ['empty', new Uint8Array(0)],
+  ])('that is none is read as it comes: %s', async (_, bytes) => {
+    const { traces } = await analyse(['-'], { stdin: inChunks(bytes, 50) });
+    const { traces: inFile } = await analyse([join(folderOf({ file: bytes }), 'file')]);
+    expect(traces).toEqual(inFile.map((trace) => ({ ...trace, path: '-' })));
+  });
+
+  it('that fails is told to, behind what came', async () => {
+    async function* failing(bytes: Uint8Array) {
+      yield bytes;
+      throw new Error('EIO: broken, read');
+    }
+    const some = log.subarray(0, log.lastIndexOf('\n', 20_000) + 1);
+    const { traces } = await analyse(['-'], { stdin: failing(some) });
+    expect(traces[0]?.losses).toMatchObject([{ kind: 'unreadable' }]);
+    const { traces: cut } = await analyse(['-'], { stdin: failing(archive.subarray(0, 20_000)) });
+    expect(cut.map(({ path }) => path)).toEqual(['-!a.log', '-']);
+    expect(cut[1]?.error).toContain('an archive that is damaged');
+  });
+
+  it('leaves nothing behind, be it a pipe or a file', async () => {
+    const folder = folderOf({ archive: gzipSync(archive) });
+    const temporary = join(folder, 'tmp');
+    mkdirSync(temporary);
+    const environment = { TMPDIR: temporary };
+    const args = ['-', '-f', 'json'];
+    const file = await runProgram(args, { environment, stdinFrom: join(folder, 'archive') });
+    const pipe = await runProgram(args, { environment, stdin: gzipSync(archive) });
+    expect(file.stdout).toBe(pipe.stdout);
+    expect(JSON.parse(pipe.stdout).traces).toHaveLength(3);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 });
 
