@@ -10,24 +10,19 @@ export interface PageRange {
   flags: number;
 }
 
-// A block is one Float64Array of [first, last, value, flags] per range. 64 ranges (2 KiB) was the
-// quickest of 32 .. 512 for random and for ascending traffic over 1,000 to 100,000 live ranges.
+// A block is [first, last, value, flags] per range. 64 ranges (2 KiB) was the quickest of 32 .. 512 for
+// random and for ascending traffic over 1,000 to 100,000 live ranges. All blocks of a map lie in one
+// array: one each would be three objects more to go through, out of the processor's caches, per search.
 const STRIDE = 4;
 const CAPACITY = 64;
 const FULL = CAPACITY * STRIDE;
-/** Emptied blocks kept for the next; making one costs more than all else that is done with it. */
-const MOST_SPARE = 4096;
+/** Blocks that a map without ranges keeps; making their memory anew costs more than all else. */
+const MOST_KEPT = 4096;
 
-interface Block {
-  readonly cells: Float64Array;
-  /** Cells in use: STRIDE times the number of ranges. */
-  used: number;
-}
-
-// What maps share that have never held anything, of which a log with many boots makes many.
+// What maps share that hold nothing, of which a log with many boots makes many.
 const NO_CELLS = new Float64Array(0);
-const NO_BLOCK: Block = { cells: NO_CELLS, used: 0 };
 const NO_STARTS = new Float64Array(1);
+const NO_NUMBERS = new Int32Array(1);
 
 /** Ranges handed out by `collect` and `remove`, valid until the next call of either. */
 export class RangeScratch {
@@ -76,15 +71,23 @@ export class RangeScratch {
  * microsecond. Neighbouring traffic, as page walks make it, hits the block of the call before.
  */
 export class PageRangeMap {
-  readonly #blocks: Block[] = [NO_BLOCK];
-  /** First page of each block, kept beside them so that the search stays in one array. */
+  #cells = NO_CELLS;
+  /** How many blocks there are: an empty map has one, be it without cells. */
+  #count = 1;
+  // Of each block, in order: its first page, where its cells begin, and how many are in use, STRIDE for
+  // each range. Kept apart, so that a search stays in one array.
   #starts = NO_STARTS;
-  #spare: Block[] = [];
+  #bases = NO_NUMBERS;
+  #used = NO_NUMBERS;
+  /** Where blocks begin that are free, and where none has been so far. */
+  readonly #free: number[] = [];
+  #unused = 0;
   #size = 0;
   #recent = 0;
   // Where #seek found the first range that ends at or after the page it was asked for.
   #block = 0;
   #cell = 0;
+  #at = 0;
   /** The page that was sought last, while nothing has changed since. */
   #sought = UNSET_PAGE;
   #wasFound = false;
@@ -97,8 +100,8 @@ export class PageRangeMap {
 
   clear(): void {
     if (this.#size === 0) return;
-    this.#drop(0, this.#blocks.length);
     this.#size = 0;
+    this.#drop(0, this.#count);
   }
 
   /** True where some range shares a page with `first .. last`. */
@@ -140,12 +143,12 @@ export class PageRangeMap {
     const scratch = this.#scratch;
     scratch.count = 0;
     if (!this.#seek(first)) return scratch;
-    for (let index = this.#block; index < this.#blocks.length; index += 1) {
-      const { cells, used } = this.#blocks[index] as Block;
-      const from = index === this.#block ? this.#cell : 0;
-      const to = endOfOverlap(cells, from, used, last);
-      scratch.append(cells, from, to);
-      if (to < used) break;
+    for (let index = this.#block; index < this.#count; index += 1) {
+      const end = this.#endOf(index);
+      const from = this.#firstOf(index);
+      const to = endOfOverlap(this.#cells, from, end, last);
+      scratch.append(this.#cells, from, to);
+      if (to < end) break;
     }
     return scratch;
   }
@@ -156,20 +159,20 @@ export class PageRangeMap {
     scratch.count = 0;
     if (!this.#seek(first)) return scratch;
     let index = this.#block;
-    let from = this.#cell;
     let emptied = 0;
-    for (; index < this.#blocks.length; index += 1) {
-      const { cells, used } = this.#blocks[index] as Block;
-      const to = endOfOverlap(cells, from, used, last);
-      scratch.append(cells, from, to);
-      if (from === 0 && to === used) emptied += 1;
+    for (; index < this.#count; index += 1) {
+      const base = this.#bases[index] as number;
+      const end = this.#endOf(index);
+      const from = this.#firstOf(index);
+      const to = endOfOverlap(this.#cells, from, end, last);
+      scratch.append(this.#cells, from, to);
+      if (from === base && to === end) emptied += 1;
       else this.#erase(index, from, to);
-      if (to < used) break;
-      from = 0;
+      if (to < end) break;
     }
+    this.#size -= scratch.count;
     // Those before the block in which the range ends, all at once: a whole unmap empties thousands.
     if (emptied > 0) this.#drop(index - emptied, emptied);
-    this.#size -= scratch.count;
     return scratch;
   }
 
@@ -184,11 +187,11 @@ export class PageRangeMap {
   /** True where ranges cover every page of `first .. last`. */
   covers(first: number, last: number): boolean {
     if (!this.#seek(first)) return false;
+    const cells = this.#cells;
     let next = first;
-    for (let index = this.#block; index < this.#blocks.length; index += 1) {
-      const { cells, used } = this.#blocks[index] as Block;
-      const from = index === this.#block ? this.#cell : 0;
-      for (let cell = from; cell < used; cell += STRIDE) {
+    for (let index = this.#block; index < this.#count; index += 1) {
+      const end = this.#endOf(index);
+      for (let cell = this.#firstOf(index); cell < end; cell += STRIDE) {
         if ((cells[cell] as number) > next) return false;
         next = (cells[cell + 1] as number) + 1;
         if (next > last) return true;
@@ -201,15 +204,12 @@ export class PageRangeMap {
   highest(first: number, last: number): number {
     if (this.#seek(last) && this.#cellAt(0) <= last) return last;
     // The range before the one found, if it still reaches into first .. last.
-    let index = this.#block;
-    let cell = this.#cell - STRIDE;
-    if (cell < 0) {
-      index -= 1;
-      if (index < 0) return -1;
-      cell = (this.#blocks[index] as Block).used - STRIDE;
-      if (cell < 0) return -1;
+    let end = this.#at;
+    if (this.#cell === 0) {
+      if (this.#block === 0) return -1;
+      end = this.#endOf(this.#block - 1);
     }
-    const top = (this.#blocks[index] as Block).cells[cell + 1] as number;
+    const top = this.#cells[end - STRIDE + 1] as number;
     return top >= first ? top : -1;
   }
 
@@ -217,23 +217,26 @@ export class PageRangeMap {
   setFlags(first: number, last: number, clear: number, set: number): number {
     let changed = 0;
     if (!this.#seek(first)) return changed;
-    for (let index = this.#block; index < this.#blocks.length; index += 1) {
-      const { cells, used } = this.#blocks[index] as Block;
-      const from = index === this.#block ? this.#cell : 0;
-      const to = endOfOverlap(cells, from, used, last);
+    const cells = this.#cells;
+    for (let index = this.#block; index < this.#count; index += 1) {
+      const end = this.#endOf(index);
+      const from = this.#firstOf(index);
+      const to = endOfOverlap(cells, from, end, last);
       for (let cell = from; cell < to; cell += STRIDE) {
         cells[cell + 3] = ((cells[cell + 3] as number) & ~clear) | set;
         changed += 1;
       }
-      if (to < used) break;
+      if (to < end) break;
     }
     return changed;
   }
 
   /** Every range, in order; for the end of a trace, not for the hot path. */
   *[Symbol.iterator](): Generator<PageRange> {
-    for (const { cells, used } of this.#blocks) {
-      for (let cell = 0; cell < used; cell += STRIDE) {
+    for (let index = 0; index < this.#count; index += 1) {
+      const end = this.#endOf(index);
+      const cells = this.#cells;
+      for (let cell = this.#bases[index] as number; cell < end; cell += STRIDE) {
         yield {
           first: cells[cell] as number,
           last: cells[cell + 1] as number,
@@ -245,7 +248,17 @@ export class PageRangeMap {
   }
 
   #cellAt(offset: number): number {
-    return (this.#blocks[this.#block] as Block).cells[this.#cell + offset] as number;
+    return this.#cells[this.#at + offset] as number;
+  }
+
+  /** Where the cells of a block end. */
+  #endOf(index: number): number {
+    return (this.#bases[index] as number) + (this.#used[index] as number);
+  }
+
+  /** Where the cells begin, of a block from the one on that #seek found, that it was to find. */
+  #firstOf(index: number): number {
+    return index === this.#block ? this.#at : (this.#bases[index] as number);
   }
 
   /** Finds the first range whose last page is `page` or later; false where there is none. */
@@ -259,7 +272,7 @@ export class PageRangeMap {
 
   #search(page: number): boolean {
     const starts = this.#starts;
-    const top = this.#blocks.length - 1;
+    const top = this.#count - 1;
     let index = this.#recent;
     const isBelow = index === top || page < (starts[index + 1] as number);
     if (!isBelow || page < (starts[index] as number)) {
@@ -273,45 +286,51 @@ export class PageRangeMap {
       index = low;
       this.#recent = index;
     }
-    const { cells, used } = this.#blocks[index] as Block;
-    const cell = this.#firstEndingFrom(page, cells, used);
+    const used = this.#used[index] as number;
+    const base = this.#bases[index] as number;
+    const cell = this.#firstEndingFrom(page, base, used);
     if (cell < used) {
-      this.#block = index;
-      this.#cell = cell;
+      this.#find(index, cell, base + cell);
       return true;
     }
-    if (index + 1 < this.#blocks.length) {
-      this.#block = index + 1;
-      this.#cell = 0;
+    if (index + 1 < this.#count) {
+      this.#find(index + 1, 0, this.#bases[index + 1] as number);
       return true;
     }
     // Past the end: #place appends to the last block.
-    this.#block = index;
-    this.#cell = used;
+    this.#find(index, used, base + used);
     return false;
   }
 
+  #find(block: number, cell: number, at: number): void {
+    this.#block = block;
+    this.#cell = cell;
+    this.#at = at;
+  }
+
   /**
-   * The first cell whose range ends at `page` or later, or `used`. Walks go from page to page, so it
-   * is mostly where the newest search ended, or one further.
+   * The first cell of the block at `base` whose range ends at `page` or later, or `used`. Walks go from
+   * page to page, so it is mostly where the newest search ended, or one further.
    */
-  #firstEndingFrom(page: number, cells: Float64Array, used: number): number {
+  #firstEndingFrom(page: number, base: number, used: number): number {
+    const cells = this.#cells;
+    const lasts = base + 1;
     let low = 0;
     let high = used / STRIDE;
     const hint = this.#cell / STRIDE;
     if (hint < high) {
-      if ((cells[hint * STRIDE + 1] as number) < page) {
+      if ((cells[lasts + hint * STRIDE] as number) < page) {
         low = hint + 1;
-        if (low < high && (cells[low * STRIDE + 1] as number) >= page) return low * STRIDE;
+        if (low < high && (cells[lasts + low * STRIDE] as number) >= page) return low * STRIDE;
       } else {
-        if (hint === 0 || (cells[hint * STRIDE - STRIDE + 1] as number) < page)
+        if (hint === 0 || (cells[lasts + hint * STRIDE - STRIDE] as number) < page)
           return hint * STRIDE;
         high = hint;
       }
     }
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((cells[middle * STRIDE + 1] as number) < page) low = middle + 1;
+      if ((cells[lasts + middle * STRIDE] as number) < page) low = middle + 1;
       else high = middle;
     }
     return low * STRIDE;
@@ -324,93 +343,148 @@ export class PageRangeMap {
     let index = this.#block;
     let cell = this.#cell;
     if (cell === 0 && index > 0) {
-      const before = this.#blocks[index - 1] as Block;
-      if (before.used < FULL) {
+      const usedBefore = this.#used[index - 1] as number;
+      if (usedBefore < FULL) {
         index -= 1;
-        cell = before.used;
+        cell = usedBefore;
       }
     }
-    let block = this.#blocks[index] as Block;
-    if (block === NO_BLOCK) {
-      block = this.#newBlock();
-      this.#blocks[index] = block;
-      this.#starts = new Float64Array(64);
-    }
-    if (block.used === FULL) {
+    if (this.#cells === NO_CELLS) this.#makeFirst();
+    if (this.#used[index] === FULL) {
       if (cell === FULL) {
-        block = this.#insertBlock(index + 1, first);
         index += 1;
         cell = 0;
+        this.#insertBlock(index, first);
       } else {
         const half = FULL / 2;
-        const upper = this.#insertBlock(index + 1, block.cells[half] as number);
-        upper.cells.set(block.cells.subarray(half, FULL));
-        upper.used = half;
-        block.used = half;
+        this.#split(index, half);
         if (cell > half) {
-          block = upper;
           index += 1;
           cell -= half;
         }
       }
     }
-    const { cells } = block;
-    if (cell < block.used) cells.copyWithin(cell + STRIDE, cell, block.used);
+    const cells = this.#cells;
+    const used = this.#used[index] as number;
+    const base = this.#bases[index] as number;
+    const at = base + cell;
+    if (cell < used) cells.copyWithin(at + STRIDE, at, base + used);
     this.#sought = UNSET_PAGE;
-    cells[cell] = first;
-    cells[cell + 1] = last;
-    cells[cell + 2] = value;
-    cells[cell + 3] = flags;
-    block.used += STRIDE;
+    cells[at] = first;
+    cells[at + 1] = last;
+    cells[at + 2] = value;
+    cells[at + 3] = flags;
+    this.#used[index] = used + STRIDE;
     if (cell === 0) this.#starts[index] = first;
     this.#recent = index;
     this.#size += 1;
   }
 
-  #insertBlock(index: number, start: number): Block {
-    const block = this.#newBlock();
-    const count = this.#blocks.length;
+  /** The map has held nothing so far: arrays that are its own, and a block. */
+  #makeFirst(): void {
+    this.#starts = new Float64Array(16);
+    this.#bases = new Int32Array(16);
+    this.#used = new Int32Array(16);
+    this.#bases[0] = this.#newBlock();
+  }
+
+  /** Puts the cells of a full block from `from` on into a block of their own behind it. */
+  #split(index: number, from: number): void {
+    const base = this.#bases[index] as number;
+    this.#insertBlock(index + 1, this.#cells[base + from] as number);
+    this.#cells.copyWithin(this.#bases[index + 1] as number, base + from, base + FULL);
+    this.#used[index + 1] = FULL - from;
+    this.#used[index] = from;
+  }
+
+  /** An empty block, the first page of which will be `start`. */
+  #insertBlock(index: number, start: number): void {
+    const base = this.#newBlock();
+    const count = this.#count;
     if (count === this.#starts.length) {
-      const larger = new Float64Array(count * 2);
-      larger.set(this.#starts);
-      this.#starts = larger;
+      this.#starts = larger(this.#starts, new Float64Array(count * 2));
+      this.#bases = larger(this.#bases, new Int32Array(count * 2));
+      this.#used = larger(this.#used, new Int32Array(count * 2));
     }
-    this.#blocks.splice(index, 0, block);
-    this.#starts.copyWithin(index + 1, index, count);
+    this.#moveBlocks(index + 1, index);
     this.#starts[index] = start;
-    return block;
+    this.#bases[index] = base;
+    this.#used[index] = 0;
+    this.#count = count + 1;
   }
 
-  #newBlock(): Block {
-    return this.#spare.pop() ?? { cells: new Float64Array(FULL), used: 0 };
+  /** Moves what is known of the blocks from `from` on. */
+  #moveBlocks(to: number, from: number): void {
+    this.#starts.copyWithin(to, from, this.#count);
+    this.#bases.copyWithin(to, from, this.#count);
+    this.#used.copyWithin(to, from, this.#count);
   }
 
-  #keep(block: Block): void {
-    block.used = 0;
-    if (this.#spare.length < MOST_SPARE) this.#spare.push(block);
+  /** Where a free block begins. */
+  #newBlock(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const base = this.#unused;
+    this.#unused += FULL;
+    if (this.#unused > this.#cells.length) {
+      this.#cells = larger(this.#cells, new Float64Array(Math.max(FULL, 2 * base)));
+    }
+    return base;
   }
 
-  /** Takes cells out of a block that keeps some. */
+  /** Takes the cells `from .. to` out of a block that keeps some. */
   #erase(index: number, from: number, to: number): void {
     if (from === to) return;
     this.#sought = UNSET_PAGE;
-    const block = this.#blocks[index] as Block;
-    const { cells, used } = block;
-    if (to < used) cells.copyWithin(from, to, used);
-    block.used = used - (to - from);
-    if (from === 0) this.#starts[index] = cells[0] as number;
+    const cells = this.#cells;
+    const base = this.#bases[index] as number;
+    const end = this.#endOf(index);
+    if (to < end) cells.copyWithin(from, to, end);
+    this.#used[index] = end - base - (to - from);
+    if (from === base) this.#starts[index] = cells[base] as number;
   }
 
   /** Takes out blocks of which nothing is left; an empty map keeps one. */
   #drop(index: number, count: number): void {
     this.#sought = UNSET_PAGE;
     this.#recent = 0;
-    this.#starts.copyWithin(index, index + count, this.#blocks.length);
-    for (const block of this.#blocks.splice(index, count)) this.#keep(block);
-    if (this.#blocks.length > 0) return;
-    this.#blocks.push(this.#newBlock());
-    this.#starts[0] = 0;
+    if (count === this.#count) {
+      this.#empty();
+      return;
+    }
+    for (let block = index; block < index + count; block += 1) {
+      this.#free.push(this.#bases[block] as number);
+    }
+    this.#moveBlocks(index, index + count);
+    this.#count -= count;
   }
+
+  /** Nothing is left of any block. */
+  #empty(): void {
+    this.#free.length = 0;
+    this.#count = 1;
+    if (this.#unused > MOST_KEPT * FULL) {
+      this.#cells = NO_CELLS;
+      this.#starts = NO_STARTS;
+      this.#bases = NO_NUMBERS;
+      this.#used = NO_NUMBERS;
+      this.#unused = 0;
+      return;
+    }
+    this.#unused = FULL;
+    this.#starts[0] = 0;
+    this.#bases[0] = 0;
+    this.#used[0] = 0;
+  }
+}
+
+/** What is in an array, in one that is larger. */
+function larger<Numbers extends Float64Array | Int32Array>(
+  numbers: Numbers,
+  into: Numbers,
+): Numbers {
+  into.set(numbers);
+  return into;
 }
 
 /** The first cell at or after `from` whose range begins after page `last`. */

@@ -173,6 +173,27 @@ describe('PageRangeMap', () => {
     expect([...map]).toEqual([{ first: 5, last: 5, value: 1, flags: 1 }]);
   });
 
+  // More than it keeps the memory of, and fewer.
+  it.each([300_000, 3000])('is empty behind %i ranges, however they are taken out', (count) => {
+    const map = new PageRangeMap();
+    const fill = () => {
+      for (let page = 0; page < count; page += 1) map.insert(2 * page, 2 * page, page, 1);
+    };
+    for (const empty of [() => map.clear(), () => map.remove(0, 2 * count)]) {
+      fill();
+      expect(map.size).toBe(count);
+      expect(map.highest(0, 2 * count)).toBe(2 * count - 2);
+      empty();
+      expect([...map]).toEqual([]);
+      expect(map.overlaps(0, 2 * count)).toBe(false);
+      expect(map.insert(7, 8, 1, 1)).toBe(true);
+      expect([...map]).toEqual([{ first: 7, last: 8, value: 1, flags: 1 }]);
+      map.clear();
+    }
+    // What other maps share that hold nothing is as it was.
+    expect([...new PageRangeMap()]).toEqual([]);
+  });
+
   it('reaches from the first to the last page of the address space', () => {
     const map = new PageRangeMap();
     expect(map.insert(0, 2 ** 52 - 1, 0, 0)).toBe(true);
