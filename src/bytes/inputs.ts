@@ -129,6 +129,7 @@ class Found implements Inputs {
     const input = known ?? { path, bytes: object.bytes, isFound: prefix !== null, object };
     if (known === undefined) {
       this.#byPath.set(path, input);
+      this.#others.add(keyOfPath(path));
       this.traces.push(input);
     }
     if (prefix !== null) this.directories.get(prefix)?.push(input);

@@ -2,14 +2,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import { NewFile } from './new-file.ts';
+import type { ResultStore } from './result-store.ts';
 import { removeLitter } from './temporary.ts';
 import { guarded } from './text-writer.ts';
 
-/**
- * A folder of named texts, written by any number of processes at once, on one machine or on several
- * that share it: each text appears whole or not at all, and of two of the same name one stays.
- */
-export class ResultFolder {
+/** Texts in a folder, which machines may share: a file each. */
+export class ResultFolder implements ResultStore {
   readonly #path: string;
 
   /** @throws UsageError if the folder cannot be made. */
@@ -20,18 +18,15 @@ export class ResultFolder {
     removeLitter(path);
   }
 
-  /** The names of all texts, in no order. */
-  names(): readonly string[] {
+  async names(): Promise<readonly string[]> {
     return guarded(this.#path, () => readdirSync(this.#path));
   }
 
-  /** Whether there is a text of this name. */
-  has(name: string): boolean {
+  async has(name: string): Promise<boolean> {
     return existsSync(join(this.#path, name));
   }
 
-  /** A text by its name; null where there is none. */
-  read(name: string): string | null {
+  async read(name: string): Promise<string | null> {
     return guarded(this.#path, () => {
       try {
         return readFileSync(join(this.#path, name), 'utf8');
@@ -42,8 +37,8 @@ export class ResultFolder {
     });
   }
 
-  /** @throws UsageError if it cannot be written; then nothing of this name has changed. */
-  write(name: string, pieces: Iterable<string>): void {
+  /** @throws UsageError if it cannot be written. */
+  async write(name: string, pieces: Iterable<string>): Promise<void> {
     const file = new NewFile(join(this.#path, name), true);
     try {
       for (const piece of pieces) file.write(piece);

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.ts';
 import { plural } from '../base/words.ts';
 import { isThere } from '../bytes/file-identity.ts';
-import { ResultFolder } from '../bytes/result-folder.ts';
+import { openResults } from '../bytes/result-store.ts';
 import type { Progress } from '../engine/progress.ts';
 import { type PassedOver, run } from '../engine/run.ts';
 import { runShard } from '../fleet/run-shard.ts';
@@ -115,7 +115,10 @@ export function analyzeCommand(terminal: Terminal): Command {
     .addOption(maxDecompressedOption())
     .option('--join', 'the inputs are pieces of one log: log.2.gz log.1 log')
     .option('--trace-events-all <file>', 'events of the QEMU that wrote a binary trace')
-    .option('--results <folder>', "leave a result for each trace, for 'vtdscope merge'")
+    .option(
+      '--results <folder>',
+      "leave a result for each trace, for 'vtdscope merge'; also in s3://",
+    )
     .option('--shard <K/N>', 'with --results: only the K-th of N shares of the traces')
     // Of a worker: the trace stands in a list already.
     .addOption(new Option('--job <key>').hideHelp());
@@ -225,7 +228,7 @@ async function leaveResults(
   }
   const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   try {
-    const summary = await runShard(new ResultFolder(results), {
+    const summary = await runShard(openResults(results), {
       ...analysisOf(flags, terminal, progress),
       inputs,
       job,

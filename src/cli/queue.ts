@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { plural } from '../base/words.ts';
-import { ResultFolder } from '../bytes/result-folder.ts';
+import { openResults } from '../bytes/result-store.ts';
 import { Broker } from '../fleet/queue/broker.ts';
 import { recordGivenUp, retryFailed } from '../fleet/queue/collect.ts';
 import { submit } from '../fleet/queue/submit.ts';
@@ -25,6 +26,7 @@ interface QueueFlags {
 
 interface SubmitFlags extends QueueFlags, ModelFlags {
   readonly maxDecompressed?: number;
+  readonly traceEventsAll?: string;
 }
 
 interface WorkerFlags extends QueueFlags {
@@ -54,7 +56,18 @@ function queueCommand(name: string): Command {
     .option('--name <name>', 'which queue, where several share a broker', queueName, 'vtdscope');
 }
 
-const RESULTS = ['--results <folder>', 'the folder of results that all machines share'] as const;
+const RESULTS = [
+  '--results <folder>',
+  'the folder or s3:// of results that all machines share',
+] as const;
+
+/** Workers have another working directory. */
+function traceEventsOption(): Option {
+  return new Option(
+    '--trace-events-all <file>',
+    'events of the QEMU that wrote a binary trace, where all machines have it',
+  ).argParser((path) => resolve(path));
+}
 
 /** Names that every broker takes. */
 function queueName(text: string): string {
@@ -69,16 +82,18 @@ function submitCommand(terminal: Terminal): Command {
     .description('put the traces that have no result yet into a queue')
     .argument('<inputs...>', 'traces: files, folders, quoted globs, @list')
     .requiredOption(...RESULTS)
-    .addOption(maxDecompressedOption());
+    .addOption(maxDecompressedOption())
+    .addOption(traceEventsOption());
   for (const option of modelOptions()) command.addOption(option);
   return command.action(async (inputs: readonly string[], flags: SubmitFlags) => {
     const broker = await open(flags, terminal);
     try {
       for (const warning of await broker.warnings()) terminal.complain(warning);
-      const summary = await submit(broker, new ResultFolder(flags.results), {
+      const summary = await submit(broker, openResults(flags.results), {
         inputs,
         model: modelFrom(flags),
         maxDecompressedBytes: flags.maxDecompressed ?? null,
+        traceEvents: flags.traceEventsAll ?? null,
         commandLine: analysisOptions(command),
       });
       const { again, queued, there, traces } = summary;
@@ -105,7 +120,7 @@ function workerCommand(terminal: Terminal): Command {
     .option('--until-empty', 'end when nothing is left to do')
     .action(async (flags: WorkerFlags) => {
       const { jobs, lock, results, untilEmpty = false } = flags;
-      const folder = new ResultFolder(results);
+      const folder = openResults(results);
       const broker = await open(flags, terminal);
       let failed = 0;
       try {
@@ -137,7 +152,7 @@ function collectCommand(terminal: Terminal): Command {
     .option('--wait', 'until nothing is left to do')
     .option('--retry-failed', 'first put back what was given up');
   return addMergeOptions(command).action(async (path: string, flags: CollectFlags) => {
-    const folder = new ResultFolder(path);
+    const folder = openResults(path);
     const broker = await open(flags, terminal);
     try {
       if (flags.retryFailed === true) {
@@ -170,7 +185,8 @@ function open({ name, queue }: Pick<QueueFlags, 'name' | 'queue'>, terminal: Ter
 
 /** The options of the analysis that were given, as on a command line. */
 function analysisOptions(command: Command): readonly string[] {
-  const names = new Set([...modelOptions(), maxDecompressedOption()].map(({ long }) => long));
+  const options = [...modelOptions(), maxDecompressedOption(), traceEventsOption()];
+  const names = new Set(options.map(({ long }) => long));
   return command.options.flatMap((option) => {
     const name = option.attributeName();
     const isGiven = command.getOptionValueSource(name) === 'cli';

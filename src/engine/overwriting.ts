@@ -2,6 +2,7 @@ import { ForeignError, TraceError, UsageError } from '../base/errors.ts';
 import { keyOf, keyOfPath, statOf } from '../bytes/file-identity.ts';
 import type { Inputs } from '../bytes/inputs.ts';
 import { isWrittenInPlace } from '../bytes/new-file.ts';
+import { isStore } from '../bytes/objects/s3.ts';
 import { openSource } from '../bytes/source.ts';
 import { recognise } from '../decoding/index.ts';
 import { OWN_REPORT } from '../decoding/own-reports.ts';
@@ -49,10 +50,11 @@ function keyOfOutput(path: string): string | null {
   return stats.isFile() ? keyOf(stats) : null;
 }
 
-/** What the file holds that no output may take the place of: a trace of any kind. Null: nothing such. */
+/** What the file, or the object, holds that no output may take the place of: a trace of any kind. Null: nothing such. */
 async function traceAt(path: string): Promise<string | null> {
   const stats = statOf(path);
-  if (stats === null || !stats.isFile() || stats.size === 0n) return null;
+  const isFile = stats?.isFile() === true && stats.size > 0n;
+  if (!isFile && !isStore(path)) return null;
   try {
     const { compression, head, close } = await openSource(path);
     close();

@@ -64,7 +64,7 @@ export interface RunOptions {
    * Takes the result of each trace as soon as it is there, in any order, and out of what `run` returns,
    * so that many are never in memory at once. Null: the file is no trace, and nobody named it.
    */
-  readonly onTrace?: (path: string, trace: Trace | null) => void;
+  readonly onTrace?: (path: string, trace: Trace | null) => void | Promise<void>;
   /** Called once, with the files in directories that may hold traces and cannot be read. */
   readonly onPassedOver?: (files: readonly PassedOver[]) => void;
 }
@@ -252,7 +252,7 @@ class Run {
       const share = this.#shareOf(input, outcome);
       const { onTrace } = this.#options;
       if (onTrace === undefined) shares[index] = share;
-      else onTrace(input.path, share.trace);
+      else await onTrace(input.path, share.trace);
     };
     const plan = planOf(traces);
     const large = async () => {

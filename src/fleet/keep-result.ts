@@ -1,4 +1,4 @@
-import type { ResultFolder } from '../bytes/result-folder.ts';
+import type { ResultStore } from '../bytes/result-store.ts';
 import { jsonReport } from '../reports/json.ts';
 import { resultOf } from '../result/result.ts';
 import type { Trace } from '../result/types.ts';
@@ -10,7 +10,11 @@ const PLAIN = { color: false, width: 80, verbosity: 0 };
  * Leaves the result of a trace in the folder, under the name that its key gives it; one that failed
  * has another. Null: it turned out to be no trace.
  */
-export function keepResult(folder: ResultFolder, key: string, trace: Trace | null): void {
+export async function keepResult(
+  folder: ResultStore,
+  key: string,
+  trace: Trace | null,
+): Promise<void> {
   const name = trace?.error === undefined ? nameOfResult(key) : nameOfFailure(key);
-  folder.write(name, jsonReport.render(resultOf(trace === null ? [] : [trace]), PLAIN));
+  await folder.write(name, jsonReport.render(resultOf(trace === null ? [] : [trace]), PLAIN));
 }

@@ -1,6 +1,6 @@
 import { UsageError } from '../base/errors.ts';
 import { migrationAnswers, type Verdict, verdicts } from '../base/vocabulary.ts';
-import type { ResultFolder } from '../bytes/result-folder.ts';
+import type { ResultStore } from '../bytes/result-store.ts';
 import { failuresOf } from '../reports/verdicts.ts';
 import {
   FLEET_SCHEMA,
@@ -24,6 +24,9 @@ import {
   nameOfResult,
 } from './manifest.ts';
 
+/** Results that are read at a time: a store answers many as fast as one. */
+const AT_A_TIME = 16;
+
 /** A trace of a manifest as it is in the folder. */
 interface Found {
   readonly entry: ManifestEntry;
@@ -33,15 +36,20 @@ interface Found {
 
 /**
  * What all results in a folder come to: of every trace of its manifests one row, the same whatever
- * the shares were, and in which order, and how often they were analysed. One result at a time is in
+ * the shares were, and in which order, and how often they were analysed. Few results at a time are in
  * memory. `run`: which run, where the folder holds results of several; a prefix of its hash.
  *
  * @throws UsageError where the folder holds no manifest, or several runs and none is chosen.
  */
-export function mergeResults(folder: ResultFolder, run: string | null = null): Fleet {
-  const names = new Set(folder.names());
-  const chosen = ofOneRun(manifestsIn(folder), run);
-  const traces = currentOf(chosen, names).flatMap((found) => rowOf(folder, found) ?? []);
+export async function mergeResults(folder: ResultStore, run: string | null = null): Promise<Fleet> {
+  const names = await folder.names();
+  const chosen = ofOneRun(await manifestsIn(folder, names), run);
+  const found = currentOf(chosen, new Set(names));
+  const traces: FleetTrace[] = [];
+  for (let at = 0; at < found.length; at += AT_A_TIME) {
+    const some = found.slice(at, at + AT_A_TIME).map((one) => rowOf(folder, one));
+    traces.push(...(await Promise.all(some)).flatMap((row) => row ?? []));
+  }
   const listed = traces.map(({ trace, migration }) => about(trace, migration));
   return {
     schema: FLEET_SCHEMA,
@@ -53,14 +61,17 @@ export function mergeResults(folder: ResultFolder, run: string | null = null): F
   };
 }
 
-/** What the runs that share a folder were to analyse. */
-export function manifestsIn(folder: ResultFolder): readonly Manifest[] {
-  return folder
-    .names()
-    .filter(isManifestName)
-    .toSorted()
-    .map((name) => parse<Manifest>(folder, name))
-    .filter(({ schema }) => schema === MANIFEST_SCHEMA);
+/** What the runs that share a folder were to analyse. `names`: of all that is in it. */
+export async function manifestsIn(
+  folder: ResultStore,
+  names: readonly string[],
+): Promise<readonly Manifest[]> {
+  const manifests: Manifest[] = [];
+  for (const name of names.filter(isManifestName).toSorted()) {
+    const manifest = await parsed<Manifest>(folder, name);
+    if (manifest.schema === MANIFEST_SCHEMA) manifests.push(manifest);
+  }
+  return manifests;
 }
 
 function ofOneRun(manifests: readonly Manifest[], run: string | null): readonly Manifest[] {
@@ -111,13 +122,13 @@ function timeOf({ modified, state }: ManifestEntry): bigint {
 }
 
 /** The row of a trace; null for a file that turned out to be none. */
-function rowOf(folder: ResultFolder, { entry, name }: Found): FleetTrace | null {
+async function rowOf(folder: ResultStore, { entry, name }: Found): Promise<FleetTrace | null> {
   const { key, uri } = entry;
   if (name === null) {
     const why = 'no result: it was not analysed, or is still being';
     return { ...UNKNOWN, trace: uri, state: 'missing', key, migration: unknown(why) };
   }
-  const [trace] = parse<Result>(folder, name).traces;
+  const [trace] = (await parsed<Result>(folder, name)).traces;
   if (trace === undefined) return null;
   const { error, migration, sessions, verdict } = trace;
   if (error !== undefined) {
@@ -189,8 +200,8 @@ function countBy<Name extends string>(
   return counts;
 }
 
-function parse<Value>(folder: ResultFolder, name: string): Value {
-  const text = folder.read(name);
+async function parsed<Value>(folder: ResultStore, name: string): Promise<Value> {
+  const text = await folder.read(name);
   if (text === null) throw new UsageError(`${name}: taken away while it was read`);
   try {
     return JSON.parse(text) as Value;

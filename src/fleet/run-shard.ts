@@ -1,6 +1,6 @@
 import { UsageError } from '../base/errors.ts';
 import { findInputs, type PassedOver } from '../bytes/inputs.ts';
-import type { ResultFolder } from '../bytes/result-folder.ts';
+import type { ResultStore } from '../bytes/result-store.ts';
 import { withMembers } from '../engine/archives.ts';
 import type { Progress } from '../engine/progress.ts';
 import { run } from '../engine/run.ts';
@@ -49,7 +49,7 @@ export interface ShardSummary {
  *   is listed is no longer as it was.
  */
 export async function runShard(
-  folder: ResultFolder,
+  folder: ResultStore,
   {
     inputs,
     job = null,
@@ -65,7 +65,7 @@ export async function runShard(
 ): Promise<ShardSummary> {
   const found = await withMembers(await findInputs(inputs), { maxDecompressedBytes });
   const manifest = manifestOf(found, { model, maxDecompressedBytes, traceEvents });
-  if (job === null) folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
+  if (job === null) await folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
   const share = manifest.traces.filter(({ key }) =>
     job === null ? isInShard(key, shard) : key === job,
   );
@@ -74,20 +74,20 @@ export async function runShard(
       `${inputs.join(', ')}: has changed since it was submitted: submit it again`,
     );
   }
-  const there = new Set(folder.names());
+  const there = new Set(await folder.names());
   const due = new Map(
     share.filter(({ key }) => !there.has(nameOfResult(key))).map((entry) => [entry.uri, entry]),
   );
   const failed: string[] = [];
-  const keep = (path: string, trace: Trace | null) => {
+  const keep = async (path: string, trace: Trace | null) => {
     const entry = due.get(path);
     if (entry === undefined) return;
     const { error } = trace ?? {};
     if (error !== undefined) failed.push(error);
-    keepResult(folder, entry.key, trace);
+    await keepResult(folder, entry.key, trace);
   };
   for (const { uri, error } of due.values()) {
-    if (error !== undefined) keep(uri, failedTrace(uri, error));
+    if (error !== undefined) await keep(uri, failedTrace(uri, error));
   }
   await run({
     inputs: {

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Result } from '../../src/result/types.ts';
+import { testFolder } from '../helpers/folder.ts';
 import { root } from '../helpers/ground-truth.ts';
 import { runProgram } from '../helpers/program.ts';
 import { type StoreOptions, startStore, storeEnvironment } from '../helpers/s3-server.ts';
@@ -17,7 +18,8 @@ async function storeWith(keys: readonly string[], options: StoreOptions = {}) {
   const environment = storeEnvironment(store.url);
   const run = async (...args: readonly string[]) => {
     const ended = await runProgram([...args, '-f', 'json'], { environment });
-    return { ...ended, result: JSON.parse(ended.stdout || 'null') as Result | null };
+    const isJson = ended.stdout.startsWith('{');
+    return { ...ended, result: isJson ? (JSON.parse(ended.stdout) as Result) : null };
   };
   return { ...store, run };
 }
@@ -129,6 +131,69 @@ describe('a trace in a store', () => {
     expect([status, errorsOf(result)]).toEqual([
       2,
       ['s3://logs/a.log: permission denied (403 ExpiredToken)'],
+    ]);
+  });
+});
+
+describe('results in a store', () => {
+  it('are those of a folder, whatever shares there are, and none is made twice', async () => {
+    const { asked, objects, run } = await storeWith(['1.log', '2.log', '3.log.gz']);
+    const store = 's3://runs/one';
+    const leave = async (shard: string) => {
+      const { stdout } = await run('s3://logs/', '--results', store, '--shard', shard);
+      return Number(/(\d+) analysed now/.exec(stdout)?.[1]);
+    };
+    const first = await leave('1/2');
+    expect(await leave('1/1')).toBe(3 - first);
+    expect(await leave('2/2')).toBe(0);
+    const results = [...objects.keys()].filter((key) => /^\/runs\/one\/[0-9a-f]{32}\./.test(key));
+    expect(results.length).toBe(3);
+    const puts = asked.filter(({ method }) => method === 'PUT');
+    expect(puts.filter(({ headers }) => headers['if-none-match'] !== '*')).toEqual([]);
+
+    const folder = testFolder();
+    await run('s3://logs/', '--results', folder);
+    const [far, near] = [await run('merge', store), await run('merge', `${folder}`)];
+    expect(far.status).toBe(1);
+    expect(far.stdout).toBe(near.stdout);
+  });
+
+  it('have reports beside them, never in the place of a trace', async () => {
+    const { objects, run } = await storeWith(['1.log']);
+    await run('s3://logs/', '--results', 's3://runs/one');
+    const html = 's3://runs/report.html';
+    await run('merge', 's3://runs/one', '-o', `html=${html}`, '-o', `csv=s3://runs/fleet.csv`);
+    expect(objects.get('/runs/report.html')?.toString()).toContain('1 of 1: do not migrate');
+    expect(objects.get('/runs/fleet.csv')?.toString()).toContain('s3://logs/1.log');
+    const over = await run('s3://logs/1.log', '-o', 'html=s3://logs/1.log');
+    expect([over.status, over.stderr]).toEqual([
+      2,
+      'vtdscope: s3://logs/1.log: an input, which an output would overwrite\n',
+    ]);
+    const other = await run('merge', 's3://runs/one', '-o', 'html=s3://logs/1.log');
+    expect(other.stderr).toContain('a trace, which an output would overwrite');
+    expect(objects.get('/logs/1.log')).toBe(SHORT);
+    const wrong = await run('s3://logs/1.log', '-o', 'html=https://me:SECRET@host/x');
+    expect(wrong.stderr).toBe('vtdscope: https://host/x: reports go to files or to s3://\n');
+  });
+
+  it('that the store does not take are an error, once it was asked again', async () => {
+    let left = 2;
+    const busy = await storeWith(['1.log'], {
+      fault: ({ method }) => {
+        if (method !== 'PUT' || left === 0) return null;
+        left -= 1;
+        return { status: 503, headers: { 'retry-after': '0' } };
+      },
+    });
+    expect((await busy.run('s3://logs/1.log', '--results', 's3://runs/one')).status).toBe(0);
+    const refused = await storeWith(['1.log'], {
+      fault: ({ method }) => (method === 'PUT' ? { status: 403 } : null),
+    });
+    const { status, stderr } = await refused.run('s3://logs/1.log', '--results', 's3://runs/one');
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^vtdscope: s3:\/\/runs\/one\/manifest-\w+.json: permission denied/),
     ]);
   });
 });

@@ -42,7 +42,7 @@ describe('results of many machines', () => {
     const traces = fleetOf(12);
     const one = new ResultFolder(testFolder());
     await runShard(one, share([traces]));
-    const whole = bytesOf(mergeResults(one));
+    const whole = bytesOf(await mergeResults(one));
     const shards = fc.uniqueArray(fc.constantFrom('1/3', '2/3', '3/3', '1/2', '2/2', '2/5'), {
       minLength: 0,
       maxLength: 4,
@@ -54,7 +54,7 @@ describe('results of many machines', () => {
         async (some, all) => {
           const folder = new ResultFolder(testFolder());
           for (const shard of [...some, ...all]) await runShard(folder, share([traces], shard));
-          expect(bytesOf(mergeResults(folder))).toEqual(whole);
+          expect(bytesOf(await mergeResults(folder))).toEqual(whole);
         },
       ),
       { numRuns: 8 },
@@ -68,34 +68,34 @@ describe('results of many machines', () => {
     const path = testFolder();
     const folder = new ResultFolder(path);
     await runShard(folder, share(inputs, '1/2'));
-    const before = mergeResults(folder);
+    const before = await mergeResults(folder);
     expect(before.counts.missing + before.counts.failed).toBeGreaterThan(0);
     expect(before.migration.answer).not.toBe('yes');
 
     const rest = await runShard(folder, share(inputs));
     expect(rest.failed.join()).toContain('gone.log');
-    const { counts } = mergeResults(folder);
+    const { counts } = await mergeResults(folder);
     expect(counts).toMatchObject({ traces: 7, missing: 0, failed: 1 });
-    const [text = ''] = bytesOf(mergeResults(folder));
+    const [text = ''] = bytesOf(await mergeResults(folder));
     expect(text.split('\n')[0]).toContain('1 could not be analysed');
 
     // A failure is tried again; what was made stays.
     writeFileSync(gone, UNMAP);
     const again = await runShard(folder, share(inputs));
     expect(again).toMatchObject({ analysed: 1, failed: [], there: 6 });
-    expect(mergeResults(folder).counts).toMatchObject({ traces: 7, missing: 0, failed: 0 });
+    expect((await mergeResults(folder)).counts).toMatchObject({ traces: 7, missing: 0, failed: 0 });
   });
 
   it('are made again where the trace has changed, and the newest counts', async () => {
     const traces = fleetOf(1);
     const folder = new ResultFolder(testFolder());
     await runShard(folder, share([traces]));
-    expect(mergeResults(folder).verdict).not.toBe('fails');
+    expect((await mergeResults(folder)).verdict).not.toBe('fails');
     const trace = join(traces, 'vm-0.log');
     writeFileSync(trace, TRACKED + UNMAP);
     utimesSync(trace, 4e9, 4e9);
     await runShard(folder, share([traces]));
-    expect(mergeResults(folder)).toMatchObject({ verdict: 'fails', counts: { traces: 1 } });
+    expect(await mergeResults(folder)).toMatchObject({ verdict: 'fails', counts: { traces: 1 } });
   });
 
   it('of runs with other options are not mixed', async () => {
@@ -104,10 +104,12 @@ describe('results of many machines', () => {
     await runShard(folder, share([traces]));
     const qemu = profileNamed('10.0') ?? null;
     await runShard(folder, share([traces], '1/1', { model: { qemu } }));
-    expect(() => mergeResults(folder)).toThrow(/results of several runs.*--run [0-9a-f]{8}/);
-    const [run = ''] = /(?<=--run )[0-9a-f]{8}/.exec(messageOf(() => mergeResults(folder))) ?? [];
-    expect(mergeResults(folder, run).counts.traces).toBe(2);
-    expect(() => mergeResults(folder, 'none')).toThrow(UsageError);
+    await expect(mergeResults(folder)).rejects.toThrow(
+      /results of several runs.*--run [0-9a-f]{8}/,
+    );
+    const [run = ''] = /(?<=--run )[0-9a-f]{8}/.exec(await messageOf(mergeResults(folder))) ?? [];
+    expect((await mergeResults(folder, run)).counts.traces).toBe(2);
+    await expect(mergeResults(folder, 'none')).rejects.toThrow(UsageError);
   });
 
   it('are no traces where they lie among them', async () => {
@@ -116,7 +118,7 @@ describe('results of many machines', () => {
     await runShard(new ResultFolder(inside), share([traces]));
     const summary = await runShard(new ResultFolder(inside), share([traces]));
     expect(summary.failed).toEqual([]);
-    expect(mergeResults(new ResultFolder(inside)).traces.map(({ trace }) => trace)).toEqual(
+    expect((await mergeResults(new ResultFolder(inside))).traces.map(({ trace }) => trace)).toEqual(
       [0, 1, 2].map((index) => join(traces, `vm-${index}.log`)),
     );
   });
@@ -127,15 +129,17 @@ describe('results of many machines', () => {
     await runShard(new ResultFolder(path), share([traces]));
     const [name = ''] = readdirSync(path).filter((file) => /^[0-9a-f]{32}\.json$/.test(file));
     writeFileSync(join(path, name), readFileSync(join(path, name), 'utf8').slice(0, 40));
-    expect(() => mergeResults(new ResultFolder(path))).toThrow(`${name}: is no result`);
+    await expect(mergeResults(new ResultFolder(path))).rejects.toThrow(`${name}: is no result`);
     rmSync(join(path, name));
-    expect(mergeResults(new ResultFolder(path)).counts.missing).toBe(1);
+    expect((await mergeResults(new ResultFolder(path))).counts.missing).toBe(1);
   });
 
-  it('say so where there are none', () => {
+  it('say so where there are none', async () => {
     const path = testFolder();
     mkdirSync(join(path, 'empty'));
-    expect(() => mergeResults(new ResultFolder(join(path, 'empty')))).toThrow('no manifest');
+    await expect(mergeResults(new ResultFolder(join(path, 'empty')))).rejects.toThrow(
+      'no manifest',
+    );
   });
 });
 
@@ -150,11 +154,9 @@ describe('a share', () => {
   });
 });
 
-function messageOf(act: () => unknown): string {
-  try {
-    act();
-    return '';
-  } catch (thrown) {
-    return (thrown as Error).message;
-  }
+function messageOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => '',
+    (thrown: Error) => thrown.message,
+  );
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ResultFolder } from '../../src/bytes/result-folder.ts';
 import { mergeResults } from '../../src/fleet/merge.ts';
+import type { Fleet } from '../../src/result/fleet.ts';
 import {
   type BrokerKind,
   hasBroker,
@@ -14,7 +15,9 @@ import {
 } from '../helpers/brokers.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { root } from '../helpers/ground-truth.ts';
+import { startObjectServer } from '../helpers/object-server.ts';
 import { runProgram } from '../helpers/program.ts';
+import { startStore, storeEnvironment } from '../helpers/s3-server.ts';
 
 const UNMAP = 'vfio_iommu_map_notify iommu UNMAP @ 0x100000000000 - 0x1fffffffffff\n';
 const TRACKED = 'global_dirty_changed bitmask 0x2\n';
@@ -166,7 +169,7 @@ describe.each(kinds)('a queue on %s', (kind) => {
       await Promise.all(three.map(({ ended }) => ended));
 
       const { status, stdout } = await queue.collect('--wait', '--format', 'json');
-      const fleet = JSON.parse(stdout) as ReturnType<typeof mergeResults>;
+      const fleet = JSON.parse(stdout) as Fleet;
       expect(status).toBe(2);
       expect(fleet.counts).toMatchObject({ traces: count + 2, missing: 0, failed: 2 });
       const failed = fleet.traces.filter(({ state }) => state === 'failed');
@@ -177,7 +180,7 @@ describe.each(kinds)('a queue on %s', (kind) => {
       const alone = testFolder();
       await runProgram([...good, '--results', alone]);
       expect(fleet.traces.filter(({ state }) => state === 'analysed')).toEqual(
-        mergeResults(new ResultFolder(alone)).traces,
+        (await mergeResults(new ResultFolder(alone))).traces,
       );
 
       // Put back, what has failed is done, where nothing kills it now.
@@ -271,6 +274,39 @@ describe.each(kinds)('a queue on %s', (kind) => {
       worker.process.kill('SIGKILL');
       await until(() => !isRunning(child));
       expect(resultsIn(queue.results)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+});
+
+describe.runIf(kinds.includes('redis'))('a queue with results in a store', () => {
+  it(
+    'hands out objects, and options that say where a file is',
+    async () => {
+      const store = await startStore();
+      for (const number of [1, 2, 3]) store.put(`/logs/${number}.log`, Buffer.from(UNMAP));
+      const { url } = await startBroker('redis');
+      const folder = testFolder();
+      const events = join(folder, 'trace-events-all');
+      writeFileSync(events, 'vtd_inv_desc(const char *type, uint64_t hi) "%s 0x%"PRIx64\n');
+      const environment = { ...storeEnvironment(store.url), VTDSCOPE_QUEUE: url };
+      const results = ['--results', 's3://runs/one'];
+      const submit = [...results, '--trace-events-all', 'trace-events-all', 's3://logs/'];
+      const submitted = await runProgram(['submit', ...submit], { environment, folder });
+      expect(submitted).toMatchObject({ status: 0, stderr: '' });
+      expect(submitted.stdout).toBe('3 traces: 3 in the queue, 0 had a result\n');
+      await runProgram(['worker', ...results, '--until-empty'], { environment });
+      const collect = ['collect', 's3://runs/one', '--wait', '-f', 'json'];
+      const { stdout } = await runProgram(collect, { environment });
+      expect(JSON.parse(stdout).counts).toMatchObject({ traces: 3, missing: 0, failed: 0 });
+      const web = await startObjectServer();
+      web.put('/x', Buffer.from(UNMAP));
+      const signed = `${web.url.replace('//', '//me:SECRET@')}/x`;
+      const refused = await runProgram(['submit', ...results, signed], { environment });
+      expect(refused).toMatchObject({
+        status: 2,
+        stderr: `vtdscope: ${web.url}/x: a queue takes no URL with a password or a signature\n`,
+      });
     },
     TIMEOUT,
   );

@@ -1,5 +1,5 @@
 import { type Answer, ask, Refusal } from './exchange.ts';
-import { askStore } from './s3.ts';
+import { askStore, isStore } from './s3.ts';
 
 /**
  * Asks the server of an object for it.
@@ -12,7 +12,7 @@ export async function askFor(
   signal?: AbortSignal,
 ): Promise<Answer> {
   const request = { headers, ...(signal !== undefined && { signal }) };
-  if (url.startsWith('s3://')) return askStore(url, request);
+  if (isStore(url)) return askStore(url, request);
   if (!URL.canParse(url)) throw new Refusal('is no URL');
   return ask({ ...request, url: new URL(url) });
 }

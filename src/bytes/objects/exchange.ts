@@ -8,6 +8,9 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** What is asked of a server. */
 export interface Request {
   readonly url: URL;
+  /** Default: GET. */
+  readonly method?: 'GET' | 'HEAD' | 'PUT';
+  readonly body?: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Its headers hold for no other server, so that no reference is followed. */
@@ -79,12 +82,13 @@ function redirected(from: URL, location: string): URL {
   return to;
 }
 
-async function exchange({ headers, signal, url }: Request): Promise<Answer> {
+async function exchange({ body, headers, method = 'GET', signal, url }: Request): Promise<Answer> {
   // Most runs need no network.
   const { request } =
     url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise((resolve, reject) => {
     const options = {
+      method,
       headers: { 'accept-encoding': 'identity', 'user-agent': 'vtdscope', ...headers },
       ...(signal !== undefined && { signal }),
     };
@@ -95,7 +99,7 @@ async function exchange({ headers, signal, url }: Request): Promise<Answer> {
     });
     outgoing.setTimeout(IDLE_MILLISECONDS, () => outgoing.destroy(silence()));
     outgoing.on('error', reject);
-    outgoing.end();
+    outgoing.end(body);
   });
 }
 

@@ -1,7 +1,7 @@
-import { type Answer, Refusal } from './exchange.ts';
 import type { ObjectState } from './object.ts';
 import { patiently, problemOf, toldAs } from './patience.ts';
 import { askStore } from './s3.ts';
+import { bytesOf } from './whole.ts';
 
 /** Attempts for one page of a list. */
 const TRIES = 5;
@@ -39,22 +39,7 @@ export async function* objectsBelow(prefix: string): AsyncGenerator<ObjectState>
 async function pageOf(bucket: string, query: Readonly<Record<string, string>>): Promise<string> {
   const answer = await askStore(bucket, { query });
   if (answer.status !== 200) throw await problemOf(answer);
-  return textOf(answer);
-}
-
-async function textOf({ body, close }: Answer): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of body) {
-      length += chunk.length;
-      if (length > MOST_BYTES) throw new Refusal('a list that is too long');
-      chunks.push(chunk);
-    }
-  } finally {
-    close();
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return (await bytesOf(answer, MOST_BYTES)).toString('utf8');
 }
 
 function stateOf(bucket: string, entry: string): ObjectState {

@@ -5,6 +5,9 @@ import { problemOf } from './patience.ts';
 
 /** What is asked of a store of the S3 kind. */
 export interface StoreRequest {
+  /** Default: GET. */
+  readonly method?: 'GET' | 'HEAD' | 'PUT';
+  readonly body?: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -15,6 +18,11 @@ interface Place {
   readonly bucket: string;
   /** As it is, and not as a URL has it. */
   readonly key: string;
+}
+
+/** Whether a name is that of an object in such a store, or of objects below it. */
+export function isStore(url: string): boolean {
+  return url.startsWith('s3://');
 }
 
 const credentials = once(() => new CredentialChain());
@@ -45,14 +53,16 @@ export async function askStore(uri: string, request: StoreRequest): Promise<Answ
 async function askWith(
   signing: Credentials | null,
   uri: string,
-  { headers = {}, query = {}, signal }: StoreRequest,
+  { body, headers = {}, method = 'GET', query = {}, signal }: StoreRequest,
 ): Promise<Answer | Refusal> {
   const url = addressOf(placeOf(uri), new URLSearchParams(query));
-  const signed = signing === null ? headers : await signedHeaders(url, headers, signing);
+  const signed = signing === null ? headers : await signedHeaders(method, url, headers, signing);
   const answer = await ask({
     url,
+    method,
     headers: signed,
     isSigned: true,
+    ...(body !== undefined && { body }),
     ...(signal !== undefined && { signal }),
   });
   const { status } = answer;
@@ -69,6 +79,7 @@ async function askWith(
 }
 
 async function signedHeaders(
+  method: string,
   url: URL,
   headers: Readonly<Record<string, string>>,
   signing: Credentials,
@@ -76,7 +87,7 @@ async function signedHeaders(
   const { AwsV4Signer } = await import('aws4fetch');
   const signer = new AwsV4Signer({
     ...signing,
-    method: 'GET',
+    method,
     url: url.href,
     headers: { ...headers },
     service: 's3',

@@ -1,4 +1,4 @@
-import type { ResultFolder } from '../../bytes/result-folder.ts';
+import type { ResultStore } from '../../bytes/result-store.ts';
 import { nameOfResult } from '../manifest.ts';
 import { manifestsIn } from '../merge.ts';
 import type { Broker } from './broker.ts';
@@ -8,20 +8,21 @@ import { recordFailure } from './work.ts';
  * Leaves in the folder why traces were given up of which no worker could say so: it died over them
  * each time.
  */
-export async function recordGivenUp(broker: Broker, folder: ResultFolder): Promise<void> {
+export async function recordGivenUp(broker: Broker, folder: ResultStore): Promise<void> {
   const failed = await broker.failed();
   if (failed.size === 0) return;
-  for (const { traces } of manifestsIn(folder)) {
+  for (const { traces } of await manifestsIn(folder, await folder.names())) {
     for (const { key, uri } of traces) {
       const why = failed.get(key);
-      if (why === undefined || folder.has(nameOfResult(key))) continue;
-      recordFailure(folder, key, uri, `${uri}: ${why}`);
+      if (why === undefined || (await folder.has(nameOfResult(key)))) continue;
+      await recordFailure(folder, key, uri, `${uri}: ${why}`);
     }
   }
 }
 
 /** Puts the traces of the folder's runs that were given up back into the queue. */
-export async function retryFailed(broker: Broker, folder: ResultFolder): Promise<number> {
-  const keys = manifestsIn(folder).flatMap(({ traces }) => traces.map(({ key }) => key));
+export async function retryFailed(broker: Broker, folder: ResultStore): Promise<number> {
+  const manifests = await manifestsIn(folder, await folder.names());
+  const keys = manifests.flatMap(({ traces }) => traces.map(({ key }) => key));
   return broker.retry(new Set(keys));
 }

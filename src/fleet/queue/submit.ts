@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { isUrl } from '../../base/url.ts';
 import { findInputs } from '../../bytes/inputs.ts';
-import type { ResultFolder } from '../../bytes/result-folder.ts';
+import type { ResultStore } from '../../bytes/result-store.ts';
 import { withMembers } from '../../engine/archives.ts';
 import { type FleetOptions, manifestOf, nameOfManifest, nameOfResult } from '../manifest.ts';
 import type { Broker } from './broker.ts';
@@ -31,8 +31,8 @@ export interface SubmitSummary {
  */
 export async function submit(
   broker: Broker,
-  folder: ResultFolder,
-  { commandLine, inputs, maxDecompressedBytes, model }: SubmitOptions,
+  folder: ResultStore,
+  { commandLine, inputs, maxDecompressedBytes, model, traceEvents = null }: SubmitOptions,
 ): Promise<SubmitSummary> {
   const found = await findInputs(inputs);
   const signed = found.traces.find(
@@ -54,9 +54,9 @@ export async function submit(
     { maxDecompressedBytes },
   );
   const archives = new Map(all.traces.map(({ member, path }) => [path, member?.archive]));
-  const manifest = manifestOf(all, { model, maxDecompressedBytes });
-  folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
-  const names = new Set(folder.names());
+  const manifest = manifestOf(all, { model, maxDecompressedBytes, traceEvents });
+  await folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
+  const names = new Set(await folder.names());
   const due = manifest.traces.filter(({ key }) => !names.has(nameOfResult(key)));
   const again = await broker.retry(new Set(due.map(({ key }) => key)));
   await broker.add(

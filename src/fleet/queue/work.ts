@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ResultFolder } from '../../bytes/result-folder.ts';
+import type { ResultStore } from '../../bytes/result-store.ts';
 import { failedTrace } from '../../result/result.ts';
 import { keepResult } from '../keep-result.ts';
 import { nameOfFailure, nameOfResult } from '../manifest.ts';
@@ -13,7 +13,7 @@ const UNUSABLE = 2;
 
 export interface WorkOptions extends TakingOptions {
   /** Where the results are, and its path, for the processes that analyse. */
-  readonly folder: ResultFolder;
+  readonly folder: ResultStore;
   readonly folderPath: string;
   /** To end once nothing waits and nobody analyses. */
   readonly untilEmpty: boolean;
@@ -61,7 +61,7 @@ async function analyseJob(
   const key = job.id ?? '';
   const { options, uri } = job.data;
   // A queue that lost its end, or a lock, brings back what is done.
-  if (folder.has(nameOfResult(key))) return;
+  if (await folder.has(nameOfResult(key))) return;
   const args = [
     'analyze',
     '--no-config',
@@ -74,19 +74,24 @@ async function analyseJob(
     key,
   ];
   const { status, why } = await runChild([...args, '--', uri], signal);
-  if (folder.has(nameOfResult(key))) return onTrace(uri, null);
+  if (await folder.has(nameOfResult(key))) return onTrace(uri, null);
   if (signal.aborted) throw await broker.giveBack(job, token);
   const isFinal = status === UNUSABLE;
   if (isFinal || job.attemptsMade + 1 >= ATTEMPTS) {
-    recordFailure(folder, key, uri, why);
+    await recordFailure(folder, key, uri, why);
     onTrace(uri, why);
   }
   throw isFinal ? broker.finalFailure(why) : new Error(why);
 }
 
 /** Leaves in the folder why a trace has no result, unless its analysis has said so itself. */
-export function recordFailure(folder: ResultFolder, key: string, uri: string, why: string): void {
-  if (!folder.has(nameOfFailure(key))) keepResult(folder, key, failedTrace(uri, why));
+export async function recordFailure(
+  folder: ResultStore,
+  key: string,
+  uri: string,
+  why: string,
+): Promise<void> {
+  if (!(await folder.has(nameOfFailure(key)))) await keepResult(folder, key, failedTrace(uri, why));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
