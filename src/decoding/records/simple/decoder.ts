@@ -34,6 +34,10 @@ const MOST_NAME_BYTES = 4 * 1024 * 1024;
 /** Only QEMU 7.2 of all whose events are known lacks it. */
 const NOT_IN_OLD = 'migrate_error';
 const TWO_32 = 2 ** 32;
+/** Bytes that come at a time; their records take more than as many of text. */
+const EXPECTED_BYTES = 2 * 1024 * 1024;
+/** Ids that are looked up without a hash; QEMU counts events from 0. */
+const SMALL_IDS = 16_384;
 /** So far from a known time the sums of times are exact. */
 const FAR = 2 ** 20;
 
@@ -58,8 +62,12 @@ export class SimpleDecoder implements StreamDecoder {
   readonly #hasHeader: boolean;
   #isLittleEndian = true;
   readonly #declared: ReadonlyMap<string, DeclaredEvent>;
-  readonly #writer = new BatchWriter();
+  readonly #writer = new BatchWriter(EXPECTED_BYTES);
   readonly #known = new Map<number, Known>();
+  /** Those of them with a small id. */
+  readonly #bySmallId: (Known | undefined)[] = new Array<Known | undefined>(SMALL_IDS).fill(
+    undefined,
+  );
   /** Those of them that came since the last batch and were not stored. */
   readonly #skipped: Known[] = [];
   #nameBytes = 0;
@@ -191,14 +199,16 @@ export class SimpleDecoder implements StreamDecoder {
     const declared = this.#declared.get(name) ?? null;
     const layout = declared === null ? null : declaredLayout(all, declared);
     const isFixed = declared?.isText.every((isText) => !isText) === true;
-    this.#known.set(id, {
+    const known: Known = {
       name,
       kind: isEvent ? kind : null,
       layouts: declared === null ? [...all] : layout === null ? [] : [layout],
       declared,
       bytes: isFixed ? declared.isText.length * 8 : null,
       skipped: 0,
-    });
+    };
+    this.#known.set(id, known);
+    if (id < SMALL_IDS) this.#bySmallId[id] = known;
   }
 
   #event(at: number, end: number): void {
@@ -214,7 +224,8 @@ export class SimpleDecoder implements StreamDecoder {
       this.#dropped(at, from + EVENT_BYTES, end);
       return;
     }
-    const known = this.#known.get(high * TWO_32 + low);
+    const known =
+      high === 0 && low < SMALL_IDS ? this.#bySmallId[low] : this.#known.get(high * TWO_32 + low);
     if (known === undefined) {
       this.#lose(at, 'unreadable', `an event without a name, number ${high * TWO_32 + low}`);
     } else if (known.bytes !== null && known.bytes !== end - from - EVENT_BYTES) {
@@ -251,7 +262,9 @@ export class SimpleDecoder implements StreamDecoder {
     const { words } = this.#writer;
     const view = this.#view;
     const isLittle = this.#isLittleEndian;
-    for (const [at, value] of presets) words[base + at] = value;
+    for (let index = 0; index < presets.length; index += 2) {
+      words[base + (presets[index] as number)] = presets[index + 1] as number;
+    }
     let next = from;
     let text = 0;
     for (let index = 0; index < steps.length; index += 2) {

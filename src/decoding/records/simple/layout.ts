@@ -27,8 +27,8 @@ export interface Layout {
   readonly texts: readonly TextStep[];
   /** More arguments follow, of which nothing is kept. */
   readonly hasMore: boolean;
-  /** Words to be set first: what the shape says without printing it, and zero for what it lacks. */
-  readonly presets: readonly (readonly [at: number, value: number])[];
+  /** Words to be set first, where and to what: what the shape says without printing it, and zero for what it lacks. */
+  readonly presets: Int32Array;
   /** For printing: literal text and conversions, in turn. */
   readonly format: DeclaredEvent['format'];
   /** Of two shapes with the same arguments, the one of QEMU 7.2. */
@@ -75,7 +75,7 @@ function layoutOf(name: EventName, args: EventDeclaration['args'], shape: Shape)
     steps: Int32Array.from(steps),
     texts,
     hasMore,
-    presets: [...presets],
+    presets: Int32Array.from([...presets].flat()),
     format: formatOf(text),
     isOld: 'old' in sets,
   };

@@ -174,7 +174,9 @@ function write(
   const count = steps.length / 2;
   if (hasMore ? values.length < count : values.length !== count) return false;
   const base = writer.begin(kind);
-  for (const [at, value] of presets) writer.words[base + at] = value;
+  for (let index = 0; index < presets.length; index += 2) {
+    writer.words[base + (presets[index] as number)] = presets[index + 1] as number;
+  }
   let text = 0;
   for (let index = 0; index < count; index += 1) {
     const what = steps[index * 2] as number;
