@@ -31,9 +31,12 @@ export class BlockDecoder {
 /** Lines to decode: of a range of a file, or read elsewhere. */
 export type DecodeTask = {
   readonly format: string;
-  /** Memory for what comes of it; of a block, the bytes are in it already. */
+  /** Memory for what comes of it; of blocks, the bytes are in it already. */
   readonly slot: Slot | null;
-} & ({ readonly ranges: OpenRanges; readonly range: ByteRange } | { readonly block: LineBlock });
+} & (
+  | { readonly ranges: OpenRanges; readonly range: ByteRange }
+  | { readonly blocks: readonly LineBlock[] }
+);
 
 /** The decoder of one thread, for tasks of any format. */
 export class TaskDecoder {
@@ -42,8 +45,8 @@ export class TaskDecoder {
   async decode(task: DecodeTask): Promise<readonly EventBatch[]> {
     const { format, slot } = task;
     const blocks =
-      'block' in task
-        ? [task.block]
+      'blocks' in task
+        ? task.blocks
         : await readRange(task.ranges, task.range, slot?.source ?? null);
     return blocks.map((block, index) => {
       const decoder = this.#decoderOf(format, block.bytes.length);

@@ -5,7 +5,8 @@ import { type Slot, Slots } from '../bytes/slots.ts';
 import type { OpenRanges, OpenSource } from '../bytes/source.ts';
 import type { LineFormat, StreamFormat, TraceFormat } from '../decoding/format.ts';
 import type { EventBatch } from '../events/batch.ts';
-import { BlockDecoder, TaskDecoder } from './decode.ts';
+import { TaskDecoder } from './decode.ts';
+import { gatheredBlocks, gatheredBytes } from './gathered.ts';
 
 /** A batch, and what to call when nobody looks at its memory any more. */
 export interface Decoded {
@@ -23,12 +24,14 @@ const BLOCK_BYTES = 1024 * 1024;
  * more while they are small.
  */
 export const REPLAYED = 5;
+/** Parts of a stream that are on their way beside these: one is full, and the next has begun. */
+export const GATHERING = 2;
 
 /** Decodes a trace in this thread, part by part. */
 export function decodeHere(source: OpenSource, format: TraceFormat): AsyncIterable<Decoded> {
   if (format.kind === 'stream') return alone(streamBatches(source, format));
   return source.ranges === null
-    ? alone(lineBatches(source, format))
+    ? gatheredBatches(source, format)
     : rangeBatches(source.ranges, format);
 }
 
@@ -79,14 +82,14 @@ export class PartsInOrder {
   }
 }
 
-/** Each batch uses the memory of the one before it, which has been consumed by then. */
-async function* lineBatches(source: OpenSource, format: LineFormat): AsyncGenerator<EventBatch> {
-  const decoder = new BlockDecoder(format, BLOCK_BYTES);
-  let words: Uint32Array = new Uint32Array(0);
-  for await (const block of blocksOf(source)) {
-    const batch = decoder.decode(block, words);
-    if (batch.words.length > words.length) words = new Uint32Array(batch.words.buffer);
-    yield batch;
+/** What comes as a stream, part by part. */
+async function* gatheredBatches(source: OpenSource, format: LineFormat): AsyncGenerator<Decoded> {
+  const decoder = new TaskDecoder();
+  const slots = new Slots(REPLAYED + GATHERING, gatheredBytes(source), false);
+  const inOrder = new PartsInOrder();
+  for await (const { blocks, slot } of gatheredBlocks(source, slots)) {
+    const batches = await decoder.decode({ format: format.name, slot, blocks });
+    yield* inOrder.of(batches, slot, slots);
   }
 }
 

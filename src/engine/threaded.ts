@@ -1,14 +1,13 @@
 import { pMapIterable } from 'p-map';
-import type { LineBlock } from '../bytes/lines.ts';
 import { rangesOf, TAIL_BYTES } from '../bytes/ranges.ts';
-import { type Slot, Slots } from '../bytes/slots.ts';
-import type { LineFormat } from '../decoding/format.ts';
+import { Slots } from '../bytes/slots.ts';
 import type { DecodeTask } from './decode.ts';
+import { type GatheredBlocks, gatheredBlocks, gatheredBytes } from './gathered.ts';
 import {
-  blocksOf,
   type Decode,
   type Decoded,
   decodeHere,
+  GATHERING,
   PartsInOrder,
   REPLAYED,
 } from './local.ts';
@@ -38,10 +37,22 @@ export function decodeInThreads(pool: () => Pool, rangeBytes: number | null): De
       if (!isLarge(ranges.bytes, LARGE_BYTES)) return decodeHere(source, format);
       const parts = rangesOf(ranges.bytes, rangeBytes ?? RANGE_BYTES, FIRST_RANGE_BYTES);
       const { name } = format;
-      return sideBySide(parts, (range, slot) => ({ format: name, slot, ranges, range }), pool());
+      const slots = slotsOf(pool().threads, RANGE_BYTES + TAIL_BYTES);
+      return sideBySide(
+        parts,
+        (range) => ({ format: name, slot: slots.take(), ranges, range }),
+        slots,
+        pool(),
+      );
     }
     if (inputBytes !== null && inputBytes < LARGE_BYTES / 8) return decodeHere(source, format);
-    return sideBySide(blocksOf(source), (block, slot) => blockTask(format, block, slot), pool());
+    const slots = slotsOf(pool().threads, gatheredBytes(source));
+    return sideBySide(
+      gatheredBlocks(source, slots),
+      ({ blocks, slot }: GatheredBlocks) => ({ format: format.name, slot, blocks }),
+      slots,
+      pool(),
+    );
   };
 }
 
@@ -51,23 +62,25 @@ export function decodeInThreads(pool: () => Pool, rangeBytes: number | null): De
  */
 async function* sideBySide<Part>(
   parts: Iterable<Part> | AsyncIterable<Part>,
-  taskOf: (part: Part, slot: Slot | null) => DecodeTask,
+  taskOf: (part: Part) => DecodeTask,
+  slots: Slots,
   pool: Pool,
 ): AsyncGenerator<Decoded> {
-  const ahead = pool.threads * AHEAD;
-  const slots = new Slots(ahead + REPLAYED, RANGE_BYTES + TAIL_BYTES, true);
   const atWork = new Set<Promise<unknown>>();
   const decode = async (part: Part) => {
-    const slot = slots.take();
-    const work = pool.decode(taskOf(part, slot));
+    const task = taskOf(part);
+    const work = pool.decode(task);
     atWork.add(work);
     try {
-      return { slot, batches: await work };
+      return { slot: task.slot, batches: await work };
     } finally {
       atWork.delete(work);
     }
   };
-  const limits = { concurrency: pool.threads * TASKS_PER_THREAD, backpressure: ahead };
+  const limits = {
+    concurrency: pool.threads * TASKS_PER_THREAD,
+    backpressure: pool.threads * AHEAD,
+  };
   const inOrder = new PartsInOrder();
   try {
     for await (const { slot, batches } of pMapIterable(parts, decode, limits)) {
@@ -79,11 +92,7 @@ async function* sideBySide<Part>(
   }
 }
 
-/** A block that was read here and is decoded elsewhere: its bytes go through the slot. */
-function blockTask({ name }: LineFormat, block: LineBlock, slot: Slot | null): DecodeTask {
-  const { bytes } = block;
-  if (slot === null || bytes.length > slot.source.length) return { format: name, slot, block };
-  slot.source.set(bytes);
-  const shared = { ...block, bytes: slot.source.subarray(0, bytes.length) };
-  return { format: name, slot, block: shared };
+/** Memory for what is under way in threads, or waits for the replay, and for what that still quotes. */
+function slotsOf(threads: number, bytes: number): Slots {
+  return new Slots(threads * AHEAD + REPLAYED + GATHERING, bytes, true);
 }

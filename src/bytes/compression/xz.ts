@@ -69,7 +69,7 @@ class Xz implements Decompressor {
     this.#context = lib.create_context();
   }
 
-  /** PIECE_BYTES are fewer than the decoder's buffer holds. */
+  /** PIECE_BYTES are no more than the 64 KiB that the decoder has for them. */
   *decode(piece: Uint8Array): Generator<Uint8Array> {
     new Uint8Array(this.#lib.memory.buffer).set(piece, this.#words[INPUT]);
     this.#lib.supply_input(this.#context, piece.length);
