@@ -1,8 +1,24 @@
 import type { Verdict } from '../base/vocabulary.ts';
 import { plural } from '../base/words.ts';
 import { exposureText } from '../result/exposure.ts';
+import { gravityOf } from '../result/gravity.ts';
 import { NOTHING_AGAINST } from '../result/migration.ts';
 import type { Exposed, Finding, Migration } from '../result/types.ts';
+
+/** Of the findings that made a verdict, the one that reports lead with: seen rather than emulated, the gravest, the first. */
+export function leadingOf(made: readonly Finding[]): Finding | null {
+  return made.reduce(
+    (leading: Finding | null, one) => (leading === null || leads(one, leading) ? one : leading),
+    null,
+  );
+}
+
+function leads(a: Finding, b: Finding): boolean {
+  const [isSeen, wasSeen] = [a.mode === 'observed', b.mode === 'observed'];
+  if (isSeen !== wasSeen) return isSeen;
+  const [gravity, other] = [gravityOf(a.rule), gravityOf(b.rule)];
+  return gravity === other ? a.first.line < b.first.line : gravity < other;
+}
 
 /** What the answer depends on whether a VM may be migrated. */
 export interface MigrationFacts {

@@ -33,7 +33,7 @@ import { ActivityRecorder } from './activity.ts';
 import { BootFacts } from './boot-facts.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
-import { migrationOf } from './migration.ts';
+import { leadingOf, migrationOf } from './migration.ts';
 import { SessionTotals } from './totals.ts';
 
 /** Where unmaps and mappings go, if the user asked for them. */
@@ -268,11 +268,10 @@ export class SessionRecorder {
     exposed: Exposed,
     reasons: readonly string[],
   ): Migration {
-    const made = judged.filter(({ finding }) => finding.verdict === verdict);
-    const observed = made.find(({ finding }) => finding.mode === 'observed');
+    const made = judged.map(({ finding }) => finding).filter((one) => one.verdict === verdict);
     return migrationOf({
       verdict,
-      leading: (observed ?? made[0])?.finding ?? null,
+      leading: leadingOf(made),
       exposed,
       threat:
         judged.find(({ threat }) => threat !== null && threat !== 'loses-dirty-pages')?.finding ??

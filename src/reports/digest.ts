@@ -1,5 +1,6 @@
 import { humanSize } from '../base/address.ts';
 import type { PageRangeSet } from '../base/page-range-set.ts';
+import { gravityOf } from '../result/gravity.ts';
 import type { Finding, RuleId, Session, Trace } from '../result/types.ts';
 import { union } from './guest-ranges.ts';
 
@@ -38,11 +39,6 @@ export function compareFindings(a: Finding, b: Finding): number {
   );
 }
 
-/** Rules by their number, but for one: what may kill QEMU comes before bits that are lost. */
-function gravityOf(rule: RuleId): string {
-  return rule === PAST_RAM_RULE ? `${E2BIG_RULE}+` : rule;
-}
-
 function rankOf({ mode, severity }: Finding): number {
   if (mode === 'what-if') return WHAT_IF + SEVERITY_RANK[severity];
   return SEVERITY_RANK[severity] + (mode === null ? 2 : MODE_RANK[mode]);
@@ -66,6 +62,11 @@ const BITMAP_MEMORY_RULE: RuleId = 'VTD007';
 /** True for findings that a bitmap's size is the matter of. */
 export function isAboutBitmap({ rule }: Finding): boolean {
   return rule === E2BIG_RULE || rule === BITMAP_MEMORY_RULE;
+}
+
+/** Whether its range is that of a mapping, and of no unmap. */
+export function isAboutMapping({ cause, rule }: Finding): boolean {
+  return cause === null || rule === STALE_RULE;
 }
 
 /** Guest memory whose dirty bits these findings lose. */

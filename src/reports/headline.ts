@@ -145,15 +145,22 @@ function placed(told: Told, trace: Trace): string {
 function crashText(told: Told, trace: Trace): string {
   const { count, first, message } = told.finding;
   const cause = message.replace(/^QEMU died\.\s*/, '').replace(/\s*QEMU ended with it\./, '');
-  return `QEMU died at ${placeText(first, trace)}: ${story(cause, count)}`;
+  const place = placeText(first, trace);
+  const text = story(cause, count);
+  return SAYS_OF_WHAT.test(text)
+    ? text.replace(/\.$/, `, at ${place}.`)
+    : `QEMU died at ${place}: ${text}`;
 }
+
+/** A message that says of what, and no more. */
+const SAYS_OF_WHAT = /^QEMU died of [^.]*\.$/;
 
 /** Sentences of a message that a headline has room for: what failed, and what that means. */
 const MOST_SENTENCES = 2;
 /** QEMU's own words stand behind; the finding below has them. */
 const OWN_WORDS = /\s*\b(?:\d[\d,]* messages?, the first|The message|QEMU says): [\s\S]*$/;
 /** A number of which no name stands behind. */
-const BARE_ERRNO = /\bwith (-\d+)(?=[,.:;]| *$)/;
+const BARE_ERRNO = /\bwith (-\d+)(?=[,.:;]| at | *$)/;
 
 /** The beginning of the message of a finding of `count` hazards. */
 export function story(message: string, count: number): string {
@@ -340,12 +347,15 @@ function harmlessHeadline(
     : { meaning: general, also: story, order };
 }
 
-function exposedOrder({ exposed, migration }: Trace): string {
+function exposedOrder({ exposed, migration, verdict }: Trace): string {
   const order =
     migration.answer === 'refused' || !exposed.via.includes('migration')
       ? `Avoid ${viaText(exposed)} on this VM until this is fixed.`
       : 'Do not migrate this VM until this is fixed.';
-  return `This is no all-clear: what did no harm here does harm once dirty pages are tracked. ${order}`;
+  // That it did no harm so far is known of a clean trace only.
+  return verdict === 'clean'
+    ? `This is no all-clear: what did no harm here does harm once dirty pages are tracked. ${order}`
+    : order;
 }
 
 // --- What to do --------------------------------------------------------------------------------------

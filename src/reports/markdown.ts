@@ -11,6 +11,7 @@ import {
   atRiskText,
   digestOf,
   isAboutBitmap,
+  isAboutMapping,
   losesSomething,
   memoryAtRisk,
   memoryStillReachable,
@@ -238,7 +239,7 @@ function findingBlock(finding: Finding, trace: Trace): string {
   const facts: (readonly [string, string])[] = [
     ['device', escaped(device)],
     [
-      'unmap',
+      isAboutMapping(finding) ? 'mapping' : 'unmap',
       finding.iova === null || finding.size === null
         ? ''
         : `iova \`${finding.iova}\`, size \`${finding.size}\` (${humanSize(BigInt(finding.size))})`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type MigrationFacts, migrationOf } from '../../src/findings/migration.ts';
+import { leadingOf, type MigrationFacts, migrationOf } from '../../src/findings/migration.ts';
 import { aFinding, aWhatIf, NOT_EXPOSED } from '../helpers/report-builders.ts';
 
 const REFUSAL = 'QEMU of this version (~10.0) refuses to migrate it';
@@ -105,5 +105,26 @@ const rows: readonly Row[] = [
 describe('whether to migrate', () => {
   it.each(rows)('$name', ({ facts, answer, why }) => {
     expect(migrationOf({ ...clean, ...facts })).toEqual({ answer, why });
+  });
+});
+
+describe('the finding that an answer names', () => {
+  const at = (line: number) => ({ line, byteOffset: 0, time: null });
+  const lost = aFinding({ rule: 'VTD002', mode: 'active', first: at(50) });
+  const unsynced = aFinding({ rule: 'VTD016', mode: 'active', first: at(10) });
+  const pastRam = aFinding({ rule: 'VTD006', mode: 'active', first: at(60) });
+
+  it.each([
+    ['none of none', [], null],
+    ['the gravest, however late', [unsynced, lost], lost],
+    ['what may kill QEMU', [lost, pastRam], pastRam],
+    ['the first of one rule', [lost, { ...lost, first: at(40) }], { ...lost, first: at(40) }],
+    [
+      'what was seen',
+      [lost, { ...unsynced, mode: 'observed' as const }],
+      { ...unsynced, mode: 'observed' },
+    ],
+  ])('is %s', (_, made, leading) => {
+    expect(leadingOf(made)).toEqual(leading);
   });
 });

@@ -82,7 +82,22 @@ describe('the headline', () => {
             '1 MAP failed with -14, the first at iova 0x1000. It is not there. QEMU ended with it.',
         } as const,
       ],
-      says: 'QEMU died at line 12: 1 MAP failed with -14 at iova 0x1000. It is not there.',
+      says: 'QEMU died at line 12: 1 MAP failed with -14 (EFAULT) at iova 0x1000. It is not there.',
+    },
+    {
+      name: 'a death of which its message says the cause',
+      verdict: 'crashes' as const,
+      findings: [
+        {
+          rule: 'VTD015',
+          device: null,
+          iova: null,
+          cause: null,
+          count: 1,
+          message: 'QEMU died of a signal.',
+        } as const,
+      ],
+      says: 'QEMU died of a signal, at line 12.',
     },
     {
       name: 'what QEMU says in words',

@@ -31,6 +31,8 @@ const QEMU_LINE =
 const MESSAGE =
   /vfio|VFIO|IOMMU|iommu|bitmap|vtd_|[Mm]igration|QEMU|qemu|kvm|hostdev|host device|DMAR|AMD-Vi|locked memory|FLR|NotLiveMigratable/;
 const LIBVIRT_LINE = /starting up libvirt version:/;
+/** A field of journalctl -o verbose, where each entry has many lines. */
+const JOURNAL_FIELD = /^ {4}MESSAGE=/m;
 /** Lines that are counted. */
 const SAMPLE = 200;
 /** Lines of a text that may quote a log, and how many it may quote. */
@@ -57,7 +59,8 @@ export const plain: Carrier = {
     const lines = text.split('\n', QUOTE_SAMPLE);
     const all = lines.filter((line) => line.trim() !== '').length;
     const read = countNotes(plain, head.subarray(0, lines.join('\n').length));
-    return read <= MOST_QUOTED && read * FEWEST_OTHERS < all && !LIBVIRT_LINE.test(text);
+    const isLog = LIBVIRT_LINE.test(text) || JOURNAL_FIELD.test(text);
+    return read <= MOST_QUOTED && read * FEWEST_OTHERS < all && !isLog;
   },
   frame: () => false,
 };

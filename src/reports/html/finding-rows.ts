@@ -3,7 +3,7 @@ import { plain } from '../../base/plain.ts';
 import { plural } from '../../base/words.ts';
 import type { Finding } from '../../result/types.ts';
 import { acceptanceText } from '../accepted.ts';
-import { isAboutBitmap } from '../digest.ts';
+import { isAboutBitmap, isAboutMapping } from '../digest.ts';
 import {
   causeMeanings,
   causeStories,
@@ -133,7 +133,10 @@ function factsOfFinding(
   add('Domain', finding.domain === null ? null : String(finding.domain));
   add('Cause', cause === null ? null : causeStories[cause]);
   if (iova !== null && size !== null)
-    add('First unmap', `iova ${iova}, size ${size} (${humanSize(BigInt(size))})`);
+    add(
+      isAboutMapping(finding) ? 'First mapping' : 'First unmap',
+      `iova ${iova}, size ${size} (${humanSize(BigInt(size))})`,
+    );
   add('Errno', errno === null || errno === 0 ? null : errnoText(errno));
   if (isAboutBitmap(finding) && bitmapBytes !== null && limitBytes !== null) {
     add(

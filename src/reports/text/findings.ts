@@ -3,7 +3,13 @@ import type { PageRangeSet } from '../../base/page-range-set.ts';
 import { countText, plural, timesText } from '../../base/words.ts';
 import type { Finding, Session, Trace } from '../../result/types.ts';
 import { acceptanceText } from '../accepted.ts';
-import { isAboutBitmap, losesSomething, memoryAtRisk, memoryStillReachable } from '../digest.ts';
+import {
+  isAboutBitmap,
+  isAboutMapping,
+  losesSomething,
+  memoryAtRisk,
+  memoryStillReachable,
+} from '../digest.ts';
 import { bytesIn, lowest } from '../guest-ranges.ts';
 import { placesText } from '../headline.ts';
 import { causeMeanings, causeStories, deviceText, errnoText, modeMeanings } from '../wording.ts';
@@ -45,8 +51,8 @@ function fullFinding(page: Page, finding: Finding, session: Session, trace: Trac
   const field = (label: string, text: string) => page.field(label, text, INDENT.repeat(2), LABEL);
   if (deviceText(finding) !== '') field('device', whoseDevice(finding, session));
   if (finding.iova !== null && finding.size !== null) {
-    const isMapping = finding.cause === null || finding.rule === 'VTD005';
-    field(isMapping ? 'mapping' : 'unmap', `iova ${finding.iova}, size ${withSize(finding.size)}`);
+    const label = isAboutMapping(finding) ? 'mapping' : 'unmap';
+    field(label, `iova ${finding.iova}, size ${withSize(finding.size)}`);
   }
   if (finding.cause !== null) field('cause', causeStories[finding.cause]);
   if (finding.errno !== null && finding.errno !== 0) field('errno', errnoText(finding.errno));

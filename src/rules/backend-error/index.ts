@@ -45,7 +45,7 @@ const HARMLESS_BAR =
 /** By what was to be mapped, and by errno where that says more; the last is for any other. */
 const MAPS: Readonly<Record<'bar' | 'ram' | 'viommu' | 'unknown', Meaning>> = {
   bar: warning(
-    'The host IOMMU did not take the BAR of a device. Only peer-to-peer DMA to it is lost; guest memory is not concerned.',
+    'The host IOMMU did not take the BAR of a device, which is harmless by itself: only peer-to-peer DMA to it is lost, and guest memory is not concerned.',
     HARMLESS_BAR,
   ),
   ram: error('Guest memory could not be mapped for the device.'),

@@ -104,16 +104,23 @@ export class Sight {
     return this.misjudgedSizes(unmap);
   }
 
-  /** The largest bitmap that can be known to pass at a line: a smaller one of the host's shows only when it refuses. */
+  /**
+   * The largest bitmap that can be known to pass at a line: the kernel's, unless one was refused that is
+   * smaller, or a larger one has passed.
+   */
   bitmapLimitAt(line: number): bigint {
-    const { options, told } = this.played;
-    const { maxDirtyBitmapBytes: real } = options;
-    if (told !== 'nothing' || real >= KERNEL_MAX_BITMAP_BYTES) return real;
-    const refused = this.#refusals.filter((refusal) => refusal.line < line);
-    return refused.reduce(
-      (limit, { bytes }) => (bytes <= limit ? bytes - 8n : limit),
+    const { options, told, truth } = this.played;
+    if (told !== 'nothing') return options.maxDirtyBitmapBytes;
+    const passed = truth.unmaps.filter(
+      (unmap) => unmap.query === 'bitmap' && unmap.errno === 0 && (unmap.line ?? line) < line,
+    );
+    const largest = passed.reduce(
+      (most, { bitmapBytes }) => (bitmapBytes > most ? bitmapBytes : most),
       KERNEL_MAX_BITMAP_BYTES,
     );
+    return this.#refusals
+      .filter((refusal) => refusal.line < line)
+      .reduce((limit, { bytes }) => (bytes <= limit ? bytes - 8n : limit), largest);
   }
 
   /** A bitmap of no more bytes has been refused before, and the log says so. */
