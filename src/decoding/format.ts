@@ -24,6 +24,8 @@ export interface FormatBase {
    * shows the version: from 10.2 on events have the stamp of messages.
    */
   readonly stampsTellVersion: boolean;
+  /** MAP and UNMAP of VFIO's notifications are not in the trace: the decoder tells them by other lines. */
+  readonly infersOperations?: boolean;
   /** True where `head`, the first 64 KiB or all of a shorter trace, is of this kind. Never throws. */
   recognises(head: Uint8Array): boolean;
   /**

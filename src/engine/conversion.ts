@@ -67,9 +67,14 @@ async function* textOf(
   notation: Notation,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string> {
-  const { clock, name, stampsTellVersion } = format;
+  const { clock, infersOperations = false, name, stampsTellVersion } = format;
   // Of what is converted already, that says what it was.
-  const header = headerOf(source.head) ?? { format: name, clock, stampsTellVersion };
+  const header = headerOf(source.head) ?? {
+    format: name,
+    clock,
+    stampsTellVersion,
+    infersOperations,
+  };
   const printer = new RecordPrinter(notation, header);
   const skipped = new SkippedEvents();
   let [lines, bytes] = [0, 0];

@@ -19,7 +19,7 @@ import { type PartPaths, TableWriter } from './table-writer.ts';
 import { withStderr } from './with-stderr.ts';
 
 /** What the user tells of the machine; null: the trace tells. */
-export type MachineOptions = Omit<BootOptions, 'stampsTellVersion'>;
+export type MachineOptions = Omit<BootOptions, 'stampsTellVersion' | 'infersOperations'>;
 
 /** A whole trace to analyse. Plain data, so that it can cross threads. */
 export interface TraceTask {
@@ -169,7 +169,8 @@ async function replayOf(
   hindsight?: Hindsight,
   observe?: Observe,
 ): Promise<TraceReplay> {
-  const options = { ...model, stampsTellVersion: format.stampsTellVersion };
+  const { infersOperations = false, stampsTellVersion } = format;
+  const options = { ...model, stampsTellVersion, infersOperations };
   return new TraceReplay(options, await loadRules(), sink, checkRoom, hindsight, observe);
 }
 

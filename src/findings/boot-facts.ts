@@ -32,6 +32,9 @@ export class BootFacts implements SessionFacts {
     return this.#machine.version.agree(field);
   }
 
+  get areOperationsInferred(): boolean {
+    return this.#boot.infersOperations;
+  }
   get isTrackingOption(): boolean {
     return this.#machine.options.tracking === 'on';
   }

@@ -74,6 +74,8 @@ const LEAVES_NOTHING_OPEN = Uint8Array.from(eventNames, (_, kind) =>
 export interface BootOptions extends ModelOptions {
   /** The trace's own stamps show QEMU's version, as those of the log backend do. */
   readonly stampsTellVersion: boolean;
+  /** Whoever decoded it told MAP from UNMAP by other lines. */
+  readonly infersOperations: boolean;
 }
 
 /**
@@ -85,6 +87,8 @@ export interface BootOptions extends ModelOptions {
 export class Boot {
   readonly machine: Machine;
   readonly unmaps: PendingUnmaps;
+  /** See `BootOptions`. */
+  readonly infersOperations: boolean;
 
   /** The guest's name, where a line told it. */
   vm: string | null = null;
@@ -122,6 +126,7 @@ export class Boot {
     const listener = new VfioListener(machine, unmaps, walks);
     const failures = new FailureMessages(machine, unmaps, walks);
     this.machine = machine;
+    this.infersOperations = options.infersOperations;
     this.unmaps = unmaps;
     this.#walks = walks;
     this.#whole = whole;

@@ -83,8 +83,15 @@ export function wantsBetterTrace(trace: Trace): boolean {
 
 const GROWN = 'the file grew while it was read: what it held when it was opened is analysed';
 
+/** What readers of some formats had to infer, whatever comes of it. */
+const INFERRED: Readonly<Record<string, string>> = {
+  'perf-script':
+    'perf keeps no texts: MAP and UNMAP are inferred from the walks and whole unmaps before them',
+};
+
 /** Why the verdict is not certain, and what was lost besides. */
-export function doubtsOf({ reasons, losses, hasGrown }: Trace): readonly string[] {
+export function doubtsOf({ format, reasons, losses, hasGrown }: Trace): readonly string[] {
+  const inferred = INFERRED[format];
   // A loss may be a reason as well.
   const others = losses.filter(({ detail }) => !reasons.some((reason) => reason.includes(detail)));
   return [
@@ -94,6 +101,7 @@ export function doubtsOf({ reasons, losses, hasGrown }: Trace): readonly string[
         `${kind.replace('-', ' ')} (${count}, first at line ${line}): ${detail}`,
     ),
     ...(hasGrown === true ? [GROWN] : []),
+    ...(inferred === undefined ? [] : [inferred]),
   ];
 }
 

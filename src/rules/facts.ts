@@ -77,6 +77,8 @@ export interface SessionFacts {
   readonly hasUnexplainedSwitch: boolean;
   /** The trace has a line of this event so far. */
   isTraced(event: EventName): boolean;
+  /** MAP and UNMAP of notifications were told by the lines before them. */
+  readonly areOperationsInferred: boolean;
   /** QEMU's messages are in the trace, so that a failure would show. */
   readonly hasMessages: boolean;
   /** It shows that devices do not log their own DMA. */

@@ -187,6 +187,10 @@ const grounds = {
     text: 'whether it is a piece of a whole unmap, which QEMU 11.x does not send under tracking: lines before it are missing',
   },
   traceEnds: { evidence: 'derived', text: 'the trace ends here' },
+  operationInferred: {
+    evidence: 'derived',
+    text: 'MAP or UNMAP of a notification: inferred from the walk or whole unmap before it; a trace with its texts would settle it',
+  },
   emulated: { evidence: 'derived', text: 'no line says so: found by emulation' },
   walkComplete: {
     evidence: 'assumed',
@@ -318,6 +322,7 @@ export function basisOfSession(
   if (!isSeen && !unmapAlike(evaluatedAs, facts.profile)) basis.add('versionLate');
   if (restsOn.ram === true) addRam(basis, facts);
   if (!isSeen && facts.hasTooManyLosses) basis.add('linesMissing');
+  if (!isSeen && facts.areOperationsInferred) basis.add('operationInferred');
   const isAboutHost = restsOn.mappings === true || restsOn.bitmapSize === true;
   if (restsOn.tracking === true && isAboutHost && !facts.hasMessages) basis.add('resultsUntold');
   // 7.2 looks at the devices and not at the flag word.

@@ -16,14 +16,18 @@ const rules = await loadRules();
 /** What comes of a log that is one batch: the trace, and both tables. */
 function outcome(bytes: Uint8Array, kernel: LineKernel): readonly string[] {
   const tables: string[] = [];
-  const replay = new TraceReplay({ ...fromTrace, stampsTellVersion: true }, rules, {
-    unmap: ({ first, last, place, asTraced }, ...more) => {
-      tables.push(JSON.stringify([first, last, place.mark, asTraced, more]));
+  const replay = new TraceReplay(
+    { ...fromTrace, stampsTellVersion: true, infersOperations: false },
+    rules,
+    {
+      unmap: ({ first, last, place, asTraced }, ...more) => {
+        tables.push(JSON.stringify([first, last, place.mark, asTraced, more]));
+      },
+      settleLeading: (...told) => tables.push(JSON.stringify(told)),
+      takesMappings: true,
+      mapping: (record) => tables.push(JSON.stringify(record)),
     },
-    settleLeading: (...told) => tables.push(JSON.stringify(told)),
-    takesMappings: true,
-    mapping: (record) => tables.push(JSON.stringify(record)),
-  });
+  );
   const writer = new BatchWriter(bytes.length);
   const lines = kernel.decode(bytes, plain, writer);
   replay.consume(writer.finish(bytes, 0, lines));

@@ -73,6 +73,7 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     hasUnexplainedSwitch: false,
     isTraced: () => true,
     hasMessages: true,
+    areOperationsInferred: false,
     isDeviceLogKnown: true,
     hasTooManyLosses: false,
     diedAtLine: 0,

@@ -7,6 +7,8 @@ export interface ConvertedHeader {
   readonly format: string;
   readonly clock: FormatClock;
   readonly stampsTellVersion: boolean;
+  /** As formats have it; only where it is so. */
+  readonly infersOperations?: boolean;
 }
 
 /** Version of the notation; another one is not read. */
@@ -21,8 +23,16 @@ const RECORD = /^\{"line":\d{1,16},"event":"/;
 /** Bytes of a first line that are looked at. */
 const LONGEST = 1024;
 
-export function headerText({ format, clock, stampsTellVersion }: ConvertedHeader): string {
-  return jsonText({ vtdscope: 'events', version: VERSION, format, clock, stampsTellVersion });
+export function headerText(header: ConvertedHeader): string {
+  const { clock, format, infersOperations, stampsTellVersion } = header;
+  return jsonText({
+    vtdscope: 'events',
+    version: VERSION,
+    format,
+    clock,
+    stampsTellVersion,
+    ...(infersOperations === true && { infersOperations }),
+  });
 }
 
 /** True for the first bytes of what was converted, even if its first line is missing. */
@@ -48,10 +58,15 @@ export function headerOf(head: Uint8Array): ConvertedHeader | null {
     return null;
   }
   if (!isRecord(fields)) return null;
-  const { clock, format, stampsTellVersion, version } = fields;
+  const { clock, format, infersOperations, stampsTellVersion, version } = fields;
   const known = CLOCKS.find((one) => one === clock);
   if (version !== VERSION || known === undefined || typeof format !== 'string') return null;
-  return { format, clock: known, stampsTellVersion: stampsTellVersion === true };
+  return {
+    format,
+    clock: known,
+    stampsTellVersion: stampsTellVersion === true,
+    ...(infersOperations === true && { infersOperations }),
+  };
 }
 
 function firstLineOf(head: Uint8Array): string {

@@ -13,8 +13,8 @@ export const converted: StreamFormat = {
   forHead(head) {
     const header = headerOf(head);
     if (header === null) return converted;
-    const { clock, stampsTellVersion } = header;
-    return { ...converted, clock, stampsTellVersion };
+    const { clock, infersOperations = false, stampsTellVersion } = header;
+    return { ...converted, clock, infersOperations, stampsTellVersion };
   },
   open: async (emit) => new ConvertedDecoder(emit),
 };

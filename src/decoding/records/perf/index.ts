@@ -12,6 +12,7 @@ export const perfScript: StreamFormat = {
   title: "QEMU's probes (USDT), as text of perf script",
   clock: 'boot',
   stampsTellVersion: false,
+  infersOperations: true,
   recognises(head) {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
     return text.split('\n', SAMPLE).some((line) => perfEventOf(line) !== null);

@@ -114,7 +114,11 @@ const rules = await loadRules();
 export function observe(log: string, model: ModelOptions): Observed {
   const batches = batchesOf(log);
   const sink = new Recorder();
-  const replay = new TraceReplay({ ...model, stampsTellVersion: true }, rules, sink);
+  const replay = new TraceReplay(
+    { ...model, stampsTellVersion: true, infersOperations: false },
+    rules,
+    sink,
+  );
   for (const batch of batches) replay.consume(batch);
   const description = {
     path: '-',
@@ -221,8 +225,9 @@ class ModelWatch {
   #waiting: { readonly container: VfioContainer; readonly stale: SeenStale }[] = [];
 
   constructor(model: ModelOptions) {
-    this.#boot = new Boot({ ...model, stampsTellVersion: true }, (operation) =>
-      this.#reported(operation),
+    this.#boot = new Boot(
+      { ...model, stampsTellVersion: true, infersOperations: false },
+      (operation) => this.#reported(operation),
     );
   }
 
