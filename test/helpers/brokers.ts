@@ -112,7 +112,8 @@ async function start(server: Server, folder: string, port: number): Promise<Chil
   }
 }
 
-async function answers(port: number, child: ChildProcess): Promise<boolean> {
+/** Whether a server takes connections, once it does, or has ended. */
+export async function answers(port: number, child: ChildProcess): Promise<boolean> {
   while (child.exitCode === null && child.signalCode === null) {
     const isOpen = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => resolve(true));
@@ -125,7 +126,8 @@ async function answers(port: number, child: ChildProcess): Promise<boolean> {
   return false;
 }
 
-function freePort(): Promise<number> {
+/** A port that nobody listens at. */
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address();

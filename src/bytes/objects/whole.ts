@@ -57,17 +57,24 @@ export function putObject(
   bytes: Uint8Array,
   { keepsOld }: { readonly keepsOld: boolean },
 ): Promise<void> {
-  const headers = {
+  const always = {
     'content-type': TYPES.find(([name]) => name.test(uri))?.[1] ?? PLAIN_TEXT,
     'x-amz-content-sha256': createHash('sha256').update(bytes).digest('hex'),
-    ...(keepsOld && { 'if-none-match': '*' }),
   };
+  let condition: Readonly<Record<string, string>> = keepsOld ? { 'if-none-match': '*' } : {};
   return toldAs(uri, () =>
     patiently(TRIES, async () => {
+      const headers = { ...always, ...condition };
       const answer = await askStore(uri, { method: 'PUT', headers, body: bytes });
       answer.close();
       const { status } = answer;
       if (status < 300 || (keepsOld && status === 412)) return;
+      if (status === 501 && keepsOld) {
+        // Between these two others may write: whole, and what is of one name is the same from all.
+        if (await hasObject(uri)) return;
+        condition = {};
+        throw new Trouble('the server knows no condition for writing (501)', 0);
+      }
       // Somebody else writes it just now.
       if (status === 409) throw new Trouble('the server is busy with the same object (409)');
       throw await problemOf(answer);
