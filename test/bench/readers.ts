@@ -3,8 +3,7 @@
  * processor's time. The input is a file of `test/samples` again and again, up to a size.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LineBlocks } from '../../src/bytes/lines.ts';
 import { openSource } from '../../src/bytes/source.ts';
@@ -51,26 +50,6 @@ function firstEvent(bytes: Buffer): number {
   return at;
 }
 
-/**
- * QEMU's own reader, where SIMPLETRACE names its 'scripts/simpletrace.py' (with 'scripts/tracetool' beside
- * it) and TRACE_EVENTS_ALL the 'trace-events-all' of QEMU 10.2: decodes a file and prints nothing of it but
- * events in a second of its time.
- */
-const SIMPLETRACE = `
-import os, sys, time
-script, events, trace = sys.argv[1:]
-sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-import simpletrace
-class Counter(simpletrace.Analyzer):
-    count = 0
-    def catchall(self, event, rec):
-        self.count += 1
-counter = Counter()
-start = time.process_time()
-simpletrace.process(events, trace, counter)
-print(counter.count / (time.process_time() - start))
-`;
-
 /** The same records in Python: numbers as one call unpacks them; prints events in a second of its time. */
 const PYTHON = `
 import struct, sys, time
@@ -94,7 +73,7 @@ while at + 20 <= len(data):
 print(count / (time.process_time() - start))
 `;
 
-/** Events in a second of the processor's time, beside others that read the same where these are there. */
+/** Events in a second of the processor's time, beside a few lines of Python where that is there. */
 async function simpleRow(bytes: number, runs: number): Promise<string> {
   const all = repeated(sample('all-10.2.2.simple.bin.gz'), simple, bytes);
   let events = 0;
@@ -109,33 +88,10 @@ async function simpleRow(bytes: number, runs: number): Promise<string> {
     await decoder.end();
     return events;
   });
-  const others = [
-    ['a few lines of Python', python(['-c', PYTHON], all)],
-    ["QEMU's simpletrace.py", simpletrace(all)],
-  ] as const;
-  const ratios = others.map(([name, other]) =>
-    other > 0 ? `, ${(speed / other).toFixed(1)} times as many as ${name}` : '',
-  );
-  return `simple: ${speed.toFixed(2)} million events a second of one thread${ratios.join('')}`;
-}
-
-/** Million events in a second, as a script in Python prints them; 0 where it cannot run. */
-function python(parameters: readonly string[], input: Uint8Array = new Uint8Array()): number {
-  const { status, stdout } = spawnSync('python3', parameters, { input, encoding: 'utf8' });
-  return status === 0 ? Number(stdout) / 1e6 : 0;
-}
-
-function simpletrace(trace: Uint8Array): number {
-  const { SIMPLETRACE: script, TRACE_EVENTS_ALL: events } = process.env;
-  if (script === undefined || events === undefined) return 0;
-  const folder = mkdtempSync(join(tmpdir(), 'vtdscope-bench-'));
-  const file = join(folder, 'trace');
-  try {
-    writeFileSync(file, trace);
-    return python(['-c', SIMPLETRACE, script, events, file]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const text = `simple: ${speed.toFixed(2)} million events a second of one thread`;
+  const { status, stdout } = spawnSync('python3', ['-c', PYTHON], { input: all, encoding: 'utf8' });
+  const other = status === 0 ? Number(stdout) / 1e6 : 0;
+  return other > 0 ? `${text}, ${(speed / other).toFixed(1)} times as many as Python` : text;
 }
 
 async function decode(format: TraceFormat, bytes: Uint8Array): Promise<void> {
