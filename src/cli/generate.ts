@@ -2,7 +2,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
 import { NewFile } from '../bytes/new-file.ts';
-import type { EventSet, Simulation, SimulationOptions } from '../tools/simulator/index.ts';
+import type {
+  EventSet,
+  Simulation,
+  SimulationOptions,
+  ViommuKind,
+} from '../tools/simulator/index.ts';
 import { QEMU_VERSIONS, type QemuVersion } from '../tools/simulator/qemu-profile.ts';
 import { count } from './model-options.ts';
 import { print } from './outputs.ts';
@@ -11,6 +16,7 @@ import type { Terminal } from './terminal.ts';
 interface Flags {
   readonly seed: number;
   readonly qemu: QemuVersion;
+  readonly viommu: ViommuKind;
   readonly backend: SimulationOptions['backend'];
   readonly awBits?: string;
   readonly hostPageSize: string;
@@ -62,6 +68,7 @@ const EXAMPLES = `
 Examples:
   vtdscope generate --seed 3 > trace.log     a short log of all that can happen
   vtdscope generate --bytes 1g | vtdscope -  a large one, analysed from a pipe
+  vtdscope generate --viommu amd --qemu 11.1 --migratable > trace.log
   vtdscope generate --qemu 11.0 --truth truth.json > trace.log`;
 
 /** `generate`: a coherent trace from a seed, played by the simulator. */
@@ -71,6 +78,11 @@ export function generateCommand(terminal: Terminal): Command {
     .option('--seed <n>', 'equal seeds and options give equal bytes', count(0), 1)
     .addOption(
       new Option('--qemu <version>', 'version of QEMU').choices(QEMU_VERSIONS).default('10.0'),
+    )
+    .addOption(
+      new Option('--viommu <kind>', 'the emulated IOMMU: VT-d, AMD-Vi, virtio-iommu')
+        .choices(['intel', 'amd', 'virtio'])
+        .default('intel'),
     )
     .addOption(
       new Option('--backend <kind>', 'kind of VFIO container')
@@ -111,18 +123,23 @@ export function generateCommand(terminal: Terminal): Command {
 async function simulationOf(flags: Flags): Promise<Simulation> {
   // Loaded here: analyses have no use for it, and start sooner.
   const { Simulation, simulationOptions } = await import('../tools/simulator/index.ts');
-  const { qemu, bytes } = flags;
+  const { qemu, bytes, viommu } = flags;
   // Not before 10.2 does a trace have a time without a thread.
   const stamp = ['10.2', '11.0', '11.1'].includes(qemu) ? 'iso' : 'tid';
   // The simulator takes the nearest that there was.
-  const options = simulationOptions({ qemu, backend: flags.backend });
+  const options = simulationOptions({ qemu, viommu, backend: flags.backend });
+  if (options.qemu !== qemu) {
+    throw new UsageError(`QEMU ${qemu} has no VFIO behind ${viommu} that is known; take 11.1`);
+  }
   if (options.backend !== flags.backend) {
-    throw new UsageError(`QEMU ${qemu} has no ${flags.backend} container`);
+    const where = viommu === 'intel' ? '' : ` behind ${viommu}`;
+    throw new UsageError(`QEMU ${qemu} has no ${flags.backend} container${where}`);
   }
   const awBits = Number(flags.awBits) === THREE_LEVELS ? THREE_LEVELS : FOUR_LEVELS;
   return new Simulation({
     seed: flags.seed,
     qemu,
+    viommu,
     backend: flags.backend,
     awBits,
     hostPageSize: Number(parseSize(flags.hostPageSize)) as SimulationOptions['hostPageSize'],

@@ -20,6 +20,9 @@ export class AmdCommands {
   readonly #machine: Machine;
   readonly #listener: VfioListener;
 
+  /** The machine is being reset, and its IOMMU has not been yet. */
+  isReset = false;
+
   constructor(machine: Machine, listener: VfioListener) {
     this.#machine = machine;
     this.#listener = listener;
@@ -28,6 +31,7 @@ export class AmdCommands {
   /** `amdvi_devtab_inval`: all that comes before the next command is of this device. */
   deviceInvalidated(cursor: BatchCursor): void {
     const bdf = bdfOf(cursor, at.device);
+    this.isReset = false;
     this.#machine.showsViommu(amdIommu);
     this.#listener.concerns(bdf);
     const { attribution } = this.#machine;
@@ -46,10 +50,16 @@ export class AmdCommands {
     singleDevice.domain = cursor.u32(at.pages.domain);
   }
 
+  /** `vfio_device_reset_handler`: before the reset of the IOMMU. */
+  resetBegins(): void {
+    this.isReset = true;
+  }
+
   /** Any other line: what comes now is of no device more than another. */
   commandEnded(): void {
+    this.isReset = false;
     this.#machine.showsViommu(amdIommu);
     this.#machine.attribution.begin('idle');
-    this.#listener.forget();
+    this.#listener.concernsAny();
   }
 }

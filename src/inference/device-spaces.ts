@@ -72,9 +72,12 @@ export class DeviceSpaces {
     return known ?? (bdf === HOST_BRIDGE ? undefined : this.#busless.get(bdf & 0xff));
   }
 
-  /** The space of a device of which slot and function are known and the bus is not. */
-  ofFunction(devfn: number): DeviceSpace {
-    const named = singleOf([...this.#byBdf.values()], ({ bdf }) => ((bdf ?? 0) & 0xff) === devfn);
+  /** The space of a device of which slot and function are known and the bus is not: none of the `others`. */
+  ofFunction(devfn: number, others: ReadonlySet<number>): DeviceSpace {
+    const named = singleOf(
+      [...this.#byBdf.values()],
+      ({ bdf }) => bdf !== null && (bdf & 0xff) === devfn && !others.has(bdf),
+    );
     const known = named ?? this.#busless.get(devfn);
     if (known !== undefined) return known;
     const space = this.#make(null);

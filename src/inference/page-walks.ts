@@ -241,12 +241,18 @@ export class PageWalks {
     }
   }
 
-  /** `virtio_iommu_notify_unmap`: UNMAPs of the pages `first .. last` follow. */
-  unmapsPieces(cursor: BatchCursor, space: DeviceSpace, first: number, last: number): void {
+  /** `virtio_iommu_notify_unmap`: UNMAPs of the pages `first .. last` follow, be it that no MAP of them came. */
+  unmapsPieces(
+    cursor: BatchCursor,
+    space: DeviceSpace,
+    first: number,
+    last: number,
+    isOfRegisters: boolean,
+  ): void {
     this.#request(space, first, last, 0, 0);
     const walk = this.#walk;
     walk.nodes = this.#machine.mappings.shadowRemove(space, first, last);
-    walk.isSurprise = walk.nodes.count === 0;
+    walk.isSurprise = walk.nodes.count === 0 && !isOfRegisters;
     if (walk.isSurprise && space.interval.knowledge !== 'partial') {
       this.#machine.losses.report('unmap-of-unseen', cursor, space);
     }

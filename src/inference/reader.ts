@@ -83,22 +83,31 @@ const ofCommands: Routes = {
 };
 
 const ofAmd: Routes = {
-  amdvi_devtab_inval: ({ amd }, cursor) => amd.deviceInvalidated(cursor),
+  amdvi_devtab_inval({ amd, whole }, cursor) {
+    amd.deviceInvalidated(cursor);
+    whole.announce([], cursor);
+  },
   amdvi_pages_inval: ({ amd }, cursor) => amd.pagesInvalidated(cursor),
   amdvi_all_inval: ({ amd }) => amd.commandEnded(),
-  amdvi_iotlb_reset: ({ amd }) => amd.commandEnded(),
+  amdvi_iotlb_reset({ amd, machine, whole }, cursor) {
+    // A reset unmaps the device first that was registered last.
+    if (amd.isReset) whole.announce(machine.attribution.order, cursor);
+    amd.commandEnded();
+  },
+  vfio_device_reset_handler: ({ amd }) => amd.resetBegins(),
   amdvi_control_status: ({ amd }) => amd.commandEnded(),
 };
 
 const ofVirtio: Routes = {
-  virtio_iommu_init_iommu_mr: ({ virtio }) => virtio.shown(),
+  virtio_iommu_init_iommu_mr: ({ virtio }, cursor) => virtio.made(cursor),
   virtio_iommu_switch_address_space(parts, cursor) {
     parts.virtio.shown();
     switched(parts, cursor);
   },
   virtio_iommu_attach: ({ virtio }, cursor) => virtio.attached(cursor),
   virtio_iommu_detach: ({ virtio }) => virtio.requested(),
-  virtio_iommu_map: ({ virtio }) => virtio.requested(),
+  virtio_iommu_map: ({ virtio }, cursor) => virtio.mapRequested(cursor),
+  virtio_iommu_put_domain: ({ virtio }, cursor) => virtio.freed(cursor),
   virtio_iommu_unmap: ({ virtio }) => virtio.requested(),
   virtio_iommu_system_reset: ({ virtio }) => virtio.requested(),
   virtio_iommu_device_reset: ({ virtio }) => virtio.requested(),

@@ -75,6 +75,10 @@ export class VfioListener {
   readonly #machine: Machine;
   readonly #pending: PendingUnmaps;
   readonly #walks: PageWalks;
+  /** Devices of virtio-iommu's regions, by the names, in which the bus is missing. */
+  readonly #ofRegions = new Map<string, number>();
+  /** The region whose device the next switch names; '': none. */
+  #madeRegion = '';
   /** Devices by whether their IOMMU region is enabled, as the last switch left it. */
   readonly #enabled = new Map<number, boolean>();
   #lastSwitch = -1;
@@ -88,6 +92,8 @@ export class VfioListener {
   /** Where the sections of the current change go, if the lines before it say so. */
   #container: VfioContainer | null = null;
   #space: DeviceSpace | null = null;
+  /** It is the likeliest of several, and no line has named it. */
+  #isSpaceGuessed = false;
   /** Where the newest RAM section was mapped, until the backend's line has come. */
   #sectionOwner: VfioContainer | null = null;
   /** The container whose sections have come before any device was attached. */
@@ -117,6 +123,7 @@ export class VfioListener {
     this.#container = null;
     if (this.#removed.size > 0) this.#removed.clear();
     this.#space = null;
+    this.#isSpaceGuessed = false;
     this.#newcomer = -1;
     this.#walks.replayedNotifier = null;
     this.#machine.registering = null;
@@ -128,9 +135,25 @@ export class VfioListener {
     this.#lastSwitch = bdf;
   }
 
+  /** Regions may change now, and no line says of which device. */
+  concernsAny(): void {
+    this.forget();
+    this.#lastSwitch = -1;
+  }
+
+  /** A region of this name is made. */
+  regionMade(name: string): void {
+    this.#madeRegion = name;
+  }
+
   /** `vtd_switch_address_space`: a device's IOMMU region is enabled or disabled. */
   switched(cursor: BatchCursor): void {
     const bdf = bdfOf(cursor, at.switch);
+    if (this.#madeRegion !== '') {
+      this.#ofRegions.set(this.#madeRegion, bdf);
+      this.#machine.bounds.check('switched-devices', this.#ofRegions.size);
+      this.#madeRegion = '';
+    }
     const on = cursor.u32(at.switch.on) !== 0;
     const before = this.#enabled.get(bdf);
     const changed = before !== undefined && before !== on;
@@ -154,6 +177,7 @@ export class VfioListener {
     // Only a real change makes the listener map or unmap anything.
     const space = changed ? (this.#machine.attribution.known(bdf) ?? null) : null;
     this.#space = space;
+    this.#isSpaceGuessed = false;
     this.#container = space?.container ?? null;
     const isTraced = this.#machine.isTraced('vfio_listener_region_add_iommu');
     if (space !== null && on && !isTraced) space.becomeKnown(cursor.line);
@@ -256,6 +280,7 @@ export class VfioListener {
     this.#machine.version.learn(name === '' ? lineMarks.unnamedRegion : lineMarks.namedRegion);
     const space = this.spaceOfRegion(name);
     if (space === null) return null;
+    if (VIRTIO_REGION.test(name) && space.bdf !== null) this.#ofRegions.set(name, space.bdf);
     const range = { start: cursor.u64(at.addIommu.start), end: cursor.u64(at.addIommu.end) };
     this.#checkAttached(space, cursor);
     this.#machine.attribution.enrol();
@@ -407,6 +432,7 @@ export class VfioListener {
     }
     // What else goes and comes in this change is of the same device.
     this.#space = space;
+    this.#isSpaceGuessed = !isSure;
     this.#container = this.#machine.containers.of(space);
     this.#pending.place(unmap, space, isSure);
     unmap.carried = NO_ENTRY;
@@ -436,7 +462,7 @@ export class VfioListener {
     // While tracking is on, 11.x makes up an entry whose address is the section's own.
     const isRam =
       nodes === null || nodes.count === 0
-        ? !this.#machine.ram.isOutside(first)
+        ? !this.#machine.ram.isOutside(first) && !(this.#isRomKnown && mayBeRom(first, last))
         : (nodes.flags(0) & permission.write) !== 0;
     const { profile, ram } = this.#machine;
     const carried = regionDelCarries(profile, mayBeRam && isRam, first, ram.ramPage(first));
@@ -521,27 +547,35 @@ export class VfioListener {
       return switched >= 0 ? attribution.named(switched) : attribution.singleDeviceOrNew;
     }
     const [, ofVirtio] = VIRTIO_REGION.exec(name) ?? [];
-    if (ofVirtio !== undefined) this.#machine.showsViommu(virtioIommu);
-    else if (slot === undefined || fn === undefined) {
+    if (ofVirtio !== undefined) {
+      this.#machine.showsViommu(virtioIommu);
+      const bdf = this.#ofRegions.get(name);
+      if (bdf !== undefined) return attribution.named(bdf);
+    } else if (slot === undefined || fn === undefined) {
       // A region of another kind of IOMMU has another name.
       if (name !== '') return null;
       return switched >= 0 ? attribution.named(switched) : attribution.singleDeviceOrNew;
     }
     const devfn = Number(ofVirtio ?? (Number.parseInt(slot ?? '', 16) << 3) | Number(fn));
-    if (switched >= 0 && (switched & 0xff) === devfn) return attribution.named(switched);
-    // The bus is not in the name.
-    return attribution.ofFunction(devfn);
+    // The bus is not in the name; a device has one region.
+    const taken = new Set(this.#ofRegions.values());
+    const isSwitched = switched >= 0 && (switched & 0xff) === devfn && !taken.has(switched);
+    return isSwitched ? attribution.named(switched) : attribution.ofFunction(devfn, taken);
   }
 
   /** The device whose IOMMU section goes away; null for a RAM section. */
   #spaceOfDeleted(name: string | null, range: AddressRange): SpaceOfSection {
     const { attribution } = this.#machine;
-    if (name !== null) return { space: this.spaceOfRegion(name), isSure: true };
+    const isNamed = name !== null && (name !== AMD_REGION || this.#lastSwitch >= 0);
+    if (isNamed) return { space: this.spaceOfRegion(name), isSure: true };
     const holding = attribution.spaces.filter((space) => holdsNotifier(space, range));
     const switched = holding.find((space) => space === this.#space);
-    if (switched !== undefined) return { space: switched, isSure: true };
+    if (switched !== undefined) return { space: switched, isSure: !this.#isSpaceGuessed };
+    // A reset takes the device first that was registered last.
+    const newest =
+      name === AMD_REGION ? attribution.order.find((space) => holding.includes(space)) : null;
     return {
-      space: holding[0] ?? null,
+      space: newest ?? holding[0] ?? null,
       isSure: holding.length === 1 && attribution.isSingleDeviceSure,
     };
   }

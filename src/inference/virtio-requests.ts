@@ -1,3 +1,4 @@
+import { PageRangeMap } from '../base/page-range-map.ts';
 import { permission } from '../emulation/viommu/iova-tree.ts';
 import { SentUnmaps } from '../emulation/viommu/sent.ts';
 import { virtioIommu, virtioIommuNotify } from '../emulation/viommu/virtio/index.ts';
@@ -9,12 +10,17 @@ import type { VfioListener } from './sections.ts';
 
 const at = {
   attach: offsetsOf('virtio_iommu_attach'),
+  made: offsetsOf('virtio_iommu_init_iommu_mr'),
+  free: offsetsOf('virtio_iommu_put_domain'),
+  request: offsetsOf('virtio_iommu_map'),
   map: offsetsOf('virtio_iommu_notify_map'),
   unmap: offsetsOf('virtio_iommu_notify_unmap'),
 } as const;
 
-/** Without that of a device's own memory, of which no MAP comes. */
+/** Without that of a device's registers, of which no MAP comes. */
 const READ_WRITE = permission.read | permission.write;
+/** `VIRTIO_IOMMU_MAP_F_MMIO`. */
+const REGISTERS = 4;
 
 /**
  * The guest's requests to virtio-iommu, and what each device is told of them. Every mapping and unmap
@@ -26,6 +32,10 @@ export class VirtioRequests {
   readonly #walks: PageWalks;
   /** By bus << 8 | devfn. */
   readonly #domains = new Map<number, number>();
+  /** Of each domain, what leads to registers of devices: devices are told of its unmaps, and not of its mappings. */
+  readonly #registers = new Map<number, PageRangeMap>();
+  /** The domain out of which a device is taken that has just been attached to another one; null: none. */
+  #left: { readonly bdf: number; readonly domain: number } | null = null;
   /** A replay's line has come, and what it maps again has not. */
   #isReplayed = false;
   readonly #pieces = new SentUnmaps();
@@ -36,7 +46,13 @@ export class VirtioRequests {
     this.#walks = walks;
   }
 
-  /** A device's region is made, or any other line that tells no more than that there is one. */
+  /** `virtio_iommu_init_iommu_mr`: the switch of its device comes next. */
+  made(cursor: BatchCursor): void {
+    this.shown();
+    this.#listener.regionMade(cursor.text(at.made.name));
+  }
+
+  /** Any line that tells no more than that there is one. */
   shown(): void {
     this.#machine.showsViommu(virtioIommu);
     this.#isReplayed = false;
@@ -46,13 +62,34 @@ export class VirtioRequests {
   attached(cursor: BatchCursor): void {
     this.requested();
     const bdf = cursor.u32(at.attach.endpoint);
+    const before = this.#domains.get(bdf);
+    if (before !== undefined) this.#left = { bdf, domain: before };
     this.#machine.bounds.check('switched-devices', this.#domains.size);
     this.#domains.set(bdf, cursor.u32(at.attach.domain));
+  }
+
+  /** `virtio_iommu_map`. */
+  mapRequested(cursor: BatchCursor): void {
+    this.requested();
+    if ((cursor.u32(at.request.flags) & REGISTERS) === 0) return;
+    const domain = cursor.u32(at.request.domain);
+    const ranges = this.#registers.get(domain) ?? new PageRangeMap();
+    this.#registers.set(domain, ranges);
+    ranges.insert(cursor.page(at.request.start), cursor.page(at.request.end), 0, 0);
+    this.#machine.bounds.check('mappings', ranges.size);
+    this.#machine.bounds.check('devices', this.#registers.size);
+  }
+
+  /** `virtio_iommu_put_domain`: it goes, with all that it maps. */
+  freed(cursor: BatchCursor): void {
+    this.requested();
+    this.#registers.delete(cursor.u32(at.free.domain));
   }
 
   /** A request begins: what comes now is about other devices. */
   requested(): void {
     this.shown();
+    this.#left = null;
     this.#listener.forget();
     this.#machine.attribution.begin('idle');
   }
@@ -86,6 +123,9 @@ export class VirtioRequests {
     const space = this.#listener.spaceOfRegion(cursor.text(at.unmap.region));
     if (space === null) return;
     const [first, last] = [cursor.page(at.unmap.start), cursor.page(at.unmap.end)];
-    this.#walks.unmapsPieces(cursor, space, first, last);
+    const bdf = space.bdf ?? -1;
+    const domain = this.#left?.bdf === bdf ? this.#left.domain : this.#domains.get(bdf);
+    const isOfRegisters = this.#registers.get(domain ?? -1)?.has(first, last) ?? false;
+    this.#walks.unmapsPieces(cursor, space, first, last, isOfRegisters);
   }
 }

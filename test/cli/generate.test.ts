@@ -86,6 +86,17 @@ describe('vtdscope generate', () => {
     expect(truth.unmaps[0]?.iova).toMatch(/^0x[0-9a-f]+$/);
   });
 
+  it.each([
+    ['amd', 'amd-iommu'],
+    ['virtio', 'virtio-iommu'],
+  ])('makes a trace of a machine with %s', async (kind, name) => {
+    const log = await generated('--viommu', kind, '--qemu', '11.1', '--migratable', '--seed', '4');
+    const { traces } = await analysed(log);
+    expect(traces[0]?.losses).toEqual([]);
+    expect(traces[0]?.sessions[0]?.model.vIommu).toMatchObject({ value: name, source: 'trace' });
+    expect(log).not.toMatch(/vtd_/);
+  });
+
   it('ends quietly where its reader has had enough', async () => {
     const ended = await runProgram(['generate', '--bytes', '1g'], {
       onStart: (child) => {
@@ -99,6 +110,8 @@ describe('vtdscope generate', () => {
   it.each([
     [['--qemu', '7.2', '--backend', 'iommufd'], 'QEMU 7.2 has no iommufd'],
     [['--qemu', '10.0', '--backend', 'vfio-user'], 'QEMU 10.0 has no vfio-user'],
+    [['--qemu', '10.0', '--viommu', 'amd'], 'QEMU 10.0 has no VFIO behind amd'],
+    [['--qemu', '11.1', '--viommu', 'virtio', '--backend', 'iommufd'], 'container behind virtio'],
     [['--seed', 'x'], "'x'"],
     [['--bytes', '0'], 'a size such as 100k'],
     [['--noise', '1'], 'from 0 to below 1'],

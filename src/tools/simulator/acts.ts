@@ -118,6 +118,12 @@ export type Act =
   | { readonly kind: 'run'; readonly on: boolean }
   | { readonly kind: 'idle'; readonly milliseconds: number };
 
+/** Acts of the host: the same for every vIOMMU. */
+type HostAct = Extract<
+  Act,
+  { readonly kind: 'dirty-rate' | 'dirty-limit' | 'dirty-sync' | 'migrate' | 'run' | 'idle' }
+>;
+
 /** Acts that need a running guest (or qtest). */
 const GUEST_ACTS: ReadonlySet<Act['kind']> = new Set([
   'map',
@@ -136,10 +142,42 @@ const GUEST_ACTS: ReadonlySet<Act['kind']> = new Set([
 ] as const);
 
 /** Largest number of pages that one act writes. */
-const MAX_PAGES = 4096;
+export const MAX_PAGES = 4096;
 
-/** Plays acts on the machine. */
-export class Stage {
+/** Plays the acts of a machine with one kind of vIOMMU. */
+export interface ActPlayer {
+  /** @returns false if the act made no sense and nothing was done */
+  play(act: Act): boolean;
+}
+
+/** Whether the guest can do anything now: it runs, or is driven from outside while it is paused. */
+export function canPlay(act: Act, { options, tracking }: Machine): boolean {
+  return !GUEST_ACTS.has(act.kind) || tracking.vmRunning || options.actsWhilePaused;
+}
+
+/** @returns false if the act made no sense and nothing was done */
+export function playHostAct(act: HostAct, { writer }: Machine, monitor: Monitor): boolean {
+  switch (act.kind) {
+    case 'dirty-rate':
+      return monitor.measureDirtyRate(act.on, act.mode, act.fails);
+    case 'dirty-limit':
+      return monitor.limitDirtyRate(act.on);
+    case 'dirty-sync':
+      return monitor.syncDirtyPages();
+    case 'migrate':
+      return monitor.migrate(act.step);
+    case 'run':
+      return monitor.setRunning(act.on);
+    case 'idle':
+      writer.idle(act.milliseconds);
+      return true;
+    default:
+      return act satisfies never;
+  }
+}
+
+/** Plays acts on a machine with VT-d. */
+export class Stage implements ActPlayer {
   readonly #machine: Machine;
   readonly #iommu: VtdIommu;
   readonly #monitor: Monitor;
@@ -150,12 +188,9 @@ export class Stage {
     this.#monitor = monitor;
   }
 
-  /** @returns false if the act made no sense and nothing was done */
   play(act: Act): boolean {
-    const { options, tracking, writer } = this.#machine;
-    const canAct = tracking.vmRunning || options.actsWhilePaused;
-    if (GUEST_ACTS.has(act.kind) && !canAct) return false;
-    writer.thread = 'vcpu';
+    if (!canPlay(act, this.#machine)) return false;
+    this.#machine.writer.thread = 'vcpu';
     switch (act.kind) {
       case 'map':
         return this.#map(act);
@@ -185,21 +220,8 @@ export class Stage {
         return this.#rootPointer();
       case 'reset':
         return this.#reset();
-      case 'dirty-rate':
-        return this.#monitor.measureDirtyRate(act.on, act.mode, act.fails);
-      case 'dirty-limit':
-        return this.#monitor.limitDirtyRate(act.on);
-      case 'dirty-sync':
-        return this.#monitor.syncDirtyPages();
-      case 'migrate':
-        return this.#monitor.migrate(act.step);
-      case 'run':
-        return this.#monitor.setRunning(act.on);
-      case 'idle':
-        writer.idle(act.milliseconds);
-        return true;
       default:
-        return act satisfies never;
+        return playHostAct(act, this.#machine, this.#monitor);
     }
   }
 
@@ -398,13 +420,13 @@ export class Stage {
 }
 
 /** Whether the entry of this level for `iova` covers the address. */
-function holds(iova: bigint, level: number, address: bigint): boolean {
+export function holds(iova: bigint, level: number, address: bigint): boolean {
   const size = entrySize(level);
   return iova / size === address / size;
 }
 
 /** The smallest m such that one naturally aligned block of 2^m pages covers the range. */
-function maskCovering(iova: bigint, size: bigint): number {
+export function maskCovering(iova: bigint, size: bigint): number {
   let mask = 0;
   while (iova / (PAGE_SIZE << BigInt(mask)) !== (iova + size - 1n) / (PAGE_SIZE << BigInt(mask))) {
     mask++;

@@ -35,6 +35,15 @@ export function guestMemoryAtRisk(
   return unionOfRanges(atRisk.map(({ gpa, iova, last }) => [gpa, last - iova + 1n]));
 }
 
+/** Whether bits of some writable node land in their place. */
+export function marksSomethingRight(
+  event: UnmapEvent,
+  nodes: readonly ShadowNode[],
+  memory: GuestMemory,
+): boolean {
+  return nodes.some((node) => (node.permission & 2) !== 0 && isRight(event, node, memory));
+}
+
 function isRight(event: UnmapEvent, node: ShadowNode, memory: GuestMemory): boolean {
   if (event.errno !== 0 || event.query === 'none' || event.address === null) return false;
   if (node.iova < event.iova || node.last >= event.iova + event.size) return false;

@@ -1,8 +1,23 @@
 import { hex } from './addresses.ts';
 import type { Machine } from './machine.ts';
+import type { SimulationOptions, ViommuKind } from './options.ts';
 import { PROGRAM } from './trace-writer.ts';
 import type { VfioContainer } from './vfio-container.ts';
-import type { VtdIommu } from './vtd-iommu.ts';
+import type { EmulatedIommu } from './viommu.ts';
+
+/** Properties of the IOMMU on the command line. */
+const IOMMU_DEVICE: Readonly<Record<ViommuKind, (options: SimulationOptions) => string>> = {
+  intel: ({ awBits }) =>
+    `"driver":"intel-iommu","id":"iommu0","caching-mode":true,"aw-bits":${awBits}`,
+  amd: () => '"driver":"amd-iommu","id":"iommu0","dma-remap":true',
+  virtio: () => '"driver":"virtio-iommu","id":"iommu0","bus":"pcie.0","addr":"0x3"',
+};
+
+const IOMMU_EVENTS: Readonly<Record<ViommuKind, string>> = {
+  intel: 'vtd',
+  amd: 'amdvi',
+  virtio: 'virtio_iommu',
+};
 
 /** libvirt's start line and command, as in its log of a domain (formats 1). */
 export function writeLibvirtHeader({ options, profile, writer }: Machine): void {
@@ -25,10 +40,10 @@ export function writeLibvirtHeader({ options, profile, writer }: Machine): void 
     `-machine pc-q35-${profile.version},usb=off,kernel_irqchip=split`,
     `-accel ${options.kvm ? 'kvm' : 'tcg'}`,
     `-m size=${options.ramSize >> 10n}k`,
-    `-device '{"driver":"intel-iommu","id":"iommu0","caching-mode":true,"aw-bits":${options.awBits}}'`,
+    `-device '{${IOMMU_DEVICE[options.viommu](options)}}'`,
     ...assigned,
     // Else it was switched on later, from the monitor.
-    ...(options.bootLines ? ["-trace 'vtd_*'"] : []),
+    ...(options.bootLines ? [`-trace '${IOMMU_EVENTS[options.viommu]}_*'`] : []),
     '-msg timestamp=on',
   ];
   writer.raw(
@@ -46,11 +61,9 @@ export function writeLibvirtEnd({ writer }: Machine, reason: string): void {
 }
 
 /** The lines of a start, up to the first reset: devices are made, VFIO attaches, RAM is mapped. */
-export function writeBoot(machine: Machine, iommu: VtdIommu): void {
+export function writeBoot(machine: Machine, iommu: EmulatedIommu): void {
   const { profile, options, writer } = machine;
-  const [bridge = '', ...rest] = iommu.chipset;
-  iommu.traceCacheReset();
-  iommu.announce(bridge);
+  iommu.powerOn();
   for (const { listener, device } of iommu.assigned) {
     if (listener === null) continue;
     const { container } = listener;
@@ -67,24 +80,24 @@ export function writeBoot(machine: Machine, iommu: VtdIommu): void {
     if (isUser) writer.trace('vfio_user_get_info', ' #regions 9 #irqs 5');
     traceDevice(machine, container);
   }
-  for (const device of rest) iommu.announce(device);
-  if (old7(machine)) iommu.resetQuietly();
-  else
-    writer.trace(
-      profile.bootNames === '10.2' ? 'vfio_device_reset_handler' : 'vfio_reset_handler',
-      '',
-    );
+  iommu.announceOthers();
+  iommu.resetAtBoot('before-devices');
+  traceResetHandler(machine);
+  iommu.resetAtBoot('after-handler');
   for (const { listener } of iommu.assigned) {
     if (listener !== null) traceDeviceReset(machine, listener.container);
     listener?.replaceLayout(machine.memory.flat, machine.memory.split);
   }
   iommu.layout = machine.memory.split;
-  if (!old7(machine)) iommu.reset();
+  iommu.resetAtBoot('after-memory');
   if (options.migratable) traceRunning(machine, iommu);
 }
 
-function old7({ profile }: Machine): boolean {
-  return profile.bootNames === '7.2';
+/** A reset reaches VFIO; 7.2 does not say so. */
+export function traceResetHandler({ profile, writer }: Machine): void {
+  if (profile.bootNames === '7.2') return;
+  const isNew = profile.bootNames === '10.2';
+  writer.trace(isNew ? 'vfio_device_reset_handler' : 'vfio_reset_handler', '');
 }
 
 function traceMdev({ writer }: Machine, { hostDevice }: VfioContainer): void {
@@ -124,14 +137,14 @@ function traceDevice({ profile, options, writer }: Machine, { hostDevice }: Vfio
   }
 }
 
-function traceDeviceReset({ writer }: Machine, { hostDevice }: VfioContainer): void {
+export function traceDeviceReset({ writer }: Machine, { hostDevice }: VfioContainer): void {
   writer.trace('vfio_pci_hot_reset', ` (${hostDevice}) multi`);
   writer.trace('vfio_region_mmaps_set_enabled', `Region ${hostDevice} BAR 0 mmaps enabled: 1`);
   writer.trace('vfio_intx_disable', ` (${hostDevice})`);
   writer.trace('vfio_intx_enable', ` (${hostDevice})`);
 }
 
-function traceRunning({ profile, writer }: Machine, iommu: VtdIommu): void {
+function traceRunning({ profile, writer }: Machine, iommu: EmulatedIommu): void {
   if (profile.tracksByMigrationStatus) return;
   for (const { listener } of iommu.assigned) {
     const device = listener?.container.hostDevice ?? '';

@@ -28,13 +28,15 @@ const MINIMAL_EVENTS = new Set([
   'vtd_ce_not_present',
 ]);
 
+const OF_IOMMU_OR_VFIO = ['vtd_', 'amdvi_', 'virtio_iommu_', 'vfio_'] as const;
+
 const SELECTIONS: Readonly<Record<EventSet, (event: string) => boolean>> = {
   everything: () => true,
   standard: (event) => !QUEUE_EVENTS.has(event),
   'no-skips': (event) => !QUEUE_EVENTS.has(event) && event !== 'vtd_page_walk_one_skip_unmap',
   'no-walk': (event) => !QUEUE_EVENTS.has(event) && !WALK_EVENTS.has(event),
   'vtd-vfio': (event) =>
-    (event.startsWith('vtd_') || event.startsWith('vfio_')) && !QUEUE_EVENTS.has(event),
+    OF_IOMMU_OR_VFIO.some((family) => event.startsWith(family)) && !QUEUE_EVENTS.has(event),
   vfio: (event) => event.startsWith('vfio_'),
   minimal: (event) => MINIMAL_EVENTS.has(event),
 };

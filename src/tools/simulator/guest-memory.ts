@@ -1,3 +1,4 @@
+import type { ViommuKind } from './options.ts';
 import type { Random } from './random.ts';
 
 /** One section of system memory, as VFIO's listener sees it. */
@@ -33,10 +34,17 @@ const FOUR_GIB = 1n << 32n;
 /** The interrupt window: I/O inside the IOMMU region, skipped by VFIO. */
 export const INTERRUPT_HOLE: SkippedSection = { start: 0xfee00000n, end: 0xfeefffffn };
 
-const DEVICE_REGISTERS: readonly SkippedSection[] = [
+/** Registers of the IOMMU; virtio-iommu's are a PCI device's. */
+const IOMMU_REGISTERS: Readonly<Record<ViommuKind, readonly SkippedSection[]>> = {
+  intel: [{ start: 0xfed90000n, end: 0xfed9022fn }],
+  amd: [{ start: 0xfed80000n, end: 0xfed83fffn }],
+  virtio: [],
+};
+
+const deviceRegisters = (viommu: ViommuKind): readonly SkippedSection[] => [
   { start: 0xfec00000n, end: 0xfec00fffn },
   { start: 0xfed00000n, end: 0xfed003ffn },
-  { start: 0xfed90000n, end: 0xfed9022fn },
+  ...IOMMU_REGISTERS[viommu],
   INTERRUPT_HOLE,
 ];
 
@@ -45,6 +53,7 @@ interface MemorySizes {
   readonly ramSize: bigint;
   readonly below4g: bigint;
   readonly biosSize: bigint;
+  readonly viommu: ViommuKind;
 }
 
 /** Guest memory of a q35 machine: main RAM split at 4 GiB, a BIOS below it. */
@@ -57,7 +66,7 @@ export class GuestMemory {
   readonly split: Layout;
   readonly #sections: readonly RamSection[];
 
-  constructor({ ramSize, below4g, biosSize }: MemorySizes, random: Random) {
+  constructor({ ramSize, below4g, biosSize, viommu }: MemorySizes, random: Random) {
     this.ramSize = ramSize;
     this.below4g = below4g;
     const base = 0x7f00_0000_0000n + (BigInt(random.below(1 << 18)) << 21n);
@@ -86,8 +95,8 @@ export class GuestMemory {
       ram(0x100000n, below4g - 0x100000n, 0x100000n),
     ];
     this.#sections = [...firstMegabyte, bios, ...above];
-    this.flat = layoutOf([ram(0x0n, below4g, 0x0n), bios, ...above]);
-    this.split = layoutOf(this.#sections);
+    this.flat = layoutOf([ram(0x0n, below4g, 0x0n), bios, ...above], viommu);
+    this.split = layoutOf(this.#sections, viommu);
   }
 
   /**
@@ -111,10 +120,10 @@ export class GuestMemory {
   }
 }
 
-function layoutOf(sections: readonly RamSection[]): Layout {
+function layoutOf(sections: readonly RamSection[], viommu: ViommuKind): Layout {
   const all: { at: bigint; part: Layout[number] }[] = [
     ...sections.map((ram) => ({ at: ram.gpa, part: { ram } })),
-    ...DEVICE_REGISTERS.map((skipped) => ({ at: skipped.start, part: { skipped } })),
+    ...deviceRegisters(viommu).map((skipped) => ({ at: skipped.start, part: { skipped } })),
   ];
   return all.sort((a, b) => (a.at < b.at ? -1 : 1)).map(({ part }) => part);
 }

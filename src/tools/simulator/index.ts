@@ -14,6 +14,8 @@ export {
   randomOptions,
   type SimulationOptions,
   simulationOptions,
+  VIOMMU_KINDS,
+  type ViommuKind,
 } from './options.ts';
 export type { Permission } from './page-table.ts';
 export { QEMU_VERSIONS, type QemuVersion } from './qemu-profile.ts';
@@ -38,5 +40,6 @@ export type {
   UnmapErrno,
   UnmapOutcome,
   UnmapTruth,
+  UnsyncedTruth,
   WindowTruth,
 } from './truth.ts';

@@ -1,6 +1,6 @@
 import { DIRTY_FLAGS } from './dirty-tracking.ts';
 import type { Machine } from './machine.ts';
-import type { VtdIommu } from './vtd-iommu.ts';
+import type { EmulatedIommu } from './viommu.ts';
 
 /** Steps of an outgoing migration, so that guest acts can fall between them. */
 export type MigrationStep =
@@ -20,14 +20,14 @@ export type MigrationStep =
  */
 export class Monitor {
   readonly #machine: Machine;
-  readonly #iommu: VtdIommu;
+  readonly #iommu: EmulatedIommu;
   #measuring = false;
   #limiting = false;
   /** `failed` or `cancelled` was reached, the cleanup is still to come */
   #ending = false;
   #stoppedForSwitchover = false;
 
-  constructor(machine: Machine, iommu: VtdIommu) {
+  constructor(machine: Machine, iommu: EmulatedIommu) {
     this.#machine = machine;
     this.#iommu = iommu;
   }

@@ -2,6 +2,11 @@ import { dirtyBitmapBytes } from './addresses.ts';
 import { QEMU_VERSIONS, type QemuVersion, qemuProfile } from './qemu-profile.ts';
 import { Random } from './random.ts';
 
+/** The emulated IOMMU: VT-d, AMD-Vi, virtio-iommu. */
+export type ViommuKind = 'intel' | 'amd' | 'virtio';
+
+export const VIOMMU_KINDS = ['intel', 'amd', 'virtio'] as const satisfies readonly ViommuKind[];
+
 export type Backend = 'legacy' | 'iommufd' | 'vfio-user';
 
 /** What `-msg timestamp` and the release make of the start of a line. */
@@ -27,6 +32,7 @@ export type Mix = 'mixed' | 'bulk';
 export interface SimulationOptions {
   readonly seed: number;
   readonly qemu: QemuVersion;
+  readonly viommu: ViommuKind;
   readonly backend: Backend;
   /** the devices log their own DMA (9.2 and later): unmap first, then query */
   readonly deviceTracking: boolean;
@@ -69,6 +75,8 @@ export interface SimulationOptions {
   readonly pastRam: 'survives' | 'dies';
   /** QEMU 7.2 to 10.1 abort on an event that crosses the interrupt hole: such acts are left out, or end the log */
   readonly holeCrossing: 'avoided' | 'allowed';
+  /** AMD-Vi aborts where a table is gone over smaller pages that it still knows: such commands are left out, or end the log */
+  readonly tableLoss: 'avoided' | 'allowed';
   /** guest acts are possible while the VM is paused (as under qtest); a reset always is */
   readonly actsWhilePaused: boolean;
   /** bound on live mappings per domain that the planner keeps */
@@ -114,6 +122,7 @@ export const DEFAULT_DMA_ENTRY_LIMIT = 65535;
 export const DEFAULT_OPTIONS: SimulationOptions = {
   seed: 1,
   qemu: '10.0',
+  viommu: 'intel',
   backend: 'legacy',
   deviceTracking: false,
   iommuDirtyTracking: true,
@@ -136,6 +145,7 @@ export const DEFAULT_OPTIONS: SimulationOptions = {
   wildAddresses: false,
   pastRam: 'survives',
   holeCrossing: 'avoided',
+  tableLoss: 'avoided',
   actsWhilePaused: false,
   liveMappings: 512,
   mix: 'mixed',
@@ -156,7 +166,7 @@ export const DEFAULT_OPTIONS: SimulationOptions = {
 
 /** The default options with some changed, made consistent: an impossible combination becomes the nearest possible one. */
 export function simulationOptions(changes: Partial<SimulationOptions> = {}): SimulationOptions {
-  const wanted = { ...DEFAULT_OPTIONS, ...changes };
+  const wanted = possibleBehind({ ...DEFAULT_OPTIONS, ...changes });
   const profile = qemuProfile(wanted.qemu);
   const backend = possibleBackend(wanted);
   const below4g = wanted.ramSize < wanted.below4g ? wanted.ramSize : wanted.below4g;
@@ -178,6 +188,35 @@ export function simulationOptions(changes: Partial<SimulationOptions> = {}): Sim
     domainLevels: wanted.awBits === 39 ? wanted.domainLevels.map(() => 3) : wanted.domainLevels,
     ramIsFile: wanted.ramIsFile && profile.iommufdQuery !== null && profile.cropsEvents,
     prefix: wanted.prefix === 'none' ? 'none' : profile.timestampPrefix,
+  };
+}
+
+/** First versions in which VFIO's devices can be behind an IOMMU: AMD-Vi with dma-remap, virtio-iommu as its lines are known. */
+const VERSIONS_BEHIND: Readonly<Record<ViommuKind, readonly QemuVersion[]>> = {
+  intel: QEMU_VERSIONS,
+  amd: ['10.2', '11.0', '11.1'],
+  virtio: ['7.2', '10.0', '10.1', '10.2', '11.0', '11.1'],
+};
+
+/**
+ * Behind AMD-Vi and virtio-iommu only the legacy container has been seen, with 4 KiB pages; a device that logs its own
+ * DMA is refused there, and up to 10.2 every device is, which then has no migration support.
+ */
+function possibleBehind(wanted: SimulationOptions): SimulationOptions {
+  if (wanted.viommu === 'intel') return wanted;
+  const versions = VERSIONS_BEHIND[wanted.viommu];
+  const qemu = versions.includes(wanted.qemu) ? wanted.qemu : '11.1';
+  return {
+    ...wanted,
+    qemu,
+    backend: 'legacy',
+    deviceTracking: false,
+    migratable: wanted.migratable && !qemuProfile(qemu).blocksMigration,
+    ignoreMigrationBlocker: false,
+    awBits: 48,
+    domainLevels: wanted.domainLevels.map(() => 4),
+    hostPageSize: 4096,
+    vhost: false,
   };
 }
 

@@ -55,6 +55,19 @@ const MIXED: Readonly<Record<Topic, number>> = {
   idle: 2,
 };
 
+/** Without what AMD-Vi and virtio-iommu have no counterpart of, and with more of what moves devices. */
+const SIBLING: Readonly<Record<Topic, number>> = {
+  ...MIXED,
+  split: 0,
+  spoil: 0,
+  attach: 9,
+  rootPointer: 0,
+  reset: 0.5,
+  dirtyRate: 6,
+  dirtySync: 1.5,
+  migrate: 9,
+};
+
 /** Nearly all map and unmap; the acts that walk whole tables are rare, or they would fill the log. */
 const BULK: Readonly<Record<Topic, number>> = {
   ...MIXED,
@@ -114,16 +127,23 @@ export class Planner implements Iterable<Act> {
     const { devices, domainLevels } = this.#options;
     this.#domains = domainLevels.map((_, i) => new DomainPlan(i + 1, this.#options, this.#random));
     this.#translating = false;
-    for (const domain of this.#domains.slice(0, devices + 1)) {
-      for (let i = this.#random.between(1, 4); i > 0; i--) yield* this.#map(domain, 'none');
-    }
+    // virtio-iommu's domains are made by the first device that joins them
+    const isMappedFirst = this.#options.viommu !== 'virtio';
+    if (isMappedFirst) yield* this.#mapFirst();
     this.#attached = [];
     for (let device = 0; device < devices; device++) {
       const to = this.#random.chance(0.9) ? this.#anyDomain().id : this.#random.pick(OTHER_STATES);
       this.#attached.push(to);
       yield { kind: 'attach', device, to, invalidate: 'none', flush: false };
     }
+    if (!isMappedFirst) yield* this.#mapFirst();
     if (this.#random.chance(0.95)) yield* this.#translate();
+  }
+
+  *#mapFirst(): Iterable<Act> {
+    for (const domain of this.#domains.slice(0, this.#options.devices + 1)) {
+      for (let i = this.#random.between(1, 4); i > 0; i--) yield* this.#map(domain, 'none');
+    }
   }
 
   *#next(): Iterable<Act> {
@@ -135,8 +155,14 @@ export class Planner implements Iterable<Act> {
       yield* this.#run();
       return;
     }
-    const topic = this.#random.weighted(this.#options.mix === 'bulk' ? BULK : MIXED);
+    const topic = this.#random.weighted(this.#weights);
     yield* this.#topic(topic);
+  }
+
+  get #weights(): Readonly<Record<Topic, number>> {
+    const { mix, viommu } = this.#options;
+    if (mix === 'bulk') return BULK;
+    return viommu === 'intel' ? MIXED : SIBLING;
   }
 
   *#topic(topic: Topic): Iterable<Act> {

@@ -1,4 +1,6 @@
-import { type Act, Stage } from './acts.ts';
+import { type Act, type ActPlayer, Stage } from './acts.ts';
+import { AmdIommu } from './amd-iommu.ts';
+import { AmdStage } from './amd-stage.ts';
 import { writeBoot, writeLibvirtEnd, writeLibvirtHeader } from './boot-lines.ts';
 import { DirtyTracking } from './dirty-tracking.ts';
 import { GuestMemory } from './guest-memory.ts';
@@ -6,7 +8,7 @@ import { IommufdContainer } from './iommufd-container.ts';
 import { LegacyContainer } from './legacy-container.ts';
 import { type Machine, QemuDied } from './machine.ts';
 import { Monitor } from './monitor.ts';
-import { type SimulationOptions, simulationOptions } from './options.ts';
+import { type SimulationOptions, simulationOptions, type ViommuKind } from './options.ts';
 import { Planner } from './planner.ts';
 import { qemuProfile } from './qemu-profile.ts';
 import { Random } from './random.ts';
@@ -16,6 +18,9 @@ import { unknowableFrom } from './unknowable.ts';
 import type { VfioContainer } from './vfio-container.ts';
 import { VfioListener } from './vfio-listener.ts';
 import { VfioUserContainer } from './vfio-user-container.ts';
+import type { EmulatedIommu } from './viommu.ts';
+import { VirtioIommu } from './virtio-iommu.ts';
+import { VirtioStage } from './virtio-stage.ts';
 import { VtdIommu } from './vtd-iommu.ts';
 
 /**
@@ -25,8 +30,8 @@ import { VtdIommu } from './vtd-iommu.ts';
 export class Simulation {
   readonly options: SimulationOptions;
   readonly #machine: Machine;
-  readonly #iommu: VtdIommu;
-  readonly #stage: Stage;
+  readonly #iommu: EmulatedIommu;
+  readonly #stage: ActPlayer;
   readonly #acts: Iterator<Act>;
   #ending: Ending | null = null;
   #started = false;
@@ -40,8 +45,9 @@ export class Simulation {
       (container) => new VfioListener(this.#machine, container),
     );
     for (const { container } of listeners) this.#machine.tracking.addListener(container);
-    this.#iommu = new VtdIommu(this.#machine, listeners);
-    this.#stage = new Stage(this.#machine, this.#iommu, new Monitor(this.#machine, this.#iommu));
+    const { iommu, stage } = BEHIND[this.options.viommu](this.#machine, listeners);
+    this.#iommu = iommu;
+    this.#stage = stage;
     this.#acts = (acts ?? new Planner(this.options))[Symbol.iterator]();
   }
 
@@ -81,6 +87,7 @@ export class Simulation {
       failedMaps: truth.failedMaps,
       stale: truth.stale,
       pastRam: truth.pastRam,
+      unsynced: truth.unsynced,
       windows: truth.windows,
       flagWindows: truth.flagWindows,
       devices: this.#iommu.assigned.map((_, i) => this.#deviceTruth(i)),
@@ -148,6 +155,29 @@ export class Simulation {
     };
   }
 }
+
+interface Parts {
+  readonly iommu: EmulatedIommu;
+  readonly stage: ActPlayer;
+}
+
+/** What a machine of each kind is made of. */
+const BEHIND: Readonly<
+  Record<ViommuKind, (machine: Machine, listeners: readonly VfioListener[]) => Parts>
+> = {
+  intel: (machine, listeners) => {
+    const iommu = new VtdIommu(machine, listeners);
+    return { iommu, stage: new Stage(machine, iommu, new Monitor(machine, iommu)) };
+  },
+  amd: (machine, listeners) => {
+    const iommu = new AmdIommu(machine, listeners);
+    return { iommu, stage: new AmdStage(machine, iommu, new Monitor(machine, iommu)) };
+  },
+  virtio: (machine, listeners) => {
+    const iommu = new VirtioIommu(machine, listeners);
+    return { iommu, stage: new VirtioStage(machine, iommu, new Monitor(machine, iommu)) };
+  },
+};
 
 /** Plays explicit acts. */
 export function run(

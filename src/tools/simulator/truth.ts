@@ -7,6 +7,8 @@ export type UnmapCause =
   | 'page-walk'
   | 'changed-translation'
   | 'drain'
+  /** behind virtio-iommu: an unmap, a detach, a move to another domain, a reset */
+  | 'request'
   | 'region-del';
 
 /** How the dirty bits under an unmap are asked for: with it, before it, after it, not at all. */
@@ -51,6 +53,8 @@ export interface UnmapTruth {
   /** the same under tracking, for unmaps that were not tracked; null for tracked ones, and for the chunks of an untracked
    *  whole unmap in 11.x: tracking would have taken the drain instead, see `GroupTruth.whatIfDrain` */
   readonly whatIf: UnmapOutcome | null;
+  /** bits of some writable mapping under it land in their place, or would under tracking */
+  readonly marksRight: boolean;
   /** index into `Truth.groups` for the members of a whole unmap or a drain */
   readonly group: number | null;
 }
@@ -108,6 +112,19 @@ export interface FailedMapTruth {
   readonly size: bigint;
   readonly gpa: bigint;
   readonly reason: -17 | -28 | 'granularity' | 'non-memory';
+  /** the host holds this very mapping already, and not one that should be gone: nothing is wrong */
+  readonly isRepeated: boolean;
+}
+
+/** A dirty sync in which mappings of a tracked container were mapped again, and no dirty bits were fetched. */
+export interface UnsyncedTruth {
+  readonly device: string;
+  readonly container: number;
+  /** last line before it */
+  readonly afterLine: number;
+  readonly lastLine: number;
+  /** guest memory that the device may write through those mappings */
+  readonly atRisk: readonly GpaRange[];
 }
 
 /** A host mapping that outlived the unmap that should have removed it. */
@@ -118,8 +135,9 @@ export interface StaleTruth {
   readonly size: bigint;
   readonly gpa: bigint;
   /** `failed-unmap`: the chunk or the drained node failed; `not-drained`: a drain passed it by; `skipped`: the guest's
-   *  invalidation met no shadow node */
-  readonly how: 'failed-unmap' | 'not-drained' | 'skipped';
+   *  invalidation met no shadow node. Behind AMD-Vi, `changed`: the guest's new translation was not mapped over it; `moved`:
+   *  its device went to another domain; `forgotten`: a dirty sync did not find it in the guest's tables */
+  readonly how: 'failed-unmap' | 'not-drained' | 'skipped' | 'changed' | 'moved' | 'forgotten';
   /** line that made it stale: of the failed UNMAP, of the skipped walk line, or the last line of the drain */
   readonly since: number;
   /** line when it was found to be the guest's current translation again, and so no longer stale; null: never */
@@ -202,6 +220,7 @@ export interface Truth {
   readonly failedMaps: readonly FailedMapTruth[];
   readonly stale: readonly StaleTruth[];
   readonly pastRam: readonly PastRamTruth[];
+  readonly unsynced: readonly UnsyncedTruth[];
   readonly windows: readonly WindowTruth[];
   /** times in which the flag word was not zero: the same, but for 7.2 */
   readonly flagWindows: readonly WindowTruth[];
@@ -221,6 +240,7 @@ export class TruthRecorder {
   readonly failedMaps: FailedMapTruth[] = [];
   readonly stale: StaleTruth[] = [];
   readonly pastRam: PastRamTruth[] = [];
+  readonly unsynced: UnsyncedTruth[] = [];
   readonly windows: WindowTruth[] = [];
   readonly flagWindows: WindowTruth[] = [];
   readonly totals: Totals = {
@@ -266,5 +286,9 @@ export class TruthRecorder {
 
   marksPastRam(record: PastRamTruth): void {
     if (this.#keep) this.pastRam.push(record);
+  }
+
+  unsyncedRound(record: UnsyncedTruth): void {
+    if (this.#keep) this.unsynced.push(record);
   }
 }

@@ -126,6 +126,12 @@ export abstract class VfioContainer implements DirtyLogListener {
     return error;
   }
 
+  /** Whether the host has exactly this mapping. */
+  holds({ iova, last, gpa }: Pick<HostMapping, 'iova' | 'last' | 'gpa'>): boolean {
+    const held = this.host.firstOverlap(iova, last);
+    return held?.iova === iova && held.last === last && held.gpa === gpa;
+  }
+
   /** Carries out an unmap that was judged. */
   unmap(request: UnmapRequest, verdict: UnmapVerdict): void {
     this.unmapHost(request, verdict);

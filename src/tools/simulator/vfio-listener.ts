@@ -1,5 +1,10 @@
 import { type GpaRange, hex } from './addresses.ts';
-import { guestMemoryAtRisk, type ShadowNode, type UnmapEvent } from './at-risk.ts';
+import {
+  guestMemoryAtRisk,
+  marksSomethingRight,
+  type ShadowNode,
+  type UnmapEvent,
+} from './at-risk.ts';
 import type { Layout, RamSection, SkippedSection } from './guest-memory.ts';
 import { type Machine, QemuDied } from './machine.ts';
 import type { Permission } from './page-table.ts';
@@ -103,6 +108,9 @@ export class VfioListener {
         size,
         gpa,
         reason,
+        isRepeated:
+          container.host.firstOverlap(iova, last)?.stale === null &&
+          container.holds({ iova, last, gpa }),
       });
     const target = memory.translate(gpa, size);
     if (target.kind === 'non-memory') {
@@ -208,8 +216,7 @@ export class VfioListener {
   /** The guest's translation was found unchanged in the shadow: a stale mapping that equals it is in use again. */
   confirm(node: ShadowNode): void {
     const mapping = this.container.host.firstOverlap(node.iova, node.last);
-    if (mapping?.stale == null || mapping.iova !== node.iova || mapping.last !== node.last) return;
-    if (mapping.gpa !== node.gpa) return;
+    if (mapping?.stale == null || !this.container.holds(node)) return;
     mapping.stale.usedAgain = this.#machine.writer.line;
     mapping.stale = null;
   }
@@ -295,9 +302,25 @@ export class VfioListener {
       errno,
       atRisk,
       whatIf: tracked || noWhatIf ? null : this.outcomeUnderTracking(whatIfRequest, nodes),
+      marksRight: this.#marksRight(
+        tracked ? { ...request, query, errno } : null,
+        whatIfRequest,
+        nodes,
+      ),
       group,
     });
     return verdict;
+  }
+
+  #marksRight(
+    event: UnmapEvent | null,
+    whatIf: UnmapRequest,
+    nodes: readonly ShadowNode[],
+  ): boolean {
+    const { memory, tracking } = this.#machine;
+    if (tracking.isHandedOver) return false;
+    const real = event ?? { ...whatIf, ...this.container.judge(whatIf, true, true) };
+    return marksSomethingRight(real, nodes, memory);
   }
 
   #unmapError({ iova, size }: UnmapRequest, errno: UnmapErrno): string {

@@ -4,6 +4,7 @@ import type { Layout } from './guest-memory.ts';
 import type { Machine } from './machine.ts';
 import { DomainTables, TablePages } from './page-table.ts';
 import type { VfioListener } from './vfio-listener.ts';
+import { type EmulatedIommu, type ResetMoment, syncDirtyPages } from './viommu.ts';
 
 /** Emulated devices of a q35 machine that have an address space of their own. */
 const CHIPSET = ['00:00.0', '00:1f.0', '00:1f.2', '00:1f.3'] as const;
@@ -23,7 +24,7 @@ export const MAX_ADDRESS_MASK = 18;
  * The emulated VT-d unit and the guest's context table. Registers and invalidation descriptors come in, lines and
  * notifications go out. Sources: `vtd_process_inv_desc` and what it calls, `vtd_handle_gcmd_write`, `vtd_reset_exit`.
  */
-export class VtdIommu implements IommuView {
+export class VtdIommu implements IommuView, EmulatedIommu {
   /** assigned devices, by index */
   readonly assigned: readonly AddressSpace[];
   readonly #machine: Machine;
@@ -111,8 +112,22 @@ export class VtdIommu implements IommuView {
     if (space !== undefined) this.#switch(space);
   }
 
-  get chipset(): readonly string[] {
-    return CHIPSET;
+  /** The unit is made, and the bridge; the other devices of the chipset come behind the assigned ones. */
+  powerOn(): void {
+    this.#resetCaches();
+    const [bridge] = CHIPSET;
+    this.announce(bridge);
+  }
+
+  announceOthers(): void {
+    for (const device of CHIPSET.slice(1)) this.announce(device);
+  }
+
+  /** 7.2 resets it quietly, and before the devices. */
+  resetAtBoot(moment: ResetMoment): void {
+    const isOld = this.#machine.profile.bootNames === '7.2';
+    if (isOld && moment === 'before-devices') this.#resetQuietly();
+    if (!isOld && moment === 'after-memory') this.reset();
   }
 
   /** Root pointer, queue, cache invalidations, translation on: what a driver does at start. */
@@ -151,21 +166,16 @@ export class VtdIommu implements IommuView {
   /** Reset of the machine. */
   reset(): void {
     if (this.#machine.profile.tracesReset) this.#machine.writer.trace('vtd_reset_exit', '');
-    this.resetQuietly();
+    this.#resetQuietly();
   }
 
   /** The same as a first reset shows itself. */
-  resetQuietly(): void {
+  #resetQuietly(): void {
     this.#enabled = false;
     this.#status = 0;
     this.#descriptors = 0;
     this.#resetCaches();
     this.#refreshAll();
-  }
-
-  /** Lines of `vtd_reset_caches`, also printed when the unit is made. */
-  traceCacheReset(): void {
-    this.#resetCaches();
   }
 
   // invalidation descriptors
@@ -250,21 +260,8 @@ export class VtdIommu implements IommuView {
 
   // dirty syncs
 
-  /** Source: `vfio_listener_log_sync` of each container, then the line of the listener. */
   syncDirtyPages(): void {
-    const { options, writer } = this.#machine;
-    for (const space of this.assigned) {
-      if (space.listener?.container.syncsDirtyPages) {
-        if (space.enabled) space.syncDirty();
-        else space.listener.syncRam(this.#layout);
-      }
-      writer.trace('memory_region_sync_dirty', "mr '(all)' listener 'vfio' synced (global=0)");
-    }
-    if (!options.kvm) return;
-    for (const listener of ['kvm-memory', 'kvm-smram']) {
-      const args = `mr '(all)' listener '${listener}' synced (global=0)`;
-      writer.trace('memory_region_sync_dirty', args);
-    }
+    syncDirtyPages(this.#machine, this.assigned, this.#layout);
   }
 
   #contextGlobal(): void {

@@ -4,7 +4,7 @@ import type { UnmapTruth } from '../../../../src/tools/simulator/index.ts';
 import { type Judged, judgedUnmaps, type UnmapRule } from './judged.ts';
 import type { Observed, SeenUnmap } from './observe.ts';
 import { type Report, text } from './report.ts';
-import { isUntoldRom, type Sight } from './sight.ts';
+import { isUntoldRom, leavesSilently, type Sight } from './sight.ts';
 
 /** Rules of which each hazard is an unmap of the truth. */
 const OF_UNMAPS: ReadonlySet<string> = new Set<UnmapRule>([
@@ -128,6 +128,10 @@ class Claims {
   compare(finding: Finding): void {
     const { evidence, mode, rule, worst } = finding;
     if (evidence === 'assumed' || mode === null) return;
+    const { played } = this.#sight;
+    // What can only be read has no dirty bits to lose.
+    if (played.hidesReadOnly && rule === 'VTD002') return;
+    if (leavesSilently(played) && (rule === 'VTD002' || rule === 'VTD005')) return;
     const isOfUnmaps = OF_UNMAPS.has(rule) || (rule === 'VTD009' && worst !== null);
     if (isOfUnmaps) this.#compareUnmaps(finding);
     else if (rule === 'VTD005') this.#compareStale(finding);

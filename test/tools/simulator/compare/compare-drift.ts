@@ -1,5 +1,6 @@
 import { hex } from '../../../../src/tools/simulator/addresses.ts';
 import type { DeviceTruth, MappingRange } from '../../../../src/tools/simulator/index.ts';
+import { isInHole } from './compare-state.ts';
 import type { Observed } from './observe.ts';
 import type { Report } from './report.ts';
 import type { Sight } from './sight.ts';
@@ -32,7 +33,7 @@ function compareDevice(sight: Sight, device: DeviceTruth, seen: Observed, report
   const shadowOnly = device.shadow.filter((node) => !meets(node, device.host));
   const unexplained = [
     ...hostOnly.filter((mapping) => !meets(mapping, left) && !meets(mapping, failed)).map(onHost),
-    ...shadowOnly.filter((node) => !meets(node, refused) && !isHole(node)).map(inShadow),
+    ...shadowOnly.filter((node) => !meets(node, refused) && !isInHole(node)).map(inShadow),
   ];
   const drifts = seen.drifts.filter(isOwn);
   const told = new Set(drifts.map(nameOf));
@@ -58,11 +59,6 @@ const onHost = ({ iova, size }: Range) => `host ${hex(iova)}+${hex(size)}`;
 const inShadow = ({ iova, size }: Range) => `shadow ${hex(iova)}+${hex(size)}`;
 const nameOf = ({ side, iova, size }: Observed['drifts'][number]) =>
   `${side} ${hex(iova)}+${hex(size)}`;
-
-/** Pages of the interrupt range are in no notifier: nobody is told of them. */
-function isHole({ iova, size }: Range): boolean {
-  return iova >= 0xfee0_0000n && iova + size <= 0xfef0_0000n;
-}
 
 function meets({ iova, size }: Range, others: readonly Range[]): boolean {
   return others.some((other) => iova < other.iova + other.size && other.iova < iova + size);

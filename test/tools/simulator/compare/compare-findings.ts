@@ -136,6 +136,17 @@ export function compareOtherFindings(
     failing(-17).length,
     count('VTD009', (finding) => isMap(finding) && finding.errno === -17),
   );
+  compareSyncs(truth, found('VTD016', isReal), report);
+  const harmful = found('VTD009', (finding) => isMap(finding) && finding.severity === 'error');
+  const repeated = truth.failedMaps.filter(({ isRepeated }) => isRepeated);
+  const calledHarmful = harmful.reduce((sum, finding) => sum + finding.count, 0);
+  report.holds(
+    'findings.harmless',
+    'VTD009 of MAPs',
+    calledHarmful <= failing(-17).length - repeated.length,
+    text(repeated.map(({ line }) => line)),
+    calledHarmful,
+  );
   const refused = judged.filter(
     ({ errno, hazard, unmap }) => errno === -12 && unmap.errno === -12 && hazard === 'VTD015',
   );
@@ -146,6 +157,7 @@ export function compareOtherFindings(
   // What was skipped without a line may be found left behind later, for another reason.
   if (!sight.seesSkips && truth.stale.some(({ how }) => how === 'skipped')) return;
   report.equal('findings.count', 'VTD005', truth.stale.length, count('VTD005', isReal));
+  if (!sight.seesAddresses) return;
   const memory = (ranges: readonly GpaRange[]) => text(unionOfRanges(ranges));
   report.equal(
     'findings.atRisk',
@@ -153,6 +165,20 @@ export function compareOtherFindings(
     memory(truth.stale.map(({ gpa, size }): GpaRange => [gpa, size])),
     text(unionOfFindings(found('VTD005', isReal))),
   );
+}
+
+/** Dirty syncs that fetched nothing: one of each device is a round. AMD-Vi prints no guest addresses. */
+function compareSyncs(
+  { unsynced }: Sight['played']['truth'],
+  findings: readonly Finding[],
+  report: Report,
+): void {
+  const count = findings.reduce((sum, finding) => sum + finding.count, 0);
+  report.equal('findings.count', 'VTD016', unsynced.length, count);
+  const isTold = findings.every(({ atRisk }) => atRisk.length > 0);
+  if (!isTold) return;
+  const union = unionOfRanges(unsynced.flatMap(({ atRisk }) => atRisk));
+  report.equal('findings.atRisk', 'VTD016', text(union), text(unionOfFindings(findings)));
 }
 
 /** What tracking would have left, had it been on. */

@@ -64,6 +64,7 @@ function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
   if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
   if (restsOnCut(sight, reason)) return 'died';
+  if (!sight.seesAddresses && ADDRESSES_UNTOLD.test(reason)) return 'addresses-untold';
   if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
   return null;
 }
@@ -79,6 +80,8 @@ function restsOnCut({ cutShort }: Sight, reason: string): boolean {
 /** Reasons that rest on what devices map, which nothing but notifications tells. */
 const NEEDS_NOTIFICATIONS =
   /^no vfio_iommu_map_notify|^what .* maps is doubtful|^guest addresses of mappings are not/;
+
+const ADDRESSES_UNTOLD = /^guest addresses of mappings are not in the trace: amd-iommu/;
 
 /** No line of the log, but for a torn one at its end, is a notification. */
 function isSilent({ played: { log } }: Sight): boolean {
@@ -171,8 +174,8 @@ function comparePastRam(
 const TRACKING_FAILED =
   /Could not start dirty page tracking|Failed to set dirty tracking flag 0x1|Failed to start DMA logging|vfio_iommu_map_dirty_notify\(0x/;
 
-/** libvirt's word for a QEMU that died; without it, that a log ends is no proof. */
-const DEATH_TOLD = /shutting down, reason=crashed/;
+/** libvirt's word for a QEMU that died, or QEMU's own; without it, that a log ends is no proof. */
+const DEATH_TOLD = /shutting down, reason=crashed|amdvi_notify_iommu: Assertion/;
 
 /** The verdict that the truth deserves, for a log of which everything can be known. */
 export function verdictOf(sight: Sight, judged: readonly Judged[]): Verdict {
@@ -184,9 +187,10 @@ export function verdictOf(sight: Sight, judged: readonly Judged[]): Verdict {
   if (TRACKING_FAILED.test(sight.played.log)) return 'fails';
   const isMapSeen = isSeen || sight.showsMapResults;
   const hasFailedMap = (errno: number) =>
-    isMapSeen && truth.failedMaps.some(({ reason }) => reason === errno);
+    isMapSeen && truth.failedMaps.some((one) => one.reason === errno && !one.isRepeated);
   if (hasFailedMap(-28)) return 'fails';
-  if (tracked.some(({ hazard }) => hazard !== null) || truth.pastRam.length > 0) {
+  const isLost = truth.pastRam.length > 0 || truth.unsynced.length > 0;
+  if (tracked.some(({ hazard }) => hazard !== null) || isLost) {
     return 'loses-dirty-pages';
   }
   // Untracked, an unmap that fails leaves its mapping, and so a MAP fails over it.
@@ -242,7 +246,9 @@ function compareExposed(
     'session',
     {
       e2big: untracked.some(({ errno }) => errno === -7),
-      lostDirtyPages: untracked.some(({ errno, atRisk }) => errno !== -7 && atRisk.length > 0),
+      lostDirtyPages: untracked.some(
+        ({ errno, atRisk, hazard }) => errno !== -7 && (atRisk.length > 0 || hazard === 'VTD002'),
+      ),
       staleMappings: played.truth.groups.some(
         ({ whatIfDrain }) => whatIfDrain !== null && whatIfDrain.survivors.length > 0,
       ),

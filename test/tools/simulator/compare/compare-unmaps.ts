@@ -51,7 +51,8 @@ export function compareUnmaps(sight: Sight, pairs: readonly Pair[], report: Repo
     const isFirstOfGroup = truth.group !== group;
     group = truth.group;
     const blindness = sight.blindness(truth);
-    if (blindness !== 'died') report.equal('unmap.device', where, truth.device, seen.device);
+    const isNamed = blindness !== 'died' && !(sight.isDeviceUntold(truth) && seen.device === null);
+    if (isNamed) report.equal('unmap.device', where, truth.device, seen.device);
     if (sight.isChangeUnfinished(truth)) report.forgive('died');
     else report.equal('unmap.cause', where, truth.cause, seen.cause);
     if (sight.knowsPageSize) {
@@ -66,7 +67,13 @@ export function compareUnmaps(sight: Sight, pairs: readonly Pair[], report: Repo
     report.equal('unmap.errno', where, truth.errno, seen.errno);
     const { errno, atRisk } = riskOf(truth, groups, isFirstOfGroup);
     if (!truth.tracked) report.equal('unmap.whatIf.errno', where, errno, seen.trackedErrno);
-    report.equal('unmap.atRisk', where, text(unionOfRanges(atRisk)), text(seen.atRisk));
+    const isTold = sight.seesAddresses || truth.cause === 'region-del';
+    report.equal(
+      'unmap.atRisk',
+      where,
+      text(unionOfRanges(isTold ? atRisk : [])),
+      text(seen.atRisk),
+    );
   }
 }
 

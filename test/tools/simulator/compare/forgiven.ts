@@ -56,6 +56,22 @@ export const forgiven = {
     why: 'one of two devices was moved without an invalidation: whose tables are walked shows only afterwards',
     graded: 'not at all: such a guest breaks the rules of VT-d',
   },
+  'addresses-untold': {
+    why: 'AMD-Vi prints no guest addresses of what it maps',
+    graded: 'inconclusive, where nothing is worse; memory at risk is without addresses',
+  },
+  'read-only-untold': {
+    why: 'AMD-Vi prints no permissions, and some pages of this guest can only be read',
+    graded: 'derived: the basis says that mappings are taken as writable',
+  },
+  'several-devices': {
+    why: 'AMD-Vi names neither the device of a notification nor the domain of a device, and there are two',
+    graded: 'the device is null, or assumed; inconclusive',
+  },
+  'left-by-amd': {
+    why: 'that a mapping is no longer the guest’s shows in no line where AMD-Vi does not unmap it',
+    graded: 'VTD009 where its place is mapped again; else not at all',
+  },
   died: {
     why: 'QEMU died in the middle of an operation: what it had done by then is not in the log',
     graded: 'the device is null, what it maps is doubtful',

@@ -18,6 +18,7 @@ export interface Judged {
   /** Tracked, or QEMU's own message tells of its failure: not what would be. */
   readonly isReal: boolean;
   readonly errno: UnmapErrno;
+  /** As far as the log can tell it. */
   readonly atRisk: readonly GpaRange[];
   readonly hazard: UnmapRule | null;
 }
@@ -46,9 +47,13 @@ export function judgedUnmaps(sight: Sight): readonly Judged[] {
     const limit = sight.bitmapLimitAt(unmap.line);
     const isTooBig = errno === -12 && unmap.bitmapBytes * pages > limit;
     const cause = isTooBig && query === 'bitmap' ? -7 : errno;
-    const hazard = hazardOf(cause, isAsked, carried, atRisk.length > 0, backend);
+    const isTold = sight.seesAddresses || unmap.cause === 'region-del';
+    // Whoever is not told where mappings lead cannot know of those that address 0 happens to be right for.
+    const isAtRisk = atRisk.length > 0 || (!isTold && unmap.marksRight);
+    const hazard = hazardOf(cause, isAsked, carried, isAtRisk, backend);
     const isReal = unmap.tracked || sight.isFailureTold(unmap);
-    return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk, hazard }];
+    const told = isTold ? atRisk : [];
+    return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk: told, hazard }];
   });
 }
 

@@ -49,6 +49,8 @@ export interface Played {
   readonly truth: Truth;
   /** a guest with two devices moved one to another domain without telling QEMU */
   readonly movesSilently: boolean;
+  /** some pages can only be read, and no line says which */
+  readonly hidesReadOnly: boolean;
 }
 
 /** Plays a case forward. */
@@ -56,8 +58,14 @@ export function play(one: Case): Played {
   const simulation = new Simulation(one.options, one.acts ?? undefined);
   const log = simulation.finish();
   const { options, truth } = simulation;
-  const movesSilently = options.devices > 1 && silentMoves(actsOf(one)).size > 0;
-  return { options, told: one.told, log, truth, movesSilently };
+  const mayMove = options.viommu === 'intel' && options.devices > 1;
+  const movesSilently = mayMove && silentMoves(actsOf(one)).size > 0;
+  const hidesReadOnly = options.viommu === 'amd' && actsOf(one).some(restricts);
+  return { options, told: one.told, log, truth, movesSilently, hidesReadOnly };
+}
+
+function restricts(act: Act): boolean {
+  return act.kind === 'protect' || (act.kind === 'map' && (act.permission & 2) === 0);
 }
 
 /** The acts that change a context entry of a guest with translation on without invalidating it. */

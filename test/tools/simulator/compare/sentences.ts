@@ -56,7 +56,8 @@ const hasMigrated = ({ trackingWindows }: Session) =>
 function refusesByVersion({ model }: Session): boolean {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(model.qemu.value ?? '') ?? [];
   const version = Number(major) * 100 + Number(minor);
-  const isKnown = model.qemu.source !== 'assumed' && model.vIommu.value === 'intel-iommu';
+  const isBehindOne = model.vIommu.value !== null && model.vIommu.value !== 'none';
+  const isKnown = model.qemu.source !== 'assumed' && isBehindOne;
   return isKnown && version >= 800 && version <= 1002;
 }
 

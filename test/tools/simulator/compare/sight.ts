@@ -54,6 +54,18 @@ export class Sight {
     return eventSelection(this.played.options.events)(event);
   }
 
+  /** Guest addresses and permissions of mappings are printed. */
+  get seesAddresses(): boolean {
+    return this.played.options.viommu !== 'amd';
+  }
+
+  /** Behind AMD-Vi nothing tells that a device is there before its first translation. */
+  isDeviceUntold({ line }: UnmapTruth): boolean {
+    if (this.played.options.viommu !== 'amd') return false;
+    const named = this.#lines.findIndex((text) => text.includes('region_add [iommu] '));
+    return named < 0 || (line ?? 0) <= named;
+  }
+
   /** QEMU's walks say what they pass over. */
   get seesSkips(): boolean {
     return this.traced('vtd_page_walk_one_skip_unmap');
@@ -171,15 +183,24 @@ function isUsual({ hostPageSize, maxDirtyBitmapBytes }: SimulationOptions): bool
   return hostPageSize !== 4096 || maxDirtyBitmapBytes !== KERNEL_MAX_BITMAP_BYTES;
 }
 
-function dimness({ options, told, movesSilently }: Played, seen: Observed): Forgiven | null {
+function dimness(played: Played, seen: Observed): Forgiven | null {
+  const { options, told, movesSilently, hidesReadOnly } = played;
   const isComplete = ['standard', 'everything', 'no-skips'].includes(String(options.events));
   if (!isComplete) return 'events-off';
   if (!options.bootLines) return 'starts-late';
   if (movesSilently) return 'moved-silently';
+  if (hidesReadOnly) return 'read-only-untold';
+  if (options.viommu === 'amd' && options.devices > 1) return 'several-devices';
+  if (leavesSilently(played)) return 'left-by-amd';
   if (told === 'all' || options.libvirtHeader) return null;
   const qemu = seen.session?.model.qemu;
   if (qemu === undefined || qemu.source !== 'assumed') return null;
   return behavesLike(qemu.value, options.qemu) ? null : 'version-unknown';
+}
+
+/** AMD-Vi has left mappings in the host of which no line tells that the guest has given them up. */
+export function leavesSilently({ truth }: Played): boolean {
+  return truth.stale.some(({ how }) => how === 'changed' || how === 'moved' || how === 'forgotten');
 }
 
 function versionKnownFrom({ options, told }: Played, seen: Observed): number {
@@ -248,11 +269,15 @@ function tellsOf(text: string, iova: bigint): boolean {
   return text.includes('dma_unmap(') && text.includes(` 0x${iova.toString(16)}, `);
 }
 
-/** A section of ROM in the first megabyte: on the legacy container no line says that it is read-only. */
+/**
+ * A section of ROM in the first megabyte: on the legacy container no line says that it is read-only. Behind the siblings
+ * of VT-d it is told by where its memory lies, once that of main RAM is known.
+ */
 export function isUntoldRom(
-  { backend }: SimulationOptions,
+  { backend, bootLines, viommu }: SimulationOptions,
   { cause, iova, size }: UnmapTruth,
 ): boolean {
   if (cause !== 'region-del' || backend !== 'legacy') return false;
+  if (viommu !== 'intel' && bootLines) return false;
   return (iova === 0xc0000n && size === 0x20000n) || (iova === 0xf0000n && size === 0x10000n);
 }

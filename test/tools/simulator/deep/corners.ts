@@ -1,5 +1,6 @@
-import type { Act } from '../../../../src/tools/simulator/index.ts';
+import type { Act, ViommuKind } from '../../../../src/tools/simulator/index.ts';
 import { type Case, caseOf } from '../compare/play.ts';
+import { siblingCaseOf } from '../compare/sibling-cases.ts';
 
 /** Opens a guest with one device in domain 1, whose pages are there already. */
 const attached: readonly Act[] = [
@@ -227,7 +228,7 @@ export const corners: readonly Case[] = [
 /** Below this number there are no cases. */
 export const FIRST_SEED = 1 - corners.length;
 
-/** The case of a seed; from 0 downward, those that stand on an edge. */
-export function caseAt(seed: number): Case {
-  return corners[-seed] ?? caseOf(seed);
+/** The case of a seed behind an IOMMU; behind VT-d, from 0 downward, those that stand on an edge. */
+export function caseAt(seed: number, viommu: ViommuKind = 'intel'): Case {
+  return viommu === 'intel' ? (corners[-seed] ?? caseOf(seed)) : siblingCaseOf(seed, viommu);
 }

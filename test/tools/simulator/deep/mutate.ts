@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ViommuKind } from '../../../../src/tools/simulator/index.ts';
 import { FIRST_SEED } from './corners.ts';
 import { compareSeeds } from './processes.ts';
 
@@ -10,6 +11,8 @@ export interface Mutation {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** Behind what its guests are; VT-d without it. */
+  readonly viommu?: ViommuKind;
 }
 
 /** Seeds compared with a broken model, until one disagrees. */
@@ -26,6 +29,7 @@ export function mutated(source: string, { what, file, find, replace }: Mutation)
 
 /** Breaks a copy of the project; what noticed it, or null. */
 export async function killed(root: string, mutation: Mutation): Promise<string | null> {
+  const { viommu = 'intel' } = mutation;
   const folder = mkdtempSync(join(tmpdir(), 'vtdscope-mutation-'));
   try {
     for (const part of [
@@ -41,9 +45,10 @@ export async function killed(root: string, mutation: Mutation): Promise<string |
     const file = join(folder, mutation.file);
     writeFileSync(file, mutated(readFileSync(file, 'utf8'), mutation));
     const { bad } = await compareSeeds(folder, {
-      from: FIRST_SEED,
+      from: viommu === 'intel' ? FIRST_SEED : 1,
       to: SEEDS,
       step: 1,
+      viommu,
       stopsAtFirst: true,
       timeoutMilliseconds: TIMEOUT_MILLISECONDS,
     });

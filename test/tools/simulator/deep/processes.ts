@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { ViommuKind } from '../../../../src/tools/simulator/index.ts';
 import type { SeedsSummary } from './summary.ts';
 
 const execute = promisify(execFile);
@@ -11,6 +12,7 @@ export interface Seeds {
   readonly from: number;
   readonly to: number;
   readonly step: number;
+  readonly viommu: ViommuKind;
   readonly stopsAtFirst: boolean;
   /** A model that runs longer hangs. */
   readonly timeoutMilliseconds?: number;
@@ -22,8 +24,8 @@ export interface Seeds {
  * @throws Error where it ends without a summary.
  */
 export async function compareSeeds(folder: string, seeds: Seeds): Promise<SeedsSummary> {
-  const { from, to, step, stopsAtFirst, timeoutMilliseconds = 0 } = seeds;
-  const args = ['--import', 'tsx', 'test/tools/simulator/deep/seeds.ts', from, to, step];
+  const { from, to, step, viommu, stopsAtFirst, timeoutMilliseconds = 0 } = seeds;
+  const args = ['--import', 'tsx', 'test/tools/simulator/deep/seeds.ts', from, to, step, viommu];
   const { stdout } = await execute(
     process.execPath,
     [...args.map(String), ...(stopsAtFirst ? ['stop'] : [])],

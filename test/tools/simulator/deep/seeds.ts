@@ -1,3 +1,4 @@
+import { VIOMMU_KINDS } from '../../../../src/tools/simulator/index.ts';
 import { compare } from '../compare/compare.ts';
 import { caseAt } from './corners.ts';
 import type { SeedsSummary } from './summary.ts';
@@ -6,11 +7,12 @@ import type { SeedsSummary } from './summary.ts';
  * Compares the seeds `from, from + step, ... to` and prints one line of JSON: what came of them. Runs as a
  * process of its own, so that several run side by side, and that a broken model can be compared, too.
  *
- *   node --import tsx test/tools/simulator/deep/seeds.ts FROM TO STEP [stop]
+ *   node --import tsx test/tools/simulator/deep/seeds.ts FROM TO STEP VIOMMU [stop]
  */
 
 const [from = 1, to = 1, step = 1] = process.argv.slice(2, 5).map(Number);
-const stopsAtFirst = process.argv[5] === 'stop';
+const viommu = VIOMMU_KINDS.find((kind) => kind === process.argv[5]) ?? 'intel';
+const stopsAtFirst = process.argv[6] === 'stop';
 
 const summary: SeedsSummary = { runs: 0, checks: 0, setups: {}, forgiven: {}, bad: [] };
 const count = (table: Record<string, number>, key: string, by = 1) => {
@@ -18,11 +20,12 @@ const count = (table: Record<string, number>, key: string, by = 1) => {
 };
 
 for (let seed = from; seed <= to; seed += step) {
-  const one = caseAt(seed);
+  const one = caseAt(seed, viommu);
   try {
     const { played, report } = compare(one);
     const { qemu, backend, awBits, hostPageSize } = played.options;
-    count(summary.setups, `QEMU ${qemu}, ${backend}`);
+    const behind = viommu === 'intel' ? backend : `${backend}, behind ${viommu}`;
+    count(summary.setups, `QEMU ${qemu}, ${behind}`);
     count(summary.setups, `aw-bits ${awBits}`);
     count(summary.setups, `host pages of ${hostPageSize / 1024} KiB`);
     summary.checks += report.checks;

@@ -1,0 +1,136 @@
+import { describe, it } from 'vitest';
+import type { Act } from '../../../../src/tools/simulator/index.ts';
+import { expectAgreement } from './expect-agreement.ts';
+
+const attach = (device: number, to: number | 'blocked' | 'pass-through'): Act => ({
+  kind: 'attach',
+  device,
+  to,
+  invalidate: 'device',
+  flush: false,
+});
+const map = (domain: number, iova: bigint, gpa: bigint): Act => ({
+  kind: 'map',
+  domain,
+  iova,
+  level: 1,
+  gpas: [gpa],
+  permission: 3,
+  flush: 'pages',
+});
+/** Past the end of RAM: a device's registers. */
+const REGISTERS = 0x80_0000_0000n;
+
+describe('behind virtio-iommu', () => {
+  it.each(['blocked', 1, 2] as const)('a device that maps registers goes to %s', (to) => {
+    expectAgreement({
+      options: { viommu: 'virtio', qemu: '11.1' },
+      acts: [
+        attach(0, 1),
+        map(1, 0x1000_0000n, REGISTERS),
+        map(1, 0x2000_0000n, 0x30_0000n),
+        attach(0, to),
+      ],
+      told: 'nothing',
+    });
+  });
+
+  it('registers are unmapped, in a domain that comes back with none', () => {
+    expectAgreement({
+      options: { viommu: 'virtio', qemu: '7.2' },
+      acts: [
+        attach(0, 1),
+        map(1, 0x1000_0000n, REGISTERS),
+        attach(0, 'blocked'),
+        attach(0, 1),
+        map(1, 0x1000_0000n, 0x30_0000n),
+        attach(0, 2),
+      ],
+      told: 'nothing',
+    });
+  });
+
+  it.each([true, false])(
+    'two devices have the same function of two buses; boot seen: %s',
+    (bootLines) => {
+      expectAgreement({
+        options: {
+          viommu: 'virtio',
+          qemu: '11.1',
+          devices: 2,
+          deviceAddresses: ['01:00.0', '02:00.0'],
+          bootLines,
+        },
+        acts: [
+          attach(0, 1),
+          attach(1, 2),
+          map(1, 0x1000_0000n, 0x30_0000n),
+          map(2, 0x1000_0000n, 0x40_0000n),
+          { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+          attach(1, 'blocked'),
+          attach(0, 'blocked'),
+        ],
+        told: 'nothing',
+      });
+    },
+  );
+});
+
+describe('behind AMD-Vi', () => {
+  it('two devices go into pass-through at a reset, and into a domain again', () => {
+    const on: Act = { kind: 'translation', on: true };
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', devices: 2 },
+      acts: [
+        map(1, 0x1000_0000n, 0x30_0000n),
+        map(2, 0x1000_0000n, 0x40_0000n),
+        attach(0, 1),
+        attach(1, 2),
+        on,
+        { kind: 'reset' },
+        on,
+        attach(0, 1),
+        attach(1, 2),
+      ],
+      told: 'nothing',
+    });
+  });
+
+  it.each([true, false])('a page is mapped where address 0 is right; tracked: %s', (isTracked) => {
+    const measures: Act = { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false };
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', migratable: true },
+      acts: [
+        map(1, 0x1000_0000n, 0x1000_0000n),
+        attach(0, 1),
+        { kind: 'translation', on: true },
+        ...(isTracked ? [measures] : []),
+        attach(0, 'blocked'),
+      ],
+      told: 'all',
+    });
+  });
+
+  it.each([true, false])(
+    'QEMU aborts on a table that is gone; messages seen: %s',
+    (errorsInLog) => {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1', tableLoss: 'allowed', errorsInLog },
+        acts: [
+          map(1, 0x1000_0000n, 0x30_0000n),
+          attach(0, 1),
+          { kind: 'translation', on: true },
+          {
+            kind: 'unmap-level',
+            domain: 1,
+            iova: 0x1000_0000n,
+            level: 2,
+            residual: false,
+            flush: 'pages',
+          },
+        ],
+        told: 'all',
+      });
+    },
+  );
+});
