@@ -1,6 +1,6 @@
 import type { EventBatch } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
-import { EmbeddedLine } from '../../embedded-line.ts';
+import { CarriedLine } from '../../carried-line.ts';
 import type { StreamDecoder } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
 import { type ElementPlace, ElementPlaces } from './element-places.ts';
@@ -18,7 +18,7 @@ export class JsonArrayDecoder implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #writer = new BatchWriter();
   readonly #places = new ElementPlaces();
-  readonly #embedded = new EmbeddedLine(newLineReader());
+  readonly #embedded = new CarriedLine(newLineReader());
   /** The rest cannot be made out; it is only counted. */
   #isOver = false;
   /** Bytes not yet handed over, from offset #start on; #lines: lines that end before them. */

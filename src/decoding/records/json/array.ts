@@ -1,5 +1,5 @@
 import { BatchWriter } from '../../../events/writer.ts';
-import { EmbeddedLine } from '../../embedded-line.ts';
+import { CarriedLine } from '../../carried-line.ts';
 import type { StreamFormat } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
 import { JsonArrayDecoder } from './array-decoder.ts';
@@ -42,7 +42,7 @@ export const jsonArray: StreamFormat = {
   },
   sample(head) {
     const writer = new BatchWriter();
-    const embedded = new EmbeddedLine(newLineReader());
+    const embedded = new CarriedLine(newLineReader());
     for (const element of firstElements(Buffer.from(head.buffer, head.byteOffset, head.length))) {
       if (element !== undefined) writeEvent(element, 0, writer, embedded);
     }

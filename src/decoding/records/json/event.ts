@@ -16,7 +16,7 @@ import {
 import type { LossKind } from '../../../events/catalogue/notes.ts';
 import { BatchWriter } from '../../../events/writer.ts';
 import { argumentAliases } from '../../argument-aliases.ts';
-import { EmbeddedLine } from '../../embedded-line.ts';
+import { CarriedLine } from '../../carried-line.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { newLineReader } from '../../kernels.ts';
 import { writeMessage } from '../../messages.ts';
@@ -93,7 +93,7 @@ export function isEvent(value: JsonValue | undefined): boolean {
 export function holdsLine(value: JsonValue | undefined): boolean {
   if (!isObject(value)) return false;
   const writer = new BatchWriter();
-  writeEvent(value, 0, writer, new EmbeddedLine(newLineReader()));
+  writeEvent(value, 0, writer, new CarriedLine(newLineReader()));
   return writer.finish(new Uint8Array(0), 0, 0).events > 0;
 }
 
@@ -105,7 +105,7 @@ export function writeEvent(
   value: JsonValue,
   byteOffset: number,
   writer: BatchWriter,
-  embedded: EmbeddedLine,
+  embedded: CarriedLine,
 ): void {
   const name = isObject(value) ? eventNameOf(value) : undefined;
   writer.source = NO_SOURCE;
@@ -145,7 +145,7 @@ function writeEnvelope(
   value: JsonObject,
   byteOffset: number,
   writer: BatchWriter,
-  embedded: EmbeddedLine,
+  embedded: CarriedLine,
 ): boolean {
   const envelope = envelopeOf(value);
   if (envelope === undefined) return false;

@@ -1,6 +1,6 @@
 import { NO_SOURCE } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
-import { EmbeddedLine } from '../../embedded-line.ts';
+import { CarriedLine } from '../../carried-line.ts';
 import type { LineFormat } from '../../format.ts';
 import type { FormedLines, LineForm } from '../../formed-lines.ts';
 import { newFormedDecoder, newLineReader } from '../../kernels.ts';
@@ -45,7 +45,7 @@ function parsed(record: string): JsonValue | undefined {
 /** Reads lines that hold objects. */
 export class JsonLines implements FormedLines {
   readonly isOpen = false;
-  readonly #embedded = new EmbeddedLine(newLineReader());
+  readonly #embedded = new CarriedLine(newLineReader());
   /** The line that was read last, and who reads of it what; null where it holds no object, or several. */
   #last: ObjectLine | null = null;
   #writer: BatchWriter | null = null;

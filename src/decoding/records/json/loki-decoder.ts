@@ -5,7 +5,7 @@ import { streamValues } from 'stream-json/streamers/stream-values.js';
 import type { EventBatch } from '../../../events/batch.ts';
 import { NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
-import { EmbeddedLine } from '../../embedded-line.ts';
+import { CarriedLine } from '../../carried-line.ts';
 import type { StreamDecoder } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
 import { REMARKS, timeOf, writeLoss } from './event.ts';
@@ -140,7 +140,7 @@ class SortedLines {
   readonly #emit: (batch: EventBatch) => void;
   readonly #hasSources: boolean;
   readonly #writer = new BatchWriter();
-  readonly #embedded = new EmbeddedLine(newLineReader());
+  readonly #embedded = new CarriedLine(newLineReader());
   #start = 0;
 
   /** `hasSources`: several wrote them, and are told apart. */
