@@ -4,6 +4,7 @@ import { plural } from '../base/words.ts';
 import { openResults } from '../bytes/result-store.ts';
 import { Broker } from '../fleet/queue/broker.ts';
 import { recordGivenUp, retryFailed } from '../fleet/queue/collect.ts';
+import { parseListenAt, type ServedMetrics, serveMetrics } from '../fleet/queue/metrics.ts';
 import { submit } from '../fleet/queue/submit.ts';
 import { emptied, work } from '../fleet/queue/work.ts';
 import { exitStatus } from './exit-status.ts';
@@ -33,6 +34,7 @@ interface WorkerFlags extends QueueFlags {
   readonly jobs: number;
   readonly lock: number;
   readonly untilEmpty?: boolean;
+  readonly metrics?: string;
 }
 
 interface CollectFlags extends Omit<QueueFlags, 'results'>, MergeFlags {
@@ -118,12 +120,17 @@ function workerCommand(terminal: Terminal): Command {
       30,
     )
     .option('--until-empty', 'end when nothing is left to do')
+    .option('--metrics <[host:]port>', 'serve what the queue comes to for Prometheus')
     .action(async (flags: WorkerFlags) => {
-      const { jobs, lock, results, untilEmpty = false } = flags;
+      const { jobs, lock, metrics, results, untilEmpty = false } = flags;
       const folder = openResults(results);
+      const at = metrics === undefined ? null : parseListenAt(metrics);
       const broker = await open(flags, terminal);
       let failed = 0;
+      let served: ServedMetrics | null = null;
       try {
+        if (at !== null) served = await serveMetrics(broker, at);
+        if (served !== null && terminal.verbosity > 0) terminal.complain(`metrics: ${served.url}`);
         await work(broker, {
           folder,
           folderPath: results,
@@ -138,6 +145,7 @@ function workerCommand(terminal: Terminal): Command {
           },
         });
       } finally {
+        served?.close();
         await broker.close();
       }
       if (terminal.signal.aborted) terminal.exitWith(exitStatus.interrupted);

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ResultFolder } from '../../src/bytes/result-folder.ts';
 import { mergeResults } from '../../src/fleet/merge.ts';
+import { parseListenAt } from '../../src/fleet/queue/metrics.ts';
 import type { Fleet } from '../../src/result/fleet.ts';
 import {
   type BrokerKind,
@@ -70,6 +71,8 @@ interface Worker {
   readonly ended: Promise<number | null>;
   /** Lines that say that a trace was done. */
   done(): number;
+  /** Where it says that it serves metrics. */
+  readonly metrics: Promise<string>;
 }
 
 async function queueOn(kind: BrokerKind): Promise<Queue> {
@@ -99,11 +102,16 @@ async function queueOn(kind: BrokerKind): Promise<Queue> {
       });
       workers.push(child);
       let said = '';
-      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-        said += text;
+      const metrics = new Promise<string>((resolve) => {
+        child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+          said += text;
+          const url = /metrics: (\S+)/.exec(said)?.[1];
+          if (url !== undefined) resolve(url);
+        });
       });
       return {
         process: child,
+        metrics,
         ended: new Promise((resolve) => child.once('close', resolve)),
         done: () => said.split('\n').filter((line) => line.endsWith(': done')).length,
       };
@@ -213,9 +221,18 @@ describe.each(kinds)('a queue on %s', (kind) => {
 
       const said = await queue.submit([folder]);
       expect(said).toBe(`12 traces: ${12 - there} in the queue, ${there} had a result\n`);
-      const second = queue.worker('--until-empty');
+      const second = queue.worker('--until-empty', '--metrics', '0');
+      const url = await second.metrics;
+      let metrics = '';
+      while (!/^bullmq_job_completed_total\{.*\} [1-9]\d*$/m.test(metrics)) {
+        metrics = await (await fetch(url)).text();
+        await sleep(20);
+      }
       await second.ended;
       expect(second.done()).toBe(12 - there);
+      expect(metrics).toMatch(
+        /^bullmq_job_count\{queue="vtdscope-[^"]*", state="wait(?:ing)?"\} \d+$/m,
+      );
       expect(JSON.parse((await queue.collect('-f', 'json')).stdout).counts.missing).toBe(0);
     },
     TIMEOUT,
@@ -310,6 +327,17 @@ describe.runIf(kinds.includes('redis'))('a queue with results in a store', () =>
     },
     TIMEOUT,
   );
+});
+
+describe('the place where metrics are served', () => {
+  it('is on this machine, unless it is told', () => {
+    expect(parseListenAt('9100')).toEqual({ host: '127.0.0.1', port: 9100 });
+    expect(parseListenAt('0.0.0.0:9100')).toEqual({ host: '0.0.0.0', port: 9100 });
+    expect(parseListenAt('[::1]:9100')).toEqual({ host: '::1', port: 9100 });
+    for (const text of ['', 'host', '99999', 'a b:1', ':1']) {
+      expect(() => parseListenAt(text)).toThrow(`--metrics: ${text} is no [HOST:]PORT`);
+    }
+  });
 });
 
 describe('a queue', () => {

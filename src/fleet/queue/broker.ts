@@ -176,6 +176,11 @@ export class Broker {
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
+  /** What the queue holds and has come to, as Prometheus reads it. */
+  async metrics(): Promise<string> {
+    return `${await this.#queue.exportPrometheusMetrics()}\n`;
+  }
+
   /** The traces that are given up, with the reason, by their keys. */
   async failed(): Promise<ReadonlyMap<string, string>> {
     const found = new Map<string, string>();
@@ -208,6 +213,8 @@ export class Broker {
         stalledInterval: lockMilliseconds,
         // A worker that dies three times over one trace died of it.
         maxStalledCount: ATTEMPTS - 1,
+        // Without any, nothing is counted.
+        metrics: { maxDataPoints: 1 },
       },
       this.#backend,
     );
