@@ -57,12 +57,14 @@ export class Echoes {
     return false;
   }
 
-  /** Whether somebody who retells a failure, as the end of a traceback does, repeats what was said before. */
+  /**
+   * Whether somebody who retells a failure, as the end of a traceback does, repeats what was said at
+   * first hand before. Who only ever retells, as a shell in which it is tried again, tells of another.
+   */
   isRetold(text: string, line: number, retells: boolean): boolean {
-    const isKnown = this.#said.some(
-      (said) => said.text === text && line - said.line <= LONGEST_TRACEBACK,
-    );
-    if (retells && isKnown) return true;
+    if (retells) {
+      return this.#said.some((said) => said.text === text && line - said.line <= LONGEST_TRACEBACK);
+    }
     this.#said.push({ text, line });
     if (this.#said.length > MOST_MOMENTS) this.#said.shift();
     return false;

@@ -334,9 +334,10 @@ export class FailureMessages {
   #isEcho(cursor: BatchCursor, told: string, flags: number): boolean {
     const carrier = flags & (messageFlag.inLogfmt | messageFlag.inJson);
     const text = `${cursor.kind} ${told}`;
-    const isDated = (flags & messageFlag.qemusTime) !== 0;
+    const isDated = (flags & messageFlag.qemusTime) !== 0 && cursor.hasTime;
     if (isDated && this.#echoes.isSameMoment(text, cursor)) return true;
-    const retells = (flags & messageFlag.retold) !== 0;
+    // Of what has a time of its own, that decides.
+    const retells = !isDated && (flags & messageFlag.retold) !== 0;
     if (this.#echoes.isRetold(text, cursor.line, retells)) return true;
     return this.#echoes.isEcho(text, carrier, cursor.line);
   }

@@ -35,6 +35,16 @@ describe('a failure that two programs pass on', () => {
     expect(await told(...apart)).toEqual(['VTD001 -7 x1']);
   });
 
+  it('is one that the end of a traceback says again, and several that a shell says', async () => {
+    const why =
+      "internal error: unable to execute QEMU command 'migrate': VFIO device doesn't support migration";
+    const vdsm = `2025-03-01 09:33:01,442+0100 ERROR (migsrc/4c1f) [virt.vm] ${why} (migration:331)`;
+    const traceback = ['Traceback (most recent call last):', `libvirt.libvirtError: ${why}`];
+    expect(await told(vdsm, ...traceback)).toEqual(['VTD013 null x1']);
+    expect(await told(traceback[1] ?? '')).toEqual(['VTD013 null x1']);
+    expect(await told(...Array<string>(3).fill(`error: ${why}`))).toEqual(['VTD013 null x3']);
+  });
+
   it('happened twice where both tell it twice', async () => {
     const later = logfmt(MAP).replace('.000705Z', '.000911Z');
     expect(await told(logfmt(MAP), plain(MAP), later, plain(MAP))).toEqual(['VTD015 -22 x2']);
