@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { profileNamed } from '../src/emulation/profiles/index.ts';
 import { analyze } from './helpers/analyze.ts';
 import {
+  bytesOf,
   capture,
   failuresTold,
   hostMapOf,
   type Ioctl,
   ioctlsOf,
+  queriesOf,
   root,
   siblingCaptures,
 } from './helpers/ground-truth.ts';
@@ -18,6 +20,11 @@ function analysisOf({ name, log }: { readonly name: string; readonly log: string
   const qemu = name === WITHOUT_VERSION ? (profileNamed('11.1') ?? null) : null;
   return analyze(`${root}${log}`, { qemu });
 }
+
+/** A query of dirty bits in a log, of 10.2 and later. */
+const QUERY = /vfio_container_query_dirty_bitmap iova=(0x[0-9a-f]+) size=(0x[0-9a-f]+) /g;
+/** The sections of RAM that can be written, of all captures. */
+const RAM: ReadonlySet<string> = new Set(['0x0+0xc0000', '0xe0000+0x10000', '0x100000+0x3ff00000']);
 
 /** A section of all 2^64 bytes is unmapped in two halves, and has one line. */
 const HALF = '0x8000000000000000';
@@ -61,6 +68,15 @@ describe.each(siblingCaptures)('$name against its ioctl record', ({ name, log })
         errno: hasMessages ? errno : -7,
       })),
     );
+  });
+
+  it('shows every dirty bitmap that was fetched at a sync, and none of it was of a device behind the IOMMU', () => {
+    const told = bytesOf(log).toString().matchAll(QUERY);
+    const queries = queriesOf(capture(name));
+    expect([...told].map(([, iova, size]) => ({ iova, size }))).toEqual(queries);
+    const sections = truth.filter(({ iova, size }) => RAM.has(`${iova}+${size}`));
+    expect(sections.length).toBeGreaterThan(0);
+    for (const { iova, size } of queries) expect(RAM).toContain(`${iova}+${size}`);
   });
 
   it('ends with what the host maps', async () => {

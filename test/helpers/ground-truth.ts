@@ -47,6 +47,7 @@ const names = {
     'linux-nvme-stale-aw48',
     'migrate-legacy-aw48',
     'stale-aw48',
+    'vtd-switch',
   ],
 } as const;
 
@@ -131,6 +132,24 @@ export function ioctlsOf({ name }: Capture): readonly Ioctl[] {
         hasBitmap: call === 'UNMAP_DMA' && rest.includes('flags=0x1'),
       } as const,
     ];
+  });
+}
+
+/** A dirty bitmap that QEMU fetched without an unmap, and of what. */
+export interface Query {
+  readonly iova: string;
+  readonly size: string;
+}
+
+const GET_BITMAP =
+  / DIRTY_PAGES GET_BITMAP (?:fd=\d+ )?iova=(0x[0-9a-f]+) size=(0x[0-9a-f]+) .*rc=0 /;
+
+/** The dirty bitmaps fetched at syncs, as the record of a capture has them, in order. */
+export function queriesOf({ name }: Capture): readonly Query[] {
+  const record = bytesOf(`traces/${name}.ioctl.gz`).toString();
+  return record.split('\n').flatMap((line) => {
+    const [, iova, size] = GET_BITMAP.exec(line) ?? [];
+    return iova === undefined || size === undefined ? [] : [{ iova, size }];
   });
 }
 
