@@ -83,10 +83,15 @@ export function wantsBetterTrace(trace: Trace): boolean {
 
 const GROWN = 'the file grew while it was read: what it held when it was opened is analysed';
 
-/** What readers of some formats had to infer, whatever comes of it. */
+/** Of what QEMU's threads write into one buffer without a lock (trace/simple.c; 10.0, 10.2). */
+const UNLOCKED = "QEMU's threads write such records side by side: two neighbours may be swapped";
+
+/** What readers of some formats had to infer or to take as it is, whatever comes of it. */
 const INFERRED: Readonly<Record<string, string>> = {
   'perf-script':
     'perf keeps no texts: MAP and UNMAP are inferred from the walks and whole unmaps before them',
+  simple: UNLOCKED,
+  'simpletrace-text': UNLOCKED,
 };
 
 /** Why the verdict is not certain, and what was lost besides. */
