@@ -29,6 +29,7 @@ import {
   modelOptions,
 } from './model-options.ts';
 import { addOutput, fileOutputs, type Output, print, reportNamed, reportNames } from './outputs.ts';
+import { tellPassedOver } from './passed-over.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { nearest } from './suggestions.ts';
 import type { Terminal } from './terminal.ts';
@@ -243,20 +244,6 @@ async function leaveResults(
   } finally {
     progress.stop();
   }
-}
-
-/** Files named of those that were passed over, unless more is asked for. */
-const FEW = 3;
-
-/** What is in a directory and was not looked into must not pass for clean. */
-function tellPassedOver(files: readonly PassedOver[], terminal: Terminal): void {
-  if (terminal.verbosity < 0) return;
-  const shown = terminal.verbosity > 0 ? files : files.slice(0, FEW);
-  const list = shown.map(({ path, kind }) => `${path} (${kind})`).join(', ');
-  const more = files.length > shown.length ? ` and ${files.length - shown.length} more` : '';
-  terminal.complain(
-    `not read, though they may hold traces: ${list}${more}; 'vtdscope FILE' says what helps`,
-  );
 }
 
 /** A misspelt command looks like the name of a trace that is not there. */

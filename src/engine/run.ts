@@ -332,7 +332,7 @@ class Run {
  * What `work` becomes, or the signal's reason as soon as it is aborted: `work` may be waiting for a
  * pipe into which nobody writes.
  */
-async function unlessAborted<Value>(
+export async function unlessAborted<Value>(
   work: Promise<Value>,
   signal: AbortSignal | undefined,
 ): Promise<Value> {

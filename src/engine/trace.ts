@@ -54,6 +54,8 @@ export interface TraceSurroundings {
   readonly newSink?: () => RecordSink;
   /** Makes what observes a reading of the trace, likewise. */
   readonly newObserve?: () => Observe;
+  /** Called where a reading of the trace begins, likewise. */
+  readonly onReading?: () => void;
   readonly signal?: AbortSignal | undefined;
   /** Called now and then with the bytes of the input read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
@@ -69,7 +71,7 @@ export async function analyzeTrace(
   task: TraceTask,
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
-  const { decode = decodeHere, newObserve, newSink, onProgress, signal } = surroundings;
+  const { decode = decodeHere, newObserve, newSink, onProgress, onReading, signal } = surroundings;
   const { model, parts, path } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
@@ -79,6 +81,7 @@ export async function analyzeTrace(
     sink: RecordSink | null,
     hindsight?: Hindsight,
   ) => {
+    onReading?.();
     const room = () => checkHeap(path);
     const replay = await replayOf(format, model, sink, room, hindsight, newObserve?.());
     for await (const { batch, release } of decodeAroundHoles(decode)(opened, format)) {

@@ -1,17 +1,30 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { inspectTrace } from '../../src/engine/inspection.ts';
-import { inspectionOf } from '../../src/reports/inspection/inspection.ts';
+import { type InspectOptions, inspectTraces } from '../../src/engine/inspection.ts';
+import { type Inspection, inspectionOf } from '../../src/reports/inspection/inspection.ts';
 import { textOfInspection } from '../../src/reports/inspection/text.ts';
 import { decode } from '../helpers/decoded.ts';
+import { testFolder } from '../helpers/folder.ts';
 import { bytesOf, root } from '../helpers/ground-truth.ts';
 import { sample } from '../helpers/samples.ts';
+import { tarOf } from '../helpers/tar.ts';
 
-async function inspect(path: string, bytes?: Uint8Array) {
+async function inspectAll(inputs: readonly string[], options: Partial<InspectOptions> = {}) {
+  const all: (Inspection | string)[] = [];
+  for await (const found of inspectTraces({ inputs, jobs: 1, ...options })) {
+    all.push(found.ok ? inspectionOf(found.trace, found.replayed, found.messages) : found.error);
+  }
+  return all;
+}
+
+async function inspect(path: string, bytes?: Uint8Array): Promise<Inspection> {
   async function* stdin() {
     if (bytes !== undefined) yield bytes;
   }
-  const { messages, replayed, trace } = await inspectTrace(path, { stdin: stdin() });
-  return inspectionOf(trace, replayed, messages);
+  const [inspection] = await inspectAll([path], { stdin: stdin() });
+  if (typeof inspection !== 'object') throw new Error(inspection);
+  return inspection;
 }
 
 it.each([
@@ -64,5 +77,29 @@ it('says what to enable where a verdict is not possible', async () => {
 });
 
 it('fails where there is no trace', async () => {
-  await expect(inspect(`${root}README.nothing`)).rejects.toThrow('README.nothing: no such file');
+  expect(await inspectAll([`${root}README.nothing`])).toEqual([
+    `${root}README.nothing: no such file`,
+  ]);
+});
+
+it('takes folders, archives and the pieces of a log, as an analysis does', async () => {
+  const folder = testFolder();
+  const log = bytesOf('traces/qemu-11.1/blocked-aw48-minimal-ts.log');
+  writeFileSync(join(folder, 'a.tar'), tarOf({ name: 'vm.log', content: log }));
+  writeFileSync(join(folder, 'notes.txt'), 'nothing\n');
+  writeFileSync(join(folder, 'vm.log.3'), log.subarray(0, 9000));
+  writeFileSync(join(folder, 'vm.log.1'), log.subarray(9000));
+  const [inArchive, ...others] = await inspectAll([folder]);
+  expect(others).toHaveLength(2);
+  const whole = await inspect('-', log);
+  expect(inArchive).toEqual({ ...whole, path: `${folder}/a.tar!vm.log` });
+  const pieces = ['vm.log.1', 'vm.log.3'].map((name) => join(folder, name));
+  const [joined] = await inspectAll(pieces, { isJoined: true });
+  expect(joined).toMatchObject({
+    losses: [{ kind: 'torn' }, { detail: 'the piece with the number 2 is missing' }],
+    events: expect.arrayContaining([expect.objectContaining({ name: 'vfio_iommu_map_notify' })]),
+  });
+  const total = (inspection: Inspection) =>
+    inspection.events.reduce((sum, { count }) => sum + count, 0);
+  expect(total(joined as Inspection)).toBe(total(whole) - 1);
 });

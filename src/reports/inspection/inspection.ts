@@ -1,7 +1,7 @@
 import type { Loss, Resolved, Trace, TraceTime, Verdict, VIommu } from '../../result/types.ts';
 import { type CaptureAdvice, captureAdvice } from '../capture.ts';
 
-/** What a trace is, and what it is good for: as `inspect --json` prints it. */
+/** What a trace is, and what it is good for: as `inspect -f json` prints it. */
 export interface Inspection {
   readonly path: string;
   readonly format: string;
