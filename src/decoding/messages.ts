@@ -46,6 +46,9 @@ const KNOWN_SPEAKER =
 const FROM_QEMU = /(?:^|[\s/])(?:qemu-[\w.-]+|qemu|kvm): /;
 /** Hosts with pages of other sizes than 4 KiB. */
 const NOT_X86 = /\bqemu-system-(?:aarch64|arm|ppc64|ppc|riscv64|s390x|loongarch64)\b/;
+/** Source code that would print a message, as patches and backtraces quote it. */
+const SOURCE_CODE =
+  /\b(?:error_(?:append_hint|prepend|printf|report|setg)|hw_error|info_report|warn_report)\w{0,16} ?\(/;
 /** A field of a line that passes QEMU's words on. */
 const IN_LOGFMT = /\bmsg=\\?"/;
 const IN_JSON = /"(?:msg|log|message|MESSAGE|details)": ?\\?"/;
@@ -158,6 +161,7 @@ export function messageTextOf(
 function writeRecord(text: string, writer: BatchWriter, trusted: boolean, marks: number): boolean {
   const isQemus = FROM_QEMU.test(text);
   if (WORTH_A_LOOK.test(text)) {
+    if (SOURCE_CODE.test(text)) return false;
     const flags = flagsOf(text) | marks;
     if (writeRange(text, flags, writer)) return true;
     const read = messageTextOf(text, trusted || isQemus || KNOWN_SPEAKER.test(text));

@@ -440,7 +440,8 @@ export class FailureMessages {
     if (isWarning) return 'bar';
     // A device that is translated has nothing mapped but what the guest asks for.
     if (space !== null && space.notifiers.length > 0) return 'viommu';
-    if (first < 0) return null;
+    // From 2.12 on a BAR that is not mapped ends no QEMU (vfio_listener_region_add).
+    if (first < 0) return failure.parts.has('end') ? 'ram' : null;
     const { ram } = this.#machine;
     if (ram.sizes !== null) return ram.isInside(first, last) ? 'ram' : 'bar';
     return memoryAt(first, last);

@@ -68,6 +68,7 @@ describe('each lie is found:', () => {
     { text: `1 DMA unmap loses the dirty bits. ${no}`, trace: failing, lie: 'lose dirty bits' },
     { text: `2 host mappings of 00:10.0 outlive it. ${no}`, trace: failing, lie: 'that stay' },
     { text: `3 DMA unmaps make QEMU set bits. ${no}`, trace: failing, lie: 'past RAM' },
+    { text: `${no}\n\n1 MAP failed with 0.`, trace: failing, lie: 'fails with 0' },
     { text: `${no}\n\nYes, 1 host mapping stay in it.`, trace: failing, lie: 'one is one' },
     { text: `${no}\n\nThere are 3 unmap.`, trace: failing, lie: 'one is one' },
     { text: `${no}\n\nThere is 1 ranges.`, trace: failing, lie: 'one is one' },

@@ -197,7 +197,7 @@ export const backendError: RuleBody = {
     const { about, count, detail, errno, iova } = group;
     const { says } = meaningOf(group);
     const ended = group.endsQemu && about?.operation !== 'crash' ? ' QEMU ended with it.' : '';
-    const result = errno === null ? '' : ` with ${errno}`;
+    const result = (errno ?? 0) === 0 ? '' : ` with ${errno}`;
     const where = iova === null ? '' : `, the first at iova ${iova}`;
     if (group.topic.startsWith('unmap ') && about === null) {
       if (group.topic === 'unmap late')

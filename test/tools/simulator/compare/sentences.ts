@@ -85,6 +85,7 @@ const invariants: Readonly<Record<string, Invariant>> = {
     ['VTD006'],
   ),
 
+  'nothing fails with 0': ({ text }) => text.match(/\bfail(?:s|ed)? with 0\b/g) ?? [],
   'one is one, and several are several': ({ text }) =>
     [
       /(?<![\d.,x-])1 (?:DMA |host |more |tracked )?(?:unmaps|mappings|MAPs|findings|ranges|traces|sessions|reasons|messages|lines|pages|texts)\b/g,
