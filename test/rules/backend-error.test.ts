@@ -76,7 +76,7 @@ const maps: readonly RuleRow[] = [
       aFailedMap({ errno: -14, memory: 'bar' }),
     ],
     finds: [
-      { errno: -22, severity: 'warning', verdict: null, message: 'Only peer-to-peer DMA' },
+      { errno: -22, severity: 'warning', verdict: null, message: 'only peer-to-peer DMA' },
       { errno: -14, severity: 'warning', verdict: null },
     ],
   },
