@@ -9,6 +9,7 @@ import type { Terminal } from './terminal.ts';
 interface ConvertFlags {
   readonly to: Notation;
   readonly output?: string;
+  readonly redactHost?: boolean;
   readonly join?: boolean;
   readonly maxDecompressed?: number;
   readonly traceEventsAll?: string;
@@ -34,6 +35,7 @@ export function convertCommand(terminal: Terminal): Command {
         .default('ndjson'),
     )
     .option('-o, --output <file>', 'write to a file, and not to standard output')
+    .option('--redact-host', "without names, paths, and the host's pointers and devices")
     .option('--with-stderr <file>', "QEMU's messages, where -D sent only the trace to its file")
     .addOption(maxDecompressedOption())
     .option('--join', 'the inputs are pieces of one log: log.2.gz log.1 log')
@@ -50,9 +52,10 @@ async function convert(
   flags: ConvertFlags,
   { signal, stdout }: Terminal,
 ): Promise<void> {
-  const { join, maxDecompressed, output, to, traceEventsAll, withStderr } = flags;
+  const { join, maxDecompressed, output, redactHost, to, traceEventsAll, withStderr } = flags;
   const pieces = await convertedTrace({
     inputs,
+    hidesHost: redactHost === true,
     isJoined: join === true,
     maxDecompressedBytes: maxDecompressed ?? null,
     notation: to,

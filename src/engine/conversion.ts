@@ -12,12 +12,15 @@ import { decodeHere } from './local.ts';
 import { type InputOptions, inputsOf, readEventList } from './run.ts';
 import { SkippedEvents } from './skipped-events.ts';
 import { type OpenTask, openTrace } from './trace.ts';
+import { TraceRedaction } from './trace-redaction.ts';
 
 export { type Notation, notations } from '../decoding/records/converted/printer.ts';
 
 /** How a trace is converted. */
 export interface ConvertOptions extends Omit<InputOptions, 'alsoWritten' | 'mappings' | 'unmaps'> {
   readonly notation: Notation;
+  /** Names, paths and what is the host's are replaced. */
+  readonly hidesHost?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -32,7 +35,7 @@ const PIECE = 64 * 1024;
  *   and later, TraceError where it cannot be read, and the signal's reason where it is aborted.
  */
 export async function convertedTrace(options: ConvertOptions): Promise<AsyncGenerator<string>> {
-  const { maxDecompressedBytes = null, notation, signal, stderr, traceEvents = null } = options;
+  const { maxDecompressedBytes = null, stderr, traceEvents = null } = options;
   const inputs = await inputsOf({ ...options, alsoWritten: ['/dev/stdout'] });
   const { bad, traces } = inputs;
   const [problem] = bad;
@@ -53,7 +56,7 @@ export async function convertedTrace(options: ConvertOptions): Promise<AsyncGene
     ...options,
     ...(inputs.stdin !== undefined && { stdin: inputs.stdin }),
   });
-  return textOf({ ...source, close: () => closeAll(source, inputs) }, format, notation, signal);
+  return textOf({ ...source, close: () => closeAll(source, inputs) }, format, options);
 }
 
 function closeAll(source: OpenSource, inputs: Inputs): void {
@@ -64,8 +67,7 @@ function closeAll(source: OpenSource, inputs: Inputs): void {
 async function* textOf(
   source: OpenSource,
   format: TraceFormat,
-  notation: Notation,
-  signal: AbortSignal | undefined,
+  { hidesHost = false, notation, signal }: ConvertOptions,
 ): AsyncGenerator<string> {
   const { clock, infersOperations = false, name, stampsTellVersion } = format;
   // Of what is converted already, that says what it was.
@@ -75,7 +77,8 @@ async function* textOf(
     stampsTellVersion,
     infersOperations,
   };
-  const printer = new RecordPrinter(notation, header);
+  const redaction = hidesHost ? new TraceRedaction(source.path) : null;
+  const printer = new RecordPrinter(notation, header, redaction?.change, redaction?.source);
   const skipped = new SkippedEvents();
   let [lines, bytes] = [0, 0];
   let end: TraceEnd = { losses: [], hasGrown: false };
@@ -99,7 +102,10 @@ async function* textOf(
       release();
     }
     const { hasGrown, losses } = source.finish(bytes);
-    const all = [...end.losses, ...losses];
+    const all = [...end.losses, ...losses].map(({ detail, kind }) => ({
+      kind,
+      detail: redaction?.text(detail) ?? detail,
+    }));
     if (lines === 0 && all.length === 0) return;
     yield text +
       printer.end({

@@ -3,6 +3,11 @@ const MOST_TEXTS = 20;
 /** What differs between two lines of one text: numbers, addresses, devices. */
 const PARTICULARS = /0x[0-9a-f]+|\b[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b|\d+/gi;
 
+/** What two lines of one text have in common. */
+export function wordsOfUnknown(text: string): string {
+  return text.replace(PARTICULARS, '#');
+}
+
 /** One text of QEMU's that no rule knows. */
 export interface UnknownText {
   /** The first line of it. */
@@ -20,7 +25,7 @@ export class UnknownMessages {
   /** `text`: the line, `line`: its number. */
   take(text: string, line: number): void {
     this.count += 1;
-    const key = text.replace(PARTICULARS, '#');
+    const key = wordsOfUnknown(text);
     const known = this.#texts.get(key);
     if (known !== undefined) known.count += 1;
     else if (this.#texts.size < MOST_TEXTS) this.#texts.set(key, { text, line, count: 1 });

@@ -194,12 +194,19 @@ const PATH = /(?<=^|[\s'"=(:,])\/[\w.+@-]+(?:\/[\w.+@-]*)+/g;
 export class Redactor {
   readonly #iova: AddressMap;
   readonly #gpa: AddressMap;
+  readonly #pointer: (text: string) => string;
   readonly #names = new Map<string, string>();
   readonly #counts = new Map<string, number>();
 
-  constructor(iova: AddressMap, gpa: AddressMap) {
+  /** `pointer`: what stands for one of the host's, `0x` and digits; default: a name. */
+  constructor(
+    iova: AddressMap,
+    gpa: AddressMap,
+    pointer: (text: string) => string = (text) => this.name(text, 'pointer'),
+  ) {
     this.#iova = iova;
     this.#gpa = gpa;
+    this.#pointer = pointer;
   }
 
   /** What stands for a name, also in texts from now on: `trace-1`. `-` is nobody's. */
@@ -267,7 +274,7 @@ export class Redactor {
       if (stand !== null) return hex(stand);
     }
     const isPointer = value >= FIRST_POINTER && value <= LAST_POINTER;
-    return isPointer ? this.name(text, 'pointer') : text;
+    return isPointer ? this.#pointer(text) : text;
   }
 }
 
