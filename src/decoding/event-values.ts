@@ -1,8 +1,10 @@
+import { HEADER_WORDS, KIND, LINE, NANOSECONDS, SECONDS, THREAD } from '../events/batch.ts';
 import type { ArgumentType, EventDeclaration } from '../events/catalogue/declaration.ts';
-import { catalogue, type EventName, kindOfName } from '../events/catalogue/index.ts';
+import { catalogue, type EventName, kindOfName, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import { argumentAliases } from './argument-aliases.ts';
 import { commitEvent } from './commit-event.ts';
+import { type LineForm, numberPlace, type PiecePlace, piecesOf, shifted } from './formed-lines.ts';
 import { type LineReader, outcome } from './line-reader.ts';
 import type { LinePlace } from './notes.ts';
 
@@ -34,6 +36,8 @@ interface Slot {
   readonly names: readonly string[];
   /** The literal before it. */
   readonly before: string;
+  /** Its word in the record; null if it is not kept. */
+  readonly word: number | null;
 }
 
 /** A shape of an event's text, with what its arguments are. */
@@ -44,6 +48,13 @@ interface ValueShape {
   readonly hasMore: boolean;
   /** Of two shapes with as many arguments, the one of QEMU 7.2, which begins with a descriptor. */
   readonly isOld: boolean;
+  /** An argument is a text. */
+  readonly hasTexts: boolean;
+}
+
+/** A value, and where in its line it stands. */
+export interface ValueToken extends Value {
+  readonly at: number;
 }
 
 const PLACEHOLDER = /\{(\w+):([^}]+)\}/g;
@@ -58,6 +69,8 @@ export class EventValues {
   readonly #reader: LineReader;
   readonly #shapes = new Map<string, readonly ValueShape[]>();
   readonly #bytes = Buffer.alloc(BYTES);
+  /** Of the event that was written last, if it was. */
+  #written: { readonly shape: ValueShape; readonly isNamed: boolean } | null = null;
 
   constructor(reader: LineReader) {
     this.#reader = reader;
@@ -74,6 +87,7 @@ export class EventValues {
     writer: BatchWriter,
     place: LinePlace,
   ): Written {
+    this.#written = null;
     const shapes = this.#shapesOf(name, writer);
     if (shapes === null) return 'skipped';
     for (const shape of shapes) {
@@ -81,7 +95,9 @@ export class EventValues {
       if (shape.isOld && !(areNamed && values.some((value) => value.name === 'fd'))) continue;
       const { slots, hasMore } = shape;
       if (hasMore ? values.length < slots.length - 1 : values.length !== slots.length) continue;
-      if (this.#read(name, shape, (index) => values[index]?.text, writer, place)) return 'event';
+      if (!this.#read(name, shape, (index) => values[index]?.text, writer, place)) continue;
+      this.#written = { shape, isNamed: false };
+      return 'event';
     }
     return 'unreadable';
   }
@@ -93,6 +109,7 @@ export class EventValues {
     writer: BatchWriter,
     place: LinePlace,
   ): Written {
+    this.#written = null;
     const shapes = this.#shapesOf(name, writer);
     if (shapes === null) return 'skipped';
     for (const shape of shapes) {
@@ -105,9 +122,47 @@ export class EventValues {
         }
         return undefined;
       };
-      if (this.#read(name, shape, textAt, writer, place)) return 'event';
+      if (!this.#read(name, shape, textAt, writer, place)) continue;
+      this.#written = { shape, isNamed: true };
+      return 'event';
     }
     return 'unreadable';
+  }
+
+  /**
+   * The form of the line at `from .. to`, of which an event was just written; null where there is none, as
+   * its event has texts. `tokens`: its values; `places`: what else of it may be other digits.
+   */
+  form(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    tokens: readonly ValueToken[],
+    places: readonly PiecePlace[],
+    writer: BatchWriter,
+  ): LineForm | null {
+    const written = this.#written;
+    const record = Uint32Array.from(writer.newest);
+    if (written === null || written.shape.hasTexts) return null;
+    if (record[KIND] !== this.#reader.kind || record[LINE] !== writer.line) return null;
+    const numbers = written.shape.slots.flatMap(({ form, names, type, word }, index) => {
+      const token = written.isNamed
+        ? names
+            .map((name) => tokens.find((one) => one.name === name))
+            .find((one) => one !== undefined)
+        : tokens[index];
+      if (token === undefined || !isNumber(form)) return [];
+      const isWide = type === 'u64' || type === undefined;
+      return numberPlace(token.text, token.at, word, isWide) ?? [];
+    });
+    return {
+      pieces: piecesOf(bytes, from, to, shifted([...numbers, ...places], from)),
+      seconds: record[SECONDS] as number,
+      nanoseconds: record[NANOSECONDS] as number,
+      thread: record[THREAD] as number,
+      source: writer.source,
+      record,
+    };
   }
 
   /** The shapes of a catalogued event; null for another, which is counted. */
@@ -150,22 +205,36 @@ export class EventValues {
 
 function valueShapes(name: EventName): readonly ValueShape[] {
   const { args, shapes }: EventDeclaration = catalogue[name];
+  const offsets: Readonly<Record<string, number>> = offsetsOf(name);
+  const hasTexts = Object.values(args).includes('text');
   return shapes.map(({ text, sets = {} }) => {
     const slots: Slot[] = [];
     let at = 0;
     for (const { 0: all, 1: argument = '', 2: form = '', index } of text.matchAll(PLACEHOLDER)) {
       const names = argument === '_' ? [] : [argument, ...(argumentAliases[argument] ?? [])];
-      slots.push({ form, type: args[argument], names, before: text.slice(at, index) });
+      const type = args[argument];
+      const word = type === undefined ? null : HEADER_WORDS + (offsets[argument] as number);
+      slots.push({ form, type, names, before: text.slice(at, index), word });
       at = index + all.length;
     }
-    return { slots, end: text.slice(at), hasMore: text.endsWith('{_:s}'), isOld: 'old' in sets };
+    return {
+      slots,
+      end: text.slice(at),
+      hasMore: text.endsWith('{_:s}'),
+      isOld: 'old' in sets,
+      hasTexts,
+    };
   });
+}
+
+function isNumber(form: string): boolean {
+  return form === 'x' || form === 'd' || form === 'p';
 }
 
 /** A value as QEMU's format prints it; null where it is none of that kind. */
 function printedAs({ form, type }: Slot, value: string | undefined): string | null {
   if (value === undefined) return null;
-  if (form !== 'x' && form !== 'd' && form !== 'p') {
+  if (!isNumber(form)) {
     return value.slice(0, TEXT_LIMIT).replace(/[\r\n]/g, ' ');
   }
   // As nearly all are; large numbers and others take their time.

@@ -23,11 +23,13 @@ export type Piece =
   | { readonly is: 'string' }
   /** Any digits, one at least, without zeros before them. */
   | { readonly is: 'digits' }
+  /** So many digits. */
+  | { readonly is: 'figures'; readonly digits: number }
   /** A number of the record: of its digits as many as its words hold, without zeros before them. */
   | {
       readonly is: 'decimal' | 'hex';
-      /** Where the record has it, and whether in two words. */
-      readonly word: number;
+      /** Where the record has it, or null if it has not, and whether in two words. */
+      readonly word: number | null;
       readonly isWide: boolean;
     };
 
@@ -49,6 +51,28 @@ export interface PiecePlace {
   readonly from: number;
   readonly to: number;
   readonly piece: Piece;
+}
+
+/**
+ * The place of a number at `at`, behind `0x` or in decimal, as tools print it; null where it is written in
+ * another way.
+ */
+export function numberPlace(
+  text: string,
+  at: number,
+  word: number | null,
+  isWide: boolean,
+): PiecePlace | null {
+  if (/^\d{1,20}$/.test(text)) {
+    return { from: at, to: at + text.length, piece: { is: 'decimal', word, isWide } };
+  }
+  if (!/^0x[0-9a-f]{1,20}$/i.test(text)) return null;
+  return { from: at + '0x'.length, to: at + text.length, piece: { is: 'hex', word, isWide } };
+}
+
+/** The same places in a line that begins at `by`. */
+export function shifted(places: readonly PiecePlace[], by: number): readonly PiecePlace[] {
+  return places.map(({ from, to, piece }) => ({ from: from + by, to: to + by, piece }));
 }
 
 /** Puts literal pieces between those at some places of a line, which lies at `from .. to`. */

@@ -61,8 +61,7 @@ export function eachLine(
   for (let at = 0; at < bytes.length; index += 1) {
     const lf = bytes.indexOf(LF, at);
     const end = lf < 0 ? bytes.length : lf;
-    const text = bytes.toString('latin1', at, Math.min(end, at + LINE_LIMIT));
-    decode({ text: withoutCr(text), byteOffset: at, isWhole: lf >= 0 }, index);
+    decode({ text: textOf(bytes, at, end), byteOffset: at, isWhole: lf >= 0 }, index);
     at = end + 1;
   }
   return index;
@@ -71,6 +70,8 @@ export function eachLine(
 /** Bytes of a line that are read. */
 const LINE_LIMIT = 64 * 1024;
 
-function withoutCr(text: string): string {
+/** The line at `at .. end`, a character for each byte, without a CR at its end. */
+export function textOf(bytes: Buffer, at: number, end: number): string {
+  const text = bytes.toString('latin1', at, Math.min(end, at + LINE_LIMIT));
   return text.endsWith('\r') ? text.slice(0, -1) : text;
 }

@@ -55,6 +55,7 @@ export const pieces = {
   DECIMAL_WIDE: 7,
   HEX: 8,
   HEX_WIDE: 9,
+  FIGURES: 10,
 } as const;
 
 /** Where each of the words of a form lies. */

@@ -38,7 +38,9 @@ const KIND_OF = {
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 /** What a form has room for. */
 const MOST_PIECES = (form.FORM_RECORD - form.FORM_FIRST_PIECE) / WORDS_OF_PIECE;
-const MOST_RECORD_WORDS = form.FORM_LITERALS - form.FORM_RECORD;
+const MOST_RECORD_WORDS = form.FORM_LITERALS - form.FORM_RECORD - 2;
+/** Behind the longest record: where a number goes that no record has. */
+const NO_WORD = MOST_RECORD_WORDS;
 const MOST_LITERAL_BYTES = (FORM_WORDS - form.FORM_LITERALS) * WORD_BYTES;
 
 /** The two words of a piece. */
@@ -54,12 +56,14 @@ function wordsOfPiece(piece: Piece): readonly [what: number, length: number] {
       return [pieceKinds.TEXT, 0];
     case 'string':
       return [pieceKinds.STRING, 0];
+    case 'figures':
+      return [pieceKinds.FIGURES, piece.digits];
     case 'digits':
       return [pieceKinds.DIGITS, 0];
     case 'decimal':
-      return [piece.isWide ? pieceKinds.DECIMAL_WIDE : pieceKinds.DECIMAL, piece.word];
+      return [piece.isWide ? pieceKinds.DECIMAL_WIDE : pieceKinds.DECIMAL, piece.word ?? NO_WORD];
     case 'hex':
-      return [piece.isWide ? pieceKinds.HEX_WIDE : pieceKinds.HEX, piece.word];
+      return [piece.isWide ? pieceKinds.HEX_WIDE : pieceKinds.HEX, piece.word ?? NO_WORD];
   }
 }
 

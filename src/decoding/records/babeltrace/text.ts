@@ -1,11 +1,13 @@
+import { NO_TIME } from '../../../base/place.ts';
 import { NO_SOURCE } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
-import { EventValues, type Value } from '../../event-values.ts';
-import type { LineDecoder, LineFormat } from '../../format.ts';
+import { EventValues, type Value, type ValueToken } from '../../event-values.ts';
+import type { LineFormat } from '../../format.ts';
+import type { FormedLines, LineForm, Piece, PiecePlace } from '../../formed-lines.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
-import { newLineReader } from '../../kernels.ts';
+import { newFormedDecoder, newLineReader } from '../../kernels.ts';
 import { writeLoss } from '../../notes.ts';
-import { eachLine } from '../../ordered-lines.ts';
+import { textOf } from '../../ordered-lines.ts';
 import { PROVIDER, sourceIn, threadIn, timeless, writeDiscarded } from './fields.ts';
 
 /*
@@ -37,7 +39,17 @@ interface TextEvent {
   readonly name: string;
   readonly time: Time;
   readonly context: readonly Value[];
-  readonly values: readonly Value[];
+  readonly values: readonly ValueToken[];
+  /** Digits before them, of which another line may have others. */
+  readonly digits: readonly PiecePlace[];
+}
+
+interface LastLine {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly lf: number;
+  readonly event: TextEvent;
+  readonly writer: BatchWriter;
 }
 
 /** Events of LTTng as text of babeltrace, one on each line. */
@@ -51,31 +63,46 @@ export const babeltraceText: LineFormat = {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
     return text.split('\n', SAMPLE).some((line) => HEADER.test(line) && eventOf(line) !== null);
   },
-  decoder: () => new BabeltraceDecoder(),
+  decoder: () => ({ decode: newFormedDecoder(new BabeltraceLines()) }),
 };
 
-class BabeltraceDecoder implements LineDecoder {
+/** Reads lines of babeltrace. */
+export class BabeltraceLines implements FormedLines {
+  readonly isOpen = false;
   readonly #values = new EventValues(newLineReader());
+  /** The line that was read last, if it is one of QEMU's event. */
+  #last: LastLine | null = null;
 
-  decode(block: Uint8Array, writer: BatchWriter): number {
-    return eachLine(block, ({ text, byteOffset, isWhole }, index) => {
-      writer.line = index;
-      this.#line(text, byteOffset, isWhole, writer);
-    });
+  form(): LineForm | null {
+    if (this.#last === null) return null;
+    const { at, bytes, event, lf, writer } = this.#last;
+    return this.#values.form(bytes, at, lf, event.values, event.digits, writer);
   }
 
-  #line(text: string, at: number, isWhole: boolean, writer: BatchWriter): void {
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    const event = this.#line(textOf(bytes, at, lf), at, true, writer);
+    this.#last = event === null ? null : { bytes, at, lf, event, writer };
+  }
+
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
+    this.#line(textOf(bytes, at, bytes.length), at, false, writer);
+  }
+
+  takeCounts(): void {}
+
+  #line(text: string, at: number, isWhole: boolean, writer: BatchWriter): TextEvent | null {
     writer.source = NO_SOURCE;
     const event = isWhole ? eventOf(text) : null;
     if (event === null) {
       this.#other(text, at, isWhole, writer);
-      return;
+      return null;
     }
     const { context, name, time, values } = event;
     writer.source = sourceIn(context, writer);
     const place = { byteOffset: at, ...time, thread: threadIn(context) };
     const written = this.#values.write(name, values, true, writer, place);
     if (written === 'unreadable') writeLoss(writer, place, 'unreadable', text);
+    return event;
   }
 
   /** A line that is no event of QEMU's: what babeltrace says, another program's event, or a damaged one. */
@@ -98,7 +125,32 @@ function eventOf(text: string): TextEvent | null {
   const groups = groupsOf(text, NAME.lastIndex);
   const values = groups?.pop();
   if (groups === null || values === undefined) return null;
-  return { name, time: timeOf(header), context: groups.flat(), values };
+  const time = timeOf(header);
+  const digits = digitsIn(text, header[0].length, NAME.lastIndex, time);
+  return { name, time, context: groups.flat(), values, digits };
+}
+
+/** Of a delta, the digits behind its point. */
+const DELTA = /\+\d{1,10}\.(\d{9})/g;
+
+/** The fraction of the second in a header of such a length; and of the delta behind it, before `to`. */
+function digitsIn(
+  text: string,
+  headerLength: number,
+  to: number,
+  time: Time,
+): readonly PiecePlace[] {
+  const places: PiecePlace[] = [];
+  const point = text.indexOf('.');
+  if (point > 0 && point < headerLength) {
+    const piece: Piece =
+      time.nanoseconds === NO_TIME ? { is: 'figures', digits: 9 } : { is: 'fraction', digits: 9 };
+    places.push({ from: point + 1, to: point + 1 + 9, piece });
+  }
+  DELTA.lastIndex = headerLength;
+  const end = DELTA.test(text) ? DELTA.lastIndex : to;
+  if (end < to) places.push({ from: end - 9, to: end, piece: { is: 'figures', digits: 9 } });
+  return places;
 }
 
 function timeOf([, date, hours, seconds, fraction]: readonly (string | undefined)[]): Time {
@@ -110,20 +162,21 @@ function timeOf([, date, hours, seconds, fraction]: readonly (string | undefined
 }
 
 /** The fields in each pair of braces, up to the end of the line; null where they do not end there. */
-function groupsOf(text: string, from: number): (readonly Value[])[] | null {
-  const groups: (readonly Value[])[] = [];
+function groupsOf(text: string, from: number): (readonly ValueToken[])[] | null {
+  const groups: (readonly ValueToken[])[] = [];
   let at = from;
   while (at < text.length) {
     OPEN.lastIndex = at;
     if (!OPEN.test(text)) return null;
     at = OPEN.lastIndex;
-    const fields: Value[] = [];
+    const fields: ValueToken[] = [];
     for (;;) {
       FIELD.lastIndex = at;
       const found = FIELD.exec(text);
       if (found === null) break;
       const [, name = '', number, quoted = ''] = found;
-      fields.push({ name, text: number ?? unescaped(quoted) });
+      const valueAt = at + name.length + ' = '.length;
+      fields.push({ name, text: number ?? unescaped(quoted), at: valueAt });
       at = FIELD.lastIndex;
     }
     CLOSE.lastIndex = at;

@@ -2,8 +2,10 @@ import { NO_TIME } from '../../../base/place.ts';
 import { NO_THREAD } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
 import type { LineDecoder, LineFormat } from '../../format.ts';
+import type { FormedLines, LineForm } from '../../formed-lines.ts';
+import { newFormedDecoder } from '../../kernels.ts';
 import { writeLoss } from '../../notes.ts';
-import { eachLine, type OrderedLine } from '../../ordered-lines.ts';
+import { eachLine, type OrderedLine, textOf } from '../../ordered-lines.ts';
 import { BpftraceLines, isBpftraceLine } from './line.ts';
 
 /** Lines that are looked at. */
@@ -17,7 +19,7 @@ export const bpftraceText: LineFormat = {
   clock: 'monotonic',
   stampsTellVersion: false,
   recognises: (head) => firstLines(head).some(isBpftraceLine),
-  decoder: () => new TextDecoder(),
+  decoder: () => ({ decode: newFormedDecoder(new TextLines()) }),
 };
 
 /** The same with `-f json`: an object on each line, with what the script printed in `data`. */
@@ -40,17 +42,30 @@ function firstLines(head: Uint8Array): readonly string[] {
   return text.split('\n', SAMPLE);
 }
 
-class TextDecoder implements LineDecoder {
+/** Reads the lines of a script. */
+export class TextLines implements FormedLines {
+  readonly isOpen = false;
   readonly #lines = new BpftraceLines();
+  #last: { bytes: Buffer; at: number; lf: number; writer: BatchWriter } | null = null;
 
-  decode(block: Uint8Array, writer: BatchWriter): number {
-    const lines = eachLine(block, ({ text, byteOffset, isWhole }, index) => {
-      writer.line = index;
-      if (isWhole) this.#lines.decode(text, byteOffset, writer);
-      else if (text.trim() !== '') writeTorn(text, byteOffset, writer);
-    });
+  form(): LineForm | null {
+    if (this.#last === null) return null;
+    const { at, bytes, lf, writer } = this.#last;
+    return this.#lines.form(bytes, at, lf, writer);
+  }
+
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    this.#last = { bytes, at, lf, writer };
+    this.#lines.decode(textOf(bytes, at, lf), at, writer);
+  }
+
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
+    const text = textOf(bytes, at, bytes.length);
+    if (text.trim() !== '') writeTorn(text, at, writer);
+  }
+
+  takeCounts(writer: BatchWriter): void {
     this.#lines.takeCounts(writer);
-    return lines;
   }
 }
 

@@ -2,10 +2,12 @@ import { NO_TIME } from '../../../base/place.ts';
 import { LAST_THREAD, NO_THREAD } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
 import { EmbeddedLine } from '../../embedded-line.ts';
-import { EventValues, type Value } from '../../event-values.ts';
+import { EventValues, type Value, type ValueToken } from '../../event-values.ts';
+import type { LineForm, Piece } from '../../formed-lines.ts';
 import { LAST_SECOND } from '../../iso-time.ts';
 import { newLineReader } from '../../kernels.ts';
 import { type LinePlace, writeLoss } from '../../notes.ts';
+import { textOf } from '../../ordered-lines.ts';
 import { FAMILY } from '../../patterns.ts';
 
 /*
@@ -39,6 +41,21 @@ export class BpftraceLines {
   readonly #reader = newLineReader();
   readonly #values = new EventValues(this.#reader);
   readonly #line = new EmbeddedLine(this.#reader);
+
+  /**
+   * The form of the line at `from .. to`, which was just decoded, or null. Its numbers may be others, and
+   * what is behind its seconds.
+   */
+  form(bytes: Buffer, from: number, to: number, writer: BatchWriter): LineForm | null {
+    const text = textOf(bytes, from, to);
+    const [header, time = ''] = LINE.exec(text) ?? [];
+    const tokens = header === undefined ? null : tokensOf(text, header.length);
+    if (tokens === null || time.length <= DIGITS) return null;
+    const isTime = Number(time.slice(0, -DIGITS)) <= LAST_SECOND;
+    const piece: Piece = { is: isTime ? 'fraction' : 'figures', digits: DIGITS };
+    const fraction = { from: time.length - DIGITS, to: time.length, piece };
+    return this.#values.form(bytes, from, to, tokens, [fraction], writer);
+  }
 
   /** `text`: a character for each byte. */
   decode(text: string, byteOffset: number, writer: BatchWriter): void {
@@ -88,6 +105,20 @@ export class BpftraceLines {
 
 /** What is left of a line whose front is damaged. */
 const NAMED = new RegExp(String.raw`(?:^|\W)${FAMILY}\w{1,96} \w{1,64}=`);
+
+const TOKEN = /(\w{1,64})=([^\s=]*)(?: |$)/y;
+
+/** The arguments from `from` on, where each is a word and has a name of its own; else null. */
+function tokensOf(text: string, from: number): readonly ValueToken[] | null {
+  const tokens: ValueToken[] = [];
+  for (let at = from; at < text.length; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at;
+    const [all, name = '', value = ''] = TOKEN.exec(text) ?? [];
+    if (all === undefined || tokens.some((token) => token.name === name)) return null;
+    tokens.push({ name, text: value, at: at + name.length + '='.length });
+  }
+  return tokens;
+}
 
 /** The arguments, which have a name each; null where there are others. */
 function valuesOf(text: string): readonly Value[] | null {

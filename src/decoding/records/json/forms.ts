@@ -2,7 +2,13 @@ import { NO_TIME } from '../../../base/place.ts';
 import { HEADER_WORDS, KIND, LINE, NO_THREAD, THREAD } from '../../../events/batch.ts';
 import { kindOfName } from '../../../events/catalogue/index.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
-import { type LineForm, type PiecePlace, piecesOf } from '../../formed-lines.ts';
+import {
+  type LineForm,
+  numberPlace,
+  type PiecePlace,
+  piecesOf,
+  shifted,
+} from '../../formed-lines.ts';
 import { envelopeKeys, SOURCE_KEYS } from './envelope.ts';
 import { argumentKeys, eventKeys, eventNameOf, READ_KEYS, timeOf } from './event.ts';
 import { isObject, type JsonObject, type JsonValue } from './value.ts';
@@ -131,7 +137,10 @@ function eventForm(
   if (argumentTokens === null || found === null) return null;
   const places: PiecePlace[] = [];
   for (const { key, offset, isWide } of found) {
-    const place = numberPlace(text, argumentTokens.get(key), HEADER_WORDS + offset, isWide);
+    const token = argumentTokens.get(key);
+    if (token === undefined || token.is === 'other') continue;
+    const number = text.slice(token.from, token.to);
+    const place = numberPlace(number, token.from, HEADER_WORDS + offset, isWide);
     if (place !== null) places.push(place);
   }
   places.push(...unreadPlaces(text, tokens, (key) => key === keys.time || READ_KEYS.has(key)));
@@ -145,10 +154,6 @@ function eventForm(
     source: writer.source,
     record,
   };
-}
-
-function shifted(places: readonly PiecePlace[], by: number): readonly PiecePlace[] {
-  return places.map(({ from, to, piece }) => ({ from: from + by, to: to + by, piece }));
 }
 
 /** Values that nobody reads, which may be others. */
@@ -166,21 +171,6 @@ function unreadPlaces(
     if (is === 'number' && /^\d+$/.test(value)) places.push({ from, to, piece: { is: 'digits' } });
   }
   return places;
-}
-
-/** Where a number is read; null where it is written in a way of its own. */
-function numberPlace(
-  text: string,
-  token: Token | undefined,
-  word: number,
-  isWide: boolean,
-): PiecePlace | null {
-  if (token === undefined || token.is === 'other') return null;
-  const { from, to } = token;
-  const value = text.slice(from, to);
-  if (/^\d+$/.test(value)) return { from, to, piece: { is: 'decimal', word, isWide } };
-  if (!/^0x[0-9a-f]+$/i.test(value)) return null;
-  return { from: from + '0x'.length, to, piece: { is: 'hex', word, isWide } };
 }
 
 /** A time, and where the fraction of its second lies, if it has one. */

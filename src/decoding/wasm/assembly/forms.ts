@@ -4,6 +4,7 @@
 import {
   DECIMAL,
   DIGITS,
+  FIGURES,
   FORM_BYTES,
   FORM_FIRST_PIECE,
   FORM_LITERALS,
@@ -115,6 +116,10 @@ function match(form: usize, at: usize): usize {
         value = value * 10 + (digit - 48);
       }
       nanoseconds = value * load<u32>(UNITS + (length << 2));
+    } else if (what == FIGURES) {
+      for (let index: u32 = 0; index < length; index++) {
+        if (!isDigit(load<u8>(p + index))) return 0;
+      }
     } else if (what == REST) {
       text = p;
     } else if (what == TEXT) {

@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { FormedLines } from '../../../src/decoding/formed-lines.ts';
+import { newFormedDecoder } from '../../../src/decoding/kernels.ts';
+import { BabeltraceLines } from '../../../src/decoding/records/babeltrace/text.ts';
+import { TextLines } from '../../../src/decoding/records/bpftrace/index.ts';
+import { BatchWriter } from '../../../src/events/writer.ts';
+import { FormedKernels } from '../../helpers/kernels.ts';
+
+interface Tool {
+  readonly name: string;
+  readonly newLines: () => FormedLines;
+  /** Lines; SS is a second, F nine digits, N a number and H a hexadecimal one. The first is of a common event. */
+  readonly lines: readonly string[];
+}
+
+const CONTEXT = '{ cpu_id = 0 }, { vpid = 7329, vtid = 7329, procname = "qemu-system-x86" }';
+const WALK = '{ domain_id = 0x2, iova = 0xH, translated_addr = 0xH, mask = 0xFFF, perm = N }';
+
+const TOOLS: readonly Tool[] = [
+  {
+    name: 'babeltrace',
+    newLines: () => new BabeltraceLines(),
+    lines: [
+      `[2026-11-22 07:35:SS.F] (+0.F) vm qemu:vtd_page_walk_one: ${CONTEXT}, ${WALK}`,
+      `[07:35:SS.F] (+0.F) vm qemu:vtd_page_walk_one: ${CONTEXT}, ${WALK}`,
+      `[07:35:SS.F] (+?.?????????) vm qemu:vtd_page_walk_one: { cpu_id = N }, ${WALK}`,
+      `timestamp = 17953329SS.F, delta = +0.F, name = qemu:vtd_page_walk_one, event.fields = ${WALK}`,
+      `[2026-11-22 07:35:SS.F] vm qemu:vtd_switch_address_space: ${CONTEXT}, { bus = 0xH, slot = 0xH, fn = 0xH, on = N }`,
+      `[2026-11-22 07:35:SS.F] vm qemu:vfio_iommu_map_notify: ${CONTEXT}, { op = "MAP", iova_start = 0xH, iova_end = 0xH }`,
+      `[2026-11-22 07:35:SS.F] vm qemu:vfio_iommu_map_notify: ${CONTEXT}, { op = "UNMAP", iova_start = N, iova_end = 0xH }`,
+      `[2026-11-22 07:35:SS.F] vm qemu:vfio_user_recv_read: ${CONTEXT}, { id = N, read = N }`,
+      `[2026-11-22 07:35:SS.F] vm other:thing: ${CONTEXT}, { a = N }`,
+      `[N] vm qemu:vtd_page_walk_one: { cpu_id = 1 }, ${WALK}`,
+    ],
+  },
+  {
+    name: 'bpftrace',
+    newLines: () => new TextLines(),
+    lines: [
+      '19SSF 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=N',
+      '19SSF N vtd_page_walk_one arg0=N arg1=N arg2=0xH arg3=4095 arg4=N',
+      '19SSF 10488 vfio_iommu_map_notify op=MAP iova_start=0xH iova_end=0xH',
+      '19SSF 10488 vtd_page_walk_one domain=N iova=N iova=0xH gpa=0xH mask=0xfff perm=3',
+      '19SSF 10488 vtd_page_walk_one domain 0x2 iova 0xH -> gpa 0xH mask 0xfff perm N',
+      '19SSF 10488 vtd_reset_exit',
+      'N 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=3',
+      'Lost N events',
+    ],
+  },
+];
+
+const number = fc.oneof(
+  fc.nat(99).map(String),
+  fc.bigInt(0n, 2n ** 66n).map(String),
+  fc.constantFrom('0', '007', '-1', '4294967295', '4294967296', '18446744073709551615'),
+);
+const hex = fc.oneof(
+  fc.nat(0xffff).map((value) => value.toString(16).toUpperCase()),
+  fc.bigInt(0n, 2n ** 68n).map((value) => value.toString(16)),
+  fc.constantFrom('', '0', '00ff', 'FFFFFFFF', 'fffffffff', 'g', 'ffffffffffffffff'),
+);
+
+/** A line with its placeholders filled in. */
+function filled(
+  line: string,
+  second: string,
+  nano: number,
+  numbers: readonly string[],
+  digits: readonly string[],
+) {
+  let [number, digit] = [0, 0];
+  return line
+    .replace('SS', second)
+    .replace(/(?<=[.\d])F\b/g, () => String(nano).padStart(9, '0'))
+    .replace(/\bN\b/g, () => numbers[number++ % numbers.length] ?? '')
+    .replace(/(?<=0x)H/g, () => digits[digit++ % digits.length] ?? '');
+}
+
+function linesOf(all: readonly string[]) {
+  const few = fc.subarray([...all], { minLength: 1, maxLength: 3 });
+  return few.chain((some) => {
+    const whole = fc
+      .tuple(
+        fc.constantFrom(...some),
+        fc.constantFrom('00', '00', '07'),
+        fc.nat(999_999_999),
+        fc.array(number, { minLength: 1, maxLength: 5 }),
+        fc.array(hex, { minLength: 1, maxLength: 5 }),
+      )
+      .map((of) => filled(...of));
+    const damaged = fc.tuple(whole, fc.nat(200), fc.nat(255)).map(([line, at, byte]) => {
+      const other = String.fromCharCode(byte).replace('\n', ' ');
+      return line.slice(0, at) + other + line.slice(at + (byte % 3));
+    });
+    const any = fc.oneof({ weight: 9, arbitrary: whole }, { weight: 1, arbitrary: damaged });
+    return fc.array(any, { minLength: 1, maxLength: 40, size: 'max' });
+  });
+}
+
+describe.each(TOOLS)('lines of $name with values', ({ lines, newLines }) => {
+  it('are read in forms as they are read one by one', () => {
+    const kernels = new FormedKernels(newLines);
+    let records = 0;
+    fc.assert(
+      fc.property(linesOf(lines), fc.constantFrom('\n', '\r\n', ''), (some, end) => {
+        records += kernels.compare(Buffer.from(some.join('\n') + end, 'latin1'));
+      }),
+      { numRuns: 500 },
+    );
+    expect(records).toBeGreaterThan(1000);
+  });
+
+  it('are read by the kernel, all but the first', () => {
+    const all = Array.from({ length: 2000 }, (_, at) =>
+      filled(lines[0] ?? '', '07', at * 1000, [String(at % 4)], [(at * 4096).toString(16)]),
+    );
+    const reader = newLines();
+    const line = reader.line.bind(reader);
+    let read = 0;
+    reader.line = (...args) => {
+      read += 1;
+      line(...args);
+    };
+    const block = Buffer.from(`${all.join('\n')}\n`);
+    const writer = new BatchWriter(block.length);
+    expect(newFormedDecoder(reader)(block, writer)).toBe(2000);
+    expect(writer.finish(block, 0, 2000).events).toBe(2000);
+    expect(read).toBe(1);
+  });
+});
