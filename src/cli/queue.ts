@@ -82,7 +82,7 @@ function queueName(text: string): string {
 function submitCommand(terminal: Terminal): Command {
   const command = queueCommand('submit')
     .description('put the traces that have no result yet into a queue')
-    .argument('<inputs...>', 'traces: files, folders, quoted globs, @list')
+    .argument('<inputs...>', 'traces: files, folders, URLs, quoted globs, @list')
     .requiredOption(...RESULTS)
     .addOption(maxDecompressedOption())
     .addOption(traceEventsOption());

@@ -86,6 +86,16 @@ describe('a trace in a store', () => {
     ]);
   });
 
+  it('in another region is an error that says which', async () => {
+    const headers = { 'x-amz-bucket-region': 'eu-other-2', location: 'http://127.0.0.1:1/' };
+    const { run } = await storeWith(['a.log'], { fault: () => ({ status: 301, headers }) });
+    expect((await run('s3://logs/a.log', 's3://../x')).stderr.split('\n')).toEqual([
+      'vtdscope: s3://logs/a.log: the bucket is in another region: set AWS_REGION=eu-other-2',
+      'vtdscope: s3://../x: is no s3://BUCKET/KEY',
+      '',
+    ]);
+  });
+
   it('is read on with a new token where the old one expires', async () => {
     let isExpired = false;
     const { asked, url } = await storeWith(['big.log.gz'], {

@@ -66,10 +66,10 @@ async function askWith(
     ...(signal !== undefined && { signal }),
   });
   const { status } = answer;
-  const region = answer.headers['x-amz-bucket-region'];
-  if ((status === 301 || status === 307 || status === 400) && region !== undefined) {
+  const region = String(answer.headers['x-amz-bucket-region'] ?? regionIn(process.env));
+  if ((status === 301 || status === 307 || status === 400) && region !== regionIn(process.env)) {
     answer.close();
-    return new Refusal(`the bucket is in another region: set AWS_REGION=${String(region)}`);
+    return new Refusal(`the bucket is in another region: set AWS_REGION=${region}`);
   }
   if (status !== 400 && status !== 403) return answer;
   const problem = await problemOf(answer);
@@ -97,7 +97,7 @@ async function signedHeaders(
 }
 
 function placeOf(uri: string): Place {
-  const [, bucket = '', key = ''] = /^s3:\/\/([\w.-]+)(?:\/(.*))?$/s.exec(uri) ?? [];
+  const [, bucket = '', key = ''] = /^s3:\/\/(\w[\w.-]*)(?:\/(.*))?$/s.exec(uri) ?? [];
   if (bucket === '') throw new Refusal('is no s3://BUCKET/KEY');
   if (key.split('/').some((part) => part === '.' || part === '..')) {
     throw new Refusal('its key has a part . or .., which no URL can have');

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, Processor, Queue, Worker } from 'bullmq';
 import { codeOf, messageOf, UsageError } from '../../base/errors.ts';
+import { shownUrl } from '../../base/url.ts';
 import { toolVersion } from '../../result/version.ts';
 
 /** A trace to analyse, as it stands in a queue: where its result goes is the worker's to know. */
@@ -84,9 +85,7 @@ export class Broker {
   static async open(options: BrokerOptions): Promise<Broker> {
     const kind = /^(rediss?|postgres(?:ql)?):\/\//.exec(options.url)?.[1];
     if (kind === undefined) {
-      throw new UsageError(
-        `--queue: ${withoutSecrets(options.url)} is no redis:// or postgres:// URL`,
-      );
+      throw new UsageError(`--queue: ${shownUrl(options.url)} is no redis:// or postgres:// URL`);
     }
     const isRedis = kind.startsWith('redis');
     const driver = isRedis ? 'ioredis' : 'pg';
@@ -117,7 +116,7 @@ export class Broker {
     ]);
     if (!isThere) {
       broker.#isGivenUp = true;
-      throw new UsageError(`--queue: ${withoutSecrets(options.url)}: ${trouble}`);
+      throw new UsageError(`--queue: ${shownUrl(options.url)}: ${trouble}`);
     }
     hasAnswered = true;
     return broker;
@@ -264,9 +263,4 @@ async function loaded<Module>(load: () => Promise<Module>, driver: string): Prom
     if (codeOf(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown;
     throw new UsageError(`a queue needs two more packages: npm install bullmq ${driver}`);
   }
-}
-
-/** A URL as it may be printed. */
-function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//');
 }
