@@ -135,7 +135,7 @@ function refuseOverlap(pieces: readonly TimedPiece[]): void {
   if (overlap === null) return;
   const [one, next] = overlap;
   throw new UsageError(
-    `--join: ${one.path} and ${next.path} hold the same time, so neither follows the other`,
+    `--join: ${one.path} and ${next.path} hold the same time, so neither follows the other; if the clock was set back, pipe them in their order: cat ... | vtdscope -`,
   );
 }
 
