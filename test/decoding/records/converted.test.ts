@@ -44,7 +44,7 @@ function sayOf(cursor: BatchCursor, sources: readonly string[], offsetBefore: nu
 }
 
 /** The records of a converted text that comes in pieces of so many bytes. */
-function read(text: string, pieceBytes = 1 << 20): readonly Said[] {
+function read(text: string | Buffer, pieceBytes = 1 << 20): readonly Said[] {
   const said: Said[] = [];
   let [lines, before] = [0, -1];
   const decoder = new ConvertedDecoder((batch) => {
@@ -143,7 +143,7 @@ describe.each(notations)('as %s', (notation) => {
         const { said, text } = printed(records, notation);
         expect(read(text, pieceBytes)).toEqual(said);
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 });
@@ -203,6 +203,10 @@ describe('a converted trace', () => {
       LINES.with(2, (LINES[2] ?? '').replace(':1}', ':4294967296}')),
       /r/,
     ],
+    ['with a line before the first', LINES.with(2, (LINES[2] ?? '').replace('9', '-9')), /-9/],
+    ['with half a line', LINES.with(2, (LINES[2] ?? '').replace('9', '9.5')), /9\.5/],
+    ['with a line that no trace has', LINES.with(2, (LINES[2] ?? '').replace('9', '9e15')), /9e15/],
+    ['as a log, with such a line', LOG.with(3, '# line 9007199254740991'), /9007199254740991/],
     ['with a number for a text', LINES.with(1, (LINES[1] ?? '').replace('"0x1000"', '4096')), /3/],
     ['as a log, with a torn event', LOG.with(2, '7@1.500000:vtd_page_walk_one dom'), /dom/],
     ['as a log, with an event that it cannot have', LOG.with(4, 'vtd_inv_qi_head 1'), /qi_head/],
@@ -211,6 +215,18 @@ describe('a converted trace', () => {
     expect(trace.losses).toHaveLength(1);
     expect(trace.losses[0]?.detail).toMatch(detail);
     expect(trace.verdict).toBe('inconclusive');
+  });
+
+  it('may be changed anywhere, and is read', () => {
+    for (const lines of [LINES, LOG]) {
+      const text = Buffer.from(`${lines.join('\n')}\n`);
+      fc.assert(
+        fc.property(fc.nat(text.length - 1), fc.nat(255), (at, byte) => {
+          read(Buffer.concat([text.subarray(0, at), Buffer.of(byte), text.subarray(at + 1)]), 7);
+        }),
+        { numRuns: 200 },
+      );
+    }
   });
 
   it('of which the beginning is missing is recognised, and not clean', async () => {

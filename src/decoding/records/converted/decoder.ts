@@ -29,6 +29,8 @@ const EMPTY = new Uint8Array(0);
 const LONGEST_FRONT = 4096;
 /** Bytes of a text that a record holds, in UTF-8. */
 const TEXT_LIMIT = 2048;
+/** Lines of a batch: what its records have room for. */
+const MOST_LINES = 2 ** 32 - 1;
 const LINE_OF_NEXT = /^# line (\d{1,16})$/;
 const PROCESS = /^"(?:[^"\\]|\\.)*" /;
 const STAMP =
@@ -153,7 +155,7 @@ export class ConvertedDecoder implements StreamDecoder {
 
   #comment(text: string, at: number): void {
     const line = LINE_OF_NEXT.exec(text)?.[1];
-    if (line !== undefined) this.#jump = Number(line);
+    if (line !== undefined && this.#isLine(Number(line))) this.#jump = Number(line);
     else this.#object(text.slice('# '.length), at);
   }
 
@@ -174,7 +176,8 @@ export class ConvertedDecoder implements StreamDecoder {
     const { args, event, line, sameText, source, tid, timestamp } = object;
     const kind = typeof event === 'string' ? kindOfName(event) : undefined;
     if (kind === undefined || !isRecord(args)) return false;
-    this.#place(typeof line === 'number' ? line : null, at);
+    if (line !== undefined && !this.#isLine(line)) return false;
+    this.#place(line ?? null, at);
     const writer = this.#writer;
     const base = writer.begin(kind);
     for (const argument of argumentsOf[kind] ?? []) {
@@ -202,6 +205,11 @@ export class ConvertedDecoder implements StreamDecoder {
     if (found === outcome.skipped) this.#reader.takeBack();
     if (found === outcome.event) this.#commit(at, source as string | null, frontOf(stamp));
     else this.#unreadable(at, front);
+  }
+
+  /** A line of a trace, and no further from the last one than a batch can tell. */
+  #isLine(line: unknown): line is number {
+    return isCount(line) && line > 0 && line - this.#before <= MOST_LINES;
   }
 
   /** The line of the record that follows. */
@@ -232,13 +240,13 @@ export class ConvertedDecoder implements StreamDecoder {
     };
     const names = isRecord(skipped) ? Object.entries(skipped) : [];
     for (const [name, count] of names) {
-      if (typeof count === 'number') this.#writer.skip(name, count);
+      if (isCount(count)) this.#writer.skip(name, count);
     }
     if (records !== this.#records) {
       const detail = `${String(records)} records were written, and ${this.#records} are there`;
       this.#lose(at, 'unreadable', detail);
     }
-    if (typeof lines === 'number') this.#line = Math.max(this.#line, lines);
+    if (this.#isLine(lines)) this.#line = Math.max(this.#line, lines);
   }
 
   #unreadable(at: number, text: string): void {
@@ -290,8 +298,12 @@ function timeOf(seconds: string | undefined, fraction = ''): Time {
   return { seconds: Number(seconds), nanoseconds: Number(fraction.padEnd(9, '0')) };
 }
 
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 function isThread(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= LAST_THREAD;
+  return isCount(value) && value <= LAST_THREAD;
 }
 
 function isInputLoss(value: unknown): value is InputLoss {
