@@ -87,16 +87,18 @@ const GROWN = 'the file grew while it was read: what it held when it was opened 
 const UNLOCKED = "QEMU's threads write such records side by side: two neighbours may be swapped";
 
 /** What readers of some formats had to infer or to take as it is, whatever comes of it. */
-const INFERRED: Readonly<Record<string, string>> = {
-  'perf-script':
-    'perf keeps no texts: MAP and UNMAP are inferred from the walks and whole unmaps before them',
-  simple: UNLOCKED,
-  'simpletrace-text': UNLOCKED,
-};
+const INFERRED: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'perf-script':
+      'perf keeps no texts: MAP and UNMAP are inferred from the walks and whole unmaps before them',
+    simple: UNLOCKED,
+    'simpletrace-text': UNLOCKED,
+  }),
+);
 
 /** Why the verdict is not certain, and what was lost besides. */
 export function doubtsOf({ format, reasons, losses, hasGrown }: Trace): readonly string[] {
-  const inferred = INFERRED[format];
+  const inferred = INFERRED.get(format);
   // A loss may be a reason as well.
   const others = losses.filter(({ detail }) => !reasons.some((reason) => reason.includes(detail)));
   return [

@@ -104,6 +104,7 @@ describe('formats', () => {
     expect(
       formats.map(({ name, clock, stampsTellVersion }) => [name, clock, stampsTellVersion]),
     ).toEqual([
+      ['converted', 'wall', false],
       ['bpftrace-json', 'monotonic', false],
       ['loki-answer', 'wall', false],
       ['simple', 'monotonic', false],
