@@ -104,6 +104,9 @@ export class BootFacts implements SessionFacts {
   get unseenSkipAtLine(): number {
     return this.#machine.skipsUnseen?.line ?? 0;
   }
+  get unseenMoveAtLine(): number {
+    return this.#machine.unseenMoves.atLine;
+  }
   get hasUnexplainedSwitch(): boolean {
     return this.#machine.dueNotifications.unexplainedSwitch !== null;
   }

@@ -32,6 +32,7 @@ export class AmdCommands {
   deviceInvalidated(cursor: BatchCursor): void {
     const bdf = bdfOf(cursor, at.device);
     this.isReset = false;
+    this.#machine.unseenMoves.settle();
     this.#machine.showsViommu(amdIommu);
     this.#listener.concerns(bdf);
     const { attribution } = this.#machine;
@@ -40,6 +41,7 @@ export class AmdCommands {
     const mayBeNew = !isTraced && attribution.spaces.length === 0;
     const space = attribution.likely(bdf) ?? (mayBeNew ? attribution.named(bdf) : null);
     attribution.begin('device', space);
+    if (space !== null) this.#machine.unseenMoves.asked(space, cursor.line);
   }
 
   /** `amdvi_pages_inval`: the MAPs and UNMAPs before it were of devices in this domain. */
@@ -58,6 +60,7 @@ export class AmdCommands {
   /** Any other line: what comes now is of no device more than another. */
   commandEnded(): void {
     this.isReset = false;
+    this.#machine.unseenMoves.settle();
     this.#machine.showsViommu(amdIommu);
     this.#machine.attribution.begin('idle');
     this.#listener.concernsAny();

@@ -20,6 +20,7 @@ import { StatusWrites } from './status-writes.ts';
 import { TracedRam } from './traced-ram.ts';
 import { DirtyTracking } from './tracking.ts';
 import { UnknownMessages } from './unknown-messages.ts';
+import { UnseenMoves } from './unseen-moves.ts';
 import { QemuVersion, type VersionHindsight, type WrittenBy } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
@@ -53,6 +54,7 @@ export class Machine {
   /** Where operations are reported. */
   readonly report: OperationSink;
   readonly bounds: Bounds;
+  readonly unseenMoves = new UnseenMoves();
   readonly tracking: DirtyTracking;
   readonly attribution: Attribution;
   readonly contextEntries = new ContextEntries();

@@ -73,6 +73,8 @@ export interface SessionFacts {
    * and no line shows what; or 0.
    */
   readonly unseenSkipAtLine: number;
+  /** Line of AMD-Vi's first command for a device of which nothing came while it had something mapped; or 0. */
+  readonly unseenMoveAtLine: number;
   /** A device was switched to translation by a command that is not in the trace. */
   readonly hasUnexplainedSwitch: boolean;
   /** The trace has a line of this event so far. */

@@ -69,6 +69,15 @@ const requirements = {
         };
   },
 
+  /** No event tells it: the line has the device, and not its domain. */
+  amdvi_devtab_inval({ unseenMoveAtLine, viommu }) {
+    return unseenMoveAtLine === 0
+      ? null
+      : {
+          why: `whether a device went to another domain (line ${unseenMoveAtLine}) is not in the trace: ${viommu.name} then leaves what it had mapped in the host`,
+        };
+  },
+
   vtd_switch_address_space(facts) {
     const isTraced = facts.isTraced('vtd_switch_address_space');
     return !isTraced && areWholeUnmapsUnseen(facts)

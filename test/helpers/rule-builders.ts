@@ -70,6 +70,7 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     hasContainers: true,
     mayLackNotifications: false,
     unseenSkipAtLine: 0,
+    unseenMoveAtLine: 0,
     hasUnexplainedSwitch: false,
     isTraced: () => true,
     hasMessages: true,

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { qemu10_2 } from '../../src/emulation/profiles/qemu-10.2.ts';
 import { qemu11_0 } from '../../src/emulation/profiles/qemu-11.0.ts';
+import { amdIommu } from '../../src/emulation/viommu/amd/index.ts';
 import type { EventName } from '../../src/events/catalogue/index.ts';
 import { captureAdvice } from '../../src/reports/capture.ts';
 import type { SessionFacts } from '../../src/rules/facts.ts';
 import { loadRules } from '../../src/rules/index.ts';
 import { whatIsMissing } from '../../src/rules/requirements.ts';
-import { aTrace } from '../helpers/report-builders.ts';
+import { aModel, aSession, aTrace } from '../helpers/report-builders.ts';
 import { someFacts } from '../helpers/rule-builders.ts';
 
 const rules = await loadRules();
@@ -113,6 +114,13 @@ const rows: readonly Row[] = [
     reasons: [`${WHOLE} vtd_inv_desc_cc_device`],
   },
   {
+    name: 'the domain of a device behind AMD-Vi that may have gone to another',
+    facts: { viommu: amdIommu, unseenMoveAtLine: 7 },
+    reasons: [
+      'whether a device went to another domain (line 7) is not in the trace: amd-iommu then leaves what it had mapped in the host',
+    ],
+  },
+  {
     name: 'nothing of that, where tracking was never on',
     facts: { profile: qemu11_0, mayHaveTracked: false, ...without('vtd_ce_not_present') },
     reasons: [],
@@ -144,11 +152,11 @@ describe('required events', () => {
   });
 
   it('are all switched on by the options that reports recommend', () => {
-    const patterns = [
-      ...captureAdvice(aTrace())
-        .command.join(' ')
-        .matchAll(/-trace '([^'-]+)'/g),
-    ];
+    const patterns = (['intel-iommu', 'amd-iommu'] as const).flatMap((value) => {
+      const model = { ...aModel, vIommu: { ...aModel.vIommu, value } };
+      const { command } = captureAdvice(aTrace({ sessions: [aSession({ model })] }));
+      return [...command.join(' ').matchAll(/-trace '([^'-]+)'/g)];
+    });
     const isTraced = (name: string) =>
       patterns.some(([, pattern = '']) =>
         new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(name),

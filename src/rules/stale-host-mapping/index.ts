@@ -34,6 +34,7 @@ export const staleHostMapping: RuleBody = {
   severity: errorUnlessWhatIf,
   verdict: () => 'leaves-mappings',
   requiredEvents: [
+    'amdvi_devtab_inval',
     'vfio_iommu_map_notify',
     'vtd_page_walk_one_skip_unmap',
     'vtd_switch_address_space',

@@ -64,6 +64,7 @@ function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
   if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
   if (restsOnCut(sight, reason)) return 'died';
+  if (reason.startsWith('whether a device went to another domain')) return 'left-by-amd';
   if (!sight.seesAddresses && ADDRESSES_UNTOLD.test(reason)) return 'addresses-untold';
   if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
   return null;

@@ -68,8 +68,12 @@ export const forgiven = {
     why: 'AMD-Vi names neither the device of a notification nor the domain of a device, and there are two',
     graded: 'the device is null, or assumed; inconclusive',
   },
+  'never-named': {
+    why: 'behind AMD-Vi nothing names a device that is never translated',
+    graded: 'the device is null',
+  },
   'left-by-amd': {
-    why: 'that a mapping is no longer the guest’s shows in no line where AMD-Vi does not unmap it',
+    why: 'that a mapping is no longer the guest’s, or is again, shows in no line where AMD-Vi does not unmap it',
     graded: 'VTD009 where its place is mapped again; else not at all',
   },
   died: {

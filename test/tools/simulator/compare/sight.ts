@@ -191,6 +191,7 @@ function dimness(played: Played, seen: Observed): Forgiven | null {
   if (movesSilently) return 'moved-silently';
   if (hidesReadOnly) return 'read-only-untold';
   if (options.viommu === 'amd' && options.devices > 1) return 'several-devices';
+  if (options.viommu === 'amd' && !played.log.includes('region_add [iommu] ')) return 'never-named';
   if (leavesSilently(played)) return 'left-by-amd';
   if (told === 'all' || options.libvirtHeader) return null;
   const qemu = seen.session?.model.qemu;
@@ -198,8 +199,13 @@ function dimness(played: Played, seen: Observed): Forgiven | null {
   return behavesLike(qemu.value, options.qemu) ? null : 'version-unknown';
 }
 
-/** AMD-Vi has left mappings in the host of which no line tells that the guest has given them up. */
-export function leavesSilently({ truth }: Played): boolean {
+/**
+ * AMD-Vi has left mappings in the host of which no line tells that the guest has given them up, or that they are its own
+ * again.
+ */
+export function leavesSilently({ options, truth }: Played): boolean {
+  const isAgain = truth.stale.some(({ usedAgain }) => usedAgain !== null);
+  if (options.viommu === 'amd' && isAgain) return true;
   return truth.stale.some(({ how }) => how === 'changed' || how === 'moved' || how === 'forgotten');
 }
 

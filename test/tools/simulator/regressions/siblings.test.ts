@@ -77,6 +77,32 @@ describe('behind virtio-iommu', () => {
 });
 
 describe('behind AMD-Vi', () => {
+  it.each(['pages', 'none'] as const)(
+    'a device goes from one domain to another; flushed: %s',
+    (flush) => {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1' },
+        acts: [
+          map(1, 0x1000_0000n, 0x30_0000n),
+          map(2, 0x2000_0000n, 0x40_0000n),
+          attach(0, 1),
+          { kind: 'translation', on: true },
+          attach(0, 2),
+          { ...map(2, 0x2000_1000n, 0x50_0000n), flush } as Act,
+        ],
+        told: 'nothing',
+      });
+    },
+  );
+
+  it('a device is never translated', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1' },
+      acts: [{ kind: 'translation', on: true }],
+      told: 'nothing',
+    });
+  });
+
   it('two devices go into pass-through at a reset, and into a domain again', () => {
     const on: Act = { kind: 'translation', on: true };
     expectAgreement({
