@@ -3,13 +3,13 @@ import { gzipSync } from 'node:zlib';
 import { Simulation, simulationOptions } from '../../src/tools/simulator/index.ts';
 import { QEMU_VERSIONS } from '../../src/tools/simulator/qemu-profile.ts';
 import type { Random } from '../../src/tools/simulator/random.ts';
-import { root } from '../helpers/ground-truth.ts';
+import { bytesOf, root } from '../helpers/ground-truth.ts';
 import { firstLines, sample } from '../helpers/samples.ts';
 import { tarOf } from '../helpers/tar.ts';
 
 const REAL = [
   'qemu-10.0/blocked-aw48-minimal.log',
-  'qemu-10.0/blocked-aw48-minimal-ts.log',
+  'qemu-11.1/blocked-aw48-minimal-ts.log',
   'qemu-10.0/blocked-aw48-vfio-only.log',
 ];
 /** A round is to take seconds. */
@@ -74,9 +74,7 @@ const whole = {
 
 /** Whole lines of a real or a random guest, from the start. */
 function logOf(random: Random): Buffer {
-  const log = random.chance(0.1)
-    ? readFileSync(`${root}traces/${random.pick(REAL)}`)
-    : simulatedLog(random);
+  const log = random.chance(0.1) ? bytesOf(`traces/${random.pick(REAL)}`) : simulatedLog(random);
   return log.length <= MOST_BYTES ? log : log.subarray(0, log.lastIndexOf('\n', MOST_BYTES) + 1);
 }
 
