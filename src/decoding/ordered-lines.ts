@@ -52,10 +52,7 @@ export class OrderedLines implements StreamDecoder {
 }
 
 /** Calls `decode` with each line of a block and its number in it; returns how many there are. */
-export function eachLine(
-  block: Uint8Array,
-  decode: (line: OrderedLine, index: number) => void,
-): number {
+function eachLine(block: Uint8Array, decode: (line: OrderedLine, index: number) => void): number {
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
   let index = 0;
   for (let at = 0; at < bytes.length; index += 1) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { FormedLines } from '../../../src/decoding/formed-lines.ts';
 import { newFormedDecoder } from '../../../src/decoding/kernels.ts';
 import { BabeltraceLines } from '../../../src/decoding/records/babeltrace/text.ts';
-import { TextLines } from '../../../src/decoding/records/bpftrace/index.ts';
+import { ObjectLines, TextLines } from '../../../src/decoding/records/bpftrace/index.ts';
 import { BatchWriter } from '../../../src/events/writer.ts';
 import { FormedKernels } from '../../helpers/kernels.ts';
 
@@ -46,6 +46,18 @@ const TOOLS: readonly Tool[] = [
       '19SSF 10488 vtd_reset_exit',
       'N 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=3',
       'Lost N events',
+    ],
+  },
+  {
+    name: 'bpftrace, in JSON,',
+    newLines: () => new ObjectLines(),
+    lines: [
+      '{"type": "printf", "data": "19SSF 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=N\\n"}',
+      '{"type": "printf", "data": "19SSF 10488 vfio_iommu_map_notify op=MAP iova_start=0xH iova_end=0xH\\n"}',
+      '{"type": "printf", "data": "N 10488 vtd_page_walk_one arg0=N arg1=N arg2=0xH arg3=4095 arg4=N"}',
+      '{"type": "printf", "data": "19SSF N vtd_page_walk_one iova=0xH \\t gpa=0xH\\n19SSF 1 vtd_reset_exit\\n"}',
+      '{"type": "lost_events", "data": {"events": N}}',
+      '{"type": "lost_events", "data": {"events": N.5}}',
     ],
   },
 ];

@@ -1,11 +1,11 @@
 import { NO_TIME } from '../../../base/place.ts';
 import { NO_THREAD } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
-import type { LineDecoder, LineFormat } from '../../format.ts';
-import type { FormedLines, LineForm } from '../../formed-lines.ts';
+import type { LineFormat } from '../../format.ts';
+import type { FormedLines, LineForm, Piece } from '../../formed-lines.ts';
 import { newFormedDecoder } from '../../kernels.ts';
 import { writeLoss } from '../../notes.ts';
-import { eachLine, type OrderedLine, textOf } from '../../ordered-lines.ts';
+import { textOf } from '../../ordered-lines.ts';
 import { BpftraceLines, isBpftraceLine } from './line.ts';
 
 /** Lines that are looked at. */
@@ -34,7 +34,7 @@ export const bpftraceJson: LineFormat = {
       const { type, data } = objectIn(line) ?? {};
       return type === 'printf' && linesIn(data).some(isBpftraceLine);
     }),
-  decoder: () => new JsonDecoder(),
+  decoder: () => ({ decode: newFormedDecoder(new ObjectLines()) }),
 };
 
 function firstLines(head: Uint8Array): readonly string[] {
@@ -69,19 +69,49 @@ export class TextLines implements FormedLines {
   }
 }
 
-class JsonDecoder implements LineDecoder {
-  readonly #lines = new BpftraceLines();
+/** What is before and behind a line that a script printed, in an object with nothing else. */
+const FRONT = /^\{"type": ?"printf", ?"data": ?"/;
+const END = '\\n"}';
 
-  decode(block: Uint8Array, writer: BatchWriter): number {
-    const lines = eachLine(block, (line, index) => {
-      writer.line = index;
-      this.#object(line, writer);
+/** Reads the objects of a script. */
+export class ObjectLines implements FormedLines {
+  readonly isOpen = false;
+  readonly #lines = new BpftraceLines();
+  #last: { bytes: Buffer; at: number; lf: number; writer: BatchWriter } | null = null;
+
+  form(): LineForm | null {
+    if (this.#last === null) return null;
+    const { at, bytes, lf, writer } = this.#last;
+    const text = textOf(bytes, at, lf);
+    const [front] = FRONT.exec(text) ?? [];
+    if (front === undefined || !text.endsWith(END)) return null;
+    const from = at + front.length;
+    const to = at + text.length - END.length;
+    // An escape or a quote would be something else than what was printed.
+    if (/["\\]/.test(bytes.toString('latin1', from, to))) return null;
+    const form = this.#lines.form(bytes, from, to, writer);
+    if (form === null) return null;
+    const literal = (start: number, end: number): Piece => ({
+      is: 'literal',
+      bytes: bytes.subarray(start, end),
     });
-    this.#lines.takeCounts(writer);
-    return lines;
+    return { ...form, pieces: [literal(at, from), ...form.pieces, literal(to, lf)] };
   }
 
-  #object({ text, byteOffset }: OrderedLine, writer: BatchWriter): void {
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    this.#last = { bytes, at, lf, writer };
+    this.#object(textOf(bytes, at, lf), at, writer);
+  }
+
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
+    this.#object(textOf(bytes, at, bytes.length), at, writer);
+  }
+
+  takeCounts(writer: BatchWriter): void {
+    this.#lines.takeCounts(writer);
+  }
+
+  #object(text: string, byteOffset: number, writer: BatchWriter): void {
     const object = objectIn(text);
     if (object === null) {
       if (text.trim() !== '') writeTorn(text, byteOffset, writer);
@@ -126,5 +156,5 @@ function linesIn(data: unknown): readonly string[] {
 function lostIn(type: unknown, data: unknown): number {
   if (type !== 'lost_events') return 0;
   const count = typeof data === 'object' && data !== null && 'events' in data ? data.events : 1;
-  return typeof count === 'number' && count > 0 ? count : 1;
+  return Number.isSafeInteger(count) && Number(count) > 0 ? Number(count) : 1;
 }
