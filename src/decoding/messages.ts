@@ -5,6 +5,7 @@ import { type MessageText, messageEra, messageTexts } from '../events/messages/i
 import type { BatchWriter } from '../events/writer.ts';
 import { type Time, timeOfIso } from './iso-time.ts';
 import { beginLoss, DETAIL_LENGTH, type LinePlace, writeU64 } from './notes.ts';
+import { PatternFilter } from './pattern-filter.ts';
 import { ISO_TIME } from './patterns.ts';
 
 /*
@@ -145,12 +146,16 @@ function quotedTime([, time = '', fraction = '', zone = '']: RegExpExecArray, pl
   return inside.nanoseconds === NO_TIME ? place : inside;
 }
 
+const filter = new PatternFilter(messageTexts.map(({ pattern }) => pattern));
+
 /** The text that a line is, if it is one of `messageTexts`. */
 export function messageTextOf(
   line: string,
   isKnownSpeaker: boolean,
 ): { readonly about: MessageText; readonly found: RegExpExecArray } | undefined {
-  for (const about of messageTexts) {
+  filter.look(line);
+  for (let index = filter.next(0); index >= 0; index = filter.next(index + 1)) {
+    const about = messageTexts[index] as MessageText;
     if (about.isVague === true && !isKnownSpeaker) continue;
     const found = about.pattern.exec(line);
     if (found !== null) return { about, found };

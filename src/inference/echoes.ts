@@ -28,7 +28,7 @@ export class Echoes {
   /** Texts of the newest messages, with their lines. */
   readonly #said: { readonly text: string; readonly line: number }[] = [];
   /** Messages with times to the microsecond, which tell them apart: the newest are the last. */
-  readonly #moments: string[] = [];
+  readonly #moments = new Set<string>();
   /** The error that one program hands up through its parts, each of which says what it was doing. */
   #error = { text: '', line: 0, said: new Set<string>() };
 
@@ -51,9 +51,12 @@ export class Echoes {
     // Whole seconds are those of a header that has no fraction.
     if (!hasTime || nanoseconds === 0) return false;
     const moment = `${seconds}.${nanoseconds} ${text}`;
-    if (this.#moments.includes(moment)) return true;
-    this.#moments.push(moment);
-    if (this.#moments.length > MOST_MOMENTS) this.#moments.shift();
+    if (this.#moments.has(moment)) return true;
+    this.#moments.add(moment);
+    if (this.#moments.size > MOST_MOMENTS) {
+      const [oldest = ''] = this.#moments;
+      this.#moments.delete(oldest);
+    }
     return false;
   }
 
