@@ -28,6 +28,8 @@ export class AmdIommu implements EmulatedIommu {
   readonly #domains = new Map<number, DomainTables>();
   readonly #pages = new TablePages(FIRST_TABLE_PAGE);
   readonly #entries = new Map<string, DeviceEntry>();
+  /** Devices with notifiers, in the order of QEMU's list: registered last comes first. */
+  #registered: readonly AmdSpace[] = [];
   layout: Layout;
   #enabled = false;
 
@@ -89,10 +91,12 @@ export class AmdIommu implements EmulatedIommu {
     this.#enabled = false;
     this.#entries.clear();
     this.#domains.clear();
-    const newestFirst = this.assigned.toReversed();
-    for (const space of newestFirst) space.unmapAll();
-    for (const space of newestFirst) space.passThrough(this.layout);
-    for (const { listener } of newestFirst) traceDeviceReset(this.#machine, listener.container);
+    const registered = this.#registered;
+    for (const space of registered) space.unmapAll();
+    for (const space of registered) this.#passThrough(space);
+    for (const { listener } of this.assigned.toReversed()) {
+      traceDeviceReset(this.#machine, listener.container);
+    }
   }
 
   // commands
@@ -104,9 +108,12 @@ export class AmdIommu implements EmulatedIommu {
     const entry = this.entry(space.device);
     if (entry.kind === 'pass-through') {
       space.unmapAll();
-      space.passThrough(this.layout);
+      this.#passThrough(space);
     } else if (entry.kind === 'blocked') space.unmapAll();
-    else space.translate(this.layout);
+    else {
+      if (!space.enabled) this.#registered = [space, ...this.#registered];
+      space.translate(this.layout);
+    }
   }
 
   /**
@@ -117,7 +124,7 @@ export class AmdIommu implements EmulatedIommu {
   invalidatePages(domain: number, iova: bigint, size: bigint | null): boolean {
     const start = size === null ? 0n : iova;
     const last = size === null ? ADDRESS_MAX : iova + size - 1n;
-    const spaces = this.assigned.filter((space) => this.#isIn(space, domain));
+    const spaces = this.#registered.filter((space) => this.#isIn(space, domain));
     if (!this.#syncAll(spaces, start, last)) return false;
     this.#machine.writer.trace(
       'amdvi_pages_inval',
@@ -128,9 +135,9 @@ export class AmdIommu implements EmulatedIommu {
 
   /** INVALIDATE_IOMMU_ALL. @returns as `invalidatePages` */
   invalidateAll(): boolean {
-    if (!this.#mayWalk(this.assigned, 0n, ADDRESS_MAX)) return false;
+    if (!this.#mayWalk(this.#registered, 0n, ADDRESS_MAX)) return false;
     this.#resetIotlb();
-    this.#syncAll(this.assigned, 0n, ADDRESS_MAX);
+    this.#syncAll(this.#registered, 0n, ADDRESS_MAX);
     const args = 'Invalidation of all AMD-Vi cache requested ';
     this.#machine.writer.trace('amdvi_all_inval', args);
     return true;
@@ -138,6 +145,11 @@ export class AmdIommu implements EmulatedIommu {
 
   syncDirtyPages(): void {
     syncDirtyPages(this.#machine, this.assigned, this.layout);
+  }
+
+  #passThrough(space: AmdSpace): void {
+    this.#registered = this.#registered.filter((other) => other !== space);
+    space.passThrough(this.layout);
   }
 
   #isIn({ device }: AmdSpace, domain: number): boolean {

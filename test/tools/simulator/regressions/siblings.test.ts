@@ -122,6 +122,21 @@ describe('behind AMD-Vi', () => {
     });
   });
 
+  it('a reset unmaps the device first that was translated last, be it the first of the machine', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', devices: 2 },
+      acts: [
+        attach(1, 1),
+        { kind: 'translation', on: true },
+        map(1, 0x1000_0000n, 0x30_0000n),
+        map(2, 0x1000_0000n, 0x40_0000n),
+        attach(0, 2),
+        { kind: 'reset' },
+      ],
+      told: 'all',
+    });
+  });
+
   it.each([true, false])('a page is mapped where address 0 is right; tracked: %s', (isTracked) => {
     const measures: Act = { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false };
     expectAgreement({
