@@ -1,5 +1,6 @@
 /** What a program that uses vtdscope as a library imports. */
 export { TraceError, UsageError } from './base/errors.ts';
+export type { WindowRequest, WindowTime } from './base/report-window.ts';
 export { profileNamed, profiles } from './emulation/profiles/index.ts';
 export type { Profile } from './emulation/profiles/profile.ts';
 export type { Output } from './engine/outputs.ts';

@@ -1,5 +1,11 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.ts';
+import {
+  deviceName,
+  type WindowRequest,
+  type WindowTime,
+  windowTime,
+} from '../base/report-window.ts';
 import { plural } from '../base/words.ts';
 import { isThere } from '../bytes/file-identity.ts';
 import { openResults } from '../bytes/result-store.ts';
@@ -48,6 +54,9 @@ interface Flags extends ModelFlags {
   readonly acceptUntil?: string;
   readonly exitZero?: boolean;
   readonly redact?: boolean;
+  readonly since?: WindowTime;
+  readonly until?: WindowTime;
+  readonly device?: readonly string[];
   readonly maxDecompressed?: number;
   readonly withStderr?: string;
   readonly join?: boolean;
@@ -109,6 +118,16 @@ export function analyzeCommand(terminal: Terminal): Command {
     .addOption(
       new Option('--accept-until <day>', 'how long, as 2027-01-31; else for good').argParser(day),
     )
+    .addOption(
+      new Option(
+        '--since <time>',
+        'report only what came since then: +SECONDS of the trace, or ISO 8601',
+      ).argParser(timeOfWindow),
+    )
+    .addOption(
+      new Option('--until <time>', 'and only until then, likewise').argParser(timeOfWindow),
+    )
+    .option('--device <bdf>', 'report only this device, as 00:10.0; may be repeated', addDevice)
     .option('--redact', 'reports without addresses of the guest, pointers, names and paths')
     .option('--exit-zero', 'exit with 0 whatever is found, if every input could be used')
     .option('-j, --jobs <n>', 'threads (default: one per processor)', count(1))
@@ -162,8 +181,10 @@ async function analyze(
   const progress = await ProgressBar.on(terminal.stderr, terminal.verbosity >= 0);
   const options = reportOptions(terminal);
   try {
+    const window = windowOf(flags);
     const found = await run({
       ...analysisOf(flags, terminal, progress),
+      ...(window !== null && { window }),
       inputs,
       isJoined: flags.join === true,
       unmaps: flags.unmaps ?? null,
@@ -223,6 +244,9 @@ async function leaveResults(
   if (withStderr !== undefined) {
     throw new UsageError('--with-stderr goes with one trace, and not with --results');
   }
+  if (windowOf(flags) !== null) {
+    throw new UsageError('--since, --until and --device do not go with --results');
+  }
   if (baseline !== undefined) throw new UsageError('--results and --baseline do not go together');
   if (output !== undefined || unmaps !== undefined || mappings !== undefined) {
     throw new UsageError("--results goes with no other output: 'vtdscope merge' makes the reports");
@@ -244,6 +268,26 @@ async function leaveResults(
   } finally {
     progress.stop();
   }
+}
+
+/** What of the traces is reported; null: all. */
+function windowOf({ device = [], since, until }: Flags): WindowRequest | null {
+  const isAll = device.length === 0 && since === undefined && until === undefined;
+  return isAll ? null : { since: since ?? null, until: until ?? null, devices: device };
+}
+
+function timeOfWindow(text: string): WindowTime {
+  const time = windowTime(text);
+  if (time !== null) return time;
+  throw new InvalidArgumentError(
+    'Expected a time with its zone such as 2026-11-22T08:14:34Z, or seconds such as +120.5.',
+  );
+}
+
+function addDevice(text: string, before: readonly string[] = []): readonly string[] {
+  const device = deviceName(text);
+  if (device === null) throw new InvalidArgumentError('Expected a PCI device such as 00:10.0.');
+  return [...new Set([...before, device])];
 }
 
 /** A misspelt command looks like the name of a trace that is not there. */

@@ -59,8 +59,21 @@ async function compare(
   }
   const { signal } = terminal;
   const options = { model: modelFrom(flags), maxDecompressedBytes: maxDecompressed, signal };
-  const make = async () =>
-    compareResults(await comparedInput(before, options), await comparedInput(after, options));
+  const make = async () => {
+    const inputs = [
+      await comparedInput(before, options),
+      await comparedInput(after, options),
+    ] as const;
+    for (const { path, result } of inputs) {
+      // What is outside of a window would seem to be gone.
+      if (result.traces.some(({ window }) => window !== undefined)) {
+        throw new UsageError(
+          `${path}: is of a window (--since, --until, --device), not of a trace`,
+        );
+      }
+    }
+    return compareResults(...inputs);
+  };
   const comparison = await writeOutputs(wideOutputs(output), [before, after], make, signal);
   await print(known.get(format)?.(comparison, terminal.columns) ?? [], terminal.stdout, signal);
   return comparison.isWorse && exitZero !== true ? exitStatus.findings : exitStatus.clean;

@@ -31,6 +31,9 @@ export const NOT_IN_A_FILE: Readonly<Record<string, string>> = {
   job: 'it is about one call',
   join: 'it is about one trace',
   updateBaseline: 'a file that is found by itself writes none',
+  since: 'it is about one call',
+  until: 'it is about one call',
+  device: 'it is about one call',
   acceptUntil: 'it goes with --update-baseline',
 };
 

@@ -1,3 +1,4 @@
+import { TraceError } from '../base/errors.ts';
 import { NO_TIME, type Place, timeText } from '../base/place.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
 import { Vms } from '../boots/vms.ts';
@@ -5,6 +6,7 @@ import { type EventBatch, type InputLoss, isSetBack, type TraceEnd } from '../ev
 import type { LossKind } from '../events/catalogue/notes.ts';
 import { BatchCursor } from '../events/cursor.ts';
 import { Excerpts } from '../findings/excerpts.ts';
+import type { ReportWindow } from '../findings/report-window.ts';
 import {
   type BootObserver,
   type RecordSink,
@@ -66,6 +68,7 @@ export class TraceReplay {
   readonly #sink: RecordSink | null;
   readonly #checkRoom: () => void;
   readonly #observe: Observe | null;
+  readonly #window: ReportWindow | null;
   readonly #excerpts = new Excerpts();
   /** In the order in which they began; null while they are not over. */
   readonly #sessions: (Session | null)[] = [];
@@ -93,6 +96,7 @@ export class TraceReplay {
   /**
    * `checkRoom`: called now and then where a batch brings many boots; what it throws ends the replay.
    * `hindsight`: what an earlier replay of the same trace learned. `observe`: makes an observer of each boot.
+   * `window`: what is reported; null: all.
    */
   constructor(
     options: BootOptions,
@@ -101,7 +105,9 @@ export class TraceReplay {
     checkRoom: () => void = () => {},
     hindsight: Hindsight = new Map(),
     observe: Observe | null = null,
+    window: ReportWindow | null = null,
   ) {
+    this.#window = window;
     this.#observe = observe;
     this.#options = options;
     this.#hindsight = hindsight;
@@ -139,7 +145,11 @@ export class TraceReplay {
     return this.#learnedLate;
   }
 
-  /** The result of the trace. `inputLosses`: what its source could not deliver. */
+  /**
+   * The result of the trace. `inputLosses`: what its source could not deliver.
+   *
+   * @throws TraceError where a window of time is asked for that the trace's clock does not tell.
+   */
   finish(description: TraceDescription, inputLosses: readonly InputLoss[]): Trace {
     const losses = [...this.#end.losses, ...inputLosses];
     const hasGrown = description.hasGrown === true || this.#end.hasGrown;
@@ -149,25 +159,33 @@ export class TraceReplay {
       const end = { line: this.#lines, byteOffset: this.#bytes, time: null };
       this.#lose(kind, 1, end, detail);
     }
+    const clock = this.#firstTime === null ? 'none' : description.clock;
+    const last = timeText(this.#lastSeconds, this.#lastNanoseconds);
+    const problem = this.#window?.problem(clock) ?? null;
+    if (problem !== null) throw new TraceError(description, problem);
     const isEmpty = this.#lines === 0 && losses.length === 0;
     this.#conclude(() => true);
     const sessions = this.#sessions.filter((session) => session !== null);
     const reasons = isEmpty ? ['the trace is empty'] : this.#reasons(sessions, losses);
+    if (this.#window !== null && !isEmpty) {
+      reasons.push(...this.#window.emptiness(this.#firstTime, last, sessions));
+    }
     if (description.comesOnce === true) reasons.push(...this.#lateVersions());
     return {
       path: description.path,
       format: description.format,
       compression: description.compression,
       bytes: this.#bytes,
+      ...(this.#window !== null && { window: this.#window.result() }),
       ...(hasGrown && { hasGrown: true as const }),
       lines: this.#lines,
       events: this.#events + this.#skipped.total,
       skippedEvents: this.#skipped.result(),
       losses: [...this.#losses.values()],
       time: {
-        clock: this.#firstTime === null ? 'none' : description.clock,
+        clock,
         first: this.#firstTime,
-        last: timeText(this.#lastSeconds, this.#lastNanoseconds),
+        last,
       },
       verdict: verdictOf([...sessions, this.#unlisted], reasons),
       migration: migrationOf(sessions, this.#unlisted, reasons),
@@ -190,7 +208,10 @@ export class TraceReplay {
     if (clock === null) return;
     const { first, firstSeconds, firstNanoseconds } = clock;
     const isFirst = this.#lastNanoseconds === NO_TIME;
-    if (isFirst) this.#firstTime = timeText(firstSeconds, firstNanoseconds);
+    if (isFirst) {
+      this.#firstTime = timeText(firstSeconds, firstNanoseconds);
+      this.#window?.begin(firstSeconds, firstNanoseconds);
+    }
     const isBack = !isFirst && isSetBack(firstSeconds, this.#lastSeconds);
     const backwards = isBack ? first : clock.backwards;
     if (backwards !== null) {
@@ -219,6 +240,7 @@ export class TraceReplay {
       writer,
       this.#use,
       this.#observe,
+      this.#window,
     );
     if (index < MOST_SESSIONS) this.#sessions.push(null);
     this.#recorders.set(index, recorder);

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import pMap from 'p-map';
 import { UsageError } from '../base/errors.ts';
+import type { WindowRequest } from '../base/report-window.ts';
 import { keyOfPath } from '../bytes/file-identity.ts';
 import { findInputs, type Input, type Inputs, type PassedOver } from '../bytes/inputs.ts';
 import { readText } from '../bytes/list.ts';
@@ -39,6 +40,8 @@ export interface RunOptions {
   readonly inputs: readonly string[] | Inputs;
   /** What the model is told; what it is not told, it finds in the trace. */
   readonly model?: Partial<MachineOptions>;
+  /** What of each trace is reported; default: all. */
+  readonly window?: WindowRequest;
   /** Threads; default: as many as the machine runs at once. */
   readonly jobs?: number;
   /** Files for the tables of unmaps and of mappings. */
@@ -271,7 +274,7 @@ class Run {
 
   #taskOf(input: Input, index: number): TraceTask {
     const { path, isFound, member, object, pieces, threads } = input;
-    const { maxDecompressedBytes = null, stderr = null } = this.#options;
+    const { maxDecompressedBytes = null, stderr = null, window } = this.#options;
     const parts = this.#files.tables.partsOf(index);
     return {
       path,
@@ -284,6 +287,7 @@ class Run {
       ...(pieces !== undefined && { pieces }),
       ...(threads !== undefined && { threads }),
       ...(stderr !== null && { stderr }),
+      ...(window !== undefined && { window }),
       eventList: this.#eventList,
     };
   }

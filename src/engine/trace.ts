@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { WindowRequest } from '../base/report-window.ts';
 import { type Member, openMember } from '../bytes/archive.ts';
 import { openJoined, type Piece } from '../bytes/joined.ts';
 import type { ObjectState } from '../bytes/objects/object.ts';
 import { type OpenSource, openSource } from '../bytes/source.ts';
 import type { TraceFormat } from '../decoding/format.ts';
 import { recognise } from '../decoding/index.ts';
+import { ReportWindow } from '../findings/report-window.ts';
 import type { RecordSink } from '../findings/session-recorder.ts';
 import type { BootOptions } from '../inference/boot.ts';
 import type { Trace } from '../result/types.ts';
@@ -33,6 +35,8 @@ export interface TraceTask {
   /** The files of QEMU's threads that it is in; absent where it is in one. */
   readonly threads?: readonly string[];
   readonly model: MachineOptions;
+  /** What of it is reported; absent: all. */
+  readonly window?: WindowRequest;
   readonly parts: PartPaths;
   /** A file with QEMU's messages, which are not in the trace; absent where there is none. */
   readonly stderr?: string;
@@ -72,7 +76,7 @@ export async function analyzeTrace(
   surroundings: TraceSurroundings = {},
 ): Promise<TraceOutcome> {
   const { decode = decodeHere, newObserve, newSink, onProgress, onReading, signal } = surroundings;
-  const { model, parts, path } = task;
+  const { model, parts, path, window } = task;
   let source: OpenSource | null = null;
   let tables: TableWriter | null = null;
   const replayAll = async (
@@ -83,7 +87,7 @@ export async function analyzeTrace(
   ) => {
     onReading?.();
     const room = () => checkHeap(path);
-    const replay = await replayOf(format, model, sink, room, hindsight, newObserve?.());
+    const replay = await replayOf(format, model, sink, room, hindsight, newObserve?.(), window);
     for await (const { batch, release } of decodeAroundHoles(decode)(opened, format)) {
       // Where batches wait, only another turn lets an interrupt in, and the threads' messages.
       await nextTurn();
@@ -171,10 +175,13 @@ async function replayOf(
   checkRoom: () => void,
   hindsight?: Hindsight,
   observe?: Observe,
+  window?: WindowRequest,
 ): Promise<TraceReplay> {
   const { infersOperations = false, stampsTellVersion } = format;
   const options = { ...model, stampsTellVersion, infersOperations };
-  return new TraceReplay(options, await loadRules(), sink, checkRoom, hindsight, observe);
+  const reported = window === undefined ? null : new ReportWindow(window);
+  const rules = await loadRules();
+  return new TraceReplay(options, rules, sink, checkRoom, hindsight, observe, reported);
 }
 
 function resultOf(replay: TraceReplay, source: OpenSource, format: TraceFormat): Trace {

@@ -8,6 +8,7 @@ import type { Known } from '../inference/parameters.ts';
 import type { Window } from '../inference/tracking.ts';
 import { vIommuKind } from '../inference/viommu-kind.ts';
 import type { FactSource, SessionFacts } from '../rules/facts.ts';
+import type { ReportWindow } from './report-window.ts';
 import type { SessionTotals } from './totals.ts';
 
 /** The facts of a session as its boot and totals have them: all that rules see of it. */
@@ -15,8 +16,11 @@ export class BootFacts implements SessionFacts {
   readonly #boot: Boot;
   readonly #machine: Machine;
   readonly #totals: SessionTotals;
+  readonly #window: ReportWindow | null;
 
-  constructor(boot: Boot, totals: SessionTotals) {
+  /** `window`: what is reported; null: all. */
+  constructor(boot: Boot, totals: SessionTotals, window: ReportWindow | null) {
+    this.#window = window;
     this.#boot = boot;
     this.#machine = boot.machine;
     this.#totals = totals;
@@ -77,7 +81,9 @@ export class BootFacts implements SessionFacts {
   }
 
   get completedMigration(): Place | null {
-    return this.#machine.tracking.completedAt;
+    const { completedAt } = this.#machine.tracking;
+    if (completedAt === null || this.#window === null) return completedAt;
+    return this.#window.takesPlace(completedAt) ? completedAt : null;
   }
   get areSyncsOfOthers(): boolean {
     return this.#machine.containers.all.every(

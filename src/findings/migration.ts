@@ -61,6 +61,14 @@ export function migrationOf(facts: MigrationFacts): Migration {
   return verdict === 'clean' ? NOTHING_AGAINST : { answer: 'unknown', why: unknownFor(reasons) };
 }
 
+/** The answer where only a window is reported: what is outside of it may stand against a migration. */
+export function migrationOfWindow(migration: Migration): Migration {
+  const { answer, why } = migration;
+  if (answer !== 'yes' && answer !== 'refused') return migration;
+  const only = 'only a window of the trace is reported';
+  return { answer: 'unknown', why: answer === 'yes' ? only : `${only}; ${why}` };
+}
+
 /** What a verdict comes to, before the finding that made it. */
 const HARMS: Readonly<Record<Verdict, string>> = {
   crashes: 'QEMU died',

@@ -33,7 +33,8 @@ import { ActivityRecorder } from './activity.ts';
 import { BootFacts } from './boot-facts.ts';
 import type { Excerpts } from './excerpts.ts';
 import { Findings, type JudgedFinding } from './findings.ts';
-import { leadingOf, migrationOf } from './migration.ts';
+import { leadingOf, migrationOf, migrationOfWindow } from './migration.ts';
+import type { ReportWindow } from './report-window.ts';
 import { SessionTotals } from './totals.ts';
 
 /** Where unmaps and mappings go, if the user asked for them. */
@@ -74,7 +75,13 @@ const hexPages = (pages: number): Hex => hexOfPages(pages) as Hex;
 export class SessionRecorder {
   readonly boot: Boot;
   readonly #index: number;
+  readonly #window: ReportWindow | null;
+  /** Of the whole session, and of what is reported of it. */
   readonly #totals = new SessionTotals();
+  readonly #reported: SessionTotals;
+  /** Whole unmaps of the session so far, and those of them that are reported. */
+  #wholeUnmaps = 0;
+  #reportedWhole = 0;
   readonly #findings: Findings;
   readonly #rules: RuleRunner;
   readonly #onLoss: LossListener;
@@ -94,7 +101,7 @@ export class SessionRecorder {
 
   /**
    * `writer`: names the process that writes the lines, once it is known. `use`: what the boots of the
-   * trace hold together. `observe`: makes an observer of the boot.
+   * trace hold together. `observe`: makes an observer of the boot. `window`: what is reported; null: all.
    */
   constructor(
     options: BootOptions,
@@ -106,7 +113,10 @@ export class SessionRecorder {
     writer: () => string | null,
     use: TraceUse,
     observe: ((boot: Boot, index: number) => BootObserver) | null = null,
+    window: ReportWindow | null = null,
   ) {
+    this.#window = window;
+    this.#reported = window === null ? this.#totals : new SessionTotals();
     this.#index = index;
     this.#writer = writer;
     this.#sink = sink;
@@ -114,7 +124,7 @@ export class SessionRecorder {
     this.boot = new Boot(options, (operation) => this.#operation(operation), use);
     this.#observer = observe === null ? null : observe(this.boot, index);
     const { machine } = this.boot;
-    const facts = new BootFacts(this.boot, this.#totals);
+    const facts = new BootFacts(this.boot, this.#totals, window);
     this.#findings = new Findings(facts, excerpts, machine.bounds, () => this.#now);
     this.#activity = new ActivityRecorder(machine);
     this.#rules = new RuleRunner(rules, facts, (rule) => this.#findings.sink(rule));
@@ -138,6 +148,7 @@ export class SessionRecorder {
       this.boot.watchedLine = this.#activity.nextLine;
     }
     const { line } = cursor;
+    if (this.#window !== null) this.#window.pass(cursor);
     this.boot.apply(cursor);
     if (this.#observer !== null) this.#observer.applied(cursor, line);
   }
@@ -152,6 +163,7 @@ export class SessionRecorder {
     const { tracking } = this.boot.machine;
     const wasOff = tracking.offUntilFirstLine && this.boot.startsAtBoot;
     this.#totals.settleLeading(wasOff);
+    if (this.#reported !== this.#totals) this.#reported.settleLeading(wasOff);
     this.#sink?.settleLeading(this.#index, wasOff);
     if (this.#sink?.takesMappings === true) this.#listMappings(this.#sink);
   }
@@ -186,11 +198,11 @@ export class SessionRecorder {
   }
 
   totals(): Totals {
-    const totals = this.#totals;
+    const totals = this.#reported;
     const { machine } = this.boot;
     return {
       unmaps: totals.unmaps,
-      wholeUnmaps: machine.wholeUnmaps,
+      wholeUnmaps: this.#window === null ? machine.wholeUnmaps : this.#reportedWhole,
       walkUnmaps: totals.walkUnmaps,
       withoutDevice: totals.withoutDevice,
       tracked: totals.tracked.toJSON(),
@@ -216,13 +228,18 @@ export class SessionRecorder {
     if (operation.kind === 'whole-unmap') {
       for (let index = 0; index < operation.count; index += 1) this.#unmap(operation.piece(index));
     }
-    if (operation.kind === 'stale-mappings' && operation.happened)
+    const isReported = this.#window === null || this.#window.takes(operation);
+    this.#countWhole(isReported);
+    if (isReported && operation.kind === 'stale-mappings' && operation.happened)
       this.#activity.stale(operation.mark.line, operation.count);
     if (operation.kind === 'loss') this.#onLoss(operation);
     if (operation.kind === 'message' && isBlocker(operation)) this.#blocker ??= operation;
-    if (operation.kind === 'refused-bitmap') this.#totals.countRefusedBitmap();
+    if (operation.kind === 'refused-bitmap') {
+      this.#totals.countRefusedBitmap();
+      if (isReported && this.#reported !== this.#totals) this.#reported.countRefusedBitmap();
+    }
     // Only unmaps have a mode that does not depend on the rule.
-    this.#rules.handle(operation, 'what-if');
+    if (isReported) this.#rules.handle(operation, 'what-if');
   }
 
   #unmap(unmap: Unmap): void {
@@ -233,6 +250,12 @@ export class SessionRecorder {
       machine.options.tracking === 'from-trace';
     this.#totals.count(unmap, isLeading);
     if (unmap.underTracking.riskCount > 0) this.#watchRisk();
+    if (this.#window !== null) {
+      const isReported = this.#window.takesUnmap(unmap);
+      this.#countWhole(isReported);
+      if (!isReported) return;
+      this.#reported.count(unmap, isLeading);
+    }
     this.#activity.unmap(unmap);
     const mode = modeOf(unmap);
     this.#rules.handle(unmap, mode);
@@ -244,9 +267,17 @@ export class SessionRecorder {
     }
   }
 
+  /** Counts the whole unmaps that came to light since the last operation, in a window that is reported. */
+  #countWhole(isReported: boolean): void {
+    const { wholeUnmaps } = this.boot.machine;
+    if (isReported) this.#reportedWhole += wholeUnmaps - this.#wholeUnmaps;
+    this.#wholeUnmaps = wholeUnmaps;
+  }
+
   /** Tells the bounds how much guest memory is remembered as at risk. */
   #watchRisk(): void {
-    const { parts } = this.#totals;
+    const reported = this.#reported === this.#totals ? 0 : this.#reported.parts;
+    const parts = this.#totals.parts + reported;
     if (parts <= this.#riskParts) return;
     this.boot.machine.bounds.add('memory-at-risk', parts - this.#riskParts);
     this.#riskParts = parts;
@@ -269,7 +300,7 @@ export class SessionRecorder {
     reasons: readonly string[],
   ): Migration {
     const made = judged.map(({ finding }) => finding).filter((one) => one.verdict === verdict);
-    return migrationOf({
+    const migration = migrationOf({
       verdict,
       leading: leadingOf(made),
       exposed,
@@ -280,6 +311,7 @@ export class SessionRecorder {
       hasRun: this.boot.machine.tracking.hasMigrated,
       reasons,
     });
+    return this.#window === null ? migration : migrationOfWindow(migration);
   }
 
   /** Why QEMU does not migrate this VM: by its own words, or by its version; null: it may. */
@@ -333,7 +365,7 @@ export class SessionRecorder {
 
   /** What would happen had tracking been on where it was not, or is not known to have been. */
   #exposed(judged: readonly JudgedFinding[]): Exposed {
-    const { untracked, unknown } = this.#totals;
+    const { untracked, unknown } = this.#reported;
     const e2big = untracked.e2big + unknown.e2big > 0;
     const lostDirtyPages = untracked.losesDirtyPages || unknown.losesDirtyPages;
     const staleMappings = judged.some(

@@ -6,6 +6,7 @@ import { compareFindings } from './digest.ts';
 import { headlineOf } from './headline.ts';
 import type { Report } from './report.ts';
 import { verdictWords } from './verdicts.ts';
+import { windowLead } from './window.ts';
 import { deviceText, modeMeanings, traceName } from './wording.ts';
 
 /** GitHub shows no more of a level from one step. */
@@ -39,7 +40,8 @@ export const githubReport: Report = {
     // Lines of their own, which no trace can make a command of.
     for (const trace of result.traces) {
       const word = trace.error === undefined ? verdictWords[trace.verdict] : 'NOT ANALYSED';
-      yield `vtdscope: ${plain(traceName(trace.path))}: ${word}; migrate: ${trace.migration.answer}\n`;
+      const told = windowLead(trace) + word;
+      yield `vtdscope: ${plain(traceName(trace.path))}: ${plain(told)}; migrate: ${trace.migration.answer}\n`;
     }
     for (const level of LEVELS) {
       const left = all.filter((one) => one.level === level).length - MOST_OF_A_LEVEL;

@@ -13,6 +13,7 @@ import {
   STALE_RULE,
 } from './digest.ts';
 import { bytesIn } from './guest-ranges.ts';
+import { windowLead } from './window.ts';
 import { deviceText, errnoText, isRefusedMigration, trackedByText } from './wording.ts';
 
 /**
@@ -65,7 +66,10 @@ export function headlineOf(trace: Trace): Headline {
     .flatMap((session) => digestOf(session).real.map((finding) => ({ finding, session })))
     .sort((a, b) => compareFindings(a.finding, b.finding));
   const isHarmless = verdict === 'clean' || verdict === 'inconclusive';
-  return isHarmless ? harmlessHeadline(trace, worst, real) : harmHeadline(trace, worst, real);
+  const headline = isHarmless
+    ? harmlessHeadline(trace, worst, real)
+    : harmHeadline(trace, worst, real);
+  return { ...headline, meaning: windowLead(trace) + headline.meaning };
 }
 
 function harmHeadline(trace: Trace, worst: readonly Session[], real: readonly Told[]): Headline {

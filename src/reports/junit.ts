@@ -47,7 +47,12 @@ function* suite(trace: Trace, rules: readonly KnownRule[]): Iterable<string> {
     skipped: count('skipped'),
   };
   yield `  ${openTag('testsuite', attributes)}\n`;
-  yield `    <properties>${element('property', { name: 'verdict', value: trace.verdict })}</properties>\n`;
+  const verdict = element('property', { name: 'verdict', value: trace.verdict });
+  const window =
+    trace.window === undefined
+      ? ''
+      : element('property', { name: 'window', value: JSON.stringify(trace.window) });
+  yield `    <properties>${verdict}${window}</properties>\n`;
   for (const { xml } of cases) yield `    ${xml}\n`;
   yield '  </testsuite>\n';
 }

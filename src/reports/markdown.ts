@@ -30,6 +30,7 @@ import {
   tracesWorstFirst,
   verdictWords,
 } from './verdicts.ts';
+import { windowNote } from './window.ts';
 import {
   causeMeanings,
   causeStories,
@@ -96,6 +97,8 @@ function* batchBlocks({ traces, verdict }: Result): Iterable<string> {
   const sorted = tracesWorstFirst(traces);
   yield `## ${answersText(traces)}\n`;
   yield `The worst of ${plural(traces.length, 'trace')}: ${verdictWords[verdict]}\n`;
+  const note = windowNote(traces);
+  if (note !== '') yield `${note}\n`;
   yield* tableBlocks(sorted);
   const digests = sorted.flatMap(({ sessions }) => sessions.map(digestOf));
   yield* adviceBlocks(

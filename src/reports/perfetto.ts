@@ -32,7 +32,12 @@ export const perfettoReport: Report = {
   extension: 'perfetto.json',
   *render(result) {
     const { tool, traces } = result;
-    const clocks = traces.map(({ path, time }) => ({ path, clock: time.clock, first: time.first }));
+    const clocks = traces.map(({ path, time, window }) => ({
+      path,
+      clock: time.clock,
+      first: time.first,
+      ...(window !== undefined && { window }),
+    }));
     const other = { tool: `${tool.name} ${tool.version}`, traces: clocks };
     yield `{"otherData":${jsonText(other)},\n"displayTimeUnit":"ms",\n"traceEvents":[`;
     let isFirst = true;

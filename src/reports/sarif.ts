@@ -13,6 +13,7 @@ import { acceptanceText } from './accepted.ts';
 import { compareFindings } from './digest.ts';
 import type { Report } from './report.ts';
 import { type KnownRule, rulesOf } from './rule-list.ts';
+import { windowLead, windowNote } from './window.ts';
 
 /** Code-scanning services take no more results of one run. */
 const MOST_RESULTS = 5000;
@@ -60,6 +61,9 @@ function logOf(result: Result): Log {
             shortDescription: { text: 'A trace does not hold what a verdict needs' },
           },
           { id: 'capped', shortDescription: { text: 'Findings are left out' } },
+          ...(windowNote(result.traces) === ''
+            ? []
+            : [{ id: 'window', shortDescription: { text: 'Only a window is reported' } }]),
         ],
       },
     },
@@ -189,7 +193,9 @@ function notificationsOf(traces: readonly Trace[], left: number): Notification[]
       }),
     });
   };
-  for (const { path, error, reasons } of traces) {
+  for (const trace of traces) {
+    const { path, error, reasons, verdict, window } = trace;
+    if (window !== undefined) add('window', 'note', `${windowLead(trace)}${verdict}`, path);
     if (error !== undefined) add('unusable-trace', 'error', error, path);
     else for (const reason of reasons) add('inconclusive', 'warning', reason, path);
   }

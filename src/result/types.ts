@@ -91,10 +91,24 @@ export interface Trace {
   readonly reasons: readonly string[];
   readonly totals: Totals;
   readonly sessions: readonly Session[];
+  /** What of the trace is reported; absent where all of it is. */
+  readonly window?: ReportedWindow;
   /** The file grew while it was read; analysed is what it held when it was opened. Absent elsewhere. */
   readonly hasGrown?: true;
   /** Why the trace could not be analysed at all; absent where it was. */
   readonly error?: string;
+}
+
+/**
+ * Findings, totals of unmaps, verdict and answer are of what came in the window; model, tracking windows,
+ * containers, losses and reasons are of the whole trace, all of which was replayed.
+ */
+export interface ReportedWindow {
+  /** Times of the trace's clock, inclusive; null: from its start, to its end. */
+  readonly since: string | null;
+  readonly until: string | null;
+  /** Of these devices, and of what no device is known; none: of all. */
+  readonly devices: readonly string[];
 }
 
 export interface TraceTime {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { leadingOf, type MigrationFacts, migrationOf } from '../../src/findings/migration.ts';
+import {
+  leadingOf,
+  type MigrationFacts,
+  migrationOf,
+  migrationOfWindow,
+} from '../../src/findings/migration.ts';
 import { aFinding, aWhatIf, NOT_EXPOSED } from '../helpers/report-builders.ts';
 
 const REFUSAL = 'QEMU of this version (~10.0) refuses to migrate it';
@@ -105,6 +110,17 @@ const rows: readonly Row[] = [
 describe('whether to migrate', () => {
   it.each(rows)('$name', ({ facts, answer, why }) => {
     expect(migrationOf({ ...clean, ...facts })).toEqual({ answer, why });
+  });
+});
+
+describe('the answer of a window', () => {
+  it.each([
+    { whole: 'yes', answer: 'unknown', why: 'only a window of the trace is reported' },
+    { whole: 'refused', answer: 'unknown', why: 'only a window of the trace is reported; so' },
+    { whole: 'unknown', answer: 'unknown', why: 'so' },
+    { whole: 'no', answer: 'no', why: 'so' },
+  ] as const)('is $answer where what is in it would make $whole', ({ whole, answer, why }) => {
+    expect(migrationOfWindow({ answer: whole, why: 'so' })).toEqual({ answer, why });
   });
 });
 

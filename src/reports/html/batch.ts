@@ -4,6 +4,7 @@ import { type SharedAdvice, sharedAdvice } from '../advice.ts';
 import { atRiskText, compareFindings, staleMappingsOf } from '../digest.ts';
 import { answersText } from '../migration.ts';
 import { failuresOf } from '../verdicts.ts';
+import { windowNote } from '../window.ts';
 import { commonFolder, qemuText, traceName } from '../wording.ts';
 import { html } from './escape.ts';
 import { traceId, verdictClass, wordOf } from './payload.ts';
@@ -15,7 +16,8 @@ export function* batchOpening(sorted: readonly Trace[]): Iterable<string> {
   const names = sorted.map(({ path }) => traceName(path).slice(folder.length));
   const advice = sharedAdvice(sorted);
   const worst = sorted[0]?.migration.answer ?? 'unknown';
-  yield `<header class="answers a-${worst}"><h1>${html(answersText(sorted))}</h1></header>
+  const note = windowNote(sorted);
+  yield `<header class="answers a-${worst}"><h1>${html(answersText(sorted))}</h1>${note === '' ? '' : `<p class="note">${html(note)}</p>`}</header>
 <section id="traces" aria-label="Traces">
 ${folder === '' ? '' : `<p class="note">Paths below ${html(folder)}</p>\n`}`;
   yield* traceTable(

@@ -11,6 +11,7 @@ import {
   verdictStyle,
   verdictWords,
 } from '../verdicts.ts';
+import { windowNote } from '../window.ts';
 import { commonFolder, qemuText, traceName } from '../wording.ts';
 import type { Page } from './layout.ts';
 import { traceSection } from './trace.ts';
@@ -32,7 +33,10 @@ const ALL = Number.POSITIVE_INFINITY;
 
 /** Several traces: how many have which verdict, a table, and what to do for how many; `isFull`: and all of each. */
 export function batchSection(page: Page, result: Result, isFull: boolean): void {
-  page.text(answersText(result.traces), '', 'bold').text(summaryOf(result)).gap();
+  page.text(answersText(result.traces), '', 'bold').text(summaryOf(result));
+  const note = windowNote(result.traces);
+  if (note !== '') page.text(note);
+  page.gap();
   const sorted = tracesWorstFirst(result.traces);
   tableOfTraces(page, sorted, isFull ? ALL : MOST_ROWS);
   advice(page, sorted, isFull ? ALL : MOST_ADVICE);
