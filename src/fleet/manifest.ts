@@ -91,16 +91,27 @@ export function nameOfFailure(key: string): string {
   return `${key}.failed.json`;
 }
 
+/**
+ * Nothing of standard input is read where it cannot be an input.
+ *
+ * @throws UsageError where it is one.
+ */
+export function refuseStandardInput({ traces }: Inputs): void {
+  if (traces.some(({ path }) => path === '-')) throw notAgain('-');
+}
+
+function notAgain(path: string): UsageError {
+  return new UsageError(`${path}: --results needs traces that can be read again; this is no file`);
+}
+
 /** By code units: the same order on every machine. */
 export function compare(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
 function stateOf(path: string): string {
-  const stats = path === '-' ? null : statOf(path);
-  if (path === '-' || stats?.isFile() === false) {
-    throw new UsageError(`${path}: --results needs traces that can be read again; this is no file`);
-  }
+  const stats = statOf(path);
+  if (stats?.isFile() === false) throw notAgain(path);
   // What is not there, or cannot be looked at, fails when it is read.
   if (stats === null) return '';
   return `${stats.size}-${stats.mtimeNs}`;

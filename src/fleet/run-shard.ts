@@ -13,6 +13,7 @@ import {
   manifestOf,
   nameOfManifest,
   nameOfResult,
+  refuseStandardInput,
 } from './manifest.ts';
 import { isInShard, type Shard } from './shard.ts';
 
@@ -63,7 +64,9 @@ export async function runShard(
     traceEvents = null,
   }: ShardOptions,
 ): Promise<ShardSummary> {
-  const found = await withMembers(await findInputs(inputs), { maxDecompressedBytes });
+  const named = await findInputs(inputs);
+  refuseStandardInput(named);
+  const found = await withMembers(named, { maxDecompressedBytes });
   const manifest = manifestOf(found, { model, maxDecompressedBytes, traceEvents });
   if (job === null) await folder.write(nameOfManifest(manifest), [`${JSON.stringify(manifest)}\n`]);
   const share = manifest.traces.filter(({ key }) =>

@@ -4,7 +4,13 @@ import { isUrl } from '../../base/url.ts';
 import { findInputs } from '../../bytes/inputs.ts';
 import type { ResultStore } from '../../bytes/result-store.ts';
 import { withMembers } from '../../engine/archives.ts';
-import { type FleetOptions, manifestOf, nameOfManifest, nameOfResult } from '../manifest.ts';
+import {
+  type FleetOptions,
+  manifestOf,
+  nameOfManifest,
+  nameOfResult,
+  refuseStandardInput,
+} from '../manifest.ts';
 import type { Broker } from './broker.ts';
 
 export interface SubmitOptions extends FleetOptions {
@@ -35,6 +41,7 @@ export async function submit(
   { commandLine, inputs, maxDecompressedBytes, model, traceEvents = null }: SubmitOptions,
 ): Promise<SubmitSummary> {
   const found = await findInputs(inputs);
+  refuseStandardInput(found);
   const signed = found.traces.find(
     ({ object, path }) => object !== undefined && object.url !== path,
   );
@@ -43,7 +50,7 @@ export async function submit(
   }
   // A worker has another working directory.
   const absolute = <Input extends { readonly path: string }>(input: Input): Input =>
-    input.path === '-' || isUrl(input.path) ? input : { ...input, path: resolve(input.path) };
+    isUrl(input.path) ? input : { ...input, path: resolve(input.path) };
   const all = await withMembers(
     {
       ...found,

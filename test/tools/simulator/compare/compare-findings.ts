@@ -137,7 +137,10 @@ export function compareOtherFindings(
     count('VTD009', (finding) => isMap(finding) && finding.errno === -17),
   );
   compareSyncs(sight, found('VTD016', isReal), report);
-  const harmful = found('VTD009', (finding) => isMap(finding) && finding.severity === 'error');
+  const harmful = found(
+    'VTD009',
+    (finding) => isMap(finding) && finding.errno === -17 && finding.severity === 'error',
+  );
   const repeated = truth.failedMaps.filter(({ isRepeated }) => isRepeated);
   const calledHarmful = harmful.reduce((sum, finding) => sum + finding.count, 0);
   report.holds(
