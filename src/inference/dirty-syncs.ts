@@ -37,6 +37,9 @@ class Round {
   first = -1;
   last = -1;
   readonly guest: [first: number, last: number][] = [];
+  /** How many there were of each before the newest MAP. */
+  countBefore = 0;
+  guestBefore = 0;
   isServed = false;
 
   constructor(cursor: BatchCursor, space: DeviceSpace, container: VfioContainer, first: number) {
@@ -56,6 +59,8 @@ class Round {
 export class DirtySyncs {
   readonly #machine: Machine;
   readonly #rounds = new Map<DeviceSpace, Round>();
+  /** That of the newest MAP; null: it repeats nothing. */
+  #newest: Round | null = null;
   /** VFIO's dirty notifier was called since the sync before. */
   #isServed = false;
 
@@ -86,6 +91,9 @@ export class DirtySyncs {
       this.#rounds.set(space, round);
     }
     round.newest = first;
+    round.countBefore = round.count;
+    round.guestBefore = round.guest.length;
+    this.#newest = round;
     const nodes = space.shadow.overlapping(first, last);
     for (let index = 0; index < nodes.count; index += 1) {
       const flags = nodes.flags(index);
@@ -96,6 +104,19 @@ export class DirtySyncs {
       const gpa = nodes.value(index);
       round.guest.push([gpa, gpa + nodes.last(index) - nodes.first(index)]);
     }
+  }
+
+  /** A MAP of what was not mapped has come. */
+  mapped(): void {
+    this.#newest = null;
+  }
+
+  /** What became of the newest MAP shows that the host did not hold its pages: only -17 says that it does. */
+  wasNotHeld(): void {
+    const round = this.#newest;
+    if (round === null) return;
+    round.count = round.countBefore;
+    round.guest.length = round.guestBefore;
   }
 
   /** `vfio_iommu_map_dirty_notify`: the notifier that asks is called, as behind VT-d. */

@@ -305,8 +305,7 @@ export class FailureMessages {
       this.#machine.report({ kind: 'refused-bitmap', mark: placeOf(cursor), bytes: 0 });
       return;
     }
-    const { map } = this.#walks;
-    if (about.operation === 'map-dropped') map.active = false;
+    if (about.operation === 'map-dropped') this.#walks.dropPendingMap();
     const hasIova = (cursor.u32(at.known.flags) & messageFlag.hasIova) !== 0;
     const page = hasIova ? cursor.page(at.known.iova) : -1;
     this.#lines.take({

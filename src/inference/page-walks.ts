@@ -435,7 +435,7 @@ export class PageWalks {
     map.isRepeated = isRepeated;
     if (isRepeated && (!isWalked || walk.isReplay)) {
       this.#syncs.repeated(cursor, space, container, first, last);
-    }
+    } else this.#syncs.mapped();
     map.place.set(cursor);
     const entryLimit = this.#machine.parameters.entryLimit.value;
     const { behaviour, host } = container;
@@ -489,6 +489,8 @@ export class PageWalks {
       this.reportFailure(predicted, false);
       return;
     }
+    // What the host takes now it did not hold before.
+    if (this.#machine.hasMessages) this.#syncs.wasNotHeld();
     // QEMU would have said so. The host took it: what was thought of the host is wrong.
     if (predicted === ENOSPC) {
       this.#machine.parameters.exceeded(container.host.size + 1, map.place.line);
@@ -516,8 +518,15 @@ export class PageWalks {
     return true;
   }
 
+  /** QEMU did not pass the newest MAP on to the host. */
+  dropPendingMap(): void {
+    if (this.map.active) this.#syncs.wasNotHeld();
+    this.map.active = false;
+  }
+
   /** The newest MAP failed. */
   reportFailure(errno: number, observed: boolean): void {
+    if (errno !== EEXIST) this.#syncs.wasNotHeld();
     const { place, space, isSure, container, first, last, tracked } = this.map;
     space?.shadow.markFailed(first, last);
     this.#machine.report({
