@@ -90,7 +90,7 @@ export class VirtioRequests {
   requested(): void {
     this.shown();
     this.#left = null;
-    this.#listener.forget();
+    this.#listener.concernsAny();
     this.#machine.attribution.begin('idle');
   }
 

@@ -75,6 +75,33 @@ describe('behind virtio-iommu', () => {
     });
   });
 
+  it('registers are unmapped of the first of two such devices; boot not seen', () => {
+    expectAgreement({
+      options: {
+        viommu: 'virtio',
+        qemu: '7.2',
+        devices: 2,
+        deviceAddresses: ['01:00.0', '02:00.0'],
+        bootLines: false,
+      },
+      acts: [
+        attach(0, 2),
+        attach(1, 1),
+        map(2, 0x1000_0000n, REGISTERS),
+        {
+          kind: 'unmap',
+          domain: 2,
+          iova: 0x1000_0000n,
+          level: 1,
+          count: 1,
+          residual: false,
+          flush: 'pages',
+        },
+      ],
+      told: 'all',
+    });
+  });
+
   it.each([true, false])(
     'two devices have the same function of two buses; boot seen: %s',
     (bootLines) => {
