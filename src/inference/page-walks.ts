@@ -497,7 +497,7 @@ export class PageWalks {
       return;
     }
     // What the host takes now it did not hold before.
-    if (this.#machine.hasMessages) this.#syncs.wasNotHeld();
+    if (this.#machine.hasMessages || !this.#machine.losses.isAny) this.#syncs.wasNotHeld();
     // QEMU would have said so. The host took it: what was thought of the host is wrong.
     if (predicted === ENOSPC) {
       this.#machine.parameters.exceeded(container.host.size + 1, map.place.line);
