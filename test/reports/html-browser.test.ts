@@ -391,7 +391,7 @@ describe('the table of a batch', () => {
       await page.keyboard.press('End');
       expect(await focused()).toBe('vm-9999.log');
       await page.keyboard.press('Enter');
-      expect(await page.locator('#trace h2').innerText()).toContain('vms/vm-9999.log');
+      await page.locator('#trace h2', { hasText: 'vms/vm-9999.log' }).waitFor();
       await page.getByRole('button', { name: 'first' }).click();
       expect((await names(page))[0]).toBe('vm-0.log');
       expect(trouble).toEqual([]);
