@@ -463,16 +463,9 @@ export class PageWalks {
    */
   zeroUnmap(cursor: BatchCursor, first: number, last: number): void {
     const unmap = this.#pending.open(cursor, first, last);
-    const { attribution, viommu } = this.#machine;
-    const { printsGuestAddresses } = viommu;
-    // AMD-Vi's command for one device unmaps it as a whole; a page is unmapped by one whose line comes behind.
-    const holder = printsGuestAddresses
-      ? null
-      : (attribution.singleDevice ??
-        attribution.spaces.find(({ shadow }) => shadow.overlaps(first, last)));
-    const space = holder ?? this.#ownerOfUnexplained(cursor, 'unmap-without-walk');
-    const mayBeOthers = !printsGuestAddresses && attribution.singleDevice === null;
-    this.#pending.place(unmap, space, !mayBeOthers && this.#isUnexplainedSure);
+    const space = this.#ownerOfUnexplained(cursor, 'unmap-without-walk');
+    this.#pending.place(unmap, space, this.#isUnexplainedSure);
+    const { printsGuestAddresses } = this.#machine.viommu;
     unmap.cause = printsGuestAddresses ? 'request' : 'page-walk';
     unmap.carried = 0;
     const nodes = space === null ? null : this.#machine.mappings.shadowRemove(space, first, last);

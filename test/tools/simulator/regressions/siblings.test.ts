@@ -138,28 +138,6 @@ describe('behind virtio-iommu', () => {
 });
 
 describe('behind AMD-Vi', () => {
-  it('a page of one device is unmapped right behind a command for another', () => {
-    expectAgreement({
-      options: { viommu: 'amd', qemu: '11.1', devices: 2 },
-      acts: [
-        attach(1, 1),
-        { kind: 'translation', on: true },
-        map(1, 0x1000_0000n, 0x30_0000n),
-        { kind: 'invalidate-context', of: { device: 0 } },
-        {
-          kind: 'unmap',
-          domain: 1,
-          iova: 0x1000_0000n,
-          level: 1,
-          count: 1,
-          residual: false,
-          flush: 'pages',
-        },
-      ],
-      told: 'all',
-    });
-  });
-
   it.each(['pages', 'none'] as const)(
     'a device goes from one domain to another; flushed: %s',
     (flush) => {
