@@ -19,9 +19,10 @@ export async function withMembers(inputs: Inputs, options: SourceOptions): Promi
   let piped: StandardInput | null = null;
   for (const input of inputs.traces) {
     const isFile = input.bytes !== null && input.object === undefined;
-    if (input.path === '-') piped = await standardInput(options);
+    if (input.path === '-') piped = await openedOrNull(lookAtStandardInput(options));
     const path = isFile ? input.path : input.path === '-' ? (piped?.archive ?? null) : null;
-    const archive = path === null ? null : await openArchive(path, options, input.path);
+    const archive =
+      path === null ? null : await openedOrNull(Archive.open(path, options, input.path));
     if (archive !== null) places.set(input, await found.membersOf(archive, !input.isFound));
   }
   const close = () => {
@@ -45,10 +46,10 @@ export async function withMembers(inputs: Inputs, options: SourceOptions): Promi
   };
 }
 
-/** What cannot be read is told where it is analysed. */
-async function standardInput(options: SourceOptions): Promise<StandardInput | null> {
+/** What is opened; null where it cannot be: that is told where it is analysed. */
+async function openedOrNull<Opened>(opening: Promise<Opened>): Promise<Opened | null> {
   try {
-    return await lookAtStandardInput(options);
+    return await opening;
   } catch (thrown) {
     if (thrown instanceof TraceError) return null;
     throw thrown;
@@ -71,7 +72,8 @@ class FoundInArchives {
     let help: string | null = null;
     for await (const found of archive.members()) {
       const { path, member } = found;
-      const inner = depth < DEEPEST ? await openInner(found, this.#options) : null;
+      const inner =
+        depth < DEEPEST ? await openedOrNull(Archive.openMember(found, this.#options)) : null;
       if (inner !== null) {
         traces.push(...(await this.membersOf(inner, false, depth + 1)));
         continue;
@@ -86,30 +88,6 @@ class FoundInArchives {
     const error = problemOf(archive, traces.length === 0 && isNamed, help);
     if (error !== null) this.bad.push({ path: archive.path, error });
     return traces;
-  }
-}
-
-/** An archive in an archive; what is wrong with it is told where it is analysed. */
-async function openInner(found: FoundMember, options: SourceOptions): Promise<Archive | null> {
-  try {
-    return await Archive.openMember(found, options);
-  } catch (thrown) {
-    if (thrown instanceof TraceError) return null;
-    throw thrown;
-  }
-}
-
-/** What cannot be opened is told where it is analysed. */
-async function openArchive(
-  path: string,
-  options: SourceOptions,
-  shown: string,
-): Promise<Archive | null> {
-  try {
-    return await Archive.open(path, options, shown);
-  } catch (thrown) {
-    if (thrown instanceof TraceError) return null;
-    throw thrown;
   }
 }
 
