@@ -830,13 +830,8 @@ export class Worlds {
   }
 
   /** From here on each world holds what is mapped in these pages for itself. */
-  #part({ container, device }: Place, first: number, last: number): void {
-    if (device >= 0) {
-      const shadows = this.#worlds.map((world) => world.shadow(device));
-      part(this.#common.shadow(device), shadows, first, last);
-    }
-    const hosts = this.#worlds.map((world) => world.host(container));
-    part(this.#common.host(container), hosts, first, last);
+  #part(target: Place, first: number, last: number): void {
+    this.#move(part, target, first, last);
   }
 
   #partAll(target: Place, spans: readonly Span[]): void {
@@ -844,13 +839,22 @@ export class Worlds {
   }
 
   /** What all worlds have in these pages becomes common. */
-  #unite({ container, device }: Place, first: number, last: number): void {
+  #unite(target: Place, first: number, last: number): void {
+    this.#move(unite, target, first, last);
+  }
+
+  #move(
+    how: typeof part | typeof unite,
+    { container, device }: Place,
+    first: number,
+    last: number,
+  ): void {
     if (device >= 0) {
       const shadows = this.#worlds.map((world) => world.shadow(device));
-      unite(this.#common.shadow(device), shadows, first, last);
+      how(this.#common.shadow(device), shadows, first, last);
     }
     const hosts = this.#worlds.map((world) => world.host(container));
-    unite(this.#common.host(container), hosts, first, last);
+    how(this.#common.host(container), hosts, first, last);
   }
 
   /** The same, and worlds in which the same is mapped become one. */
