@@ -145,13 +145,30 @@ const GUEST_ACTS: ReadonlySet<Act['kind']> = new Set([
 export const MAX_PAGES = 4096;
 
 /** Plays the acts of a machine with one kind of vIOMMU. */
-export interface ActPlayer {
+export abstract class ActPlayer<Iommu = unknown> {
+  protected readonly machine: Machine;
+  protected readonly iommu: Iommu;
+  protected readonly monitor: Monitor;
+
+  constructor(machine: Machine, iommu: Iommu, monitor: Monitor) {
+    this.machine = machine;
+    this.iommu = iommu;
+    this.monitor = monitor;
+  }
+
   /** @returns false if the act made no sense and nothing was done */
-  play(act: Act): boolean;
+  play(act: Act): boolean {
+    if (!canPlay(act, this.machine)) return false;
+    this.machine.writer.thread = 'vcpu';
+    return this.carryOut(act);
+  }
+
+  /** As `play`, of an act that the guest can do now; it runs on the vCPU's thread. */
+  protected abstract carryOut(act: Act): boolean;
 }
 
 /** Whether the guest can do anything now: it runs, or is driven from outside while it is paused. */
-export function canPlay(act: Act, { options, tracking }: Machine): boolean {
+function canPlay(act: Act, { options, tracking }: Machine): boolean {
   return !GUEST_ACTS.has(act.kind) || tracking.vmRunning || options.actsWhilePaused;
 }
 
@@ -177,20 +194,8 @@ export function playHostAct(act: HostAct, { writer }: Machine, monitor: Monitor)
 }
 
 /** Plays acts on a machine with VT-d. */
-export class Stage implements ActPlayer {
-  readonly #machine: Machine;
-  readonly #iommu: VtdIommu;
-  readonly #monitor: Monitor;
-
-  constructor(machine: Machine, iommu: VtdIommu, monitor: Monitor) {
-    this.#machine = machine;
-    this.#iommu = iommu;
-    this.#monitor = monitor;
-  }
-
-  play(act: Act): boolean {
-    if (!canPlay(act, this.#machine)) return false;
-    this.#machine.writer.thread = 'vcpu';
+export class Stage extends ActPlayer<VtdIommu> {
+  protected override carryOut(act: Act): boolean {
     switch (act.kind) {
       case 'map':
         return this.#map(act);
@@ -207,9 +212,9 @@ export class Stage implements ActPlayer {
       case 'invalidate-pages':
         return this.#invalidatePages(act);
       case 'invalidate-domain':
-        return this.#queued(() => this.#iommu.invalidateIotlbOfDomain(act.domain));
+        return this.#queued(() => this.iommu.invalidateIotlbOfDomain(act.domain));
       case 'invalidate-iotlb':
-        return this.#queued(() => this.#iommu.invalidateIotlbGlobally());
+        return this.#queued(() => this.iommu.invalidateIotlbGlobally());
       case 'invalidate-context':
         return this.#invalidateContext(act.of);
       case 'attach':
@@ -221,7 +226,7 @@ export class Stage implements ActPlayer {
       case 'reset':
         return this.#reset();
       default:
-        return playHostAct(act, this.#machine, this.#monitor);
+        return playHostAct(act, this.machine, this.monitor);
     }
   }
 
@@ -230,7 +235,7 @@ export class Stage implements ActPlayer {
   #map(act: Extract<Act, { kind: 'map' }>): boolean {
     const { domain, iova, level, gpas, permission, flush } = act;
     if (!this.#fits(iova, level, gpas.length)) return false;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     let written = 0;
     gpas.forEach((gpa, i) => {
@@ -244,7 +249,7 @@ export class Stage implements ActPlayer {
   #unmap(act: Extract<Act, { kind: 'unmap' }>): boolean {
     const { domain, iova, level, count, residual, flush } = act;
     if (!this.#fits(iova, level, count)) return false;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     let cleared = 0;
     for (let i = 0; i < count; i++) {
@@ -258,7 +263,7 @@ export class Stage implements ActPlayer {
 
   #unmapLevel(act: Extract<Act, { kind: 'unmap-level' }>): boolean {
     const { domain, iova, level, residual, flush } = act;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     if (level > tables.levels || iova >= tables.limit) return false;
     if (this.#avoidsHole && holds(iova, level, INTERRUPT_HOLE.start)) return false;
     const start = iova - (iova % entrySize(level));
@@ -269,7 +274,7 @@ export class Stage implements ActPlayer {
   #protect(act: Extract<Act, { kind: 'protect' }>): boolean {
     const { domain, iova, level, count, permission, flush } = act;
     if (!this.#fits(iova, level, count)) return false;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     let changed = 0;
     for (let i = 0; i < count; i++) {
@@ -284,13 +289,13 @@ export class Stage implements ActPlayer {
   #split({ domain, iova, level, flush }: Extract<Act, { kind: 'split' }>): boolean {
     if (!this.#fits(iova, level, 1) || !this.#pageSizeAllowed((level - 1) as PageLevel))
       return false;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     return tables.split(iova, level) && this.#flush(tables, iova, entrySize(level), flush);
   }
 
   #spoil({ domain, iova, level, how, flush }: Extract<Act, { kind: 'spoil' }>): boolean {
     if (!this.#fits(iova, level, 1) || holds(iova, level, INTERRUPT_HOLE.start)) return false;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     return tables.spoil(iova, level, how) && this.#flush(tables, iova, entrySize(level), flush);
   }
 
@@ -299,16 +304,16 @@ export class Stage implements ActPlayer {
     const size = entrySize(level);
     const end = iova + size * BigInt(count);
     const inside =
-      count > 0 && count <= MAX_PAGES && end <= 1n << BigInt(this.#machine.options.awBits);
+      count > 0 && count <= MAX_PAGES && end <= 1n << BigInt(this.machine.options.awBits);
     return inside && iova % size === 0n && this.#pageSizeAllowed(level);
   }
 
   #pageSizeAllowed(level: PageLevel): boolean {
-    return entrySize(level) >= BigInt(this.#machine.options.hostPageSize);
+    return entrySize(level) >= BigInt(this.machine.options.hostPageSize);
   }
 
   get #avoidsHole(): boolean {
-    const { options, profile } = this.#machine;
+    const { options, profile } = this.machine;
     return !profile.cropsEvents && options.holeCrossing === 'avoided';
   }
 
@@ -316,57 +321,57 @@ export class Stage implements ActPlayer {
 
   /** Always true: the page tables were written, even if nobody was told. */
   #flush(tables: DomainTables, iova: bigint, size: bigint, flush: Flush): boolean {
-    if (flush === 'none' || !this.#iommu.enabled) return true;
+    if (flush === 'none' || !this.iommu.enabled) return true;
     const mask = maskCovering(iova, size);
     if (flush === 'domain' || mask > MAX_ADDRESS_MASK) {
-      this.#iommu.invalidateIotlbOfDomain(tables.id);
+      this.iommu.invalidateIotlbOfDomain(tables.id);
     } else {
       const start = iova - (iova % (PAGE_SIZE << BigInt(mask)));
-      this.#iommu.invalidateIotlbPages(tables.id, start, mask);
+      this.iommu.invalidateIotlbPages(tables.id, start, mask);
     }
-    this.#iommu.wait();
+    this.iommu.wait();
     return true;
   }
 
   #invalidatePages(act: Extract<Act, { kind: 'invalidate-pages' }>): boolean {
     if (act.mask < 0 || act.mask > MAX_ADDRESS_MASK || act.iova < 0n) return false;
     const start = act.iova - (act.iova % (PAGE_SIZE << BigInt(act.mask)));
-    return this.#queued(() => this.#iommu.invalidateIotlbPages(act.domain, start, act.mask));
+    return this.#queued(() => this.iommu.invalidateIotlbPages(act.domain, start, act.mask));
   }
 
   #invalidateContext(of: Extract<Act, { kind: 'invalidate-context' }>['of']): boolean {
-    if (of === 'everything') return this.#queued(() => this.#iommu.invalidateContextGlobally());
+    if (of === 'everything') return this.#queued(() => this.iommu.invalidateContextGlobally());
     if ('domain' in of) {
-      return this.#queued(() => this.#iommu.invalidateContextOfDomain(of.domain));
+      return this.#queued(() => this.iommu.invalidateContextOfDomain(of.domain));
     }
-    const space = this.#iommu.assigned[of.device];
+    const space = this.iommu.assigned[of.device];
     if (space === undefined) return false;
-    return this.#queued(() => this.#iommu.invalidateContextOfDevice(space, 0));
+    return this.#queued(() => this.iommu.invalidateContextOfDevice(space, 0));
   }
 
   /** One descriptor and its wait; nothing can be queued before the unit is set up. */
   #queued(invalidate: () => void): boolean {
-    if (!this.#iommu.enabled) return false;
+    if (!this.iommu.enabled) return false;
     invalidate();
-    this.#iommu.wait();
+    this.iommu.wait();
     return true;
   }
 
   // devices
 
   #attach(act: Extract<Act, { kind: 'attach' }>): boolean {
-    const space = this.#iommu.assigned[act.device];
+    const space = this.iommu.assigned[act.device];
     if (space === undefined || !this.#mayAttach(space, act)) return false;
-    const before = this.#iommu.contextEntry(space.device);
+    const before = this.iommu.contextEntry(space.device);
     const oldDomain =
       before === undefined ? 0 : before.kind === 'domain' ? before.tables.id : PASS_THROUGH_DOMAIN;
-    this.#iommu.setContextEntry(space.device, this.#entryFor(act.to));
-    if (!this.#iommu.enabled) return true;
+    this.iommu.setContextEntry(space.device, this.#entryFor(act.to));
+    if (!this.iommu.enabled) return true;
     this.#invalidateAfterAttach(space, act.invalidate, oldDomain);
     if (!act.flush) return true;
     const domain = typeof act.to === 'number' ? act.to : oldDomain;
-    this.#iommu.invalidateIotlbOfDomain(domain);
-    this.#iommu.wait();
+    this.iommu.invalidateIotlbOfDomain(domain);
+    this.iommu.wait();
     return true;
   }
 
@@ -376,45 +381,45 @@ export class Stage implements ActPlayer {
     oldDomain: number,
   ): void {
     if (invalidate === 'none') return;
-    if (invalidate === 'device') this.#iommu.invalidateContextOfDevice(space, oldDomain);
-    else if (invalidate === 'domain') this.#iommu.invalidateContextOfDomain(oldDomain);
-    else this.#iommu.invalidateContextGlobally();
-    this.#iommu.wait();
+    if (invalidate === 'device') this.iommu.invalidateContextOfDevice(space, oldDomain);
+    else if (invalidate === 'domain') this.iommu.invalidateContextOfDomain(oldDomain);
+    else this.iommu.invalidateContextGlobally();
+    this.iommu.wait();
   }
 
   #entryFor(to: Attachment) {
     if (to === 'blocked') return undefined;
     if (to === 'pass-through') return { kind: 'pass-through' } as const;
-    return { kind: 'domain', tables: this.#iommu.domain(to) } as const;
+    return { kind: 'domain', tables: this.iommu.domain(to) } as const;
   }
 
   #mayAttach(space: AddressSpace, { to, invalidate }: Extract<Act, { kind: 'attach' }>): boolean {
     // QEMU would read a pass-through entry as page tables until the context cache is invalidated
-    if (to === 'pass-through' && invalidate === 'none' && this.#iommu.enabled) return false;
+    if (to === 'pass-through' && invalidate === 'none' && this.iommu.enabled) return false;
     if (typeof to !== 'number') return true;
-    const tables = this.#iommu.domain(to);
+    const tables = this.iommu.domain(to);
     return !(this.#avoidsHole && space.wouldCrossHole(tables));
   }
 
   #translation(on: boolean): boolean {
-    if (on === this.#iommu.enabled) return false;
-    if (on) this.#iommu.enable();
-    else this.#iommu.disable();
+    if (on === this.iommu.enabled) return false;
+    if (on) this.iommu.enable();
+    else this.iommu.disable();
     return true;
   }
 
   #rootPointer(): boolean {
-    if (!this.#iommu.enabled) return false;
-    this.#iommu.setRootPointer();
-    this.#iommu.invalidateContextGlobally();
-    this.#iommu.wait();
+    if (!this.iommu.enabled) return false;
+    this.iommu.setRootPointer();
+    this.iommu.invalidateContextGlobally();
+    this.iommu.wait();
     return true;
   }
 
   #reset(): boolean {
-    this.#machine.writer.thread = 'main';
-    this.#iommu.reset();
-    this.#iommu.forgetTables();
+    this.machine.writer.thread = 'main';
+    this.iommu.reset();
+    this.iommu.forgetTables();
     return true;
   }
 }

@@ -3,7 +3,7 @@ import { AmdSpace } from './amd-space.ts';
 import { traceDeviceReset, traceResetHandler } from './boot-lines.ts';
 import type { Layout } from './guest-memory.ts';
 import type { Machine } from './machine.ts';
-import { DomainTables, TablePages } from './page-table.ts';
+import { type DomainTables, GuestDomains } from './page-table.ts';
 import type { VfioListener } from './vfio-listener.ts';
 import { type EmulatedIommu, type ResetMoment, syncDirtyPages } from './viommu.ts';
 
@@ -25,8 +25,7 @@ const PASS_THROUGH: DeviceEntry = { kind: 'pass-through' };
 export class AmdIommu implements EmulatedIommu {
   readonly assigned: readonly AmdSpace[];
   readonly #machine: Machine;
-  readonly #domains = new Map<number, DomainTables>();
-  readonly #pages = new TablePages(FIRST_TABLE_PAGE);
+  readonly #domains: GuestDomains;
   readonly #entries = new Map<string, DeviceEntry>();
   /** Devices with notifiers, in the order of QEMU's list: registered last comes first. */
   #registered: readonly AmdSpace[] = [];
@@ -35,6 +34,7 @@ export class AmdIommu implements EmulatedIommu {
 
   constructor(machine: Machine, listeners: readonly VfioListener[]) {
     this.#machine = machine;
+    this.#domains = new GuestDomains(machine.options.domainLevels, FIRST_TABLE_PAGE);
     this.layout = machine.memory.flat;
     this.assigned = listeners.map((listener) => new AmdSpace(machine, this, listener));
   }
@@ -45,13 +45,7 @@ export class AmdIommu implements EmulatedIommu {
 
   /** Tables of a domain, made at its first use. */
   domain(id: number): DomainTables {
-    let tables = this.#domains.get(id);
-    if (tables === undefined) {
-      const levels = this.#machine.options.domainLevels[id - 1] ?? 3;
-      tables = new DomainTables(id, levels, this.#pages);
-      this.#domains.set(id, tables);
-    }
-    return tables;
+    return this.#domains.of(id);
   }
 
   /** Until a guest writes one, a device is in pass-through. */

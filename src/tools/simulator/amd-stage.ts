@@ -1,16 +1,6 @@
-import {
-  type Act,
-  type ActPlayer,
-  canPlay,
-  type Flush,
-  holds,
-  MAX_PAGES,
-  playHostAct,
-} from './acts.ts';
+import { type Act, ActPlayer, type Flush, holds, MAX_PAGES, playHostAct } from './acts.ts';
 import { type AmdIommu, blockCovering, type DeviceEntry } from './amd-iommu.ts';
 import { INTERRUPT_HOLE } from './guest-memory.ts';
-import type { Machine } from './machine.ts';
-import type { Monitor } from './monitor.ts';
 import { type DomainTables, entrySize } from './page-table.ts';
 
 /** Of an act that AMD-Vi has no counterpart of, or whose effects on QEMU are not known. */
@@ -20,20 +10,8 @@ const NOT_PLAYED = false;
  * Plays acts on a machine with AMD-Vi. Its guest clears whole entries, and does not mix sizes of pages in one place: what
  * QEMU makes of that is not known.
  */
-export class AmdStage implements ActPlayer {
-  readonly #machine: Machine;
-  readonly #iommu: AmdIommu;
-  readonly #monitor: Monitor;
-
-  constructor(machine: Machine, iommu: AmdIommu, monitor: Monitor) {
-    this.#machine = machine;
-    this.#iommu = iommu;
-    this.#monitor = monitor;
-  }
-
-  play(act: Act): boolean {
-    if (!canPlay(act, this.#machine)) return false;
-    this.#machine.writer.thread = 'vcpu';
+export class AmdStage extends ActPlayer<AmdIommu> {
+  protected override carryOut(act: Act): boolean {
     switch (act.kind) {
       case 'map':
         return this.#map(act);
@@ -46,9 +24,9 @@ export class AmdStage implements ActPlayer {
       case 'invalidate-pages':
         return this.#invalidate(act.domain, act.iova, entrySize(1) << BigInt(act.mask));
       case 'invalidate-domain':
-        return this.#iommu.enabled && this.#iommu.invalidatePages(act.domain, 0n, null);
+        return this.iommu.enabled && this.iommu.invalidatePages(act.domain, 0n, null);
       case 'invalidate-iotlb':
-        return this.#iommu.enabled && this.#iommu.invalidateAll();
+        return this.iommu.enabled && this.iommu.invalidateAll();
       case 'invalidate-context':
         return this.#invalidateDevices(act.of);
       case 'attach':
@@ -56,20 +34,20 @@ export class AmdStage implements ActPlayer {
       case 'translation':
         return this.#translation(act.on);
       case 'reset':
-        this.#machine.writer.thread = 'main';
-        this.#iommu.reset();
+        this.machine.writer.thread = 'main';
+        this.iommu.reset();
         return true;
       case 'split':
       case 'spoil':
       case 'root-pointer':
         return NOT_PLAYED;
       default:
-        return playHostAct(act, this.#machine, this.#monitor);
+        return playHostAct(act, this.machine, this.monitor);
     }
   }
 
   #map({ domain, iova, level, gpas, permission, flush }: Extract<Act, { kind: 'map' }>): boolean {
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     if (!isInside(tables, iova, size, gpas.length)) return false;
     let written = 0;
@@ -84,7 +62,7 @@ export class AmdStage implements ActPlayer {
   }
 
   #unmap({ domain, iova, level, count, flush }: Extract<Act, { kind: 'unmap' }>): boolean {
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     if (!isInside(tables, iova, size, count)) return false;
     let cleared = 0;
@@ -97,8 +75,8 @@ export class AmdStage implements ActPlayer {
 
   /** A table goes with what it maps; QEMU aborts where it still knows pages of it. */
   #unmapLevel({ domain, iova, level, flush }: Extract<Act, { kind: 'unmap-level' }>): boolean {
-    if (this.#machine.options.tableLoss === 'avoided') return false;
-    const tables = this.#iommu.domain(domain);
+    if (this.machine.options.tableLoss === 'avoided') return false;
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     const start = iova - (iova % size);
     if (level >= tables.levels || !isInside(tables, start, size, 1)) return false;
@@ -108,7 +86,7 @@ export class AmdStage implements ActPlayer {
   /** Pages alone: what permissions of tables do is not known. */
   #protect(act: Extract<Act, { kind: 'protect' }>): boolean {
     const { domain, iova, level, count, permission, flush } = act;
-    const tables = this.#iommu.domain(domain);
+    const tables = this.iommu.domain(domain);
     const size = entrySize(level);
     if (!isInside(tables, iova, size, count)) return false;
     let changed = 0;
@@ -122,47 +100,47 @@ export class AmdStage implements ActPlayer {
 
   /** Always true: the page tables were written, even if nobody was told. */
   #flush(domain: number, iova: bigint, size: bigint, flush: Flush): boolean {
-    if (flush === 'none' || !this.#iommu.enabled) return true;
-    if (flush === 'domain') this.#iommu.invalidatePages(domain, 0n, null);
+    if (flush === 'none' || !this.iommu.enabled) return true;
+    if (flush === 'domain') this.iommu.invalidatePages(domain, 0n, null);
     else this.#invalidate(domain, iova, blockCovering(iova, size));
     return true;
   }
 
   #invalidate(domain: number, iova: bigint, size: bigint): boolean {
-    if (!this.#iommu.enabled) return false;
-    return this.#iommu.invalidatePages(domain, iova - (iova % size), size);
+    if (!this.iommu.enabled) return false;
+    return this.iommu.invalidatePages(domain, iova - (iova % size), size);
   }
 
   #invalidateDevices(of: Extract<Act, { kind: 'invalidate-context' }>['of']): boolean {
-    if (!this.#iommu.enabled) return false;
-    const { assigned } = this.#iommu;
+    if (!this.iommu.enabled) return false;
+    const { assigned } = this.iommu;
     const named = typeof of === 'object' && 'device' in of ? [assigned[of.device]] : assigned;
-    for (const space of named) if (space !== undefined) this.#iommu.invalidateDevice(space);
+    for (const space of named) if (space !== undefined) this.iommu.invalidateDevice(space);
     return true;
   }
 
   #attach({ device, to, invalidate, flush }: Extract<Act, { kind: 'attach' }>): boolean {
-    const space = this.#iommu.assigned[device];
+    const space = this.iommu.assigned[device];
     if (space === undefined) return false;
     // what QEMU makes of a device that is blocked out of pass-through has not been seen
     if (to === 'blocked' && !space.enabled) return false;
-    if (to === 'pass-through' && !this.#iommu.enabled) return false;
-    this.#iommu.setEntry(space.device, this.#entryFor(to));
-    if (!this.#iommu.enabled || invalidate === 'none') return true;
-    this.#iommu.invalidateDevice(space);
-    if (flush && typeof to === 'number') this.#iommu.invalidatePages(to, 0n, null);
+    if (to === 'pass-through' && !this.iommu.enabled) return false;
+    this.iommu.setEntry(space.device, this.#entryFor(to));
+    if (!this.iommu.enabled || invalidate === 'none') return true;
+    this.iommu.invalidateDevice(space);
+    if (flush && typeof to === 'number') this.iommu.invalidatePages(to, 0n, null);
     return true;
   }
 
   #entryFor(to: Extract<Act, { kind: 'attach' }>['to']): DeviceEntry {
     if (typeof to === 'string') return { kind: to };
-    return { kind: 'domain', tables: this.#iommu.domain(to) };
+    return { kind: 'domain', tables: this.iommu.domain(to) };
   }
 
   /** What switching the unit off does is not known. */
   #translation(on: boolean): boolean {
-    if (!on || this.#iommu.enabled) return false;
-    this.#iommu.enable();
+    if (!on || this.iommu.enabled) return false;
+    this.iommu.enable();
     return true;
   }
 }

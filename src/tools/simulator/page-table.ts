@@ -219,3 +219,31 @@ export class DomainTables {
     this.#pages.give(table.base);
   }
 }
+
+/** The tables of all domains of a guest, in pages of their own. */
+export class GuestDomains {
+  readonly #levels: readonly (3 | 4)[];
+  readonly #pages: TablePages;
+  readonly #domains = new Map<number, DomainTables>();
+
+  /** `levels`: of the domains from 1 on; others have 3. `firstPage`: where their tables begin. */
+  constructor(levels: readonly (3 | 4)[], firstPage: bigint) {
+    this.#levels = levels;
+    this.#pages = new TablePages(firstPage);
+  }
+
+  /** Those of a domain, made at its first use. */
+  of(id: number): DomainTables {
+    let tables = this.#domains.get(id);
+    if (tables === undefined) {
+      tables = new DomainTables(id, this.#levels[id - 1] ?? 3, this.#pages);
+      this.#domains.set(id, tables);
+    }
+    return tables;
+  }
+
+  /** The guest forgets them; whoever holds one keeps it, with its pages. */
+  clear(): void {
+    this.#domains.clear();
+  }
+}

@@ -1,7 +1,5 @@
-import { type Act, type ActPlayer, canPlay, MAX_PAGES, playHostAct } from './acts.ts';
+import { type Act, ActPlayer, MAX_PAGES, playHostAct } from './acts.ts';
 import { INTERRUPT_HOLE } from './guest-memory.ts';
-import type { Machine } from './machine.ts';
-import type { Monitor } from './monitor.ts';
 import { entrySize } from './page-table.ts';
 import type { VirtioIommu } from './virtio-iommu.ts';
 import { MMIO_FLAG } from './virtio-space.ts';
@@ -10,37 +8,25 @@ import { MMIO_FLAG } from './virtio-space.ts';
 const NOT_PLAYED = false;
 
 /** Plays acts on a machine with virtio-iommu: each is one request, or one for each run of pages. */
-export class VirtioStage implements ActPlayer {
-  readonly #machine: Machine;
-  readonly #iommu: VirtioIommu;
-  readonly #monitor: Monitor;
-
-  constructor(machine: Machine, iommu: VirtioIommu, monitor: Monitor) {
-    this.#machine = machine;
-    this.#iommu = iommu;
-    this.#monitor = monitor;
-  }
-
-  play(act: Act): boolean {
-    if (!canPlay(act, this.#machine)) return false;
-    this.#machine.writer.thread = 'vcpu';
+export class VirtioStage extends ActPlayer<VirtioIommu> {
+  protected override carryOut(act: Act): boolean {
     switch (act.kind) {
       case 'map':
         return this.#map(act);
       case 'unmap': {
         const size = entrySize(act.level) * BigInt(act.count);
-        return isFew(act.count) && this.#iommu.unmap(act.domain, act.iova, act.iova + size - 1n);
+        return isFew(act.count) && this.iommu.unmap(act.domain, act.iova, act.iova + size - 1n);
       }
       case 'unmap-level': {
         const size = entrySize(act.level);
         const iova = act.iova - (act.iova % size);
-        return this.#iommu.unmap(act.domain, iova, iova + size - 1n);
+        return this.iommu.unmap(act.domain, iova, iova + size - 1n);
       }
       case 'attach':
         return this.#attach(act.device, act.to);
       case 'reset':
-        this.#machine.writer.thread = 'main';
-        return this.#iommu.reset();
+        this.machine.writer.thread = 'main';
+        return this.iommu.reset();
       case 'protect':
       case 'split':
       case 'spoil':
@@ -52,7 +38,7 @@ export class VirtioStage implements ActPlayer {
       case 'root-pointer':
         return NOT_PLAYED;
       default:
-        return playHostAct(act, this.#machine, this.#monitor);
+        return playHostAct(act, this.machine, this.monitor);
     }
   }
 
@@ -70,20 +56,20 @@ export class VirtioStage implements ActPlayer {
       while (gpas[from + count] === gpa + BigInt(count) * size) count++;
       const start = iova + BigInt(from) * size;
       const length = BigInt(count) * size;
-      const isMemory = this.#machine.memory.translate(gpa, length).kind === 'ram';
+      const isMemory = this.machine.memory.translate(gpa, length).kind === 'ram';
       const flags = isMemory ? permission : permission | MMIO_FLAG;
       const mapping = { iova: start, last: start + length - 1n, gpa, flags };
-      if (this.#iommu.map(domain, mapping)) isDone = true;
+      if (this.iommu.map(domain, mapping)) isDone = true;
       from += count;
     }
     return isDone;
   }
 
   #attach(device: number, to: Extract<Act, { kind: 'attach' }>['to']): boolean {
-    const space = this.#iommu.assigned[device];
+    const space = this.iommu.assigned[device];
     if (space === undefined) return false;
-    if (typeof to === 'string') return this.#iommu.detach(space);
-    this.#iommu.attach(space, to);
+    if (typeof to === 'string') return this.iommu.detach(space);
+    this.iommu.attach(space, to);
     return true;
   }
 }

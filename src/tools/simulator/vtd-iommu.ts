@@ -2,7 +2,7 @@ import { AddressSpace, type ContextEntry, type IommuView } from './address-space
 import { hex, PAGE_SIZE } from './addresses.ts';
 import type { Layout } from './guest-memory.ts';
 import type { Machine } from './machine.ts';
-import { DomainTables, TablePages } from './page-table.ts';
+import { type DomainTables, GuestDomains } from './page-table.ts';
 import type { VfioListener } from './vfio-listener.ts';
 import { type EmulatedIommu, type ResetMoment, syncDirtyPages } from './viommu.ts';
 
@@ -30,8 +30,7 @@ export class VtdIommu implements IommuView, EmulatedIommu {
   readonly #machine: Machine;
   /** every address space, in the order of QEMU's hash table */
   readonly #spaces: readonly AddressSpace[];
-  readonly #domains = new Map<number, DomainTables>();
-  readonly #pages = new TablePages(FIRST_TABLE_PAGE);
+  readonly #domains: GuestDomains;
   readonly #entries = new Map<string, ContextEntry>();
   /** spaces with notifiers, most recently registered first */
   #registered: readonly AddressSpace[] = [];
@@ -43,6 +42,7 @@ export class VtdIommu implements IommuView, EmulatedIommu {
 
   constructor(machine: Machine, listeners: readonly VfioListener[]) {
     this.#machine = machine;
+    this.#domains = new GuestDomains(machine.options.domainLevels, FIRST_TABLE_PAGE);
     this.#layout = machine.memory.flat;
     this.assigned = listeners.map(
       (listener) => new AddressSpace(machine, this, listener.container.device, listener),
@@ -55,7 +55,7 @@ export class VtdIommu implements IommuView, EmulatedIommu {
     if (machine.options.vhost) {
       this.#entries.set(VHOST_DEVICE, {
         kind: 'domain',
-        tables: new DomainTables(0x20, 3, this.#pages),
+        tables: this.#domains.of(0x20),
       });
     }
   }
@@ -75,13 +75,7 @@ export class VtdIommu implements IommuView, EmulatedIommu {
 
   /** Tables of a domain, made at its first use. */
   domain(id: number): DomainTables {
-    let tables = this.#domains.get(id);
-    if (tables === undefined) {
-      const levels = this.#machine.options.domainLevels[id - 1] ?? 3;
-      tables = new DomainTables(id, levels, this.#pages);
-      this.#domains.set(id, tables);
-    }
-    return tables;
+    return this.#domains.of(id);
   }
 
   contextEntry(device: string): ContextEntry {
