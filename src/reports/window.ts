@@ -1,5 +1,6 @@
 import { listed } from '../base/words.ts';
 import type { Trace } from '../result/types.ts';
+import { momentText } from './wording.ts';
 
 /** What reports say where only a window of a trace is reported. */
 
@@ -21,14 +22,4 @@ export function windowNote(traces: readonly Trace[]): string {
   return traces.some(({ window }) => window !== undefined)
     ? 'Only a window of each trace is reported (--since, --until, --device): verdicts are of that window.'
     : '';
-}
-
-/** ISO 8601 of the wall's clock, else seconds of the trace's own. */
-function momentText(time: string, clock: Trace['time']['clock']): string {
-  if (clock === 'wall') {
-    const moment = new Date(Number(BigInt(time) / 1_000_000n));
-    if (!Number.isNaN(moment.getTime())) return moment.toISOString();
-  }
-  const digits = time.padStart(10, '0');
-  return `${digits.slice(0, -9)}.${digits.slice(-9)} s`;
 }

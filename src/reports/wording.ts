@@ -3,6 +3,7 @@ import { countText, listed, plural } from '../base/words.ts';
 import { viaMeanings } from '../result/exposure.ts';
 import type {
   Cause,
+  Clock,
   Evidence,
   Finding,
   Mode,
@@ -169,4 +170,14 @@ export function trackedByText(by: string): string {
     .split('+')
     .map((way) => (way in viaMeanings ? viaMeanings[way as Via] : 'an unknown cause'));
   return listed(words);
+}
+
+/** ISO 8601 of the wall's clock, else seconds of the trace's own. */
+export function momentText(time: string, clock: Clock): string {
+  if (clock === 'wall') {
+    const moment = new Date(Number(BigInt(time) / 1_000_000n));
+    if (!Number.isNaN(moment.getTime())) return moment.toISOString();
+  }
+  const digits = time.padStart(10, '0');
+  return `${digits.slice(0, -9)}.${digits.slice(-9)} s`;
 }

@@ -103,3 +103,9 @@ it('takes folders, archives and the pieces of a log, as an analysis does', async
     inspection.events.reduce((sum, { count }) => sum + count, 0);
   expect(total(joined as Inspection)).toBe(total(whole) - 1);
 });
+
+it('says of a long list where the rest of it is', async () => {
+  const inspection = await inspect(`${root}traces/qemu-10.0/linux-nvme-aw48.log.gz`);
+  const text = [...textOfInspection(inspection, 80)].join('');
+  expect(text).toContain(`and ${inspection.events.length - 30} more: -f json lists them.`);
+});

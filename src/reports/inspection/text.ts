@@ -1,7 +1,7 @@
 import { humanSize } from '../../base/address.ts';
 import { countText, listed, plural } from '../../base/words.ts';
 import { Page, shorten } from '../text/layout.ts';
-import { traceName } from '../wording.ts';
+import { momentText, traceName } from '../wording.ts';
 import type { InspectedEvent, Inspection } from './inspection.ts';
 
 /** Events that are listed by name; JSON has the rest. */
@@ -56,12 +56,11 @@ function formatText({ bytes, compression, format, hasGrown, lines }: Inspection)
 
 function timeText({ time: { clock, first, last, seconds } }: Inspection): string {
   if (first === null || last === null) return 'none';
-  const range = clock === 'wall' ? `${isoOf(first)} to ${isoOf(last)}` : `by a ${clock} clock`;
+  const range =
+    clock === 'wall'
+      ? `${momentText(first, clock)} to ${momentText(last, clock)}`
+      : `by a ${clock} clock`;
   return seconds === null ? range : `${range}, ${seconds.toFixed(3)} s`;
-}
-
-function isoOf(nanoseconds: string): string {
-  return new Date(Number(BigInt(nanoseconds) / 1_000_000n)).toISOString();
 }
 
 function producerTexts({ producers }: Inspection): readonly string[] {
@@ -71,7 +70,7 @@ function producerTexts({ producers }: Inspection): readonly string[] {
     return `${vm === null ? '' : `${vm}: `}${parts.join(', ')}`;
   });
   const left = producers.length - shown.length;
-  return left > 0 ? [...shown, `and ${plural(left, 'boot')} more: --json lists them`] : shown;
+  return left > 0 ? [...shown, `and ${plural(left, 'boot')} more: -f json lists them`] : shown;
 }
 
 function listEvents(page: Page, events: readonly InspectedEvent[]): void {
@@ -83,7 +82,7 @@ function listEvents(page: Page, events: readonly InspectedEvent[]): void {
     page.line(`  ${own}${countText(count).padStart(COUNT_WIDTH)}${rate}${use}`);
   }
   const left = events.length - MOST_EVENTS;
-  if (left > 0) page.text(`and ${countText(left)} more: --json lists them.`, '  ');
+  if (left > 0) page.text(`and ${countText(left)} more: -f json lists them.`, '  ');
 }
 
 function verdictText({ isPossible, reasons, verdict }: Inspection['verdict']): string {
