@@ -91,12 +91,12 @@ export function formOfObject(line: ObjectLine, writer: BatchWriter): LineForm | 
 }
 
 function envelopeForm(
-  { bytes, from, to, value }: ObjectLine,
+  line: ObjectLine,
   text: string,
   tokens: ReadonlyMap<string, Token>,
   writer: BatchWriter,
 ): LineForm | null {
-  const keys = envelopeKeys(value);
+  const keys = envelopeKeys(line.value);
   const token = keys === null ? undefined : tokens.get(keys.line);
   // A line in a field that may be an event's name, where it is one word, or the bytes of one.
   if (keys === null || token?.is !== 'string' || READ_KEYS.has(keys.line)) return null;
@@ -107,12 +107,8 @@ function envelopeForm(
   const isRead = (key: string) =>
     key === keys.line || key === keys.time || READ_KEYS.has(key) || SOURCE_KEYS.has(key);
   places.push(...unreadPlaces(text, tokens, isRead));
-  const time = keys.time === null ? null : timeIn(text, tokens.get(keys.time), value[keys.time]);
-  if (time?.place !== undefined) places.push(time.place);
   return {
-    pieces: piecesOf(bytes, from, to, shifted(places, from)),
-    seconds: time?.seconds ?? 0,
-    nanoseconds: time?.nanoseconds ?? NO_TIME,
+    ...timedPieces(line, places, text, tokens, keys.time),
     thread: NO_THREAD,
     source: writer.source,
     record: null,
@@ -120,7 +116,7 @@ function envelopeForm(
 }
 
 function eventForm(
-  { bytes, from, to, value }: ObjectLine,
+  line: ObjectLine,
   text: string,
   tokens: ReadonlyMap<string, Token>,
   name: string,
@@ -128,6 +124,7 @@ function eventForm(
 ): LineForm | null {
   const record = Uint32Array.from(writer.newest);
   if (record[KIND] !== kindOfName(name) || record[LINE] !== writer.line) return null;
+  const { value } = line;
   const keys = eventKeys(value);
   const args = keys.args === null ? undefined : value[keys.args];
   const argumentsToken = keys.args === null ? undefined : tokens.get(keys.args);
@@ -144,15 +141,28 @@ function eventForm(
     if (place !== null) places.push(place);
   }
   places.push(...unreadPlaces(text, tokens, (key) => key === keys.time || READ_KEYS.has(key)));
-  const time = keys.time === null ? null : timeIn(text, tokens.get(keys.time), value[keys.time]);
-  if (time?.place !== undefined) places.push(time.place);
   return {
-    pieces: piecesOf(bytes, from, to, shifted(places, from)),
-    seconds: time?.seconds ?? 0,
-    nanoseconds: time?.nanoseconds ?? NO_TIME,
+    ...timedPieces(line, places, text, tokens, keys.time),
     thread: record[THREAD] as number,
     source: writer.source,
     record,
+  };
+}
+
+/** The pieces of a line with these places, and with that of its time. `key`: whose value its time is. */
+function timedPieces(
+  { bytes, from, to, value }: ObjectLine,
+  places: readonly PiecePlace[],
+  text: string,
+  tokens: ReadonlyMap<string, Token>,
+  key: string | null,
+): Pick<LineForm, 'pieces' | 'seconds' | 'nanoseconds'> {
+  const time = key === null ? null : timeIn(text, tokens.get(key), value[key]);
+  const all = time?.place === undefined ? places : [...places, time.place];
+  return {
+    pieces: piecesOf(bytes, from, to, shifted(all, from)),
+    seconds: time?.seconds ?? 0,
+    nanoseconds: time?.nanoseconds ?? NO_TIME,
   };
 }
 
