@@ -1,8 +1,5 @@
 import type { Chunks } from './chunks.ts';
-import { type OpenSource, openSource, type SourceOptions } from './source.ts';
-
-/** Bytes by which the kind of a trace is recognised. */
-const HEAD_BYTES = 64 * 1024;
+import { HEAD_BYTES, type OpenSource, openSource, type SourceOptions } from './source.ts';
 
 /** A file of a trace that is in several. Plain data, so that it can cross threads. */
 export interface Piece {

@@ -18,8 +18,8 @@ export type { SourceLoss } from './loss.ts';
 const READ_BYTES = 1024 * 1024;
 /** The same for small ones. */
 const SMALLEST_READ_BYTES = 4096;
-/** Bytes by which the kind of a trace is recognised. */
-const HEAD_BYTES = 64 * 1024;
+/** Bytes of `head`, if a trace has so many: its kind is recognised by them. */
+export const HEAD_BYTES = 64 * 1024;
 /** Of input that cannot be read twice, bytes that are kept in case they are needed again. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 /** Compression inside compression is followed this deep. */

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, TraceError } from '../base/errors.ts';
@@ -9,6 +9,7 @@ import { fileAtStandardInput } from './open-file.ts';
 import type { SourceOptions } from './source.ts';
 import { BLOCK_BYTES } from './tar/header.ts';
 import { temporaryName } from './temporary.ts';
+import { writeAll } from './text-writer.ts';
 import { TraceFile } from './trace-file.ts';
 
 /** Standard input, of which the start has been looked at. */
@@ -110,10 +111,6 @@ async function keep(input: Chunks): Promise<StandardInput> {
     throw notKept(thrown);
   }
   return { archive: isNameless ? open : name, chunks: null, close };
-}
-
-function writeAll(file: number, chunk: Uint8Array): void {
-  for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at);
 }
 
 function notKept(thrown: unknown): TraceError {

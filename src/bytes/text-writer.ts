@@ -109,6 +109,6 @@ function whyNot(path: string, thrown: unknown): string {
 }
 
 /** Writes all of it: a pipe or a full disk may take less at once. */
-function writeAll(file: number, bytes: Uint8Array): void {
+export function writeAll(file: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
 }

@@ -1,6 +1,6 @@
 import { type LineBlock, LineBlocks } from '../bytes/lines.ts';
 import type { Slot, Slots } from '../bytes/slots.ts';
-import type { OpenSource } from '../bytes/source.ts';
+import { HEAD_BYTES, type OpenSource } from '../bytes/source.ts';
 
 const LF = 0x0a;
 
@@ -18,11 +18,8 @@ const LEAST_BYTES = 4096;
 
 /** Bytes that slots have in which a trace is gathered: less than usual where it is known to be small. */
 export function gatheredBytes({ head }: OpenSource): number {
-  return head.length < WHOLE_HEAD_BYTES ? Math.max(LEAST_BYTES, head.length) : GATHERED_BYTES;
+  return head.length < HEAD_BYTES ? Math.max(LEAST_BYTES, head.length) : GATHERED_BYTES;
 }
-
-/** The first bytes of a trace are so many, if it has them. */
-const WHOLE_HEAD_BYTES = 64 * 1024;
 
 /**
  * The lines of a trace that comes as a stream, in order, gathered in slots of `gatheredBytes`. While
