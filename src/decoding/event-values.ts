@@ -1,4 +1,14 @@
-import { HEADER_WORDS, KIND, LINE, NANOSECONDS, SECONDS, THREAD } from '../events/batch.ts';
+import { NO_TIME } from '../base/place.ts';
+import {
+  HEADER_WORDS,
+  KIND,
+  LINE,
+  NANOSECONDS,
+  NO_SOURCE,
+  NO_THREAD,
+  SECONDS,
+  THREAD,
+} from '../events/batch.ts';
 import type { ArgumentType, EventDeclaration } from '../events/catalogue/declaration.ts';
 import { catalogue, type EventName, kindOfName, offsetsOf } from '../events/catalogue/index.ts';
 import type { BatchWriter } from '../events/writer.ts';
@@ -27,6 +37,7 @@ const TEXT_LIMIT = 512;
 /** Room for the longest event's text, and its end. */
 const BYTES = 64 * 1024;
 const LF = 0x0a;
+const QUOTE = 0x22;
 
 /** A placeholder of a shape. */
 interface Slot {
@@ -52,9 +63,18 @@ interface ValueShape {
   readonly hasTexts: boolean;
 }
 
-/** A value, and where in its line it stands. */
+/** A value, and where in its line it stands; its quote, where it has one. */
 export interface ValueToken extends Value {
   readonly at: number;
+}
+
+/** An event that was written or counted, and the line that it came of. */
+interface LastEvent {
+  readonly name: string;
+  readonly line: number;
+  /** Null where it was counted. */
+  readonly shape: ValueShape | null;
+  readonly isNamed: boolean;
 }
 
 const PLACEHOLDER = /\{(\w+):([^}]+)\}/g;
@@ -69,8 +89,8 @@ export class EventValues {
   readonly #reader: LineReader;
   readonly #shapes = new Map<string, readonly ValueShape[]>();
   readonly #bytes = Buffer.alloc(BYTES);
-  /** Of the event that was written last, if it was. */
-  #written: { readonly shape: ValueShape; readonly isNamed: boolean } | null = null;
+  /** What became of the event that was asked for last; null: it is unreadable. */
+  #last: LastEvent | null = null;
 
   constructor(reader: LineReader) {
     this.#reader = reader;
@@ -87,7 +107,6 @@ export class EventValues {
     writer: BatchWriter,
     place: LinePlace,
   ): Written {
-    this.#written = null;
     const shapes = this.#shapesOf(name, writer);
     if (shapes === null) return 'skipped';
     for (const shape of shapes) {
@@ -96,7 +115,7 @@ export class EventValues {
       const { slots, hasMore } = shape;
       if (hasMore ? values.length < slots.length - 1 : values.length !== slots.length) continue;
       if (!this.#read(name, shape, (index) => values[index]?.text, writer, place)) continue;
-      this.#written = { shape, isNamed: false };
+      this.#last = { name, line: writer.line, shape, isNamed: false };
       return 'event';
     }
     return 'unreadable';
@@ -109,7 +128,6 @@ export class EventValues {
     writer: BatchWriter,
     place: LinePlace,
   ): Written {
-    this.#written = null;
     const shapes = this.#shapesOf(name, writer);
     if (shapes === null) return 'skipped';
     for (const shape of shapes) {
@@ -123,17 +141,19 @@ export class EventValues {
         return undefined;
       };
       if (!this.#read(name, shape, textAt, writer, place)) continue;
-      this.#written = { shape, isNamed: true };
+      this.#last = { name, line: writer.line, shape, isNamed: true };
       return 'event';
     }
     return 'unreadable';
   }
 
   /**
-   * The form of the line at `from .. to`, of which an event was just written; null where there is none, as
-   * its event has texts. `tokens`: its values; `places`: what else of it may be other digits.
+   * The form of the line at `from .. to`, of which the event `name` was just written or counted; null where
+   * there is none, as its event is stored and has texts. `tokens`: its values; `places`: what else of it may be
+   * other digits.
    */
   form(
+    name: string,
     bytes: Buffer,
     from: number,
     to: number,
@@ -141,14 +161,18 @@ export class EventValues {
     places: readonly PiecePlace[],
     writer: BatchWriter,
   ): LineForm | null {
-    const written = this.#written;
+    const last = this.#last;
+    if (last?.name !== name || last.line !== writer.line) return null;
+    const { shape } = last;
+    if (shape === null) return countedForm(name, bytes, from, to, tokens, places);
     const record = Uint32Array.from(writer.newest);
-    if (written === null || written.shape.hasTexts) return null;
-    if (record[KIND] !== this.#reader.kind || record[LINE] !== writer.line) return null;
-    const numbers = written.shape.slots.flatMap(({ form, names, type, word }, index) => {
-      const token = written.isNamed
+    if (shape.hasTexts || record[KIND] !== this.#reader.kind || record[LINE] !== writer.line) {
+      return null;
+    }
+    const numbers = shape.slots.flatMap(({ form, names, type, word }, index) => {
+      const token = last.isNamed
         ? names
-            .map((name) => tokens.find((one) => one.name === name))
+            .map((each) => tokens.find((one) => one.name === each))
             .find((one) => one !== undefined)
         : tokens[index];
       if (token === undefined || !isNumber(form)) return [];
@@ -167,10 +191,12 @@ export class EventValues {
 
   /** The shapes of a catalogued event; null for another, which is counted. */
   #shapesOf(name: string, writer: BatchWriter): readonly ValueShape[] | null {
+    this.#last = null;
     const known = this.#shapes.get(name);
     if (known !== undefined) return known;
     if (kindOfName(name) === undefined) {
       writer.skip(name);
+      this.#last = { name, line: writer.line, shape: null, isNamed: false };
       return null;
     }
     const shapes = valueShapes(name as EventName);
@@ -225,6 +251,32 @@ function valueShapes(name: EventName): readonly ValueShape[] {
       hasTexts,
     };
   });
+}
+
+/** The form of a line that is only counted: nobody reads what its values are. */
+function countedForm(
+  name: string,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  tokens: readonly ValueToken[],
+  places: readonly PiecePlace[],
+): LineForm {
+  const values = tokens.flatMap(({ at, text }): PiecePlace | readonly PiecePlace[] => {
+    if (bytes[from + at] !== QUOTE) return numberPlace(text, at, null, true) ?? [];
+    const end = bytes.indexOf(QUOTE, from + at + 1) - from;
+    // One with escapes may be any other only if it is the same.
+    return end === at + 1 + text.length ? { from: at + 1, to: end, piece: { is: 'string' } } : [];
+  });
+  return {
+    pieces: piecesOf(bytes, from, to, shifted([...values, ...places], from)),
+    seconds: 0,
+    nanoseconds: NO_TIME,
+    thread: NO_THREAD,
+    source: NO_SOURCE,
+    record: null,
+    counted: name,
+  };
 }
 
 function isNumber(form: string): boolean {

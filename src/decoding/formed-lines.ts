@@ -44,6 +44,8 @@ export interface LineForm {
   readonly source: number;
   /** Where no piece is QEMU's text: the record of an event without texts, but for its numbers. */
   readonly record: Uint32Array | null;
+  /** The event that such lines are, where they are counted and not stored; no piece is QEMU's text. */
+  readonly counted?: string;
 }
 
 /** A piece of the line at `from .. to`. */

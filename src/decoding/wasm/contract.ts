@@ -68,6 +68,8 @@ export const form = {
   FORM_SOURCE: 4,
   /** Words of its record; 0 where it has QEMU's text. */
   FORM_RECORD_WORDS: 5,
+  /** The slot of the name that its lines count; 0 where they are stored. */
+  FORM_SLOT: 6,
   FORM_FIRST_PIECE: 8,
   FORM_RECORD: 96,
   /** The bytes of literal pieces, each from a multiple of 16 bytes on. */

@@ -79,12 +79,6 @@ function isOutsideTable({ length }: string): boolean {
   return length < names.SHORTEST_NAME || length > names.LONGEST_NAME;
 }
 
-/** An uncatalogued name that the kernel counts. */
-interface CountedName {
-  readonly name: string;
-  readonly slot: number;
-}
-
 /** What is done with the lines that the kernel leaves, one at a time. */
 interface LeftLines {
   /** The next line has to be read here. */
@@ -108,7 +102,8 @@ export class WasmKernel implements LineKernel {
   readonly #sourceBytes: number;
   readonly #records: number;
   readonly #told: Uint32Array;
-  readonly #counted: CountedName[] = [];
+  /** The slots of uncatalogued names that the kernel counts. */
+  readonly #counted = new Map<string, number>();
   #names = 0;
   /** Forms that were asked for in this block. */
   #forms = 0;
@@ -225,7 +220,8 @@ export class WasmKernel implements LineKernel {
   }
 
   /** Has the kernel read other lines of this form. */
-  #takeForm({ pieces, record, seconds, nanoseconds, thread, source }: LineForm): void {
+  #takeForm(lineForm: LineForm): void {
+    const { counted, pieces, record, seconds, nanoseconds, thread, source } = lineForm;
     const bytes = pieces.reduce(
       (sum, piece) => sum + (piece.is === 'literal' ? roundedUp(piece.bytes.length) : 0),
       0,
@@ -235,14 +231,19 @@ export class WasmKernel implements LineKernel {
     if (recordWords > MOST_RECORD_WORDS) return;
     const at = this.#kernel.newForm();
     const words = new Uint32Array(this.#bytes.buffer, at, FORM_WORDS);
+    words[form.FORM_PIECES] = 0;
+    const literals = at + form.FORM_LITERALS * WORD_BYTES;
+    const slot = counted === undefined ? 0 : this.#slotOf(counted, literals);
+    if (slot === null) return;
     words[form.FORM_PIECES] = pieces.length;
+    words[form.FORM_SLOT] = slot;
     words[form.FORM_SECONDS] = seconds;
     words[form.FORM_NANOSECONDS] = nanoseconds;
     words[form.FORM_THREAD] = thread;
     words[form.FORM_SOURCE] = source;
     words[form.FORM_RECORD_WORDS] = recordWords;
     if (record !== null) words.set(record, form.FORM_RECORD);
-    let literal = at + form.FORM_LITERALS * WORD_BYTES;
+    let literal = literals;
     for (const [index, piece] of pieces.entries()) {
       const pieceAt = form.FORM_FIRST_PIECE + index * WORDS_OF_PIECE;
       words.set(wordsOfPiece(piece), pieceAt);
@@ -250,6 +251,26 @@ export class WasmKernel implements LineKernel {
       this.#bytes.set(piece.bytes, literal);
       literal += roundedUp(piece.bytes.length);
     }
+  }
+
+  /** The slot of a name that is counted, or null; what is at `scratch` is written over. */
+  #slotOf(name: string, scratch: number): number | null {
+    const known = this.#counted.get(name);
+    if (known !== undefined) return known;
+    if (this.#names === MOST_NAMES || isOutsideTable(name)) return null;
+    if (kindOfName(name) !== undefined || tornOf(name) === 'glued') return null;
+    this.#bytes.set(Buffer.from(name), scratch);
+    return this.#add(scratch, name);
+  }
+
+  /** Adds the name at `at` to the table of the kernel; returns its slot where it is counted from now on, or null. */
+  #add(at: number, name: string): number | null {
+    const kind = KIND_OF[tornOf(name) ?? 'whole'];
+    const slot = this.#kernel.add(at, name.length, kind);
+    this.#names += 1;
+    if (slot === 0 || kind === kinds.LEFT) return null;
+    this.#counted.set(name, slot);
+    return slot;
   }
 
   #takeRecords(at: number, writer: BatchWriter): void {
@@ -284,15 +305,11 @@ export class WasmKernel implements LineKernel {
     const length = this.#told[word.NAME + 1] as number;
     const name = Buffer.from(this.#bytes.buffer, at, length).toString('latin1');
     if (!/^[a-z][a-z0-9]*_[a-z0-9_]*$/.test(name) || kindOfName(name) !== undefined) return;
-    const torn = tornOf(name);
-    const kind = KIND_OF[torn ?? 'whole'];
-    const slot = this.#kernel.add(at, length, kind);
-    this.#names += 1;
-    if (slot !== 0 && kind !== kinds.LEFT) this.#counted.push({ name, slot });
+    this.#add(at, name);
   }
 
   #takeCounts(writer: BatchWriter): void {
-    for (const { name, slot } of this.#counted) {
+    for (const [name, slot] of this.#counted) {
       const count = this.#kernel.takeCount(slot);
       if (count > 0) writer.skip(name, count);
     }

@@ -12,6 +12,8 @@ interface Tool {
   readonly newLines: () => FormedLines;
   /** Lines; SS is a second, F nine digits, N a number and H a hexadecimal one. The first is of a common event. */
   readonly lines: readonly string[];
+  /** One of an event that is only counted. */
+  readonly counted: string;
 }
 
 const CONTEXT = '{ cpu_id = 0 }, { vpid = 7329, vtid = 7329, procname = "qemu-system-x86" }';
@@ -21,6 +23,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'babeltrace',
     newLines: () => new BabeltraceLines(),
+    counted: `[07:35:SS.F] (+0.F) vm qemu:vfio_user_recv_hdr: ${CONTEXT}, { name = "unix:/run/vfu.sock", id = 0xH, cmd = N }`,
     lines: [
       `[2026-11-22 07:35:SS.F] (+0.F) vm qemu:vtd_page_walk_one: ${CONTEXT}, ${WALK}`,
       `[07:35:SS.F] (+0.F) vm qemu:vtd_page_walk_one: ${CONTEXT}, ${WALK}`,
@@ -30,6 +33,8 @@ const TOOLS: readonly Tool[] = [
       `[2026-11-22 07:35:SS.F] vm qemu:vfio_iommu_map_notify: ${CONTEXT}, { op = "MAP", iova_start = 0xH, iova_end = 0xH }`,
       `[2026-11-22 07:35:SS.F] vm qemu:vfio_iommu_map_notify: ${CONTEXT}, { op = "UNMAP", iova_start = N, iova_end = 0xH }`,
       `[2026-11-22 07:35:SS.F] vm qemu:vfio_user_recv_read: ${CONTEXT}, { id = N, read = N }`,
+      `[07:35:SS.F] vm qemu:vfio_user_recv_hdr: ${CONTEXT}, { name = "unix:/run/vfu.sock", id = 0xH, cmd = N }`,
+      `[07:35:SS.F] vm qemu:vfio_user_version: ${CONTEXT}, { major = N, caps = "{\\"max\\":N,\\"x\\":\\\\}" }`,
       `[2026-11-22 07:35:SS.F] vm other:thing: ${CONTEXT}, { a = N }`,
       `[N] vm qemu:vtd_page_walk_one: { cpu_id = 1 }, ${WALK}`,
     ],
@@ -37,6 +42,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'bpftrace',
     newLines: () => new TextLines(),
+    counted: '19SSF 10488 vfio_user_recv_read id=0xH read=N',
     lines: [
       '19SSF 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=N',
       '19SSF N vtd_page_walk_one arg0=N arg1=N arg2=0xH arg3=4095 arg4=N',
@@ -44,6 +50,8 @@ const TOOLS: readonly Tool[] = [
       '19SSF 10488 vtd_page_walk_one domain=N iova=N iova=0xH gpa=0xH mask=0xfff perm=3',
       '19SSF 10488 vtd_page_walk_one domain 0x2 iova 0xH -> gpa 0xH mask 0xfff perm N',
       '19SSF 10488 vtd_reset_exit',
+      '19SSF 10488 vfio_user_recv_read id=0xH read=N',
+      '19SSF 10488 vfio_user_recv_hdr name="unix:/run/vfu.sock" id=N name2="a b"',
       'N 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=3',
       'Lost N events',
     ],
@@ -51,6 +59,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'bpftrace, in JSON,',
     newLines: () => new ObjectLines(),
+    counted: '{"type": "printf", "data": "19SSF 10488 vfio_user_recv_read id=0xH read=N\\n"}',
     lines: [
       '{"type": "printf", "data": "19SSF 10488 vtd_page_walk_one domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=N\\n"}',
       '{"type": "printf", "data": "19SSF 10488 vfio_iommu_map_notify op=MAP iova_start=0xH iova_end=0xH\\n"}',
@@ -110,12 +119,12 @@ function linesOf(all: readonly string[]) {
   });
 }
 
-describe.each(TOOLS)('lines of $name with values', ({ lines, newLines }) => {
+describe.each(TOOLS)('lines of $name with values', ({ counted, lines, newLines }) => {
   it('are read in forms as they are read one by one', () => {
     const kernels = new FormedKernels(newLines);
     let records = 0;
     fc.assert(
-      fc.property(linesOf(lines), fc.constantFrom('\n', '\r\n', ''), (some, end) => {
+      fc.property(linesOf([...lines, counted]), fc.constantFrom('\n', '\r\n', ''), (some, end) => {
         records += kernels.compare(Buffer.from(some.join('\n') + end, 'latin1'));
       }),
       { numRuns: 500 },
@@ -123,21 +132,26 @@ describe.each(TOOLS)('lines of $name with values', ({ lines, newLines }) => {
     expect(records).toBeGreaterThan(1000);
   });
 
-  it('are read by the kernel, all but the first', () => {
+  it.each([
+    ['read', lines[0] ?? '', 2000],
+    ['counted', counted, 0],
+  ])('are %s by the kernel, all but the first', (_, line, events) => {
     const all = Array.from({ length: 2000 }, (_, at) =>
-      filled(lines[0] ?? '', '07', at * 1000, [String(at % 4)], [(at * 4096).toString(16)]),
+      filled(line, '07', at * 1000, [String(at % 4)], [(at * 4096).toString(16)]),
     );
     const reader = newLines();
-    const line = reader.line.bind(reader);
+    const readLine = reader.line.bind(reader);
     let read = 0;
     reader.line = (...args) => {
       read += 1;
-      line(...args);
+      readLine(...args);
     };
     const block = Buffer.from(`${all.join('\n')}\n`);
     const writer = new BatchWriter(block.length);
     expect(newFormedDecoder(reader)(block, writer)).toBe(2000);
-    expect(writer.finish(block, 0, 2000).events).toBe(2000);
+    const batch = writer.finish(block, 0, 2000);
+    expect(batch.events).toBe(events);
+    expect(Object.values(batch.skipped)).toEqual(events === 0 ? [2000] : []);
     expect(read).toBe(1);
   });
 });

@@ -76,7 +76,7 @@ export class BabeltraceLines implements FormedLines {
   form(): LineForm | null {
     if (this.#last === null) return null;
     const { at, bytes, event, lf, writer } = this.#last;
-    return this.#values.form(bytes, at, lf, event.values, event.digits, writer);
+    return this.#values.form(event.name, bytes, at, lf, event.values, event.digits, writer);
   }
 
   line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {

@@ -48,13 +48,13 @@ export class BpftraceLines {
    */
   form(bytes: Buffer, from: number, to: number, writer: BatchWriter): LineForm | null {
     const text = textOf(bytes, from, to);
-    const [header, time = ''] = LINE.exec(text) ?? [];
+    const [header, time = '', , name = ''] = LINE.exec(text) ?? [];
     const tokens = header === undefined ? null : tokensOf(text, header.length);
     if (tokens === null || time.length <= DIGITS) return null;
     const isTime = Number(time.slice(0, -DIGITS)) <= LAST_SECOND;
     const piece: Piece = { is: isTime ? 'fraction' : 'figures', digits: DIGITS };
     const fraction = { from: time.length - DIGITS, to: time.length, piece };
-    return this.#values.form(bytes, from, to, tokens, [fraction], writer);
+    return this.#values.form(name, bytes, from, to, tokens, [fraction], writer);
   }
 
   /** `text`: a character for each byte. */

@@ -13,6 +13,7 @@ import {
   FORM_RECORD,
   FORM_RECORD_WORDS,
   FORM_SECONDS,
+  FORM_SLOT,
   FORM_SOURCE,
   FORM_THREAD,
   FORMS,
@@ -54,6 +55,8 @@ export let thread: u32 = 0;
 export let source: u32 = 0;
 /** Its record, which it is but for the place and the time; 0 where it has QEMU's text. */
 export let record: usize = 0;
+/** The slot of the name that it counts, and nothing else; or 0. */
+export let slot: usize = 0;
 /** Where the next line begins; 0 where QEMU's text ends with the line. */
 export let next: usize = 0;
 
@@ -148,6 +151,7 @@ function match(form: usize, at: usize): usize {
     // Behind QEMU's text there is an LF for whoever reads it.
     if (textEnd != 0) store<u8>(textEnd, LF);
   } else next = 0;
+  slot = load<u32>(form, FORM_SLOT);
   record = load<u32>(form, FORM_RECORD_WORDS) == 0 ? 0 : form + FORM_RECORD;
   seconds = load<u32>(form, FORM_SECONDS);
   thread = load<u32>(form, FORM_THREAD);

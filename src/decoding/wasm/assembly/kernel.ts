@@ -114,6 +114,12 @@ export function decode(
       name = forms.enter(at);
       store<u32>(TOLD, name == 0 ? 0 : 1, IS_FORM_KNOWN);
       if (name == 0) break;
+      if (forms.slot != 0) {
+        names.count(forms.slot);
+        at = forms.next;
+        number++;
+        continue;
+      }
     }
     if (isFormed && forms.record != 0) {
       kind = load<i32>(forms.record);
