@@ -150,7 +150,7 @@ export class EventValues {
   /**
    * The form of the line at `from .. to`, of which the event `name` was just written or counted; null where
    * there is none, as its event is stored and has texts. `tokens`: its values; `places`: what else of it may be
-   * other digits.
+   * other digits. `thread`: of whom the reader of the lines is told if they are only counted.
    */
   form(
     name: string,
@@ -160,11 +160,12 @@ export class EventValues {
     tokens: readonly ValueToken[],
     places: readonly PiecePlace[],
     writer: BatchWriter,
+    thread = NO_THREAD,
   ): LineForm | null {
     const last = this.#last;
     if (last?.name !== name || last.line !== writer.line) return null;
     const { shape } = last;
-    if (shape === null) return countedForm(name, bytes, from, to, tokens, places);
+    if (shape === null) return countedForm(name, thread, bytes, from, to, tokens, places);
     const record = Uint32Array.from(writer.newest);
     if (shape.hasTexts || record[KIND] !== this.#reader.kind || record[LINE] !== writer.line) {
       return null;
@@ -256,6 +257,7 @@ function valueShapes(name: EventName): readonly ValueShape[] {
 /** The form of a line that is only counted: nobody reads what its values are. */
 function countedForm(
   name: string,
+  thread: number,
   bytes: Buffer,
   from: number,
   to: number,
@@ -272,7 +274,7 @@ function countedForm(
     pieces: piecesOf(bytes, from, to, shifted([...values, ...places], from)),
     seconds: 0,
     nanoseconds: NO_TIME,
-    thread: NO_THREAD,
+    thread,
     source: NO_SOURCE,
     record: null,
     counted: name,

@@ -44,7 +44,10 @@ export interface LineForm {
   readonly source: number;
   /** Where no piece is QEMU's text: the record of an event without texts, but for its numbers. */
   readonly record: Uint32Array | null;
-  /** The event that such lines are, where they are counted and not stored; no piece is QEMU's text. */
+  /**
+   * The event that such lines are, where they are counted and not stored; no piece is QEMU's text. Their reader
+   * is told of each if it has a thread.
+   */
   readonly counted?: string;
 }
 
@@ -108,6 +111,8 @@ export interface FormedLines {
   line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void;
   /** The last line of a trace, at `at`, without its LF: not believed, as it may be the front of a longer one. */
   unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void;
+  /** Lines that were only counted, since the last line was read: of each its number, and its thread. */
+  counted?(lines: Uint32Array): void;
   /** Moves the counts of events that are not stored to the batch that is being written. */
   takeCounts(writer: BatchWriter): void;
 }

@@ -105,6 +105,11 @@ export class BatchWriter {
     return this.#words.subarray(this.#newestAt, this.#used);
   }
 
+  /** The records that are committed: the writer's own memory. */
+  get written(): Uint32Array {
+    return this.#words.subarray(0, this.#used);
+  }
+
   /** The words to write arguments to; ask anew after every `begin`. */
   get words(): Uint32Array {
     return this.#words;

@@ -93,10 +93,10 @@ export class FormedKernels {
   readonly #formed: FormedDecoder;
   readonly #writer = new BatchWriter();
 
-  /** `newLines` makes a reader. */
-  constructor(newLines: () => FormedLines) {
+  /** `newLines` makes a reader, and `formed` is of another one. */
+  constructor(newLines: () => FormedLines, formed = newFormedDecoder(newLines())) {
     this.#lines = newLines();
-    this.#formed = newFormedDecoder(newLines());
+    this.#formed = formed;
   }
 
   /** Returns how many records there are in a block. */

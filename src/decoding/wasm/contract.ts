@@ -39,9 +39,11 @@ export const told = {
   SOURCE: 15,
   /** 1 where the next line is of a known form, and only its text was not read. */
   IS_FORM_KNOWN: 16,
+  /** How many lines were counted that have a thread. */
+  COUNTED_LINES: 17,
 } as const;
 /** How many they are. */
-export const TOLD_WORDS = 17;
+export const TOLD_WORDS = 18;
 
 /** The pieces of a form: each a word that says what it is, and one for its length, or for its word in the record. */
 export const pieces = {
@@ -79,6 +81,8 @@ export const WORDS_OF_PIECE = 2;
 export const FORM_WORDS = 512;
 /** Forms that are known at a time; a power of two, 256 at most. */
 export const FORMS = 32;
+/** Counted lines of which one call tells at most: of each its number, and its thread. */
+export const MOST_COUNTED = 4096;
 /** In the place of a line: none. */
 export const NO_LINE = 0xffff_ffff;
 
@@ -94,7 +98,7 @@ export function contractSource(): string {
     '// Made of contract.ts by the build.\n',
     ...lines('u32', { ...names, NO_LINE, NO_TIME, LAST_THREAD }),
     ...lines('i32', kinds),
-    ...lines('u32', { ...pieces, FORMS }),
+    ...lines('u32', { ...pieces, FORMS, MOST_COUNTED }),
     ...lines('usize', { ...told, TOLD_BYTES: TOLD_WORDS }, WORD_BYTES),
     ...lines('usize', { ...form, PIECE_BYTES: WORDS_OF_PIECE, FORM_BYTES: FORM_WORDS }, WORD_BYTES),
     ...lines('i32', { FORMS_BYTES: FORMS * FORM_WORDS }, WORD_BYTES),

@@ -83,6 +83,8 @@ function isOutsideTable({ length }: string): boolean {
 interface LeftLines {
   /** The next line has to be read here. */
   isOpen(): boolean;
+  /** Takes note of lines that the kernel counted. */
+  counted(lines: Uint32Array): void;
   /** Decodes the line at `at`; returns where the next one begins. */
   line(at: number): number;
   unfinishedLine(at: number): void;
@@ -129,6 +131,7 @@ export class WasmKernel implements LineKernel {
     if (carrier.embeds) return this.decodeFormed(block, others.framed(carrier), writer);
     return this.#decode(block, writer, false, {
       isOpen: () => false,
+      counted: () => {},
       line: (at) => others.line(block, at, carrier, writer),
       unfinishedLine: (at) => others.unfinishedLine(block, at, writer),
       takeCounts: () => others.takeCounts(writer),
@@ -142,6 +145,7 @@ export class WasmKernel implements LineKernel {
     this.#forms = 0;
     return this.#decode(bytes, writer, true, {
       isOpen: () => lines.isOpen,
+      counted: (counted) => lines.counted?.(counted),
       line: (at) => {
         const lf = bytes.indexOf(LF, at);
         lines.line(bytes, at, lf, writer);
@@ -203,6 +207,7 @@ export class WasmKernel implements LineKernel {
         at = kernel.decode(at - shift, to - shift, line, shift, records, isFormed) + shift;
         line += this.#told[word.LINES] as number;
         this.#takeRecords(records, writer);
+        this.#tellCounted(left);
         if (at === to) break;
         if (this.#told[word.NAME] !== 0) this.#learn();
       }
@@ -291,6 +296,12 @@ export class WasmKernel implements LineKernel {
       lastNanoseconds: told[word.LAST + 1] as number,
       backwards: this.#placeAt(word.BACKWARDS),
     } satisfies RecordsTold);
+  }
+
+  #tellCounted(left: LeftLines): void {
+    const lines = this.#told[word.COUNTED_LINES] as number;
+    if (lines === 0) return;
+    left.counted(new Uint32Array(this.#bytes.buffer, this.#kernel.counted(), lines * 2));
   }
 
   #placeAt(word: number): { readonly line: number; readonly byteOffset: number } | null {

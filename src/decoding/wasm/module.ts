@@ -12,6 +12,8 @@ export interface KernelExports {
   source(): number;
   records(): number;
   told(): number;
+  /** Where the lines are that were counted and have a thread. */
+  counted(): number;
   decode(
     from: number,
     end: number,

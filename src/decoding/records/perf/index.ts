@@ -1,6 +1,7 @@
 import type { StreamFormat } from '../../format.ts';
 import { OrderedLines } from '../../ordered-lines.ts';
-import { PerfLines, perfEventOf } from './lines.ts';
+import { perfEventOf } from './event.ts';
+import { newPerfDecoder } from './lines.ts';
 
 /** Lines that are looked at. */
 const SAMPLE = 200;
@@ -17,8 +18,5 @@ export const perfScript: StreamFormat = {
     const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
     return text.split('\n', SAMPLE).some((line) => perfEventOf(line) !== null);
   },
-  async open(emit) {
-    const lines = new PerfLines();
-    return new OrderedLines(emit, (line, writer) => lines.decode(line, writer));
-  },
+  open: async (emit) => new OrderedLines(emit, newPerfDecoder()),
 };

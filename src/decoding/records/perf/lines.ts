@@ -1,90 +1,22 @@
 import { NO_TIME } from '../../../base/place.ts';
-import { LAST_THREAD, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import { KIND, LINE, NO_SOURCE, NO_THREAD, RECORD_WORDS } from '../../../events/batch.ts';
 import type { EventDeclaration } from '../../../events/catalogue/declaration.ts';
-import { catalogue, eventNames, kindOfName } from '../../../events/catalogue/index.ts';
+import { catalogue, eventNames } from '../../../events/catalogue/index.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
-import { EventValues, type Value } from '../../event-values.ts';
-import { LAST_SECOND } from '../../iso-time.ts';
-import { newLineReader } from '../../kernels.ts';
+import { EventValues, type ValueToken } from '../../event-values.ts';
+import {
+  decodeFormed,
+  type FormedDecoder,
+  type FormedLines,
+  type LineForm,
+} from '../../formed-lines.ts';
+import { newFormedDecoder, newLineReader } from '../../kernels.ts';
 import { type LinePlace, writeLoss } from '../../notes.ts';
-import type { OrderedLine } from '../../ordered-lines.ts';
-import { Operations } from './operations.ts';
+import { textOf } from '../../ordered-lines.ts';
+import { digitsIn, GROUP, type PerfEvent, perfEventOf } from './event.ts';
+import { Operations, standsBetween } from './operations.ts';
 
-/*
- * QEMU's `dtrace` trace backend through `perf record -e 'sdt_qemu:vtd_*'` and `perf script` (perf 6.1):
- * task, thread, CPU, time, probe, its address, and the arguments as decimal numbers in the order of
- * QEMU's declaration. A probe that is in several places has `_1`, `_2` behind its name.
- *
- *   qemu-system-x86  9951 [001]  1965.996801: sdt_qemu:vtd_page_walk_one: (55bb4a61c9ba) arg1=2 arg2=4294918144 ...
- *   qemu-system-x86  9951/9951  [001]  1965.996801871: ...       -F +pid, --ns
- *
- * Texts are addresses. Of MAP and UNMAP these tell (operations.ts); other events of which a text
- * matters are counted like those that are not needed, so that they are missing.
- */
-
-const PROBE = /(?:sdt|probe)_qemu:(\w{1,128}):? +(?:\([0-9a-f]{1,16}\))?/y;
-const GROUP = '_qemu:';
-/** Process, thread, seconds, fraction; what stands before the probe ends so. */
-const FRONT =
-  /(?:^| )(?:(\d{1,10})\/)?(\d{1,10}) {1,16}(?:\[\d{1,9}\] {1,16})?(?:[^\s:]{3,9} {1,16})?(?:(\d{1,11})\.(\d{6}|\d{9}): {1,64})?(?:\d{1,20} {1,16})?$/;
-const LONGEST_FRONT = 256;
-const ARGUMENT = / *arg(\d{1,2})=(-?\d{1,20}|0x[0-9a-f]{1,16}|"[^"]{0,512}")(?= |$)/y;
-const SUFFIX = /_\d{1,3}$/;
 const LOST = /PERF_RECORD_LOST lost (\d{1,12})|\blost (\d{1,12}) (?:chunks|events|samples)\b/;
-
-/** A line of a probe's. */
-export interface PerfEvent {
-  readonly name: string;
-  /** As it stands there, or '' */
-  readonly process: string;
-  readonly thread: number;
-  readonly seconds: number;
-  readonly nanoseconds: number;
-  readonly values: readonly Value[];
-}
-
-/** The event of a line; null where it is none, or is damaged. */
-export function perfEventOf(text: string): PerfEvent | null {
-  const group = text.indexOf(GROUP);
-  if (group < 0 || group > LONGEST_FRONT) return null;
-  PROBE.lastIndex = text.lastIndexOf(' ', group) + 1;
-  const front = FRONT.exec(text.slice(0, PROBE.lastIndex));
-  const probe = PROBE.exec(text);
-  if (front === null || probe === null) return null;
-  const values = valuesOf(text, PROBE.lastIndex);
-  if (values === null) return null;
-  const [, process = '', thread, seconds, fraction] = front;
-  const isTime = fraction !== undefined && Number(seconds) <= LAST_SECOND;
-  return {
-    name: nameOf(probe[1] ?? ''),
-    process,
-    thread: Number(thread) <= LAST_THREAD ? Number(thread) : NO_THREAD,
-    seconds: isTime ? Number(seconds) : 0,
-    nanoseconds: isTime ? Number(fraction.padEnd(9, '0')) : NO_TIME,
-    values,
-  };
-}
-
-function nameOf(probe: string): string {
-  const name = probe.replace(SUFFIX, '');
-  return kindOfName(probe) === undefined && kindOfName(name) !== undefined ? name : probe;
-}
-
-/** The arguments, in their order, up to the end of the line; null where they do not end there. */
-function valuesOf(text: string, from: number): readonly Value[] | null {
-  const values: Value[] = [];
-  let at = from;
-  for (;;) {
-    ARGUMENT.lastIndex = at;
-    const found = ARGUMENT.exec(text);
-    if (found === null) break;
-    const [, number, value = ''] = found;
-    if (Number(number) !== values.length + 1) return null;
-    values.push({ name: '', text: value });
-    at = ARGUMENT.lastIndex;
-  }
-  return text.slice(at).trim() === '' ? values : null;
-}
 
 /** Events of which the replay needs a text, which is not there. */
 const LACK_TEXT: ReadonlySet<string> = new Set(
@@ -94,28 +26,136 @@ const LACK_TEXT: ReadonlySet<string> = new Set(
   }),
 );
 
-/** Decodes the lines of one trace. */
-export class PerfLines {
-  readonly #values = new EventValues(newLineReader());
-  readonly #operations = new Operations();
+/** Decodes the lines of one trace, in their order. */
+export function newPerfDecoder(): FormedDecoder {
+  const lines = new PerfLines();
+  const formed = newFormedDecoder(lines);
+  return (block, writer) => {
+    const before = lines.beginBlock();
+    const count = formed(block, writer);
+    if (lines.follow(writer)) return count;
+    // A line contradicts what others were taken for: each is read again.
+    writer.finish(block, 0, 0);
+    lines.beginBlock(before);
+    return decodeFormed(block, lines, writer);
+  };
+}
 
-  decode({ text, byteOffset, isWhole }: OrderedLine, writer: BatchWriter): void {
+interface LastLine {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly lf: number;
+  readonly event: PerfEvent;
+  readonly writer: BatchWriter;
+}
+
+/** Reads lines of perf. */
+export class PerfLines implements FormedLines {
+  readonly isOpen = false;
+  readonly #values = new EventValues(newLineReader());
+  #operations = new Operations();
+  /** Processes by their sources in this block. */
+  readonly #processes = new Map<number, string>();
+  /** Words of the records of this block that are followed. */
+  #followed = 0;
+  /** Lines that were counted since: of each its number, and its thread. */
+  #counted: number[] = [];
+  #isContradicted = false;
+  /** The line that was read last, if lines like it are read by themselves. */
+  #last: LastLine | null = null;
+
+  /** Begins a block with what is known, which is returned; or with what was known before another one. */
+  beginBlock(operations = this.#operations.copy()): Operations {
+    this.#operations = operations;
+    this.#processes.clear();
+    this.#followed = 0;
+    this.#counted = [];
+    this.#isContradicted = false;
+    return operations.copy();
+  }
+
+  counted(lines: Uint32Array): void {
+    for (const one of lines) this.#counted.push(one);
+  }
+
+  /**
+   * Takes note of the records that were written elsewhere since a line was read. False where one of them
+   * contradicts others, so that what stands in this block's is not true.
+   */
+  follow(writer: BatchWriter): boolean {
+    const words = writer.written;
+    const processOf = (source: number) => this.#processes.get(source) ?? '';
+    let at = 0;
+    const forgetUpTo = (line: number) => {
+      for (; at < this.#counted.length && (this.#counted[at] as number) < line; at += 2) {
+        this.#operations.forget(this.#counted[at + 1] as number);
+      }
+    };
+    while (this.#followed < words.length && !this.#isContradicted) {
+      forgetUpTo(words[this.#followed + LINE] as number);
+      if (!this.#operations.follow(words, this.#followed, processOf)) this.#isContradicted = true;
+      this.#followed += RECORD_WORDS[words[this.#followed + KIND] as number] as number;
+    }
+    forgetUpTo(Number.POSITIVE_INFINITY);
+    this.#counted = [];
+    return !this.#isContradicted;
+  }
+
+  form(): LineForm | null {
+    if (this.#last === null) return null;
+    const { at, bytes, event, lf, writer } = this.#last;
+    const { name, nanoseconds, thread, values } = event;
+    const places = digitsIn(textOf(bytes, at, lf), nanoseconds);
+    const isBetween = standsBetween(name);
+    // Of whom it would take back what was announced, nobody would be told.
+    if (!isBetween && thread === NO_THREAD) return null;
+    return this.#values.form(
+      name,
+      bytes,
+      at,
+      lf,
+      values,
+      places,
+      writer,
+      isBetween ? NO_THREAD : thread,
+    );
+  }
+
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    this.follow(writer);
+    const event = this.#line(textOf(bytes, at, lf), at, true, writer);
+    this.#last = event === null ? null : { bytes, at, lf, event, writer };
+    this.#followed = writer.written.length;
+  }
+
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
+    this.follow(writer);
+    this.#line(textOf(bytes, at, bytes.length), at, false, writer);
+    this.#followed = writer.written.length;
+  }
+
+  takeCounts(): void {}
+
+  /** Decodes a line; returns its event if that was written or counted by its values. */
+  #line(text: string, byteOffset: number, isWhole: boolean, writer: BatchWriter): PerfEvent | null {
     writer.source = NO_SOURCE;
     const event = isWhole ? perfEventOf(text) : null;
     if (event === null) {
       this.#other(text, byteOffset, isWhole, writer);
-      return;
+      return null;
     }
     const { name, process, seconds, nanoseconds, thread, values } = event;
     if (process !== '') writer.source = writer.sourceOf(`process ${Number(process)}`);
+    this.#processes.set(writer.source, process);
     const place = { byteOffset, seconds, nanoseconds, thread };
     if (LACK_TEXT.has(name) && !values.some((value) => value.text.startsWith('"'))) {
       writer.skip(name);
-      return;
+      return null;
     }
     const told = this.#operations.tell(event);
     const written = this.#values.write(name, told.map(unquoted), false, writer, place);
     if (written === 'unreadable') writeLoss(writer, place, 'unreadable', text.trim());
+    return event;
   }
 
   #other(text: string, byteOffset: number, isWhole: boolean, writer: BatchWriter): void {
@@ -130,6 +170,7 @@ export class PerfLines {
   }
 }
 
-function unquoted({ name, text }: Value): Value {
-  return { name, text: text.startsWith('"') ? text.slice(1, -1) : text };
+function unquoted(value: ValueToken): ValueToken {
+  const { text } = value;
+  return text.startsWith('"') ? { ...value, text: text.slice(1, -1) } : value;
 }

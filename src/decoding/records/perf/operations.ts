@@ -1,5 +1,7 @@
-import type { Value } from '../../event-values.ts';
-import type { PerfEvent } from './lines.ts';
+import { HEADER_WORDS, KIND, SOURCE, THREAD } from '../../../events/batch.ts';
+import { eventNames, kindOf, offsetsOf } from '../../../events/catalogue/index.ts';
+import type { ValueToken } from '../../event-values.ts';
+import type { PerfEvent } from './event.ts';
 
 /*
  * `vfio_iommu_map_notify` has MAP or UNMAP as a text, of which perf keeps the address. Both are literals of
@@ -12,9 +14,20 @@ import type { PerfEvent } from './lines.ts';
  */
 
 /** Arguments of a walk. */
-const WALK = 5;
+const WALK_ARGUMENTS = 5;
 
-type Operation = 'MAP' | 'UNMAP';
+const WALK = kindOf('vtd_page_walk_one');
+const WHOLE = kindOf('vtd_as_unmap_whole');
+const NOTIFY = kindOf('vfio_iommu_map_notify');
+const IS_BETWEEN = Uint8Array.from(eventNames, (name) => (standsBetween(name) ? 1 : 0));
+
+const { iova: WALK_IOVA, perm: WALK_PERM } = offsetsOf('vtd_page_walk_one');
+const { size: WHOLE_SIZE, start: WHOLE_START } = offsetsOf('vtd_as_unmap_whole');
+const { end: NOTIFY_END, op: NOTIFY_OP, start: NOTIFY_START } = offsetsOf('vfio_iommu_map_notify');
+
+/** As a record has them. */
+const OPERATIONS = ['UNMAP', 'MAP'] as const;
+type Operation = (typeof OPERATIONS)[number];
 const OTHER: Readonly<Record<Operation, Operation>> = { MAP: 'UNMAP', UNMAP: 'MAP' };
 
 /** Threads, and processes, that are remembered. */
@@ -23,10 +36,9 @@ const MOST = 1024;
 /** What the line before said that a notification may follow. */
 interface Announced {
   readonly operation: Operation;
-  /** Of the page of a walk, or of a whole unmap; as it stands there. */
-  readonly start: string;
-  /** Of a whole unmap. */
-  readonly size: string | null;
+  readonly start: bigint;
+  /** The address behind a whole unmap; null for the page of a walk. */
+  readonly end: bigint | null;
 }
 
 /** The addresses of one process. */
@@ -36,13 +48,19 @@ interface Addresses {
   contradicts: boolean;
 }
 
+/** Whether an event may stand between what announces a notification and that. */
+export function standsBetween(name: string): boolean {
+  return name.startsWith('vfio_user') || name.startsWith('vfio_container');
+}
+
 /** Tells MAP from UNMAP. */
 export class Operations {
-  readonly #announced = new Map<number, Announced>();
-  readonly #processes = new Map<string, Addresses>();
+  #announced = new Map<number, Announced>();
+  /** By the name of the process. */
+  #processes = new Map<string, Addresses>();
 
   /** The arguments of an event, with the operation in the place of its address where it is known. */
-  tell(event: PerfEvent): readonly Value[] {
+  tell(event: PerfEvent): readonly ValueToken[] {
     const { name, thread, values } = event;
     if (name !== 'vfio_iommu_map_notify') {
       this.#announce(event);
@@ -50,26 +68,86 @@ export class Operations {
     }
     const [address, start, end] = values.map(({ text }) => text);
     if (address === undefined || start === undefined || end === undefined) return values;
-    const announced = this.#announced.get(thread);
-    const isIt = announced !== undefined && isOf(announced, start, end);
-    // The last piece of a whole unmap; a page is notified of to each container.
-    if (isIt && isLastOf(announced, end)) this.#announced.delete(thread);
-    const operation = this.#operation(event.process, address, isIt ? announced.operation : null);
-    return operation === null ? values : [{ name: '', text: operation }, ...values.slice(1)];
+    const announced = this.#announcedOf(thread, numberOf(start), numberOf(end));
+    const operation = this.#operation(event.process, address, announced);
+    const [first] = values;
+    if (operation === null || first === undefined) return values;
+    return [{ ...first, text: operation }, ...values.slice(1)];
+  }
+
+  /**
+   * Takes note of a record that was written elsewhere, with the operation that its address stood for
+   * before, of an event that `processOf` tells the process of by its source. False where it contradicts
+   * what was said.
+   */
+  follow(words: Uint32Array, record: number, processOf: (source: number) => string): boolean {
+    const kind = words[record + KIND] as number;
+    const thread = words[record + THREAD] as number;
+    const at = record + HEADER_WORDS;
+    if (kind === NOTIFY) {
+      const start = wide(words, at + NOTIFY_START);
+      const announced = this.#announcedOf(thread, start, wide(words, at + NOTIFY_END));
+      const operation = OPERATIONS[words[at + NOTIFY_OP] as number];
+      const process = this.#processes.get(processOf(words[record + SOURCE] as number));
+      if (announced !== null && announced !== operation) return false;
+      return process?.contradicts !== true;
+    }
+    if (kind === WALK) {
+      const operation = words[at + WALK_PERM] === 0 ? 'UNMAP' : 'MAP';
+      this.#set(thread, { operation, start: wide(words, at + WALK_IOVA), end: null });
+    } else if (kind === WHOLE) {
+      const start = wide(words, at + WHOLE_START);
+      this.#set(thread, { operation: 'UNMAP', start, end: start + wide(words, at + WHOLE_SIZE) });
+    } else if (IS_BETWEEN[kind] === 0) this.#announced.delete(thread);
+    return true;
+  }
+
+  /** An event of a thread that announces nothing. */
+  forget(thread: number): void {
+    this.#announced.delete(thread);
+  }
+
+  /** What is known now, to be taken up again. */
+  copy(): Operations {
+    const copy = new Operations();
+    copy.#announced = new Map(this.#announced);
+    copy.#processes = new Map(
+      Array.from(this.#processes, ([process, { known, contradicts }]) => [
+        process,
+        { known: new Map(known), contradicts },
+      ]),
+    );
+    return copy;
   }
 
   #announce({ name, thread, values }: PerfEvent): void {
-    let announced: Announced | null = null;
-    if (name === 'vtd_page_walk_one') {
+    if (name === 'vtd_page_walk_one' && values.length === WALK_ARGUMENTS) {
       const [, iova, , , permissions] = values;
       const operation = numberOf(permissions?.text ?? '') === 0n ? 'UNMAP' : 'MAP';
-      if (values.length === WALK) announced = { operation, start: iova?.text ?? '', size: null };
+      this.#set(thread, { operation, start: numberOf(iova?.text ?? ''), end: null });
     } else if (name === 'vtd_as_unmap_whole') {
-      const [, , , start, size] = values;
-      announced = { operation: 'UNMAP', start: start?.text ?? '', size: size?.text ?? '0' };
-    } else if (name.startsWith('vfio_user') || name.startsWith('vfio_container')) return;
-    if (announced === null) this.#announced.delete(thread);
-    else if (this.#announced.size < MOST) this.#announced.set(thread, announced);
+      const start = numberOf(values[3]?.text ?? '');
+      const end = start + numberOf(values[4]?.text ?? '0');
+      this.#set(thread, { operation: 'UNMAP', start, end });
+    } else if (!standsBetween(name)) this.#announced.delete(thread);
+  }
+
+  #set(thread: number, announced: Announced): void {
+    if (this.#announced.size < MOST || this.#announced.has(thread)) {
+      this.#announced.set(thread, announced);
+    }
+  }
+
+  /** What the line before says of a notification of these bytes, or null. */
+  #announcedOf(thread: number, start: bigint, end: bigint): Operation | null {
+    const announced = this.#announced.get(thread);
+    if (announced === undefined) return null;
+    const { end: endOfAll, operation, start: startOfAll } = announced;
+    if (endOfAll === null) return start === startOfAll ? operation : null;
+    if (start < startOfAll || end >= endOfAll) return null;
+    // The last piece of a whole unmap; a page is notified of to each container.
+    if (end + 1n === endOfAll) this.#announced.delete(thread);
+    return operation;
   }
 
   /** What an address stands for, given what the line before says, or null. */
@@ -95,20 +173,9 @@ export class Operations {
   }
 }
 
-function isOf(announced: Announced, start: string, end: string): boolean {
-  if (announced.size === null) return start === announced.start;
-  return (
-    numberOf(start) >= numberOf(announced.start) && numberOf(end) < endOf(announced, announced.size)
-  );
-}
-
-function isLastOf(announced: Announced, end: string): boolean {
-  return announced.size !== null && numberOf(end) + 1n === endOf(announced, announced.size);
-}
-
-/** The address behind a whole unmap. */
-function endOf({ start }: Announced, size: string): bigint {
-  return numberOf(start) + numberOf(size);
+/** The number in two words, of which the upper comes first. */
+function wide(words: Uint32Array, at: number): bigint {
+  return (BigInt(words[at] as number) << 32n) | BigInt(words[at + 1] as number);
 }
 
 /** A text that the probe asked for is no number. */

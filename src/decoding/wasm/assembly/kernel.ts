@@ -17,6 +17,7 @@ import {
   BACKWARDS,
   BYTES,
   COUNTED,
+  COUNTED_LINES,
   EVENTS,
   FIRST,
   IS_FORM_KNOWN,
@@ -25,6 +26,7 @@ import {
   LEFT,
   LINES,
   LONGEST_NAME,
+  MOST_COUNTED,
   NAME,
   NO_LINE,
   NO_TIME,
@@ -63,6 +65,8 @@ const SOURCE = memory.data(SOURCE_BYTES + BEHIND + SHIFT, 64);
 const RECORDS = memory.data(RECORDS_BYTES + SHIFT, 64);
 /** What a call says of its records. */
 const TOLD = memory.data(TOLD_BYTES, 16);
+/** The counted lines that have a thread. */
+const COUNTED_TABLE = memory.data(4096 * 8, 16);
 
 /** Of the catalogue that the readers were made of. */
 export const catalogueHash: u32 = CATALOGUE_HASH;
@@ -76,6 +80,9 @@ export function records(): usize {
 }
 export function told(): usize {
   return TOLD;
+}
+export function counted(): usize {
+  return COUNTED_TABLE;
 }
 
 /**
@@ -95,6 +102,7 @@ export function decode(
   let record: usize = into;
   let number = line;
   let events: u32 = 0;
+  let counted: u32 = 0;
   let firstThread: u32 = 0;
   let firstSource: u32 = 0;
   let isOneWriter: u32 = 1;
@@ -115,6 +123,12 @@ export function decode(
       store<u32>(TOLD, name == 0 ? 0 : 1, IS_FORM_KNOWN);
       if (name == 0) break;
       if (forms.slot != 0) {
+        if (forms.thread != 0) {
+          if (counted == MOST_COUNTED) break;
+          store<u32>(COUNTED_TABLE + (counted << 3), number);
+          store<u32>(COUNTED_TABLE + (counted << 3), forms.thread, 4);
+          counted++;
+        }
         names.count(forms.slot);
         at = forms.next;
         number++;
@@ -207,6 +221,7 @@ export function decode(
   store<u32>(TOLD, number - line, LINES);
   store<u32>(TOLD, <u32>(record - into), BYTES);
   store<u32>(TOLD, events, EVENTS);
+  store<u32>(TOLD, counted, COUNTED_LINES);
   store<u32>(TOLD, firstThread, THREAD);
   store<u32>(TOLD, firstSource, FIRST_SOURCE);
   store<u32>(TOLD, isOneWriter, IS_ONE_WRITER);

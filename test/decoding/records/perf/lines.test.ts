@@ -1,5 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { newPerfDecoder, PerfLines } from '../../../../src/decoding/records/perf/lines.ts';
+import { BatchWriter } from '../../../../src/events/writer.ts';
 import { decode, traceEvents } from '../../../helpers/decoded.ts';
+import { FormedKernels } from '../../../helpers/kernels.ts';
 import { sample } from '../../../helpers/samples.ts';
 
 const perf = (text: string) => decode('perf-script', text);
@@ -151,6 +155,94 @@ describe('MAP and UNMAP', () => {
         of(notify(77, 0, 8), 20),
       ),
     ).toEqual(['MAP', 'UNMAP']);
+  });
+});
+
+const head = (at: number) => line(`vtd_inv_qi_head: (55bb) arg1=${at}`);
+
+/** Lines of two threads, of one process, two or none; with addresses that mostly keep what they stand for. */
+const pages = fc.nat(3);
+const anEvent = fc.oneof(
+  { weight: 4, arbitrary: fc.tuple(pages, fc.constantFrom(0, 3, 3)).map((of) => walk(...of)) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(pages, fc.constantFrom(0, 3, 3))
+      .map(([page, perm]) => walk(page, perm) + notify(perm === 0 ? 75 : 77, page)),
+  },
+  { weight: 2, arbitrary: fc.tuple(fc.constantFrom(75, 77), pages).map((of) => notify(...of)) },
+  { weight: 1, arbitrary: fc.nat(4).map((all) => whole(all) + notify(75, 0, all)) },
+  { weight: 1, arbitrary: fc.constant(line(DEVICE)) },
+  { weight: 1, arbitrary: fc.nat(9).map(head) },
+  { weight: 1, arbitrary: fc.nat(9).map((id) => line(`vfio_user_recv: (55bb) arg1=${id}`)) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      notify(70, 1),
+      line('vfio_iommu_map_notify: (55bb) arg1="MAP" arg2=4096 arg3=8191'),
+      line('migrate_set_state: (55bb) arg1=94262901711923'),
+      ' qemu 9951 [001] 1.000000: PERF_RECORD_LOST lost 123\n',
+      'a line of another program\n',
+    ),
+  },
+);
+const someLines = fc.array(
+  fc.tuple(
+    anEvent,
+    fc.constantFrom('  9951', '  9951', '  9952', ' 9/9951', ' 8/9951', '     0'),
+    fc.constantFrom('001', '017'),
+    fc.nat(999_999),
+  ),
+  { minLength: 1, maxLength: 60, size: 'max' },
+);
+
+describe('lines of which the first of each form was read', () => {
+  it('are what they are when each is read', () => {
+    let records = 0;
+    fc.assert(
+      fc.property(someLines, fc.constantFrom('', '\n', ' qemu'), (lines, end) => {
+        const text = lines.map(([event, who, cpu, micro]) =>
+          event
+            .replaceAll('  9951', who)
+            .replaceAll('[001]', `[${cpu}]`)
+            .replaceAll('996801', String(micro).padStart(6, '0')),
+        );
+        // Anew, as addresses that contradict each other once do so for ever.
+        const kernels = new FormedKernels(() => new PerfLines(), newPerfDecoder());
+        const block = Buffer.from(text.join('') + end);
+        records += kernels.compare(block);
+        records += kernels.compare(block);
+      }),
+      { numRuns: 150 },
+    );
+    expect(records).toBeGreaterThan(1000);
+  });
+
+  it.each([
+    ['counted last', [walk(1, 3), head(2)]],
+    ['counted before', [head(2), walk(1, 3)]],
+    ['that may stand between', [walk(1, 3), line('vfio_user_recv: (55bb) arg1=1')]],
+  ])('tell of the next block: %s', (_, last) => {
+    const kernels = new FormedKernels(() => new PerfLines(), newPerfDecoder());
+    const first = [walk(2, 3), head(1), line('vfio_user_recv: (55bb) arg1=0'), ...last];
+    kernels.compare(Buffer.from(first.join('')));
+    kernels.compare(Buffer.from(notify(77, 1)));
+  });
+
+  it('are all read by the kernel, but for the first of each', () => {
+    const lines = Array.from({ length: 1000 }, (_, page) => walk(page, 3) + notify(77, page));
+    const block = Buffer.from(lines.join(''));
+    let read = 0;
+    const { line: readLine } = PerfLines.prototype;
+    PerfLines.prototype.line = function (...of) {
+      read += 1;
+      readLine.apply(this, of);
+    };
+    const writer = new BatchWriter();
+    expect(newPerfDecoder()(block, writer)).toBe(2000);
+    PerfLines.prototype.line = readLine;
+    expect(writer.finish(block, 0, 2000).events).toBe(2000);
+    expect(read).toBe(2);
   });
 });
 
