@@ -1,3 +1,4 @@
+import { once } from '../base/once.ts';
 import { NO_TIME } from '../base/place.ts';
 import { kindOf, offsetsOf } from '../events/catalogue/index.ts';
 import { messageFlag } from '../events/catalogue/notes.ts';
@@ -146,13 +147,26 @@ function quotedTime([, time = '', fraction = '', zone = '']: RegExpExecArray, pl
   return inside.nanoseconds === NO_TIME ? place : inside;
 }
 
-const filter = new PatternFilter(messageTexts.map(({ pattern }) => pattern));
+/** A text that none of them matches, and that is not known to be QEMU's, is no message. */
+export const messagePatterns: readonly RegExp[] = [
+  FROM_QEMU,
+  TOO_BIG,
+  CALL,
+  BROKEN_CALL,
+  REST_OF_UNMAP,
+  REST_OF_CALL,
+  ...messageTexts.map(({ pattern }) => pattern),
+];
+
+/** Made when it is first needed: most logs have no message. */
+const messageFilter = once(() => new PatternFilter(messageTexts.map(({ pattern }) => pattern)));
 
 /** The text that a line is, if it is one of `messageTexts`. */
 export function messageTextOf(
   line: string,
   isKnownSpeaker: boolean,
 ): { readonly about: MessageText; readonly found: RegExpExecArray } | undefined {
+  const filter = messageFilter();
   filter.look(line);
   for (let index = filter.next(0); index >= 0; index = filter.next(index + 1)) {
     const about = messageTexts[index] as MessageText;

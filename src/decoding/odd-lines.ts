@@ -2,10 +2,11 @@ import { kindOfName } from '../events/catalogue/index.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
 import { commitEvent } from './commit-event.ts';
+import { KnownLines } from './known-lines.ts';
 import { type LineReader, type Outcome, outcome } from './line-reader.ts';
 import { writeMessage } from './messages.ts';
 import { type LinePlace, writeLoss, writeText } from './notes.ts';
-import { FAMILY, LINE_START, PART_OF_STAMP, STAMP, THREAD_STAMP } from './patterns.ts';
+import { BEGINS_LIKE_EVENT, FAMILY, LINE_START, STAMP } from './patterns.ts';
 import { writeRemark } from './remarks/remark.ts';
 import { mayBeFront } from './unfinished.ts';
 
@@ -40,14 +41,6 @@ const TERMINATING = /\bterminating on signal \d+/;
 const LINE_STARTS = new RegExp(LINE_START.source, 'g');
 /** A quick look for what every one of them has. */
 const MAY_START_LINE = /@|Z |\+0000: /;
-/**
- * What goes on like an event and is none: behind a thread's stamp, which only events have, anything;
- * behind another stamp or without one, the beginning of a name. A kernel or a C function of such a
- * name says `vfio_pci: ` or `vfio_dma_map(`.
- */
-const BEGINS_LIKE_EVENT = new RegExp(
-  String.raw`^(?:${THREAD_STAMP}|${STAMP}[a-z]*_|${PART_OF_STAMP}\s*$|(?:global_|${FAMILY})(?!\w*[:(]))`,
-);
 /** A message behind the guest's name, as -msg guest-name=on has it. The name may look like an event's. */
 const GUEST_MESSAGE = new RegExp(String.raw`^${STAMP}?\w+ (?:\S*/)?(?:qemu|kvm)[\w-]*: `);
 /** Every place where a name may begin, inside another name too. */
@@ -59,6 +52,7 @@ const TERMINAL_COMMANDS = /\u001b\[[0-?]*[ -/]*[@-~]/g;
 /** Decides what the lines of QEMU's process are, whichever way their events are read. */
 export class OddLines {
   readonly #reader: LineReader;
+  readonly #known = new Map<Carrier, KnownLines>();
 
   constructor(reader: LineReader) {
     this.#reader = reader;
@@ -99,6 +93,8 @@ export class OddLines {
     writer: BatchWriter,
     found: Outcome,
   ): number {
+    const end = this.#knownOf(carrier).line(bytes, lineAt, at, found, writer);
+    if (end >= 0) return end + 1;
     const next = bytes.indexOf(LF, at) + 1;
     if (bytes[at] === LF || (bytes[at] === CR && at + 2 === next)) return next;
     const textAt = behindPadding(bytes, at);
@@ -107,6 +103,15 @@ export class OddLines {
     if (text.includes('\u001b')) this.#colouredLine(text, lineAt, carrier, writer, found);
     else this.#pieces(bytes, lineAt, at, text, carrier, writer, found);
     return next;
+  }
+
+  #knownOf(carrier: Carrier): KnownLines {
+    let known = this.#known.get(carrier);
+    if (known === undefined) {
+      known = new KnownLines(this.#reader, carrier, [TERMINATING]);
+      this.#known.set(carrier, known);
+    }
+    return known;
   }
 
   /** The last line of a trace, without its LF: it may be the front of a longer one, so it is not believed. */

@@ -3,6 +3,8 @@
  * two hundred on every line of somebody else's would take most of the time of reading it.
  */
 
+import { fixedParts } from './fixed-parts.ts';
+
 /** Characters that are looked for together. */
 const GRAM = 3;
 /** Places for their hashes: far more than a line has characters, usually. */
@@ -69,51 +71,4 @@ function placesOf(part: string): Uint16Array {
     places[at] = placeOf(part.charCodeAt(at), part.charCodeAt(at + 1), part.charCodeAt(at + 2));
   }
   return places;
-}
-
-/** An atom of a pattern, and how often it may stand there. */
-const ATOM =
-  /(\\[bB]|\^|\$|\\x[0-9a-f]{2}|\\.|\[(?:\\.|[^\]\\])*\]|[\s\S])((?:[*+?]|\{\d+,?\d*\})\??)?/gy;
-
-/**
- * For each alternative of a pattern the longest text that every match of it has; empty where there is
- * none. What is inside a group does not count.
- *
- * @throws Error if letters match whatever their case.
- */
-export function fixedParts(pattern: RegExp): readonly string[] {
-  if (pattern.ignoreCase) throw new Error(`${pattern}: no part of it is fixed`);
-  const longest = [''];
-  let part = '';
-  let depth = 0;
-  const endPart = () => {
-    const best = longest.length - 1;
-    if (part.length > (longest[best] as string).length) longest[best] = part;
-    part = '';
-  };
-  for (const [, atom = '', times] of pattern.source.matchAll(ATOM)) {
-    if (atom === '(') {
-      endPart();
-      depth += 1;
-    } else if (atom === ')') {
-      depth -= 1;
-    } else if (depth > 0) {
-      // A choice in a group is none of the pattern's.
-    } else if (atom === '|') {
-      endPart();
-      longest.push('');
-    } else if (!/^(?:\\[bB]|\^|\$)$/.test(atom)) {
-      const fixed = fixedAtom(atom);
-      if (fixed === null || times !== undefined) endPart();
-      else part += fixed;
-    }
-  }
-  endPart();
-  return longest;
-}
-
-/** The only character that an atom matches; null: it matches several. */
-function fixedAtom(atom: string): string | null {
-  if (atom.length === 1) return atom === '.' ? null : atom;
-  return /^\\[^\w]$/.test(atom) ? atom.slice(1) : null;
 }

@@ -32,3 +32,12 @@ const BOOT = String.raw`${DATE} ${TIME_OF_DAY}\.\d{3}\+0000: (?:starting up|shut
  * lost its end, and another one.
  */
 export const LINE_START = new RegExp(`${STAMP}(?=[a-z])|${BOOT}`);
+
+/**
+ * What goes on like an event and is none: behind a thread's stamp, which only events have, anything;
+ * behind another stamp or without one, the beginning of a name. A kernel or a C function of such a
+ * name says `vfio_pci: ` or `vfio_dma_map(`.
+ */
+export const BEGINS_LIKE_EVENT = new RegExp(
+  String.raw`^(?:${THREAD_STAMP}|${STAMP}[a-z]*_|${PART_OF_STAMP}\s*$|(?:global_|${FAMILY})(?!\w*[:(]))`,
+);

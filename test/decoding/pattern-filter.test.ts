@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fixedParts, PatternFilter } from '../../src/decoding/pattern-filter.ts';
+import { PatternFilter } from '../../src/decoding/pattern-filter.ts';
 import { messageTexts } from '../../src/events/messages/index.ts';
 import { root } from '../helpers/ground-truth.ts';
 
@@ -27,22 +27,6 @@ const examples = Object.values(
     readFileSync(new URL('./messages.examples.json', import.meta.url), 'utf8'),
   ) as Readonly<Record<string, readonly string[]>>,
 ).flat();
-
-describe('the fixed parts of a pattern', () => {
-  it.each([
-    [/\bfailed to get region \d+ info\b/, ['failed to get region ']],
-    [/abc|\bde?f{2}ghi|[x]/, ['abc', 'ghi', '']],
-    [/a(?:bcd|efg)hi(?!jklm)/, ['hi']],
-    [/path\/to\.c:\d{1,6}: x+yz/, ['path/to.c:']],
-    [/\x41bc{0,16}de[^\]fgh]i/, ['de']],
-  ])('%s', (pattern, parts) => {
-    expect(fixedParts(pattern)).toEqual(parts);
-  });
-
-  it('are none where letters match whatever their case', () => {
-    expect(() => fixedParts(/abc/i)).toThrow('no part of it is fixed');
-  });
-});
 
 describe('the filter of patterns', () => {
   it('never leaves out a pattern that matches: examples and lines as posted', () => {

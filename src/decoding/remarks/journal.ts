@@ -22,15 +22,18 @@ const BEGUN = /\bbegin to drop messages\b|\bdrop(?:ping)? messages due to rate-l
 const MAY_BE = /essage/;
 
 /** What a journal or a syslog daemon says of lines that it did not take. */
-export const journalRemark: Remark = (text, writer, place) => {
-  if (!MAY_BE.test(text)) return false;
-  for (const pattern of COUNTED) {
-    const found = pattern.exec(text);
-    if (found === null) continue;
-    if (Number(found[1]) > 0) writeLoss(writer, place, 'rate-limited', text, Number(found[1]));
+export const journalRemark: Remark = {
+  patterns: [...COUNTED, BEGUN],
+  write(text, writer, place) {
+    if (!MAY_BE.test(text)) return false;
+    for (const pattern of COUNTED) {
+      const found = pattern.exec(text);
+      if (found === null) continue;
+      if (Number(found[1]) > 0) writeLoss(writer, place, 'rate-limited', text, Number(found[1]));
+      return true;
+    }
+    if (!BEGUN.test(text)) return false;
+    writeLoss(writer, place, 'rate-limited', text);
     return true;
-  }
-  if (!BEGUN.test(text)) return false;
-  writeLoss(writer, place, 'rate-limited', text);
-  return true;
+  },
 };

@@ -17,19 +17,22 @@ const ARGUMENT = /^-(?:device|machine|M|m|object|global|trace|D|name)\b/;
 const GUEST_NAME = /^-name (?:guest=)?([^, ]+)/;
 
 /** libvirt's lines about a boot. */
-export const libvirtRemark: Remark = (text, writer, place) => {
-  const start = STARTING_UP.exec(text);
-  if (start !== null) {
-    writeText(writer, place, 'session:start', start[1] ?? '');
+export const libvirtRemark: Remark = {
+  patterns: [STARTING_UP, SHUTTING_DOWN, ARGUMENT],
+  write(text, writer, place) {
+    const start = STARTING_UP.exec(text);
+    if (start !== null) {
+      writeText(writer, place, 'session:start', start[1] ?? '');
+      return true;
+    }
+    if (SHUTTING_DOWN.test(text)) {
+      writeText(writer, place, 'session:end', text.trim());
+      return true;
+    }
+    if (!ARGUMENT.test(text)) return false;
+    const name = GUEST_NAME.exec(text);
+    if (name !== null) writeText(writer, place, 'session:name', name[1] ?? '');
+    writeText(writer, place, 'session:argument', text.trimEnd().replace(/\\$/, '').trimEnd());
     return true;
-  }
-  if (SHUTTING_DOWN.test(text)) {
-    writeText(writer, place, 'session:end', text.trim());
-    return true;
-  }
-  if (!ARGUMENT.test(text)) return false;
-  const name = GUEST_NAME.exec(text);
-  if (name !== null) writeText(writer, place, 'session:name', name[1] ?? '');
-  writeText(writer, place, 'session:argument', text.trimEnd().replace(/\\$/, '').trimEnd());
-  return true;
+  },
 };

@@ -1,11 +1,13 @@
 import type { BatchWriter } from '../../events/writer.ts';
 import type { LinePlace } from '../notes.ts';
 
-/**
- * Writes what a line says that is not QEMU's: of a boot that begins, of lines that are lost. False
- * where it says nothing of that kind; nothing is written then. `text`: the characters of its bytes.
- */
-export type Remark = (text: string, writer: BatchWriter, place: LinePlace) => boolean;
+/** What a line says that is not QEMU's: of a boot that begins, of lines that are lost. */
+export interface Remark {
+  /** A line that none of them matches makes no such remark. */
+  readonly patterns: readonly RegExp[];
+  /** Writes it; false where the line says nothing of that kind, and nothing is written. `text`: the characters of its bytes. */
+  readonly write: (text: string, writer: BatchWriter, place: LinePlace) => boolean;
+}
 
 /** Writes the first of some remarks that a line makes; false where it makes none. */
 export function writeRemark(
@@ -14,6 +16,6 @@ export function writeRemark(
   writer: BatchWriter,
   place: LinePlace,
 ): boolean {
-  for (const remark of remarks) if (remark(text, writer, place)) return true;
+  for (const remark of remarks) if (remark.write(text, writer, place)) return true;
   return false;
 }
