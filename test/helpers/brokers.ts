@@ -11,14 +11,16 @@ export interface TestBroker {
   readonly url: string;
   /** Its first process. */
   readonly pid: number;
-  /** Ends it like a crash of the machine, and starts it again with what it had kept. */
-  crash(): Promise<void>;
+  /** Ends it like a crash of the machine, and starts it again with what it had kept, after what is done meanwhile. */
+  crash(whileAway: () => Promise<void>): Promise<void>;
 }
 
 interface Server {
   readonly command: string;
   readonly args: (folder: string, port: number) => readonly string[];
   readonly prepare: (folder: string) => void;
+  /** Whether it does what it is asked, when it takes connections. */
+  readonly isReady: (port: number) => boolean;
   readonly url: (port: number) => string;
   readonly user: string | null;
 }
@@ -30,6 +32,7 @@ const redis: Server = {
     ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
   ],
   prepare: () => {},
+  isReady: () => true,
   url: (port) => `redis://127.0.0.1:${port}`,
   user: null,
 };
@@ -50,6 +53,8 @@ const postgres: Server = {
     ]);
     if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
   },
+  isReady: (port) =>
+    spawnSync(postgresTool('pg_isready'), ['-q', '-h', '127.0.0.1', '-p', `${port}`]).status === 0,
   url: (port) => `postgres://test@127.0.0.1:${port}/postgres`,
   // It refuses to run as root.
   user: process.getuid?.() === 0 ? 'postgres' : null,
@@ -90,8 +95,9 @@ export async function startBroker(kind: BrokerKind): Promise<TestBroker> {
     get pid() {
       return running.pid as number;
     },
-    crash: async () => {
+    crash: async (whileAway) => {
       await end();
+      await whileAway();
       running = await start(server, folder, port);
     },
   };
@@ -105,11 +111,20 @@ async function start(server: Server, folder: string, port: number): Promise<Chil
       cwd: folder,
       ...ids,
     });
-    if (await answers(port, child)) return child;
+    if (await serves(server, port, child)) return child;
     // What a crash left behind may still be going.
     if (tries > 20) throw new Error(`${server.command} does not start`);
     await sleep(500);
   }
+}
+
+/** Whether a server has started, once it has, or has ended. */
+async function serves(server: Server, port: number, child: ChildProcess): Promise<boolean> {
+  while (await answers(port, child)) {
+    if (server.isReady(port)) return true;
+    await sleep(50);
+  }
+  return false;
 }
 
 /** Whether a server takes connections, once it does, or has ended. */

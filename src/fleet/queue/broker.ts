@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Job, Processor, Queue, Worker } from 'bullmq';
+import type { Job, Processor, Queue, Worker, WorkerOptions } from 'bullmq';
 import { codeOf, messageOf, UsageError } from '../../base/errors.ts';
 import { shownUrl } from '../../base/url.ts';
 import { toolVersion } from '../../result/version.ts';
@@ -20,6 +20,11 @@ export const ATTEMPTS = 3;
 const FIRST_ANSWER_MILLISECONDS = 10_000;
 /** Between two attempts to reach it again. */
 const RETRY_MILLISECONDS = 1000;
+/**
+ * What an error of a broker that is away has as its code: that of a socket, or of PostgreSQL a
+ * SQLSTATE of the classes connection exception, insufficient resources, operator intervention.
+ */
+const AWAY = /^(?:E(?!RR_)[A-Z]+|08[0-9A-Z]{3}|53[0-9A-Z]{3}|57P0[1-4])$/;
 /** What of a queue is yet to be done. */
 const UNFINISHED = ['wait', 'active', 'delayed', 'prioritized'] as const;
 /** Failed jobs that are asked for at a time. */
@@ -56,6 +61,8 @@ export class Broker {
   readonly #name: string;
   readonly #onTrouble: (why: string) => void;
   #worker: Worker<TraceJob, void> | null = null;
+  /** What goes on asking stops. */
+  #isEnding = false;
   /** It never answered. */
   #isGivenUp = false;
 
@@ -154,24 +161,23 @@ export class Broker {
   /** Puts traces into the queue; one that is there already, by its key, is not there twice. */
   async add(traces: readonly (TraceJob & { readonly key: string })[]): Promise<void> {
     for (let start = 0; start < traces.length; start += PAGE) {
-      await this.#queue.addBulk(
-        traces.slice(start, start + PAGE).map(({ key, uri, options }) => ({
-          name: 'trace',
-          data: { uri, options },
-          opts: {
-            jobId: key,
-            attempts: ATTEMPTS,
-            backoff: { type: 'fixed', delay: 1000 },
-            removeOnComplete: true,
-          },
-        })),
-      );
+      const jobs = traces.slice(start, start + PAGE).map(({ key, uri, options }) => ({
+        name: 'trace',
+        data: { uri, options },
+        opts: {
+          jobId: key,
+          attempts: ATTEMPTS,
+          backoff: { type: 'fixed', delay: 1000 },
+          removeOnComplete: true,
+        },
+      }));
+      await this.#answered(() => this.#queue.addBulk(jobs));
     }
   }
 
   /** How many traces wait or are being analysed. */
   async unfinished(): Promise<number> {
-    const counts = await this.#queue.getJobCounts(...UNFINISHED);
+    const counts = await this.#answered(() => this.#queue.getJobCounts(...UNFINISHED));
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
@@ -194,35 +200,42 @@ export class Broker {
     let retried = 0;
     for (const job of await this.#failedJobs()) {
       if (job.id === undefined || !keys.has(job.id)) continue;
-      await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      const afresh = { resetAttemptsMade: true, resetAttemptsStarted: true };
+      await this.#answered(() => job.retry('failed', afresh));
       retried += 1;
     }
     return retried;
   }
 
   /** Takes traces from the queue, until `stopTaking`. */
-  take(process: Processor<TraceJob, void>, { jobs, lockMilliseconds }: TakingOptions): void {
-    const worker: Worker<TraceJob, void> = new this.#bull.Worker(
-      this.#name,
-      process,
-      {
+  async take(
+    process: Processor<TraceJob, void>,
+    { jobs, lockMilliseconds }: TakingOptions,
+  ): Promise<void> {
+    // On PostgreSQL, a worker whose first connection fails never gets another.
+    const worker = await this.#answered(() =>
+      this.#readyWorker(process, {
         connection: this.#connection,
+        autorun: false,
         concurrency: jobs,
         lockDuration: lockMilliseconds,
         stalledInterval: lockMilliseconds,
         // A worker that dies three times over one trace died of it.
         maxStalledCount: ATTEMPTS - 1,
+        // As with Redis; otherwise 15 seconds.
+        runRetryDelay: RETRY_MILLISECONDS,
         // Without any, nothing is counted.
         metrics: { maxDataPoints: 1 },
-      },
-      this.#backend,
+      }),
     );
-    worker.on('error', (error) => this.#onTrouble(messageOf(error)));
+    if (this.#isEnding) return worker.close();
     this.#worker = worker;
+    worker.run().catch((error) => this.#onTrouble(messageOf(error)));
   }
 
   /** Takes no more, and waits for what was taken. */
   async stopTaking(): Promise<void> {
+    this.#isEnding = true;
     await this.#worker?.close();
   }
 
@@ -238,6 +251,7 @@ export class Broker {
   }
 
   async close(): Promise<void> {
+    this.#isEnding = true;
     await this.#queue.close();
   }
 
@@ -246,14 +260,59 @@ export class Broker {
     return this.#isGivenUp ? null : RETRY_MILLISECONDS;
   }
 
+  async #readyWorker(
+    process: Processor<TraceJob, void>,
+    options: WorkerOptions,
+  ): Promise<Worker<TraceJob, void>> {
+    const worker: Worker<TraceJob, void> = new this.#bull.Worker(
+      this.#name,
+      process,
+      options,
+      this.#backend,
+    );
+    worker.on('error', (error) => this.#onTrouble(messageOf(error)));
+    try {
+      await worker.waitUntilReady();
+    } catch (thrown) {
+      await worker.close();
+      throw thrown;
+    }
+    return worker;
+  }
+
+  /**
+   * What a broker answers, that is asked again for as long as it is away. Redis's driver does so by
+   * itself.
+   */
+  async #answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (thrown) {
+        if (this.#isEnding || !isAway(thrown)) throw thrown;
+        this.#onTrouble(messageOf(thrown));
+        await sleep(RETRY_MILLISECONDS);
+      }
+    }
+  }
+
   async #failedJobs(): Promise<readonly QueuedTrace[]> {
     const found: QueuedTrace[] = [];
     for (;;) {
-      const page = await this.#queue.getFailed(found.length, found.length + PAGE - 1);
+      const page = await this.#answered(() =>
+        this.#queue.getFailed(found.length, found.length + PAGE - 1),
+      );
       found.push(...(page as readonly QueuedTrace[]));
       if (page.length < PAGE) return found;
     }
   }
+}
+
+/** Whether an error says that a broker, or the way to it, is away; PostgreSQL's driver has no code for it. */
+function isAway(thrown: unknown): boolean {
+  const code = codeOf(thrown);
+  if (code === undefined) return /connection|timeout/i.test(messageOf(thrown));
+  return typeof code === 'string' && AWAY.test(code);
 }
 
 async function loaded<Module>(load: () => Promise<Module>, driver: string): Promise<Module> {

@@ -28,10 +28,12 @@ export interface WorkOptions extends TakingOptions {
  */
 export async function work(broker: Broker, options: WorkOptions): Promise<void> {
   const { signal, untilEmpty } = options;
-  broker.take((job, token) => analyseJob(broker, job, token, options), options);
+  const taking = broker.take((job, token) => analyseJob(broker, job, token, options), options);
+  const ended = aborted(signal);
   try {
+    await Promise.race([taking, ended]);
     if (untilEmpty) await emptied(broker, signal);
-    else await aborted(signal);
+    else await ended;
   } finally {
     await broker.stopTaking();
   }

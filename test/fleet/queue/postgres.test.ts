@@ -1,0 +1,3 @@
+import { describeQueueOn } from './on-broker.ts';
+
+describeQueueOn('postgres');
