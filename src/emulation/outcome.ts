@@ -34,6 +34,8 @@ export class Outcome {
   readonly #riskFirst: number[] = [];
   readonly #riskLast: number[] = [];
   #riskCount = 0;
+  /** Whether no guest page is in more than one of them. */
+  #isUnited = true;
   // Guest pages whose bits land where they belong.
   readonly #markedFirst: number[] = [];
   readonly #markedLast: number[] = [];
@@ -45,6 +47,7 @@ export class Outcome {
 
   /** Ranges of guest pages whose dirty bits are lost, or go elsewhere. */
   get riskCount(): number {
+    if (!this.#isUnited) this.#uniteRisks();
     return this.#riskCount;
   }
   riskFirst(index: number): number {
@@ -54,7 +57,15 @@ export class Outcome {
     return this.#riskLast[index] as number;
   }
 
+  /** Adds the same to a set, which takes what meets as one. */
+  addRisksTo(set: PageRangeSet): void {
+    for (let index = 0; index < this.#riskCount; index += 1) {
+      set.add(this.riskFirst(index), this.riskLast(index));
+    }
+  }
+
   clear(): void {
+    this.#isUnited = true;
     this.query = 'none';
     this.errno = 0;
     this.harmfulZero = false;
@@ -102,7 +113,7 @@ export class Outcome {
 
   /** All UNMAPs have been added: one that fails, or carries a wrong address, is what the operation is about. */
   classify(): void {
-    this.#uniteRisks();
+    this.#isUnited = false;
     if (this.wrongAddress) this.harmfulZero = false;
     if (this.errno === 0) return;
     this.noQuery = false;
@@ -112,6 +123,7 @@ export class Outcome {
 
   /** The same, had the UNMAPs failed: nothing is marked, so that nothing is marked correctly either. */
   markNothing(): void {
+    if (!this.#isUnited) this.#uniteRisks();
     this.noQuery = false;
     this.harmfulZero = false;
     this.wrongAddress = false;
@@ -120,7 +132,7 @@ export class Outcome {
       this.#addRisk(this.#markedFirst[index] as number, this.#markedLast[index] as number);
     }
     this.#markedCount = 0;
-    this.#uniteRisks();
+    this.#isUnited = false;
   }
 
   /** Nobody wants the dirty bits any more: leaves of it how they are asked for, and what the unmap returns. */
@@ -154,6 +166,7 @@ export class Outcome {
 
   /** Guest pages to which several mappings lead are at risk once: the ranges are then their union, ascending. */
   #uniteRisks(): void {
+    this.#isUnited = true;
     if (this.#areRisksApart()) return;
     const union = new PageRangeSet();
     let pages = 0;

@@ -63,6 +63,24 @@ export function unmapOutcome(
   return outcome;
 }
 
+/**
+ * The same of the UNMAP at `index` alone. `from`: index of the first mapping it can meet; returns that
+ * of the next one.
+ */
+export function oneUnmapOutcome(
+  sent: SentUnmaps,
+  index: number,
+  from: number,
+  scenario: Scenario,
+  world: World,
+  outcome: Outcome,
+): number {
+  outcome.clear();
+  const next = addUnmap(sent, index, from, scenario, world, outcome);
+  outcome.classify();
+  return next;
+}
+
 /** Adds the UNMAP at `index`. `from`: index of the first mapping it can meet; returns that of the next one. */
 function addUnmap(
   sent: SentUnmaps,

@@ -36,14 +36,7 @@ export class Hazards {
 
   /** Counts an unmap of the pages `first .. last`, with what becomes of it. */
   add(first: number, last: number, outcome: Outcome): void {
-    this.count(first, last, outcome);
-    for (let index = 0; index < outcome.riskCount; index += 1) {
-      this.risk.add(outcome.riskFirst(index), outcome.riskLast(index));
-    }
-  }
-
-  /** The same, but for the memory at risk. */
-  count(first: number, last: number, outcome: Outcome): void {
+    outcome.addRisksTo(this.risk);
     this.unmaps += 1;
     this.queries[outcome.query] += 1;
     const { errno, harmfulZero, noQuery, pastRamPage, wrongAddress } = outcome;

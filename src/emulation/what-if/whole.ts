@@ -29,15 +29,27 @@ export interface WholeClass {
   readonly name: string;
 }
 
+/** The classes of all machines, and a name for what they depend on. */
+export interface WholeClasses {
+  readonly name: string;
+  readonly machines: ReadonlyMap<WhatIfMachine, WholeClass>;
+}
+
 /** What becomes of the unmap of a whole space under tracking. */
 export interface WholeEvaluation {
-  readonly counts: Hazards;
-  /** Guest pages at risk: first, last, first, last ... */
-  readonly risk: readonly number[];
+  /** Their sum is what is counted. */
+  readonly counted: readonly Hazards[];
   /** What its UNMAPs return. */
   readonly results: readonly number[];
   /** Translations that it leaves in the host. */
   readonly left: number;
+}
+
+/** What becomes of a piece, which is the same in many machines. */
+export interface PieceOutcome {
+  /** Of the one UNMAP. */
+  readonly counts: Hazards;
+  readonly errno: number;
 }
 
 /** What is done to shadow and host. */
@@ -47,21 +59,14 @@ export interface WholeEffect {
   readonly name: string;
 }
 
-export function addWhole(hazards: Hazards, { counts, risk }: WholeEvaluation): void {
-  hazards.addAll(counts);
-  for (let index = 0; index < risk.length; index += 2) {
-    hazards.risk.add(risk[index] as number, risk[index + 1] as number);
-  }
-}
-
-/** The UNMAPs of a whole space, made when they are asked for. */
+/** The UNMAPs of a whole space that go to a notifier, made when they are asked for. */
 export class WholePlans {
-  readonly #notifiers: readonly AddressRange[];
+  readonly #notifier: AddressRange;
   readonly #shadow: IovaTree;
   readonly #plans = new Map<string, UnmapPlan>();
 
-  constructor(notifiers: readonly AddressRange[], shadow: IovaTree) {
-    this.#notifiers = notifiers;
+  constructor(notifier: AddressRange, shadow: IovaTree) {
+    this.#notifier = notifier;
     this.#shadow = shadow;
   }
 
@@ -72,123 +77,127 @@ export class WholePlans {
     if (plan === undefined) {
       plan =
         behaviour === null
-          ? piecesOf(this.#notifiers, awBits)
-          : nodesOf(this.#notifiers, behaviour, this.#shadow);
+          ? piecesOf(this.#notifier, awBits)
+          : nodesOf(this.#notifier, behaviour, this.#shadow);
       this.#plans.set(name, plan);
     }
     return plan;
   }
 }
 
-/** What is mapped before the unmap of a whole space. */
+/** What is mapped before the unmap of a whole space, in the pages of a notifier. */
 export class WholeUnmap {
   readonly shadow: IovaTree;
   readonly host: PageRangeMap;
-  readonly #spans: readonly Span[];
-  #mapped = -1;
-  #nodes = -1;
+  readonly span: Span;
+  readonly #translations = new Map<string, number>();
+  #mirrored: boolean | null = null;
 
-  constructor(shadow: IovaTree, host: PageRangeMap, spans: readonly Span[]) {
+  constructor(shadow: IovaTree, host: PageRangeMap, span: Span) {
     this.shadow = shadow;
     this.host = host;
-    this.#spans = spans;
+    this.span = span;
   }
 
   /** A name for what UNMAPs with these results leave. */
   effectOf(machine: WhatIfMachine, plan: UnmapPlan, results: readonly number[]): string {
     if (this.#takesAll(machine, plan, results)) return ALL;
-    const kept = plan.unmaps.flatMap(({ first, last }, index) =>
-      results[index] !== 0 && this.host.overlaps(first, last) ? [index] : [],
+    const kept = results.flatMap((result, index) =>
+      result !== 0 && this.host.overlaps(plan.sent.first(index), plan.sent.last(index))
+        ? [index]
+        : [],
     );
     return `${plan.name} ${machine.backend} ${kept.join()}`;
   }
 
-  /** Whether they leave nothing in the notifiers' ranges. */
+  /** Whether they leave nothing in the notifier's range. */
   #takesAll(
     { backend }: WhatIfMachine,
-    { isByNode, unmaps }: UnmapPlan,
+    { isByNode, sent }: UnmapPlan,
     results: readonly number[],
   ): boolean {
-    const { host, shadow } = this;
+    const { host, shadow, span } = this;
     if (isByNode) {
-      if (unmaps.length !== this.#nodeCount) return false;
-      if (unmaps.length !== this.#held) return false;
-      return unmaps.every(
-        ({ first, last }, index) =>
-          host.has(first, last) &&
-          shadow.hasNode(first, last) &&
-          (results[index] === 0 || backend === 'iommufd'),
-      );
+      if (!this.#isMirrored || sent.count !== this.#nodeCount) return false;
+      // An UNMAP that is cut to the notifier cuts through its node.
+      for (const index of [0, sent.count - 1]) {
+        if (index >= 0 && !shadow.hasNode(sent.first(index), sent.last(index))) return false;
+      }
+      return backend === 'iommufd' || results.every((result) => result === 0);
     }
-    let behind = 0;
-    for (const [index, { first, last }] of unmaps.entries()) {
+    let behind = span.first - 1;
+    for (let index = 0; index < sent.count; index += 1) {
+      const first = sent.first(index);
+      const last = sent.last(index);
       if (last > behind) behind = last;
       if (results[index] !== 0 && host.overlaps(first, last)) return false;
       if (host.straddles(first, last)) return false;
     }
-    return this.#spans.every(
-      ({ last }) =>
-        last <= behind || !(host.overlaps(behind + 1, last) || shadow.overlaps(behind + 1, last)),
+    return (
+      span.last <= behind ||
+      !(host.overlaps(behind + 1, span.last) || shadow.overlaps(behind + 1, span.last))
     );
   }
 
   /** How many translations the host would still map after UNMAPs with these results. */
-  left({ backend }: WhatIfMachine, { unmaps }: UnmapPlan, results: readonly number[]): number {
+  left({ backend }: WhatIfMachine, plan: UnmapPlan, results: readonly number[]): number {
+    const { isByNode, sent } = plan;
+    const isTaken = (index: number) => results[index] === 0 || backend === 'iommufd';
+    const { first, last } = this.span;
+    const mapped = this.#translationsIn(first, last);
+    // Each UNMAP is of one node, and the host has exactly these.
+    const isEachOne = isByNode && this.#isMirrored && mapped === this.#nodeCount;
     let taken = 0;
-    for (const [index, { first, last }] of unmaps.entries()) {
-      const isTaken = results[index] === 0 || backend === 'iommufd';
-      if (isTaken) taken += translationsIn(this.host, first, last);
+    for (let index = 0; index < sent.count; index += 1) {
+      if (!isTaken(index)) continue;
+      taken += isEachOne ? 1 : this.#translationsIn(sent.first(index), sent.last(index));
     }
-    return Math.max(0, this.#mappedCount - taken);
+    return Math.max(0, mapped - taken);
   }
 
-  get #mappedCount(): number {
-    if (this.#mapped < 0) {
-      this.#mapped = sum(this.#spans, ({ first, last }) => translationsIn(this.host, first, last));
+  /** Whether the host maps exactly the ranges that the shadow has. */
+  get #isMirrored(): boolean {
+    if (this.#mirrored === null) {
+      const { first, last } = this.span;
+      const nodes = this.shadow.overlapping(first, last);
+      const held = this.host.collect(first, last);
+      this.#mirrored = nodes.count === held.count;
+      for (let index = 0; this.#mirrored && index < nodes.count; index += 1) {
+        this.#mirrored =
+          nodes.first(index) === held.first(index) && nodes.last(index) === held.last(index);
+      }
     }
-    return this.#mapped;
-  }
-
-  /** Sections of RAM included, which UNMAPs by node pass by. */
-  get #held(): number {
-    return sum(this.#spans, ({ first, last }) => this.host.collect(first, last).count);
+    return this.#mirrored;
   }
 
   get #nodeCount(): number {
-    if (this.#nodes < 0) {
-      this.#nodes = sum(
-        this.#spans,
-        ({ first, last }) => this.shadow.overlapping(first, last).count,
-      );
+    return this.shadow.overlapping(this.span.first, this.span.last).count;
+  }
+
+  /** How many translations, which are no sections of RAM, the host has in a range. */
+  #translationsIn(first: number, last: number): number {
+    const name = `${first} ${last}`;
+    let count = this.#translations.get(name);
+    if (count === undefined) {
+      const held = this.host.collect(first, last);
+      count = 0;
+      for (let index = 0; index < held.count; index += 1) {
+        if ((held.flags(index) & hostFlag.ram) === 0) count += 1;
+      }
+      this.#translations.set(name, count);
     }
-    return this.#nodes;
+    return count;
   }
 }
 
-function sum(spans: readonly Span[], of: (span: Span) => number): number {
-  return spans.reduce((total, span) => total + of(span), 0);
-}
-
-/** How many translations, which are no sections of RAM, the host has in a range. */
-function translationsIn(host: PageRangeMap, first: number, last: number): number {
+/** Marks the translations in this range as stale; how many were not yet. */
+export function markLeft(host: PageRangeMap, { first, last }: Span): number {
+  let count = 0;
   const held = host.collect(first, last);
-  let count = 0;
   for (let index = 0; index < held.count; index += 1) {
-    if ((held.flags(index) & hostFlag.ram) === 0) count += 1;
-  }
-  return count;
-}
-
-/** Marks the translations in these ranges as stale; how many were not yet. */
-export function markLeft(host: PageRangeMap, spans: readonly Span[]): number {
-  let count = 0;
-  for (const { first, last } of spans) {
-    const held = host.collect(first, last);
-    for (let index = 0; index < held.count; index += 1) {
-      if ((held.flags(index) & (hostFlag.ram | hostFlag.stale)) !== 0) continue;
-      host.setFlags(held.first(index), held.first(index), 0, hostFlag.stale);
-      count += 1;
-    }
+    if ((held.flags(index) & (hostFlag.ram | hostFlag.stale)) !== 0) continue;
+    host.setFlags(held.first(index), held.first(index), 0, hostFlag.stale);
+    count += 1;
   }
   return count;
 }

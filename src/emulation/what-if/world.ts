@@ -14,17 +14,23 @@ export interface Share {
   readonly hazards: Hazards;
 }
 
-/**
- * What was counted, by times and kinds of operations: the last of each list is what is counted in now,
- * those before it are of times when the machine shared it with others that have parted since.
- */
-type Ledger = Map<string, readonly Hazards[]>;
+/** Counts of one kind, from times between which other machines were counted together; the last is the newest. */
+type Counted = readonly Hazards[];
+
+/** What was counted of a machine, by times and kinds of operations. */
+type Ledger = Map<string, Counted>;
+
+/** What is counted in now, with the counts that it follows in the ledgers of machines. */
+interface Open {
+  readonly hazards: Hazards;
+  readonly after: Map<Counted, Counted>;
+}
 
 /** Of the widest address space. */
 const LAST_PAGE = 2 ** 52 - 1;
 
-/** Counts of one kind that are kept apart; more are added up. */
-const MOST_APART = 16;
+/** Counts of one kind from which on those that are about as large are added up. */
+const MANY_APART = 16;
 
 /**
  * What QEMU and the host map in some machines: shadows by device, host maps by container. What becomes
@@ -36,6 +42,8 @@ export class World {
   readonly alone: readonly World[] = [this];
   readonly #ledgers = new Map<WhatIfMachine, Ledger>();
   readonly #shares = new Map<string | number, readonly Share[]>();
+  /** What is counted in now, by times and kinds: all in them is of all machines that use them. */
+  readonly #open = new Map<string, Open>();
   readonly #shadows: IovaTree[] = [];
   readonly #hosts: PageRangeMap[] = [];
 
@@ -78,17 +86,22 @@ export class World {
     keyOf: (machine: WhatIfMachine) => string,
     timesOf: (machine: WhatIfMachine) => Times,
   ): readonly Share[] {
-    const made = new Map<string, readonly Hazards[]>();
     const shares = new Map<Hazards, WhatIfMachine>();
     for (const [machine, ledger] of this.#ledgers) {
       const key = `${timesOf(machine)} ${keyOf(machine)}`;
-      let counted = ledger.get(key);
-      if (counted === undefined) {
-        counted = made.get(key) ?? [new Hazards()];
-        made.set(key, counted);
-        ledger.set(key, counted);
+      let open = this.#open.get(key);
+      if (open === undefined) {
+        open = { hazards: new Hazards(), after: new Map() };
+        this.#open.set(key, open);
       }
-      const hazards = counted.at(-1) as Hazards;
+      const { after, hazards } = open;
+      const counted = ledger.get(key) ?? NOTHING;
+      if (counted.at(-1) !== hazards) {
+        // Machines that have been counted together so far share this, too.
+        const longer = after.get(counted) ?? [...summedUp(counted), hazards];
+        after.set(counted, longer);
+        ledger.set(key, longer);
+      }
       if (!shares.has(hazards)) shares.set(hazards, machine);
     }
     return [...shares].map(([hazards, machine]) => ({ hazards, machine }));
@@ -147,31 +160,20 @@ export class World {
     const [, ...others] = parts.values();
     const worlds = others.map((machines) => this.#copy(machines));
     for (const machine of others.flat()) this.#ledgers.delete(machine);
-    for (const world of [this, ...worlds]) world.#countApart();
+    this.#countAnew();
     return [this, ...worlds];
   }
 
-  /** From here on nothing is counted for machines of other worlds. */
-  #countApart(): void {
+  /** From here on other machines are counted together. */
+  #countAnew(): void {
     this.#shares.clear();
-    const own = new Map<readonly Hazards[], readonly Hazards[]>();
-    for (const ledger of this.#ledgers.values()) {
-      for (const [key, counted] of ledger) {
-        let apart = own.get(counted);
-        if (apart === undefined) {
-          const before = counted.length < MOST_APART ? counted : [sumOf(counted)];
-          apart = [...before, new Hazards()];
-          own.set(counted, apart);
-        }
-        ledger.set(key, apart);
-      }
-    }
+    this.#open.clear();
   }
 
   /** Takes over the machines of a world in which the same is mapped. */
   join(other: World): void {
     for (const [machine, ledger] of other.#ledgers) this.#ledgers.set(machine, ledger);
-    this.#shares.clear();
+    this.#countAnew();
   }
 
   /** Puts what is mapped here into `common`, as far as it may be there. */
@@ -206,10 +208,28 @@ export class World {
   }
 }
 
-function sumOf(counted: readonly Hazards[]): Hazards {
+const NOTHING: Counted = [];
+
+function sumOf(counted: Counted): Hazards {
   const sum = new Hazards();
   for (const hazards of counted) sum.addAll(hazards);
   return sum;
+}
+
+/** Fewer counts with the same sum, where they are many: what is large is not added up again for what is small. */
+function summedUp(counted: Counted): Counted {
+  if (counted.length < MANY_APART) return counted;
+  const sums: Hazards[] = [];
+  for (const hazards of counted) {
+    let newest = hazards;
+    for (let before = sums.at(-1); before !== undefined; before = sums.at(-1)) {
+      if (before.risk.parts > 2 * newest.risk.parts) break;
+      newest = sumOf([before, newest]);
+      sums.pop();
+    }
+    sums.push(newest);
+  }
+  return sums;
 }
 
 type Ranges = Pick<PageRangeMap, 'size' | typeof Symbol.iterator>;

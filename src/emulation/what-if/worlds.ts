@@ -3,7 +3,7 @@ import type { Mutable } from '../../base/mutable.ts';
 import { PageRangeMap, type RangeScratch } from '../../base/page-range-map.ts';
 import { Outcome } from '../outcome.ts';
 import type { RamLayout } from '../ram-layout.ts';
-import { type Scenario, unmapOutcome, type World as View } from '../scenario.ts';
+import { oneUnmapOutcome, type Scenario, unmapOutcome, type World as View } from '../scenario.ts';
 import { dirtyBitmapBytesOfPages } from '../vfio/dirty-bitmap.ts';
 import { mapNotifyResult, regionDelCarries } from '../vfio/listener.ts';
 import { vtdPageWalkOne } from '../viommu/intel/page-walk.ts';
@@ -16,17 +16,21 @@ import { hostFlag, part, unite } from './parted-maps.ts';
 import { piecesOf, type UnmapPlan } from './plan.ts';
 import {
   ALL,
-  addWhole,
   markLeft,
+  type PieceOutcome,
   type Span,
   spanOf,
   type WholeClass,
+  type WholeClasses,
   type WholeEffect,
   type WholeEvaluation,
   WholePlans,
   WholeUnmap,
 } from './whole.ts';
 import { type Times, World } from './world.ts';
+
+/** Ways to unmap whole spaces that are remembered. */
+const MOST_CLASSES = 64;
 
 /** Pages of the narrowest vIOMMU, 39 bits. */
 const NARROWEST_END = 2 ** 27;
@@ -85,9 +89,8 @@ export interface MachineResult {
 export class Worlds {
   readonly #host: WhatIfHost;
   readonly #machines: readonly WhatIfMachine[];
-  /** How they unmap whole spaces, and what that depends on. */
-  #classes: ReadonlyMap<WhatIfMachine, WholeClass> = new Map();
-  #classesName = '';
+  /** How they unmap whole spaces, by what that depends on. */
+  readonly #classes = new Map<string, WholeClasses>();
   /** What is the same for all machines. */
   readonly #common: World;
   /** What is not. */
@@ -489,14 +492,18 @@ export class Worlds {
 
   /** The device has left its domain, or was reset: its whole space is unmapped, notifier by notifier. */
   unmapWhole(target: Target, notifiers: readonly AddressRange[], tracking: TrackingState): void {
-    const spans = notifiers.map(spanOf);
-    if (spans.every(({ first, last }) => this.#isCommon(target, first, last))) {
-      this.#unmapWhole(this.#common, target, notifiers, tracking);
-    } else {
-      this.#partAll(target, spans);
-      for (const world of this.#worlds) this.#unmapWhole(world, target, notifiers, tracking);
+    for (const notifier of notifiers) {
+      const { first, last } = spanOf(notifier);
+      // Most of what machines have of their own is in the range of one notifier, and most mappings in another.
+      if (this.#isCommon(target, first, last)) {
+        this.#unmapWhole(this.#common, target, notifier, tracking);
+      } else {
+        this.#part(target, first, last);
+        for (const world of this.#worlds) this.#unmapWhole(world, target, notifier, tracking);
+      }
+      this.#unite(target, first, last);
     }
-    this.#uniteAll(target, spans);
+    this.#join();
   }
 
   /** A notifier is registered: up to 8.0 its replay begins with an unmap of its whole range. */
@@ -507,35 +514,34 @@ export class Worlds {
     for (const world of this.#worlds) {
       for (const part of this.#parted(world.partition(isNew))) {
         if (part.machine.profile.replayClearsShadow) continue;
-        this.#unmapWhole(part, target, [notifier], tracking);
+        this.#unmapWhole(part, target, notifier, tracking);
       }
     }
     this.#uniteAll(target, spans);
   }
 
-  #unmapWhole(
-    world: World,
-    target: Target,
-    notifiers: readonly AddressRange[],
-    tracking: TrackingState,
-  ): void {
-    const spans = notifiers.map(spanOf);
-    const before = new WholeUnmap(world.shadow(target.device), world.host(target.container), spans);
-    const plans = new WholePlans(notifiers, before.shadow);
+  /** `world`: the common one, where none has anything in the notifier's range, or one that holds all that is there. */
+  #unmapWhole(world: World, target: Target, notifier: AddressRange, tracking: TrackingState): void {
+    const span = spanOf(notifier);
+    const before = new WholeUnmap(world.shadow(target.device), world.host(target.container), span);
+    const plans = new WholePlans(notifier, before.shadow);
+    const pieces = new Map<string, PieceOutcome>();
     const evaluations = new Map<string, WholeEvaluation>();
     const evaluate = (machine: WhatIfMachine, { evaluated, kind }: WholeClass) => {
       let evaluation = evaluations.get(kind);
       if (evaluation === undefined) {
         const plan = plans.of(machine, evaluated === 'by node');
-        evaluation = this.#evaluateWhole(world, target, machine, plan, before);
+        evaluation = plan.isByNode
+          ? this.#evaluateNodes(target, machine, plan, before)
+          : this.#evaluatePieces(world, target, machine, plan, before, pieces);
         evaluations.set(kind, evaluation);
       }
       return evaluation;
     };
-    const classes = this.#classesOf(target, notifiers, tracking);
-    const classOf = (machine: WhatIfMachine) => classes.get(machine) as WholeClass;
+    const classes = this.#classesOf(target, notifier, tracking);
+    const classOf = (machine: WhatIfMachine) => classes.machines.get(machine) as WholeClass;
     // Which machines are alike depends on all that the name tells.
-    const name = `whole ${this.#classesName}`;
+    const name = `whole ${classes.name}`;
     const shares = world.sharesNamed(
       name,
       (machine) => `${name} ${classOf(machine).kind}${classOf(machine).sent}`,
@@ -550,8 +556,14 @@ export class Worlds {
         const results =
           own.times === 'tracked'
             ? evaluate(machine, own).results
-            : plan.unmaps.map(({ first, last }) =>
-                this.#untrackedResult(world, target, machine, first, last),
+            : Array.from({ length: plan.sent.count }, (_, index) =>
+                this.#untrackedResult(
+                  world,
+                  target,
+                  machine,
+                  plan.sent.first(index),
+                  plan.sent.last(index),
+                ),
               );
         known = { plan, results, name: before.effectOf(machine, plan, results) };
         effects.set(own.name, known);
@@ -561,59 +573,50 @@ export class Worlds {
     for (const { hazards, machine } of shares) {
       const own = classOf(machine);
       const evaluation = evaluate(machine, own);
-      addWhole(hazards, evaluation);
+      for (const counts of evaluation.counted) hazards.addAll(counts);
       // What stays in any case is counted as it happens.
       if (own.times === 'untracked' && effectOf(machine).name === ALL) {
         hazards.stale += evaluation.left;
       }
     }
     const nameOf = (machine: WhatIfMachine) => effectOf(machine).name;
+    // Of all of them, before the maps change.
+    for (const machine of world.machines) effectOf(machine);
+    const owners = world === this.#common ? this.#worlds : world.alone;
+    const parts = owners.flatMap((own) => this.#parted(own.partition(nameOf)));
     if (world === this.#common) {
-      // Of all of them, before the maps change.
-      const names = new Set([...world.machines].map(nameOf));
-      if (names.size === 1 && names.has(ALL)) {
-        this.#leave(world, target, spans, effectOf(world.machine));
-        return;
-      }
-      this.#partAll(target, spans);
+      const keeping = parts.filter(({ machine }) => nameOf(machine) !== ALL);
+      this.#move(part, target, span.first, span.last, keeping);
+      for (const own of keeping) this.#leave(own, target, span, effectOf(own.machine));
+      return;
     }
-    for (const own of world === this.#common ? this.#worlds : world.alone) {
-      for (const part of this.#parted(own.partition(nameOf))) {
-        this.#leave(part, target, spans, effectOf(part.machine));
-      }
-    }
+    for (const own of parts) this.#leave(own, target, span, effectOf(own.machine));
   }
 
   /** Takes from shadow and host what the unmap of a whole space removes. */
-  #leave(
-    world: World,
-    target: Target,
-    spans: readonly Span[],
-    { name, plan, results }: WholeEffect,
-  ): void {
+  #leave(world: World, target: Target, span: Span, { name, plan, results }: WholeEffect): void {
     const shadow = world.shadow(target.device);
     const host = world.host(target.container);
     const { behaviour } = world.machine;
-    for (const [index, { first, last }] of plan.unmaps.entries()) {
+    for (let index = 0; index < plan.sent.count; index += 1) {
+      const first = plan.sent.first(index);
+      const last = plan.sent.last(index);
       behaviour.applyUnmap(host, first, last, results[index] ?? 0);
       shadow.remove(first, last);
     }
     if (name === ALL) return;
-    const left = markLeft(host, spans);
+    const left = markLeft(host, span);
     for (const { hazards } of world.sharesOf(anyKind, always)) hazards.stale += left;
   }
 
-  /** How each machine unmaps a whole space; the same until something changes that it depends on. */
-  #classesOf(
-    target: Target,
-    notifiers: readonly AddressRange[],
-    tracking: TrackingState,
-  ): ReadonlyMap<WhatIfMachine, WholeClass> {
+  /** How each machine unmaps what a notifier has of a whole space. */
+  #classesOf(target: Target, notifier: AddressRange, tracking: TrackingState): WholeClasses {
     const { bitmapBytes } = this.#host;
-    const ranges = notifiers.map(({ end, start }) => `${start}-${end}`).join();
-    const name = `${codeOf(target, tracking)} ${tracking.migrationRunning} ${bitmapBytes} ${ranges}`;
-    if (name === this.#classesName) return this.#classes;
-    const classes = new Map<WhatIfMachine, WholeClass>();
+    const range = `${notifier.start}-${notifier.end}`;
+    const name = `${codeOf(target, tracking)} ${tracking.migrationRunning} ${bitmapBytes} ${range}`;
+    const known = this.#classes.get(name);
+    if (known !== undefined) return known;
+    const machines = new Map<WhatIfMachine, WholeClass>();
     for (const machine of this.#machines) {
       const times = timesFor(machine, target, tracking);
       const sent = unmapsByNode(machine, tracking) ? 'by node' : 'in pieces';
@@ -625,47 +628,89 @@ export class Worlds {
       const tooLarge =
         evaluated === 'by node'
           ? 0
-          : this.#tooLarge(machine, target, piecesOf(notifiers, machine.awBits));
+          : this.#tooLarge(machine, target, piecesOf(notifier, machine.awBits));
       const kind = `whole ${planName(evaluated)} ${machine.queryKind} ${tooLarge} `;
       const own = `${times} ${planName(sent)} ${machine.backend} ${kind}`;
-      classes.set(machine, { times, sent, evaluated, kind, name: own });
+      machines.set(machine, { times, sent, evaluated, kind, name: own });
     }
-    this.#classes = classes;
-    this.#classesName = name;
+    const classes = { name, machines };
+    if (this.#classes.size >= MOST_CLASSES) this.#classes.clear();
+    this.#classes.set(name, classes);
     return classes;
   }
 
   /** How many UNMAPs of a plan ask for a bitmap that is larger than the container accepts. */
-  #tooLarge({ backend, pageSize }: WhatIfMachine, target: Target, { unmaps }: UnmapPlan): number {
-    if (backend !== 'legacy' || target.deviceTracking) return 0;
-    const { bitmapBytes } = this.#host;
-    return unmaps.filter(
-      ({ first, last }) => dirtyBitmapBytesOfPages(last - first + 1, pageSize) > bitmapBytes,
-    ).length;
+  #tooLarge(machine: WhatIfMachine, target: Target, { sent }: UnmapPlan): number {
+    let count = 0;
+    for (let index = 0; index < sent.count; index += 1) {
+      if (this.#isTooLarge(machine, target, sent.first(index), sent.last(index))) count += 1;
+    }
+    return count;
   }
 
-  /** What becomes of the unmap of a whole space under tracking. */
-  #evaluateWhole(
+  #isTooLarge(
+    { backend, pageSize }: WhatIfMachine,
+    { deviceTracking }: Target,
+    first: number,
+    last: number,
+  ): boolean {
+    if (backend !== 'legacy' || deviceTracking) return false;
+    return dirtyBitmapBytesOfPages(last - first + 1, pageSize) > this.#host.bitmapBytes;
+  }
+
+  /** What becomes under tracking of the unmap of a whole space in pieces, of which many machines have the same. */
+  #evaluatePieces(
     world: World,
     target: Target,
     machine: WhatIfMachine,
     plan: UnmapPlan,
     before: WholeUnmap,
+    pieces: Map<string, PieceOutcome>,
   ): WholeEvaluation {
+    const counted: Hazards[] = [];
+    const results: number[] = [];
+    for (let index = 0; index < plan.sent.count; index += 1) {
+      const first = plan.sent.first(index);
+      const last = plan.sent.last(index);
+      const isTooLarge = this.#isTooLarge(machine, target, first, last);
+      const name = `${first} ${last} ${machine.queryKind} ${isTooLarge}`;
+      let piece = pieces.get(name);
+      if (piece === undefined) {
+        const nodes = before.shadow.overlapping(first, last);
+        this.#evaluate(world, target, machine, first, last, plan.sent.carried(index), nodes);
+        const counts = new Hazards();
+        counts.add(first, last, this.#outcome);
+        piece = { counts, errno: this.#outcome.errno };
+        pieces.set(name, piece);
+      }
+      counted.push(piece.counts);
+      results.push(piece.errno);
+    }
+    return { counted, results, left: before.left(machine, plan, results) };
+  }
+
+  /** The same of an unmap by node: an UNMAP for each. */
+  #evaluateNodes(
+    target: Target,
+    machine: WhatIfMachine,
+    plan: UnmapPlan,
+    before: WholeUnmap,
+  ): WholeEvaluation {
+    const { sent } = plan;
     const counts = new Hazards();
     const results: number[] = [];
-    const risk: number[] = [];
     const outcome = this.#outcome;
-    for (const { first, last, carried } of plan.unmaps) {
-      const nodes = before.shadow.overlapping(first, last);
-      this.#evaluate(world, target, machine, first, last, carried, nodes);
-      counts.count(first, last, outcome);
-      for (let index = 0; index < outcome.riskCount; index += 1) {
-        risk.push(outcome.riskFirst(index), outcome.riskLast(index));
-      }
+    const { first, last } = before.span;
+    this.#view.mapped = before.shadow.overlapping(first, last);
+    this.#view.host = before.host;
+    const scenario = this.#use(machine, target);
+    let from = 0;
+    for (let index = 0; index < sent.count; index += 1) {
+      from = oneUnmapOutcome(sent, index, from, scenario, this.#view, outcome);
+      counts.add(sent.first(index), sent.last(index), outcome);
       results.push(outcome.errno);
     }
-    return { counts, risk, results, left: before.left(machine, plan, results) };
+    return { counted: [counts], results, left: before.left(machine, plan, results) };
   }
 
   // --- Sections --------------------------------------------------------------------------------------
@@ -848,12 +893,13 @@ export class Worlds {
     { container, device }: Place,
     first: number,
     last: number,
+    worlds = this.#worlds,
   ): void {
     if (device >= 0) {
-      const shadows = this.#worlds.map((world) => world.shadow(device));
+      const shadows = worlds.map((world) => world.shadow(device));
       how(this.#common.shadow(device), shadows, first, last);
     }
-    const hosts = this.#worlds.map((world) => world.host(container));
+    const hosts = worlds.map((world) => world.host(container));
     how(this.#common.host(container), hosts, first, last);
   }
 
