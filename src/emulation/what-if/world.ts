@@ -1,5 +1,6 @@
-import { PageRangeMap } from '../../base/page-range-map.ts';
+import { PageRangeMap, type RangeScratch } from '../../base/page-range-map.ts';
 import { IovaTree } from '../viommu/iova-tree.ts';
+import type { Extent } from './extent.ts';
 import { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
 import { unite } from './parted-maps.ts';
@@ -27,7 +28,7 @@ interface Open {
 }
 
 /** Of the widest address space. */
-const LAST_PAGE = 2 ** 52 - 1;
+export const LAST_PAGE = 2 ** 52 - 1;
 
 /** Counts of one kind from which on those that are about as large are added up. */
 const MANY_APART = 16;
@@ -186,6 +187,12 @@ export class World {
     }
   }
 
+  /** Adds to `extent` the ranges that share a page with `first .. last`. */
+  addExtent(extent: Extent, first: number, last: number): void {
+    for (const shadow of this.#shadows) add(extent, shadow?.overlapping(first, last));
+    for (const host of this.#hosts) add(extent, host?.collect(first, last));
+  }
+
   /** True where nothing is mapped otherwise than in the other one. */
   isSameAs(other: World): boolean {
     return areSame(this.#shadows, other.#shadows) && areSame(this.#hosts, other.#hosts);
@@ -206,6 +213,11 @@ export class World {
     }
     return copy;
   }
+}
+
+function add(extent: Extent, ranges: RangeScratch | undefined): void {
+  if (ranges === undefined || ranges.count === 0) return;
+  extent.add(ranges.first(0), ranges.last(ranges.count - 1));
 }
 
 const NOTHING: Counted = [];

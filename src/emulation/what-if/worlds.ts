@@ -10,6 +10,7 @@ import { vtdPageWalkOne } from '../viommu/intel/page-walk.ts';
 import { permission } from '../viommu/iova-tree.ts';
 import { SentUnmaps } from '../viommu/sent.ts';
 import type { AddressRange } from '../viommu/viommu.ts';
+import { Extent } from './extent.ts';
 import { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
 import { hostFlag, part, unite } from './parted-maps.ts';
@@ -27,7 +28,7 @@ import {
   WholePlans,
   WholeUnmap,
 } from './whole.ts';
-import { type Times, World } from './world.ts';
+import { LAST_PAGE, type Times, World } from './world.ts';
 
 /** Ways to unmap whole spaces that are remembered. */
 const MOST_CLASSES = 64;
@@ -95,6 +96,8 @@ export class Worlds {
   readonly #common: World;
   /** What is not. */
   #worlds: readonly World[];
+  /** Pages outside of which no world has anything, between two operations. */
+  readonly #own = new Extent();
   readonly #sent = new SentUnmaps();
   readonly #outcome = new Outcome();
   readonly #scenario: Mutable<Scenario>;
@@ -157,7 +160,8 @@ export class Worlds {
     permissions: number,
     tracking: TrackingState,
   ): void {
-    if (last >= NARROWEST_END || !this.#isCommon(target, first, last)) {
+    const isCommon = this.#isCommon(target, first, last);
+    if (last >= NARROWEST_END || !isCommon) {
       this.#part(target, first, last);
       for (const world of this.#reached(last)) {
         this.#present(world, target, spans, first, last, gpa, permissions, tracking);
@@ -169,7 +173,9 @@ export class Worlds {
     // What is stale is not common.
     if (step === 'skip-map') return;
     if (step === 'change') this.#unmapWalkedInAll(target, spans, first, last, gpa, tracking);
-    this.#mapInAll(target, spans, first, last, gpa, permissions);
+    const way =
+      step === 'change' ? this.#wayTo(target, spans, first, last) : wayTo(spans, first, last);
+    this.#mapInAll(way, target, spans, first, last, gpa, permissions);
   }
 
   /** The same in one world, which holds all that is mapped there. */
@@ -224,7 +230,8 @@ export class Worlds {
     const end = first + pages * count;
     const isMapped = (from: number, to: number) =>
       this.#common.shadow(device).overlaps(from, to) ||
-      this.#worlds.some((world) => world.shadow(device).overlaps(from, to));
+      (this.#own.meets(from, to) &&
+        this.#worlds.some((world) => world.shadow(device).overlaps(from, to)));
     if (!isMapped(first, end - 1)) return;
     for (let at = first; at < end; at += pages) {
       const last = at + pages - 1;
@@ -251,7 +258,7 @@ export class Worlds {
     tracking: TrackingState,
   ): void {
     const { device, container } = target;
-    const way = this.#isCommon(target, first, last) ? wayTo(spans, first, last) : 'other';
+    const way = this.#wayTo(target, spans, first, last);
     if (way !== 'other') {
       const isDone =
         way === 'none' || this.#countUnmap(this.#common, target, first, last, carried, tracking);
@@ -278,6 +285,7 @@ export class Worlds {
 
   /** An entry whose pages are in no shadow goes into all, and the MAP is sent. */
   #mapInAll(
+    way: Way,
     target: Target,
     spans: readonly Span[],
     first: number,
@@ -286,7 +294,6 @@ export class Worlds {
     permissions: number,
   ): void {
     const { device, container } = target;
-    const way = this.#isCommon(target, first, last) ? wayTo(spans, first, last) : 'other';
     if (way === 'none' || (way === 'whole' && this.#hasRoom(container))) {
       const common = this.#common;
       common.shadow(device).insert(first, last, gpa, permissions);
@@ -867,11 +874,17 @@ export class Worlds {
 
   /** Whether the same is mapped in these pages for all machines. */
   #isCommon({ container, device }: Place, first: number, last: number): boolean {
+    if (!this.#own.meets(first, last)) return true;
     for (const world of this.#worlds) {
       if (world.shadow(device).overlaps(first, last)) return false;
       if (world.host(container).overlaps(first, last)) return false;
     }
     return true;
+  }
+
+  /** How the events of a walk go in all machines alike. */
+  #wayTo(place: Place, spans: readonly Span[], first: number, last: number): Way {
+    return this.#isCommon(place, first, last) ? wayTo(spans, first, last) : 'other';
   }
 
   /** From here on each world holds what is mapped in these pages for itself. */
@@ -886,6 +899,7 @@ export class Worlds {
   /** What all worlds have in these pages becomes common. */
   #unite(target: Place, first: number, last: number): void {
     this.#move(unite, target, first, last);
+    for (const world of this.#worlds) world.addExtent(this.#own, first, last);
   }
 
   #move(
@@ -911,7 +925,12 @@ export class Worlds {
 
   /** Worlds in which the same is mapped become one. */
   #join(): void {
-    if (this.#worlds.length === 1) return;
+    if (this.#worlds.length > 1) this.#joinSame();
+    this.#own.clear();
+    for (const world of this.#worlds) world.addExtent(this.#own, 0, LAST_PAGE);
+  }
+
+  #joinSame(): void {
     const joined: World[] = [];
     for (const world of this.#worlds) {
       const same = joined.find((other) => other.isSameAs(world));
@@ -925,7 +944,9 @@ export class Worlds {
 }
 
 /** How the events of a walk go: to no notifier, as they are to one, or in another way. */
-function wayTo(spans: readonly Span[], first: number, last: number): 'none' | 'whole' | 'other' {
+type Way = 'none' | 'whole' | 'other';
+
+function wayTo(spans: readonly Span[], first: number, last: number): Way {
   let way: 'none' | 'whole' = 'none';
   for (const span of spans) {
     if (first > span.last || last < span.first) continue;
