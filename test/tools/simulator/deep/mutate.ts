@@ -1,6 +1,7 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
 import type { ViommuKind } from '../../../../src/tools/simulator/index.ts';
 import { FIRST_SEED } from './corners.ts';
 import { compareSeeds } from './processes.ts';
@@ -15,10 +16,19 @@ export interface Mutation {
   readonly viommu?: ViommuKind;
 }
 
+/** What came of a break. Only that a seed disagrees with it is what the list is for. */
+export type Outcome =
+  | { readonly kind: 'noticed'; readonly seed: number; readonly by: string }
+  | { readonly kind: 'survived' }
+  /** A seed came to no end, or not within the memory of a process. */
+  | { readonly kind: 'hung'; readonly by: string }
+  /** It is no program: no seed was ever compared. */
+  | { readonly kind: 'broken'; readonly by: string };
+
 /** Seeds compared with a broken model, until one disagrees. */
 const SEEDS = 600;
-/** A model that needs longer than this hangs, which is noticed, too. */
-const TIMEOUT_MILLISECONDS = 240_000;
+/** By which a process ends whose model hangs (`watch.ts`), or takes all memory. */
+const HANGS: readonly unknown[] = ['SIGXCPU', 'SIGABRT'];
 
 /** The source with the break in it. @throws Error unless it has exactly one place for it. */
 export function mutated(source: string, { what, file, find, replace }: Mutation): string {
@@ -27,40 +37,72 @@ export function mutated(source: string, { what, file, find, replace }: Mutation)
   return source.replace(find, () => replace);
 }
 
-/** Breaks a copy of the project; what noticed it, or null. */
-export async function killed(root: string, mutation: Mutation): Promise<string | null> {
+/**
+ * Compares seeds with a broken model, those of `first` before all others.
+ *
+ * @throws Error where its process is ended by others, or where no seed needs what is broken.
+ */
+export async function tryMutation(
+  root: string,
+  mutation: Mutation,
+  first: readonly number[],
+): Promise<Outcome> {
   const { viommu = 'intel' } = mutation;
   const folder = mkdtempSync(join(tmpdir(), 'vtdscope-mutation-'));
   try {
-    for (const part of [
-      'package.json',
-      'tsconfig.json',
-      'src',
-      'workers',
-      'test/tools/simulator',
-    ]) {
-      cpSync(join(root, part), join(folder, part), { recursive: true });
-    }
+    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
-    const file = join(folder, mutation.file);
-    writeFileSync(file, mutated(readFileSync(file, 'utf8'), mutation));
-    const { bad } = await compareSeeds(folder, {
-      from: viommu === 'intel' ? FIRST_SEED : 1,
-      to: SEEDS,
-      step: 1,
-      viommu,
-      stopsAtFirst: true,
-      timeoutMilliseconds: TIMEOUT_MILLISECONDS,
-    });
-    const [first] = bad;
-    return first === undefined ? null : `seed ${first.seed}, ${first.kinds.join(', ')}`;
+    // Where a bundle of the product would be: it looks for its package from there.
+    const outfile = join(folder, 'dist', 'seeds.js');
+    await bundleBroken(root, mutation, outfile);
+    const from = viommu === 'intel' ? FIRST_SEED : 1;
+    const seeds = { from, to: SEEDS, step: 1, viommu, first };
+    const { bad } = await compareSeeds(folder, [outfile], seeds);
+    const [noticed] = bad;
+    if (noticed === undefined) return { kind: 'survived' };
+    return { kind: 'noticed', seed: noticed.seed, by: noticed.sentence };
   } catch (thrown) {
-    // Killed for its time, or for its memory. One that ends by itself could not even begin.
-    if (thrown instanceof Error && 'signal' in thrown && thrown.signal !== null) {
-      return `the process, which ended with ${String(thrown.signal)}`;
-    }
-    throw thrown;
+    return outcomeOf(thrown);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** One file of the program that compares seeds, with the break in it. A copy of the project would take ten times as long. */
+async function bundleBroken(root: string, mutation: Mutation, outfile: string): Promise<void> {
+  let isMet = false;
+  const breaks: Plugin = {
+    name: 'mutation',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        if (path !== join(root, mutation.file)) return null;
+        isMet = true;
+        return { contents: mutated(readFileSync(path, 'utf8'), mutation), loader: 'ts' };
+      });
+    },
+  };
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['test/tools/simulator/deep/seeds.ts'],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    packages: 'external',
+    logLevel: 'silent',
+    plugins: [breaks],
+  });
+  if (!isMet) throw new Error(`${mutation.what}: no seed needs ${mutation.file}`);
+}
+
+/** What it was that ended a try. @throws Error where that tells nothing of the break. */
+function outcomeOf(thrown: unknown): Outcome {
+  if (!(thrown instanceof Error)) throw thrown;
+  if ('errors' in thrown) return { kind: 'broken', by: thrown.message };
+  if (!('signal' in thrown && 'stderr' in thrown)) throw thrown;
+  const lines = String(thrown.stderr).split('\n');
+  const by = lines.find((line) => /error|processor time/i.test(line)) ?? thrown.message;
+  if (HANGS.includes(thrown.signal)) return { kind: 'hung', by };
+  if (thrown.signal === null) return { kind: 'broken', by };
+  throw thrown;
 }

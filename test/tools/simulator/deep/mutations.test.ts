@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { mutated } from './mutate.ts';
+import { type Mutation, mutated, tryMutation } from './mutate.ts';
 import { mutations } from './mutations.ts';
 
 const root = new URL('../../../../', import.meta.url);
@@ -44,5 +45,26 @@ describe('the breaks of the model', () => {
     if (mutation === undefined) throw new Error('no breaks are listed');
     expect(() => mutated('nothing of it', mutation)).toThrow('0 places');
     expect(() => mutated(`${mutation.find} ${mutation.find}`, mutation)).toThrow('2 places');
+  });
+});
+
+describe('what comes of a break', () => {
+  const late: Mutation = {
+    what: 'the first page past the end of RAM is in it',
+    file: 'src/emulation/scenario.ts',
+    find: 'marked >= totalPages ?',
+    replace: 'marked > totalPages ?',
+  };
+  const tried = (mutation: Mutation) => tryMutation(fileURLToPath(root), mutation, [0]);
+
+  it('is noticed by the first seed that disagrees, in words', async () => {
+    const by = expect.stringMatching(/^\w.* of .*, expected /);
+    expect(await tried(late)).toEqual({ kind: 'noticed', seed: 0, by });
+  });
+
+  it('is another thing where it is no program, or not of what seeds need', async () => {
+    const broken = await tried({ ...late, replace: 'marked >= ) ?' });
+    expect(broken).toMatchObject({ kind: 'broken' });
+    await expect(tried({ ...late, file: 'src/nowhere.ts' })).rejects.toThrow('no seed needs');
   });
 });

@@ -13,23 +13,26 @@ export interface Seeds {
   readonly to: number;
   readonly step: number;
   readonly viommu: ViommuKind;
-  readonly stopsAtFirst: boolean;
-  /** A model that runs longer hangs. */
-  readonly timeoutMilliseconds?: number;
+  /** Compared before all others, and only until one disagrees; null: all are compared. */
+  readonly first: readonly number[] | null;
 }
 
+/** Runs `seeds.ts` as it stands in the project. */
+export const PROGRAM: readonly string[] = ['--import', 'tsx', 'test/tools/simulator/deep/seeds.ts'];
+
 /**
- * Compares seeds in a process of its own, in a copy of the project or in the project itself.
+ * Compares seeds in a process of its own.
  *
- * @throws Error where it ends without a summary.
+ * @param program - `seeds.ts` of the project in `folder`, or with a broken model
+ * @throws Error of `execFile` where it ends without a summary: with SIGXCPU where a seed hangs.
  */
-export async function compareSeeds(folder: string, seeds: Seeds): Promise<SeedsSummary> {
-  const { from, to, step, viommu, stopsAtFirst, timeoutMilliseconds = 0 } = seeds;
-  const args = ['--import', 'tsx', 'test/tools/simulator/deep/seeds.ts', from, to, step, viommu];
-  const { stdout } = await execute(
-    process.execPath,
-    [...args.map(String), ...(stopsAtFirst ? ['stop'] : [])],
-    { cwd: folder, timeout: timeoutMilliseconds, maxBuffer: MOST_OUTPUT },
-  );
+export async function compareSeeds(
+  folder: string,
+  program: readonly string[],
+  seeds: Seeds,
+): Promise<SeedsSummary> {
+  const options = { cwd: folder, maxBuffer: MOST_OUTPUT };
+  const args = [...program, JSON.stringify(seeds)];
+  const { stdout } = await execute(process.execPath, args, options);
   return JSON.parse(stdout) as SeedsSummary;
 }

@@ -7,10 +7,9 @@ import { compareChangedLines } from '../../../helpers/kernels.ts';
 import { forgiven } from '../compare/forgiven.ts';
 import { shrink } from '../compare/shrink.ts';
 import { caseAt, FIRST_SEED } from './corners.ts';
-import { killed } from './mutate.ts';
-import { mutations } from './mutations.ts';
 import { printCase } from './print-case.ts';
-import { compareSeeds } from './processes.ts';
+import { compareSeeds, PROGRAM } from './processes.ts';
+import { proveMutations } from './prove-mutations.ts';
 import { addSummary, type SeedsSummary } from './summary.ts';
 
 /**
@@ -22,7 +21,6 @@ import { addSummary, type SeedsSummary } from './summary.ts';
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Seeds that one process compares before it reports. */
 const SLICE = 100;
-const FEWEST_MUTATIONS = 42;
 /** Disagreements that are made small and printed. */
 const MOST_PRINTED = 5;
 
@@ -30,6 +28,7 @@ interface Flags {
   readonly seeds: readonly [from: number, to: number];
   readonly viommu: ViommuKind | 'any';
   readonly mutations: number;
+  readonly log?: string;
   readonly lines: number;
   readonly jobs: number;
 }
@@ -79,8 +78,8 @@ async function proveSeedsBehind(
     slices,
     async (start) => {
       const end = Math.min(to, start + SLICE * step - 1);
-      const slice = { from: start, to: end, step, viommu, stopsAtFirst: false };
-      addSummary(all, await compareSeeds(root, slice));
+      const slice = { from: start, to: end, step, viommu, first: null };
+      addSummary(all, await compareSeeds(root, PROGRAM, slice));
       if (process.stderr.isTTY) process.stderr.write(`\r${all.runs} of ${to - from + 1} runs`);
     },
     { concurrency: jobs },
@@ -103,30 +102,6 @@ async function proveSeedsBehind(
     say(`Seed ${seed} disagrees on ${kinds.join(', ')}`);
   }
   return all.bad.length === 0;
-}
-
-/** Breaks the model in `count` places, spread over the list; true where each break is noticed. */
-async function proveMutations(count: number, jobs: number): Promise<boolean> {
-  const chosen = Math.min(count, mutations.length);
-  const some = Array.from(
-    { length: chosen },
-    (_, index) => mutations[Math.floor((index * mutations.length) / chosen)] ?? mutations[0],
-  ).filter((mutation) => mutation !== undefined);
-  const survivors: string[] = [];
-  await pMap(
-    some,
-    async (mutation) => {
-      const by = await killed(root, mutation);
-      if (by === null) survivors.push(mutation.what);
-      say(`  ${by === null ? 'SURVIVED' : `noticed by ${by}`}: ${mutation.what}`);
-    },
-    { concurrency: jobs },
-  );
-  say(`${some.length} breaks of the model, ${survivors.length} unnoticed`);
-  for (const what of survivors) say(`  SURVIVED: ${what}`);
-  const isEnough = mutations.length >= FEWEST_MUTATIONS;
-  if (!isEnough) say(`only ${mutations.length} breaks are listed, expected ${FEWEST_MUTATIONS}`);
-  return survivors.length === 0 && isEnough;
 }
 
 /** Changed lines that are compared with one set of tables, and said. */
@@ -155,11 +130,12 @@ const program = new Command('verify:deep')
       .default('any'),
   )
   .option('--mutations <n>', 'breaks of the model to try, or all', countOf, Number.MAX_SAFE_INTEGER)
+  .option('--log <file>', 'what came of each break; those in it already are not tried again')
   .option('--lines <n>', 'changed lines that all kernels of the decoder read', countOf, 10_000_000)
   .option('--jobs <n>', 'processes side by side', countOf, availableParallelism())
   .action(async (flags: Flags) => {
     const agrees = await proveSeeds(flags);
-    const isNoticed = flags.mutations === 0 || (await proveMutations(flags.mutations, flags.jobs));
+    const isNoticed = await proveMutations(root, flags, say);
     if (!proveLines(flags.lines) || !agrees || !isNoticed) process.exitCode = 1;
   });
 await program.parseAsync();

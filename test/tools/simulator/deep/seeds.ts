@@ -1,25 +1,27 @@
-import { VIOMMU_KINDS } from '../../../../src/tools/simulator/index.ts';
 import { compare } from '../compare/compare.ts';
 import { caseAt } from './corners.ts';
+import type { Seeds } from './processes.ts';
 import type { SeedsSummary } from './summary.ts';
+import { watchSeeds } from './watch.ts';
 
 /*
- * Compares the seeds `from, from + step, ... to` and prints one line of JSON: what came of them. Runs as a
- * process of its own, so that several run side by side, and that a broken model can be compared, too.
+ * Compares seeds and prints one line of JSON: what came of them. Runs as a process of its own, so that several run
+ * side by side, and that a broken model can be compared, too.
  *
- *   node --import tsx test/tools/simulator/deep/seeds.ts FROM TO STEP VIOMMU [stop]
+ *   node --import tsx test/tools/simulator/deep/seeds.ts '{"from":1,"to":9,"step":1,"viommu":"intel","first":null}'
  */
 
-const [from = 1, to = 1, step = 1] = process.argv.slice(2, 5).map(Number);
-const viommu = VIOMMU_KINDS.find((kind) => kind === process.argv[5]) ?? 'intel';
-const stopsAtFirst = process.argv[6] === 'stop';
-
+const { from, to, step, viommu, first } = JSON.parse(process.argv[2] ?? '') as Seeds;
 const summary: SeedsSummary = { runs: 0, checks: 0, setups: {}, forgiven: {}, bad: [] };
 const count = (table: Record<string, number>, key: string, by = 1) => {
   table[key] = (table[key] ?? 0) + by;
 };
+const begin = watchSeeds();
 
-for (let seed = from; seed <= to; seed += step) {
+const seeds = new Set(first ?? []);
+for (let seed = from; seed <= to; seed += step) seeds.add(seed);
+for (const seed of seeds) {
+  begin(seed);
   const one = caseAt(seed, viommu);
   try {
     const { played, report } = compare(one);
@@ -31,12 +33,17 @@ for (let seed = from; seed <= to; seed += step) {
     summary.checks += report.checks;
     for (const [reason, times] of report.forgiven) count(summary.forgiven, reason, times);
     const kinds = [...new Set(report.disagreements.map(({ kind }) => kind))];
-    if (kinds.length > 0) summary.bad.push({ seed, kinds });
+    const [worst] = report.disagreements;
+    if (worst !== undefined) {
+      const { kind, where, expected, found } = worst;
+      const sentence = `${kind} of ${where}: ${found}, expected ${expected}`;
+      summary.bad.push({ seed, kinds, sentence });
+    }
   } catch (thrown) {
     if (!(thrown instanceof Error)) throw thrown;
-    summary.bad.push({ seed, kinds: ['thrown'] });
+    summary.bad.push({ seed, kinds: ['thrown'], sentence: String(thrown) });
   }
   summary.runs += 1;
-  if (stopsAtFirst && summary.bad.length > 0) break;
+  if (first !== null && summary.bad.length > 0) break;
 }
 process.stdout.write(`${JSON.stringify(summary)}\n`);

@@ -7,7 +7,15 @@ export interface SeedsSummary {
   readonly setups: Record<string, number>;
   /** Things that the log cannot tell, by the reason. */
   readonly forgiven: Record<string, number>;
-  readonly bad: { readonly seed: number; readonly kinds: readonly string[] }[];
+  readonly bad: BadSeed[];
+}
+
+/** A seed on which the analyzer and the simulation disagree. */
+export interface BadSeed {
+  readonly seed: number;
+  readonly kinds: readonly string[];
+  /** the first disagreement, in words */
+  readonly sentence: string;
 }
 
 /** Adds the sums of one to another. */
