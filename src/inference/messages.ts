@@ -17,6 +17,7 @@ import { FailureLines, type OpenFailure } from './failure-lines.ts';
 import { placeOf } from './line.ts';
 import type { Machine } from './machine.ts';
 import { memoryAt, memoryOfRegion } from './mapped-memory.ts';
+import { mappingFlag } from './mapping-flags.ts';
 import type { RefusedBitmap } from './operation.ts';
 import type { PageWalks } from './page-walks.ts';
 import type { PendingUnmaps } from './pending-unmaps.ts';
@@ -406,7 +407,9 @@ export class FailureMessages {
   #reportMap(failure: OpenFailure): void {
     const { endsQemu, errno, first, last, lead, pointer } = failure;
     const container = this.#containerAt(pointer);
-    const isOverStale = container !== null && first >= 0 && container.holdsStale(first, last);
+    const left = mappingFlag.stale | mappingFlag.kept;
+    const isOverStale =
+      container !== null && first >= 0 && container.holdsMarked(first, last, left);
     if (first >= 0 && container?.holdsExactly(first, last) === true && !isOverStale) {
       this.#machine.mappings.hostForget(container, first, last);
     }

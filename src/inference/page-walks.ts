@@ -645,5 +645,7 @@ export class PageWalks {
  */
 function isOverStale(container: VfioContainer, { first, last, gpa, flags }: PendingMap): boolean {
   if (!container.host.overlaps(first, last)) return false;
-  return container.holdsStale(first, last) || !container.holds(first, last, gpa, flags);
+  // The very same that a replay alone has forgotten is as the guest wants it again.
+  const isStale = container.holdsMarked(first, last, mappingFlag.stale);
+  return isStale || !container.holds(first, last, gpa, flags);
 }

@@ -105,11 +105,11 @@ export class VfioContainer {
     this.staleCount -= 1;
   }
 
-  /** True where it holds something in a range that an unmap should have removed, or may have. */
-  holdsStale(first: number, last: number): boolean {
+  /** True where it holds something in a range that has one of these flags. */
+  holdsMarked(first: number, last: number, marks: number): boolean {
     const held = this.host.collect(first, last);
     for (let index = 0; index < held.count; index += 1) {
-      if ((held.flags(index) & (mappingFlag.stale | mappingFlag.kept)) !== 0) return true;
+      if ((held.flags(index) & marks) !== 0) return true;
     }
     return false;
   }

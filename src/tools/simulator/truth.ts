@@ -112,7 +112,7 @@ export interface FailedMapTruth {
   readonly size: bigint;
   readonly gpa: bigint;
   readonly reason: -17 | -28 | 'granularity' | 'non-memory';
-  /** the host holds this very mapping already, and not one that should be gone: nothing is wrong */
+  /** the host holds this very mapping already, as writable, and not one that should be gone: nothing is wrong */
   readonly isRepeated: boolean;
 }
 

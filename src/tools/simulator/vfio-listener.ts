@@ -99,6 +99,10 @@ export class VfioListener {
     const line = writer.trace('vfio_iommu_map_notify', `iommu MAP @ ${hex(iova)} - ${hex(last)}`);
     truth.totals.maps++;
     const { container } = this;
+    const target = memory.translate(gpa, size);
+    const isWritable = (permission & 2) !== 0 && target.kind === 'ram' && !target.readOnly;
+    const access = isWritable ? 3 : 1;
+    const inTheWay = container.host.firstOverlap(iova, last);
     const failed = (reason: -17 | -28 | 'granularity' | 'non-memory') =>
       truth.failedMap({
         line,
@@ -109,10 +113,10 @@ export class VfioListener {
         gpa,
         reason,
         isRepeated:
-          container.host.firstOverlap(iova, last)?.stale === null &&
+          inTheWay?.stale === null &&
+          inTheWay.permission === access &&
           container.holds({ iova, last, gpa }),
       });
-    const target = memory.translate(gpa, size);
     if (target.kind === 'non-memory') {
       writer.error(`iommu map to non memory area ${gpa.toString(16)}`);
       failed('non-memory');
@@ -124,15 +128,8 @@ export class VfioListener {
       failed('granularity');
       return;
     }
-    const writable = (permission & 2) !== 0 && !target.readOnly;
-    const request = {
-      iova,
-      size,
-      gpa,
-      permission: writable ? (3 as const) : (1 as const),
-      of: 'dma' as const,
-      pointer: target.pointer,
-    };
+    const { pointer } = target;
+    const request = { iova, size, gpa, permission: access, of: 'dma', pointer } as const;
     const error = container.map(request);
     if (error === null) return;
     failed(error);

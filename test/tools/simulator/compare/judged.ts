@@ -43,7 +43,7 @@ export function judgedUnmaps(sight: Sight): readonly Judged[] {
     const { backend, hostPageSize } = played.options;
     // Without memory for a bitmap that is too large anyway, the error is another and the cause the same.
     // Whoever does not know the host's pages takes them for those of 4 KiB.
-    const pages = sight.knowsPageSize ? 1n : BigInt(hostPageSize) / 4096n;
+    const pages = sight.knowsPageSizeAt(unmap.line) ? 1n : BigInt(hostPageSize) / 4096n;
     const limit = sight.bitmapLimitAt(unmap.line);
     const isTooBig = errno === -12 && unmap.bitmapBytes * pages > limit;
     const cause = isTooBig && query === 'bitmap' ? -7 : errno;

@@ -34,6 +34,8 @@ export class Sight {
   /** The first line of the flag word has one bit, which has just been set: tracking had been off until then. */
   readonly showsRise: boolean;
   readonly #lines: readonly string[];
+  /** The line that shows the host's page size. */
+  readonly #pageSizeFrom: number;
   readonly #refusals: readonly { readonly line: number; readonly bytes: bigint }[];
   /** Unmaps of which QEMU died before the line that would have named their device. */
   readonly cutShort: ReadonlySet<UnmapTruth>;
@@ -46,6 +48,7 @@ export class Sight {
     this.#lostFrom = lostHosts(played);
     this.showsRise = showsRise(played);
     this.#lines = played.log.split('\n');
+    this.#pageSizeFrom = pageSizeShownAt(this.#lines);
     this.#refusals = refusals(this.#lines);
     this.cutShort = cutShort(played);
   }
@@ -101,6 +104,11 @@ export class Sight {
   /** The host page size is what the analyzer takes where nothing tells it. */
   get knowsPageSize(): boolean {
     return this.played.told !== 'nothing' || this.played.options.hostPageSize === 4096;
+  }
+
+  /** The same at a line: a dirty sync before it may have shown the real one. */
+  knowsPageSizeAt(line: number): boolean {
+    return this.knowsPageSize || line > this.#pageSizeFrom;
   }
 
   /** Why what an unmap does to dirty bits cannot be known; null: it can. */
@@ -259,6 +267,20 @@ function lostHosts(played: Played): ReadonlyMap<string, number> {
 function showsRise({ log }: Played): boolean {
   const [, mask] = /global_dirty_changed bitmask 0x([0-9a-f]+)/.exec(log) ?? [];
   return mask !== undefined && ['1', '2', '4'].includes(mask);
+}
+
+/**
+ * The first line whose bitmap shows the host's page size: one that is not mostly padding, of a range that fills it.
+ * Infinite where there is none.
+ */
+function pageSizeShownAt(lines: readonly string[]): number {
+  const synced = /_dirty_bitmap .*\bsize= ?0x([0-9a-f]+) bitmap_size=0x([0-9a-f]+)/;
+  const shown = lines.findIndex((text) => {
+    const [, size = '', bytes = ''] = synced.exec(text) ?? [];
+    const bits = BigInt(`0x${bytes || '0'}`) * 8n;
+    return bits >= 512n && BigInt(`0x${size}`) % bits === 0n;
+  });
+  return shown < 0 ? Number.POSITIVE_INFINITY : shown + 1;
 }
 
 /** The bitmaps that were too big, as far as the log says so. */

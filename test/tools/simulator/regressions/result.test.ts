@@ -363,4 +363,46 @@ describe('what the result says of it', () => {
       });
     },
   );
+
+  it.each([
+    ['8.1', 'as it was', 1, 1],
+    ['11.1', 'as it was', 1, 1],
+    ['11.1', 'no longer writable', 3, 1],
+  ] as const)('QEMU %s maps again what a dirty sync forgot, %s', (qemu, _, before, permission) => {
+    const page = { domain: 2, iova: 0x47000000n, level: 2 } as const;
+    const map = { kind: 'map', ...page, gpas: [0x9e00000n], permission, flush: 'pages' } as const;
+    const measures = { kind: 'dirty-rate', mode: 'dirty-bitmap', fails: false } as const;
+    expectAgreement({
+      options: { seed: 4863, qemu, migratable: true, domainLevels: [3, 3, 3] },
+      acts: [
+        { kind: 'attach', device: 0, to: 2, invalidate: 'none', flush: false },
+        { kind: 'translation', on: true },
+        { ...map, permission: before },
+        { ...measures, on: true },
+        { kind: 'unmap', ...page, count: 1, residual: true, flush: 'none' },
+        { ...measures, on: false },
+        map,
+      ],
+      told: 'all',
+    });
+  });
+
+  it('a dirty sync shows the page size, and with it that bitmaps were too big for any memory', () => {
+    expectAgreement({
+      options: {
+        seed: 4708,
+        migratable: true,
+        hostPageSize: 16384,
+        bitmapMemoryBytes: 0x20000n,
+        domainLevels: [3, 3, 3],
+        events: 'no-skips',
+      },
+      acts: [
+        { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
+        { kind: 'translation', on: true },
+        { kind: 'attach', device: 0, to: 'blocked', invalidate: 'device', flush: true },
+      ],
+      told: 'nothing',
+    });
+  });
 });
