@@ -23,6 +23,13 @@ export type Piece =
   | { readonly is: 'string' }
   /** Any digits, one at least, without zeros before them. */
   | { readonly is: 'digits' }
+  /**
+   * Microseconds with three digits behind the point, which have passed since the line before: the line's time
+   * is what the clock of its reader comes to then.
+   */
+  | { readonly is: 'elapsed' }
+  /** All up to the end of the line: the last piece. */
+  | { readonly is: 'any' }
   /** So many digits. */
   | { readonly is: 'figures'; readonly digits: number }
   /** A number of the record: of its digits as many as its words hold, without zeros before them. */
@@ -111,6 +118,8 @@ export interface FormedLines {
   line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void;
   /** The last line of a trace, at `at`, without its LF: not believed, as it may be the front of a longer one. */
   unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void;
+  /** Nanoseconds at the end of the last line, of lines that tell how many have passed since the one before. */
+  clock?: number;
   /** Lines that were only counted, since the last line was read: of each its number, and its thread. */
   counted?(lines: Uint32Array): void;
   /** Moves the counts of events that are not stored to the batch that is being written. */

@@ -4,12 +4,14 @@ import { BatchWriter } from '../events/writer.ts';
 import type { StreamDecoder } from './format.ts';
 import type { FormedDecoder } from './formed-lines.ts';
 
+/** Room for records, in bytes of a log of which the records take as much: these lines are shorter than a log's. */
+const LOG_BYTES = 2;
+
 /** Decodes the lines of a trace in their order, for formats in which one says what another means. */
 export class OrderedLines implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #decode: FormedDecoder;
   readonly #blocks = new LineBlocks();
-  readonly #writer = new BatchWriter();
 
   constructor(emit: (batch: EventBatch) => void, decode: FormedDecoder) {
     this.#emit = emit;
@@ -28,8 +30,9 @@ export class OrderedLines implements StreamDecoder {
   #block({ bytes: block, byteOffset, byteLength }: LineBlock): void {
     // A copy: whoever made the chunk may use its buffer again while a batch is still quoted.
     const bytes = Buffer.from(block);
-    const lines = this.#decode(bytes, this.#writer);
-    this.#emit({ ...this.#writer.finish(bytes, byteOffset, lines), byteLength });
+    const writer = new BatchWriter(bytes.length * LOG_BYTES);
+    const lines = this.#decode(bytes, writer);
+    this.#emit({ ...writer.finish(bytes, byteOffset, lines), byteLength });
   }
 }
 

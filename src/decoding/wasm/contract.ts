@@ -58,6 +58,8 @@ export const pieces = {
   HEX: 8,
   HEX_WIDE: 9,
   FIGURES: 10,
+  ELAPSED: 11,
+  ANY: 12,
 } as const;
 
 /** Where each of the words of a form lies. */

@@ -58,6 +58,10 @@ function wordsOfPiece(piece: Piece): readonly [what: number, length: number] {
       return [pieceKinds.STRING, 0];
     case 'figures':
       return [pieceKinds.FIGURES, piece.digits];
+    case 'elapsed':
+      return [pieceKinds.ELAPSED, 0];
+    case 'any':
+      return [pieceKinds.ANY, 0];
     case 'digits':
       return [pieceKinds.DIGITS, 0];
     case 'decimal':
@@ -83,6 +87,8 @@ function isOutsideTable({ length }: string): boolean {
 interface LeftLines {
   /** The next line has to be read here. */
   isOpen(): boolean;
+  /** Nanoseconds at the end of the last line. */
+  clock: number;
   /** Takes note of lines that the kernel counted. */
   counted(lines: Uint32Array): void;
   /** Decodes the line at `at`; returns where the next one begins. */
@@ -131,6 +137,7 @@ export class WasmKernel implements LineKernel {
     if (carrier.embeds) return this.decodeFormed(block, others.framed(carrier), writer);
     return this.#decode(block, writer, false, {
       isOpen: () => false,
+      clock: 0,
       counted: () => {},
       line: (at) => others.line(block, at, carrier, writer),
       unfinishedLine: (at) => others.unfinishedLine(block, at, writer),
@@ -145,6 +152,12 @@ export class WasmKernel implements LineKernel {
     this.#forms = 0;
     return this.#decode(bytes, writer, true, {
       isOpen: () => lines.isOpen,
+      get clock() {
+        return lines.clock ?? 0;
+      },
+      set clock(nanoseconds) {
+        if (lines.clock !== undefined) lines.clock = nanoseconds;
+      },
       counted: (counted) => lines.counted?.(counted),
       line: (at) => {
         const lf = bytes.indexOf(LF, at);
@@ -204,8 +217,10 @@ export class WasmKernel implements LineKernel {
     for (let at = from; at < to; ) {
       if (!left.isOpen()) {
         const records = this.#records + (writer.nextByte % COPIED_BYTES);
+        kernel.setClock(left.clock);
         at = kernel.decode(at - shift, to - shift, line, shift, records, isFormed) + shift;
         line += this.#told[word.LINES] as number;
+        left.clock = kernel.clock();
         this.#takeRecords(records, writer);
         this.#tellCounted(left);
         if (at === to) break;

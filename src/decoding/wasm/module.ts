@@ -22,6 +22,9 @@ export interface KernelExports {
     into: number,
     isFormed: boolean,
   ): number;
+  /** Nanoseconds since the first line, of lines that tell how many have passed since the one before. */
+  clock(): number;
+  setClock(nanoseconds: number): void;
   forgetForms(): void;
   /** Where a new form is to be written. */
   newForm(): number;

@@ -4,6 +4,7 @@ import type { FormedLines } from '../../../src/decoding/formed-lines.ts';
 import { newFormedDecoder } from '../../../src/decoding/kernels.ts';
 import { BabeltraceLines } from '../../../src/decoding/records/babeltrace/text.ts';
 import { ObjectLines, TextLines } from '../../../src/decoding/records/bpftrace/index.ts';
+import { SimpleTextLines } from '../../../src/decoding/records/simple/text.ts';
 import { BatchWriter } from '../../../src/events/writer.ts';
 import { FormedKernels } from '../../helpers/kernels.ts';
 
@@ -67,6 +68,25 @@ const TOOLS: readonly Tool[] = [
       '{"type": "printf", "data": "19SSF N vtd_page_walk_one iova=0xH \\t gpa=0xH\\n19SSF 1 vtd_reset_exit\\n"}',
       '{"type": "lost_events", "data": {"events": N}}',
       '{"type": "lost_events", "data": {"events": N.5}}',
+    ],
+  },
+  {
+    name: 'simpletrace.py',
+    newLines: () => new SimpleTextLines(),
+    counted: "vfio_user_recv_hdr N.492 pid=7 name=b'unix:/run/vfu.sock' id=0xH cmd=0x1",
+    lines: [
+      'vtd_page_walk_one N.492 pid=7 domain=0x2 iova=0xH gpa=0xH mask=0xfff perm=0x3',
+      'vtd_page_walk_one 1.F pid=7 domain=0xH iova=0xH gpa=0xH mask=0xfff perm=0xH',
+      "vfio_iommu_map_notify N.000 pid=7 op=b'MAP' iova_start=0xH iova_end=0xH",
+      "vfio_iommu_map_notify 0.999 pid=N op=b'UNMAP' iova_start=0xH iova_end=0xH",
+      'vfio_get_dirty_bitmap N.250 pid=7 container_fd=0xH iova=0xH size=0xH bitmap_size=0xH start=0xH',
+      'vfio_get_dirty_bitmap N.250 pid=7 iova=0xH size=0xH bitmap_size=0xH start=0xH dirty_pages=0xH',
+      "vfio_save_cleanup N.001 pid=7 name=b'a b'",
+      'vtd_reset_exit N.492 pid=7 ',
+      'vtd_reset_exit N.492 pid=7',
+      'vtd_inv_qi_fetch N.492 pid=7',
+      'Dropped_Event N.948 pid=7 num_events_dropped=0xH',
+      'Traceback',
     ],
   },
 ];
@@ -153,5 +173,6 @@ describe.each(TOOLS)('lines of $name with values', ({ counted, lines, newLines }
     expect(batch.events).toBe(events);
     expect(Object.values(batch.skipped)).toEqual(events === 0 ? [2000] : []);
     expect(read).toBe(1);
+    expect(new FormedKernels(newLines).compare(block)).toBe(events);
   });
 });

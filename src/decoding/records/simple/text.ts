@@ -1,12 +1,20 @@
 import { NO_TIME } from '../../../base/place.ts';
-import { LineBlocks } from '../../../bytes/lines.ts';
-import { type EventBatch, NO_THREAD } from '../../../events/batch.ts';
+import { HEADER_WORDS, NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
 import { type EventKind, type EventName, kindOfName } from '../../../events/catalogue/index.ts';
-import { BatchWriter } from '../../../events/writer.ts';
+import type { BatchWriter } from '../../../events/writer.ts';
 import { holdsMessage } from '../../commit-event.ts';
-import type { StreamDecoder, StreamFormat } from '../../format.ts';
+import type { StreamFormat } from '../../format.ts';
+import {
+  type FormedLines,
+  type LineForm,
+  type PiecePlace,
+  piecesOf,
+  shifted,
+} from '../../formed-lines.ts';
+import { newFormedDecoder } from '../../kernels.ts';
 import { writeMessage } from '../../messages.ts';
 import { type LinePlace, writeLoss, writeLossBefore, writeU64 } from '../../notes.ts';
+import { OrderedLines } from '../../ordered-lines.ts';
 import { act, type Layout, layoutsOf } from './layout.ts';
 
 /*
@@ -19,17 +27,21 @@ import { act, type Layout, layoutsOf } from './layout.ts';
  */
 
 const LINE = /^([A-Za-z_]\w{0,255}) (-?\d{1,16})\.(\d{3}) pid=\d{1,10}(?: |$)/;
-const NUMBER = /^0x([0-9a-f]{1,16})$/;
+const NUMBER = /^0x([0-9a-f]{1,16})$/i;
 const NAMED = /^([A-Za-z_]\w{0,63})=/;
 const DROPPED = 'Dropped_Event';
 /** Argument of the form that only QEMU 7.2 prints. */
 const NOT_IN_OLD = 'iova';
 /** Lines that are looked at. */
 const SAMPLE = 64;
-const LF = 0x0a;
 
-/** An argument as it is printed: digits, or the bytes of a string. */
-type Value = bigint | Buffer;
+/** An argument: a number, or the bytes of a string; and where in its line it stands. */
+interface Argument {
+  readonly name: string;
+  readonly value: bigint | Buffer;
+  readonly from: number;
+  readonly to: number;
+}
 
 export const simpleText: StreamFormat = {
   kind: 'stream',
@@ -44,86 +56,96 @@ export const simpleText: StreamFormat = {
       lines.length > 0 && lines.filter((line) => LINE.test(line)).length * 4 > lines.length * 3
     );
   },
-  open: async (emit) => new SimpleTextDecoder(emit),
+  open: async (emit) => new OrderedLines(emit, newFormedDecoder(new SimpleTextLines())),
 };
 
+/** What lines like one have in common with it, where it is of an event that is written or counted. */
+interface Formed {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly lf: number;
+  readonly places: readonly PiecePlace[];
+  /** The event's name, where it is only counted. */
+  readonly counted: string | null;
+  readonly writer: BatchWriter;
+}
+
 /** Times are told one by one from the other, so that lines are read from the first. */
-class SimpleTextDecoder implements StreamDecoder {
-  readonly #emit: (batch: EventBatch) => void;
-  readonly #blocks = new LineBlocks();
-  readonly #writer = new BatchWriter();
+export class SimpleTextLines implements FormedLines {
   readonly #layouts = new Map<EventName, readonly Layout[]>();
   /** Since the first event. */
-  #nanoseconds = 0;
+  clock = 0;
+  #formed: Formed | null = null;
 
-  constructor(emit: (batch: EventBatch) => void) {
-    this.#emit = emit;
+  /** Nobody else counts times before the first one, or those that doubles do not know exactly. */
+  get isOpen(): boolean {
+    return this.clock < 0 || this.clock > Number.MAX_SAFE_INTEGER;
   }
 
-  push(chunk: Uint8Array): void {
-    for (const block of this.#blocks.push(chunk)) this.#block(block);
+  form(): LineForm | null {
+    if (this.#formed === null) return null;
+    const { at, bytes, counted, lf, places, writer } = this.#formed;
+    return {
+      pieces: piecesOf(bytes, at, lf, shifted(places, at)),
+      seconds: 0,
+      nanoseconds: NO_TIME,
+      thread: NO_THREAD,
+      source: NO_SOURCE,
+      record: counted === null ? Uint32Array.from(writer.newest) : null,
+      ...(counted !== null && { counted }),
+    };
   }
 
-  end(): void {
-    const last = this.#blocks.end();
-    if (last !== null) this.#block(last);
-  }
-
-  #block({
-    bytes,
-    byteOffset,
-    byteLength,
-  }: {
-    bytes: Uint8Array;
-    byteOffset: number;
-    byteLength: number;
-  }): void {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    let line = 0;
-    for (let at = 0; at < text.length; line += 1) {
-      const lf = text.indexOf(LF, at);
-      this.#writer.line = line;
-      this.#line(
-        text.toString('latin1', at, lf < 0 ? text.length : lf).replace(/\r$/, ''),
-        at,
-        lf >= 0,
-      );
-      at = lf < 0 ? text.length : lf + 1;
-    }
-    this.#emit({ ...this.#writer.finish(bytes, byteOffset, line), byteLength });
-  }
-
-  #line(text: string, at: number, isWhole: boolean): void {
-    const [header, name, microseconds = '', thousandths = ''] = LINE.exec(text) ?? [];
-    const writer = this.#writer;
-    if (name === undefined || !isWhole) {
-      if (isWhole || text.trim() === '') writer.foreignLines += 1;
-      else writeLoss(writer, this.#place(at), 'torn', text);
+  line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void {
+    this.#formed = null;
+    const line = bytes.toString('latin1', at, lf).replace(/\r$/, '');
+    const [header = '', name, microseconds = '', thousandths = ''] = LINE.exec(line) ?? [];
+    if (name === undefined) {
+      writer.foreignLines += 1;
       return;
     }
-    this.#nanoseconds += Number(`${microseconds}${thousandths}`);
+    this.clock += Number(`${microseconds}${thousandths}`);
     const place = this.#place(at);
+    const from = name.length + 1;
+    const to = from + `${microseconds}.${thousandths}`.length;
+    const elapsed: PiecePlace = { from, to, piece: { is: 'elapsed' } };
     const kind = kindOfName(name);
     if (name !== DROPPED && (kind === undefined || name.includes(':'))) {
       writer.skip(name);
+      const rest: PiecePlace = { from: header.length, to: lf - at, piece: { is: 'any' } };
+      const places = header.endsWith(' ') ? [elapsed, rest] : [elapsed];
+      this.#formed = { bytes, at, lf, places, counted: name, writer };
       return;
     }
-    const values = valuesOf(text.slice(header?.length ?? 0).trim());
-    const isWritten =
-      values !== null &&
-      (kind === undefined
-        ? this.#dropped(values, place)
-        : this.#event(name as EventName, kind, values, place));
-    if (!isWritten) writeLoss(writer, place, 'torn', text);
+    const values = valuesOf(line, header.length);
+    if (values !== null && kind === undefined) {
+      if (dropped(values, writer, place)) return;
+    } else if (values !== null && kind !== undefined) {
+      const written = this.#event(name as EventName, kind, values, writer, place);
+      if (written !== null) {
+        const places = written.places === null ? null : [elapsed, ...written.places];
+        if (places !== null) this.#formed = { bytes, at, lf, places, counted: null, writer };
+        return;
+      }
+    }
+    writeLoss(writer, place, 'torn', line);
   }
 
+  unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void {
+    const line = bytes.toString('latin1', at).replace(/\r$/, '');
+    if (line.trim() === '') writer.foreignLines += 1;
+    else writeLoss(writer, this.#place(at), 'torn', line);
+  }
+
+  takeCounts(): void {}
+
   #place(byteOffset: number): LinePlace {
-    const seconds = Math.floor(this.#nanoseconds / 1e9);
+    const seconds = Math.floor(this.clock / 1e9);
     const isTime = seconds >= 0 && seconds < 2 ** 31;
     return {
       byteOffset,
       seconds: isTime ? seconds : 0,
-      nanoseconds: isTime ? this.#nanoseconds - seconds * 1e9 : NO_TIME,
+      nanoseconds: isTime ? this.clock - seconds * 1e9 : NO_TIME,
       thread: NO_THREAD,
     };
   }
@@ -134,45 +156,65 @@ class SimpleTextDecoder implements StreamDecoder {
     return layouts;
   }
 
-  #dropped(values: ReadonlyMap<string, Value>, place: LinePlace): boolean {
-    const [count] = values.values();
-    if (typeof count !== 'bigint') return false;
-    const text = `QEMU dropped ${count} events, as its trace buffer was full`;
-    writeLossBefore(this.#writer, place, 'dropped', text, Number(count));
-    return true;
-  }
-
+  /**
+   * Writes an event; null where its arguments are none of its. `places`: its numbers, or null where a line like
+   * it may be another event.
+   */
   #event(
     name: EventName,
     kind: EventKind,
-    values: ReadonlyMap<string, Value>,
+    values: readonly Argument[],
+    writer: BatchWriter,
     place: LinePlace,
-  ): boolean {
-    const inOrder = [...values.values()];
-    const [first = ''] = values.keys();
-    for (const layout of this.#layoutsOf(name)) {
-      if (layout.isOld && first === NOT_IN_OLD) continue;
-      if (!write(layout, kind, inOrder, this.#writer)) continue;
-      this.#writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
-      const [error] = inOrder;
-      if (holdsMessage(kind) && Buffer.isBuffer(error)) {
-        writeMessage(error.toString('latin1'), this.#writer, place, true);
-      }
-      return true;
+  ): { readonly places: readonly PiecePlace[] | null } | null {
+    const [first] = values;
+    const fitting = this.#layoutsOf(name).filter(
+      ({ hasMore, isOld, steps }) =>
+        !(isOld && first?.name === NOT_IN_OLD) &&
+        (hasMore ? values.length >= steps.length / 2 : values.length === steps.length / 2),
+    );
+    const layout = fitting.find((one) => write(one, kind, values, writer));
+    if (layout === undefined) return null;
+    writer.commit(place.byteOffset, place.seconds, place.nanoseconds, place.thread);
+    if (holdsMessage(kind) && first !== undefined && typeof first.value !== 'bigint') {
+      writeMessage(first.value.toString('latin1'), writer, place, true);
     }
-    return false;
+    return { places: layout === fitting[0] ? placesOf(layout, values) : null };
   }
 }
 
-/** Writes arguments of this layout, without committing them; false where they are of another. */
+/** Writes that QEMU has dropped events; false where it is not said how many. */
+function dropped(values: readonly Argument[], writer: BatchWriter, place: LinePlace): boolean {
+  const count = values[0]?.value;
+  if (typeof count !== 'bigint') return false;
+  const text = `QEMU dropped ${count} events, as its trace buffer was full`;
+  writeLossBefore(writer, place, 'dropped', text, Number(count));
+  return true;
+}
+
+/** The numbers of an event that was written; null where a text of it is kept. */
+function placesOf(
+  { hasMore, steps, texts }: Layout,
+  values: readonly Argument[],
+): readonly PiecePlace[] | null {
+  if (hasMore || texts.some(({ words }) => words === null)) return null;
+  return values.flatMap(({ from, to, value }, index) => {
+    const what = steps[index * 2] as number;
+    if (typeof value !== 'bigint') return [];
+    const word = what === act.pass ? null : HEADER_WORDS + (steps[index * 2 + 1] as number);
+    const piece = { is: 'hex', word, isWide: what !== act.word } as const;
+    return { from: from + '0x'.length, to, piece };
+  });
+}
+
+/** Writes arguments, as many as are of this layout, without committing them; false where they are of another. */
 function write(
-  { steps, texts, hasMore, presets }: Layout,
+  { steps, texts, presets }: Layout,
   kind: EventKind,
-  values: readonly Value[],
+  values: readonly Argument[],
   writer: BatchWriter,
 ): boolean {
   const count = steps.length / 2;
-  if (hasMore ? values.length < count : values.length !== count) return false;
   const base = writer.begin(kind);
   for (let index = 0; index < presets.length; index += 2) {
     writer.words[base + (presets[index] as number)] = presets[index + 1] as number;
@@ -181,7 +223,7 @@ function write(
   for (let index = 0; index < count; index += 1) {
     const what = steps[index * 2] as number;
     const at = base + (steps[index * 2 + 1] as number);
-    const value = values[index];
+    const value = values[index]?.value;
     if (what >= act.passText !== Buffer.isBuffer(value)) return false;
     if (typeof value === 'bigint') {
       if (what === act.u64) writeU64(writer, at, value);
@@ -202,10 +244,11 @@ function write(
   return true;
 }
 
-/** The arguments of a line by their names, in their order; null where they are none. */
-function valuesOf(text: string): ReadonlyMap<string, Value> | null {
-  const values = new Map<string, Value>();
-  let at = 0;
+/** The arguments of a line from `from` on, in their order; null where they are none. */
+function valuesOf(line: string, from: number): readonly Argument[] | null {
+  const text = line.trimEnd();
+  const values: Argument[] = [];
+  let at = text.length - text.slice(from).trimStart().length;
   while (at < text.length) {
     const [named, name = ''] = NAMED.exec(text.slice(at, at + 80)) ?? [];
     if (named === undefined) return null;
@@ -213,7 +256,7 @@ function valuesOf(text: string): ReadonlyMap<string, Value> | null {
     const end = text[at] === 'b' ? endOfLiteral(text, at) : endOfWord(text, at);
     const value = end < 0 ? null : parsedValue(text.slice(at, end));
     if (value === null) return null;
-    values.set(name, value);
+    values.push({ name, value, from: at, to: end });
     at = end + 1;
   }
   return values;
@@ -237,7 +280,7 @@ function endOfLiteral(text: string, at: number): number {
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
 
-function parsedValue(text: string): Value | null {
+function parsedValue(text: string): bigint | Buffer | null {
   if (!text.startsWith('b')) {
     const [, digits] = NUMBER.exec(text) ?? [];
     return digits === undefined ? null : BigInt(`0x${digits}`);

@@ -2,8 +2,10 @@
 // in common with others is a form: bytes to be compared, numbers to be read, and QEMU's own text.
 
 import {
+  ANY,
   DECIMAL,
   DIGITS,
+  ELAPSED,
   FIGURES,
   FORM_BYTES,
   FORM_FIRST_PIECE,
@@ -32,6 +34,7 @@ import { hexLength, hexValue, isDigit } from './digits';
 const LF: u8 = 0x0a;
 const SPACE: u8 = 0x20;
 const QUOTE: u8 = 0x22;
+const DOT: u32 = 0x2e;
 const ZERO: u32 = 0x30;
 const BACKSLASH: u8 = 0x5c;
 
@@ -47,6 +50,18 @@ const UNITS = memory.data<u32>(
   [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1],
   4,
 );
+
+const SECOND: u64 = 1_000_000_000;
+/** As far as a double counts, which those use who set the clock; and the longest time in a line. */
+const LAST_NANOSECOND: u64 = 0x1f_ffff_ffff_ffff;
+const MOST_MICROSECONDS: u64 = 1_000_000_000_000;
+
+/** Nanoseconds of those lines that tell how many have passed since the one before. */
+export let clock: u64 = 0;
+
+export function setClock(nanoseconds: f64): void {
+  clock = <u64>nanoseconds;
+}
 
 /** Of the line that was entered last. */
 export let seconds: u32 = 0;
@@ -102,6 +117,8 @@ function match(form: usize, at: usize): usize {
   let p = at;
   let text: usize = 0;
   let textEnd: usize = 0;
+  let elapsed: u64 = 0;
+  let isElapsed = false;
   let literal = form + FORM_LITERALS;
   nanoseconds = load<u32>(form, FORM_NANOSECONDS);
   const end = form + FORM_FIRST_PIECE + count * PIECE_BYTES;
@@ -123,6 +140,25 @@ function match(form: usize, at: usize): usize {
       for (let index: u32 = 0; index < length; index++) {
         if (!isDigit(load<u8>(p + index))) return 0;
       }
+    } else if (what == ELAPSED) {
+      const digits = p;
+      while (isDigit(load<u8>(p)) && elapsed < MOST_MICROSECONDS) {
+        elapsed = elapsed * 10 + (load<u8>(p) - ZERO);
+        p++;
+      }
+      if (p == digits || load<u8>(p) != DOT) return 0;
+      for (let index: u32 = 1; index <= 3; index++) {
+        const digit: u32 = load<u8>(p + index);
+        if (!isDigit(digit)) return 0;
+        elapsed = elapsed * 10 + (digit - ZERO);
+      }
+      if (clock + elapsed > LAST_NANOSECOND) return 0;
+      isElapsed = true;
+      p += 4;
+      continue;
+    } else if (what == ANY) {
+      p = endOfAny(p);
+      continue;
     } else if (what == REST) {
       text = p;
     } else if (what == TEXT) {
@@ -156,6 +192,11 @@ function match(form: usize, at: usize): usize {
   seconds = load<u32>(form, FORM_SECONDS);
   thread = load<u32>(form, FORM_THREAD);
   source = load<u32>(form, FORM_SOURCE);
+  if (isElapsed) {
+    clock += elapsed;
+    seconds = <u32>(clock / SECOND);
+    nanoseconds = <u32>(clock - <u64>seconds * SECOND);
+  }
   return text != 0 ? text : p;
 }
 
@@ -169,6 +210,17 @@ function endOfString(at: usize): usize {
       v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(BACKSLASH))),
     );
     const found = <u32>i8x16.bitmask(ends);
+    if (found != 0) return p + ctz(found);
+    p += 16;
+  }
+  return 0;
+}
+
+/** The LF of a line. */
+function endOfAny(at: usize): usize {
+  let p = at;
+  for (;;) {
+    const found = <u32>i8x16.bitmask(i8x16.eq(v128.load(p), i8x16.splat(LF)));
     if (found != 0) return p + ctz(found);
     p += 16;
   }

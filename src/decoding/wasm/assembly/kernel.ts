@@ -41,7 +41,7 @@ import * as names from './names';
 import * as run from './run';
 import { completeStamp, nanoseconds, noStamp, readStamp, seconds, thread } from './stamp';
 
-export { forgetForms, newForm } from './forms';
+export { forgetForms, newForm, setClock } from './forms';
 export { add, takeCount } from './names';
 
 const LF: u32 = 0x0a;
@@ -80,6 +80,9 @@ export function records(): usize {
 }
 export function told(): usize {
   return TOLD;
+}
+export function clock(): f64 {
+  return <f64>forms.clock;
 }
 export function counted(): usize {
   return COUNTED_TABLE;
