@@ -73,6 +73,8 @@ export async function main(process: NodeJS.Process): Promise<void> {
   }
   // Where a worker has started it: it ends with the worker.
   process.once('disconnect', () => interrupt.abort());
+  // Which may have been before anything listened here.
+  if (process.connected === false) interrupt.abort();
   process.channel?.unref();
 
   // What nobody waits for can fail, too: a thread, for one. What is under way is taken away first.

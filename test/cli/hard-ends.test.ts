@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -8,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { testFolder } from '../helpers/folder.ts';
 import { root } from '../helpers/ground-truth.ts';
 import { runProgram } from '../helpers/program.ts';
@@ -33,6 +34,23 @@ function hasOpen(pid: number | undefined, path: string): boolean {
     }
   });
 }
+
+describe('whoever started it with a channel', () => {
+  const gone = encodeURIComponent(
+    `await new Promise((resolve) => process.once('disconnect', resolve))`,
+  );
+  it.each([
+    ['before it has begun', [`--import=data:text/javascript,${gone}`]],
+    ['at some time', []],
+  ])('takes it along by ending %s', async (_, execArgv) => {
+    const stdio = ['pipe', 'ignore', 'ignore', 'ipc'] as const;
+    const child = fork(`${root}dist/src/cli.js`, ['-'], { stdio: [...stdio], execArgv });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    child.disconnect();
+    const [status] = await once(child, 'exit');
+    expect(status).toBe(130);
+  });
+});
 
 describe('standard input that is no trace', () => {
   it('since it is a directory, cannot be used', async () => {
