@@ -35,9 +35,20 @@ const PIECE = 64 * 1024;
  *   and later, TraceError where it cannot be read, and the signal's reason where it is aborted.
  */
 export async function convertedTrace(options: ConvertOptions): Promise<AsyncGenerator<string>> {
-  const { maxDecompressedBytes = null, stderr, traceEvents = null } = options;
   const inputs = await inputsOf({ ...options, alsoWritten: ['/dev/stdout'] });
-  const { bad, traces } = inputs;
+  try {
+    const { format, source } = await openOnly(inputs, options);
+    return textOf({ ...source, close: () => closeAll(source, inputs) }, format, options);
+  } catch (thrown) {
+    inputs.close?.();
+    throw thrown;
+  }
+}
+
+/** Opens the one trace there is. */
+async function openOnly(inputs: Inputs, options: ConvertOptions) {
+  const { maxDecompressedBytes = null, stderr, traceEvents = null } = options;
+  const { bad, stdin, traces } = inputs;
   const [problem] = bad;
   if (problem !== undefined) throw new UsageError(`${problem.path}: ${problem.error}`);
   const [trace] = traces;
@@ -52,11 +63,7 @@ export async function convertedTrace(options: ConvertOptions): Promise<AsyncGene
     eventList: traceEvents === null ? null : await readEventList(traceEvents),
     ...(typeof stderr === 'string' && { stderr }),
   };
-  const { format, source } = await openTrace(task, {
-    ...options,
-    ...(inputs.stdin !== undefined && { stdin: inputs.stdin }),
-  });
-  return textOf({ ...source, close: () => closeAll(source, inputs) }, format, options);
+  return openTrace(task, { ...options, ...(stdin !== undefined && { stdin }) });
 }
 
 function closeAll(source: OpenSource, inputs: Inputs): void {

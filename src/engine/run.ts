@@ -148,12 +148,17 @@ export async function inputsOf(options: InputOptions): Promise<Inputs> {
       ? inputs
       : await withMembers(inputs, { maxDecompressedBytes, ...(stdin !== undefined && { stdin }) });
   const { isJoined = false } = options;
-  const joined = isJoined ? await joinedInputs(all, { maxDecompressedBytes }) : all;
-  const count = joined.traces.length + joined.bad.length;
-  if (stderr !== null && count !== 1) {
-    throw new UsageError(`--with-stderr goes with one trace, and not with ${count}`);
+  try {
+    const joined = isJoined ? await joinedInputs(all, { maxDecompressedBytes }) : all;
+    const count = joined.traces.length + joined.bad.length;
+    if (stderr !== null && count !== 1) {
+      throw new UsageError(`--with-stderr goes with one trace, and not with ${count}`);
+    }
+    return joined;
+  } catch (thrown) {
+    all.close?.();
+    throw thrown;
   }
-  return joined;
 }
 
 /**

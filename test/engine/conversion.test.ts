@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isOwnReport } from '../../src/decoding/own-reports.ts';
@@ -7,6 +7,24 @@ import { type Analysis, analyze } from '../helpers/analyze.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { captures, root, siblingCaptures } from '../helpers/ground-truth.ts';
 import { sample, samplesFolder } from '../helpers/samples.ts';
+import { tarOf } from '../helpers/tar.ts';
+
+const UNMAP = 'vfio_iommu_map_notify iommu UNMAP @ 0x1000 - 0x1fff\n';
+/** Where Linux shows what a process has open. */
+const OPEN_FILES = '/proc/self/fd';
+
+/** What this process has open of archives that came by a pipe. */
+function keptFiles(): readonly string[] {
+  return readdirSync(OPEN_FILES).flatMap((number) => {
+    try {
+      const name = readlinkSync(`${OPEN_FILES}/${number}`);
+      return name.includes('/.vtdscope-') ? [name] : [];
+    } catch {
+      // That of the folder itself is closed by now.
+      return [];
+    }
+  });
+}
 
 /** The trace in one notation. */
 async function convert(input: string, notation: Notation): Promise<string> {
@@ -61,5 +79,20 @@ describe('what is converted says what it was made of', () => {
     const { trace } = await analyze(path);
     if (trace.error === undefined) await expectTheSame(path);
     else await expect(convert(path, 'ndjson')).rejects.toThrow(path);
+  });
+});
+
+describe.runIf(existsSync(OPEN_FILES))('an archive that comes by a pipe', () => {
+  it.each([
+    ['of two traces', {}],
+    ['of two traces, and messages of one', { stderr: `${root}traces/README.md` }],
+  ])('%s is refused, and what was kept of it is let go', async (_, more) => {
+    const archive = tarOf({ name: 'a.log', content: UNMAP }, { name: 'b.log', content: UNMAP });
+    async function* stdin() {
+      yield archive;
+    }
+    const converted = convertedTrace({ inputs: ['-'], notation: 'log', stdin: stdin(), ...more });
+    await expect(converted).rejects.toThrow('one trace');
+    expect(keptFiles()).toEqual([]);
   });
 });
