@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
 import { isUrl, shownUrl } from '../base/url.ts';
 import { isStore } from './objects/s3.ts';
@@ -28,4 +29,14 @@ export function openResults(where: string): ResultStore {
   if (isStore(where)) return new StoredResults(where);
   if (isUrl(where)) throw new UsageError(`${shownUrl(where)}: results go to a folder or to s3://`);
   return new ResultFolder(where);
+}
+
+/**
+ * The same of results that somebody has left there.
+ *
+ * @throws UsageError also where there is no such folder: a name that is misspelt makes none.
+ */
+export function openOldResults(where: string): ResultStore {
+  if (!isUrl(where) && !existsSync(where)) throw new UsageError(`${where}: no such folder`);
+  return openResults(where);
 }

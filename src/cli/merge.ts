@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openResults } from '../bytes/result-store.ts';
+import { openOldResults } from '../bytes/result-store.ts';
 import { mergeResults } from '../fleet/merge.ts';
 import { type FleetReport, fleetReports } from '../reports/fleet/index.ts';
 import { exitStatus } from './exit-status.ts';
@@ -39,7 +39,7 @@ export async function merge(
   terminal: Terminal,
 ): Promise<number> {
   const { exitZero, format, output = [], run = null } = flags;
-  const make = () => mergeResults(openResults(folder), run);
+  const make = () => mergeResults(openOldResults(folder), run);
   const fleet = await writeOutputs(wideOutputs(output), [], make, terminal.signal);
   const pieces = known.get(format)?.(fleet, terminal.columns) ?? [];
   await print(pieces, terminal.stdout, terminal.signal);

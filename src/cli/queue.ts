@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { plural } from '../base/words.ts';
-import { openResults } from '../bytes/result-store.ts';
+import { openOldResults, openResults } from '../bytes/result-store.ts';
 import { Broker } from '../fleet/queue/broker.ts';
 import { recordGivenUp, retryFailed } from '../fleet/queue/collect.ts';
 import { parseListenAt, type ServedMetrics, serveMetrics } from '../fleet/queue/metrics.ts';
@@ -160,7 +160,7 @@ function collectCommand(terminal: Terminal): Command {
     .option('--wait', 'until nothing is left to do')
     .option('--retry-failed', 'first put back what was given up');
   return addMergeOptions(command).action(async (path: string, flags: CollectFlags) => {
-    const folder = openResults(path);
+    const folder = openOldResults(path);
     const broker = await open(flags, terminal);
     try {
       if (flags.retryFailed === true) {

@@ -1,4 +1,4 @@
-import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ask, questionsOfReadme } from '../helpers/duckdb.ts';
@@ -9,6 +9,22 @@ import { runProgram } from '../helpers/program.ts';
 const TRACE = `${root}traces/qemu-10.0/blocked-aw48-minimal.log`;
 
 describe('merge', () => {
+  it('makes no folder of a name that is misspelt; nor does collect', async () => {
+    const folder = join(testFolder(), 'resluts');
+    const queue = ['--queue', 'redis://127.0.0.1:1'];
+    for (const args of [
+      ['merge', folder],
+      ['collect', folder, ...queue],
+    ]) {
+      const { status, stderr } = await runProgram(args);
+      expect({ status, stderr }).toEqual({
+        status: 2,
+        stderr: `vtdscope: ${folder}: no such folder\n`,
+      });
+      expect(existsSync(folder)).toBe(false);
+    }
+  });
+
   it('never puts a report in the place of a trace', async () => {
     const folder = testFolder();
     const trace = join(folder, 'qemu.log');
