@@ -10,12 +10,18 @@ export interface PageRange {
   flags: number;
 }
 
-// A block is [first, last, value, flags] per range. 64 ranges (2 KiB) was the quickest of 32 .. 512 for
+// A block is [first, value, extent] per range. 64 ranges (1.5 KiB) was the quickest of 32 .. 512 for
 // random and for ascending traffic over 1,000 to 100,000 live ranges. All blocks of a map lie in one
 // array: one each would be three objects more to go through, out of the processor's caches, per search.
-const STRIDE = 4;
+const STRIDE = 3;
 const CAPACITY = 64;
 const FULL = CAPACITY * STRIDE;
+// An extent is what a range has behind its first page, times FLAGS, plus its flags: a fourth number for
+// each would make every mapping of a large machine 8 bytes dearer, and searches no quicker. A range that is
+// too long for that has -1 - flags, and its last page elsewhere; there is room for LAST_PAGE / LONG of them.
+const FLAGS = 256;
+/** Pages behind the first one from which on a range is too long: 2^57 bytes. */
+const LONG = 2 ** 45;
 /** Blocks that a map without ranges keeps; making their memory anew costs more than all else. */
 const MOST_KEPT = 4096;
 
@@ -24,42 +30,44 @@ const NO_CELLS = new Float64Array(0);
 const NO_STARTS = new Float64Array(1);
 const NO_NUMBERS = new Int32Array(1);
 
+/** Numbers of a range that is handed out. */
+const HANDED_OUT = 4;
+
 /** Ranges handed out by `collect` and `remove`, valid until the next call of either. */
 export class RangeScratch {
   count = 0;
-  #cells = NO_CELLS;
+  #numbers = NO_CELLS;
 
   first(index: number): number {
-    return this.#cells[index * STRIDE] as number;
+    return this.#numbers[index * HANDED_OUT] as number;
   }
   last(index: number): number {
-    return this.#cells[index * STRIDE + 1] as number;
+    return this.#numbers[index * HANDED_OUT + 1] as number;
   }
   value(index: number): number {
-    return this.#cells[index * STRIDE + 2] as number;
+    return this.#numbers[index * HANDED_OUT + 2] as number;
   }
   flags(index: number): number {
-    return this.#cells[index * STRIDE + 3] as number;
+    return this.#numbers[index * HANDED_OUT + 3] as number;
   }
 
   /** Appends the range at `index` of `source`. */
   copy(source: RangeScratch, index: number): void {
-    this.append(source.#cells, index * STRIDE, (index + 1) * STRIDE);
+    this.append(source.first(index), source.last(index), source.value(index), source.flags(index));
   }
 
-  /** Appends the ranges of `source` in cells `from` up to, not including, `to`. */
-  append(source: Float64Array, from: number, to: number): void {
-    const at = this.count * STRIDE;
-    const needed = at + (to - from);
-    if (needed > this.#cells.length) {
-      const larger = new Float64Array(Math.max(needed, this.#cells.length * 2, 16 * STRIDE));
-      larger.set(this.#cells.subarray(0, at));
-      this.#cells = larger;
+  append(first: number, last: number, value: number, flags: number): void {
+    const at = this.count * HANDED_OUT;
+    if (at === this.#numbers.length) {
+      const size = Math.max(at * 2, 16 * HANDED_OUT);
+      this.#numbers = larger(this.#numbers, new Float64Array(size));
     }
-    for (let cell = from; cell < to; cell += 1) {
-      this.#cells[at + cell - from] = source[cell] as number;
-    }
-    this.count += (to - from) / STRIDE;
+    const numbers = this.#numbers;
+    numbers[at] = first;
+    numbers[at + 1] = last;
+    numbers[at + 2] = value;
+    numbers[at + 3] = flags;
+    this.count += 1;
   }
 }
 
@@ -83,6 +91,8 @@ export class PageRangeMap {
   readonly #free: number[] = [];
   #unused = 0;
   #size = 0;
+  /** The last pages of ranges that are too long, by their first pages. */
+  readonly #long = new Map<number, number>();
   #recent = 0;
   // Where #seek found the first range that ends at or after the page it was asked for.
   #block = 0;
@@ -101,40 +111,46 @@ export class PageRangeMap {
   clear(): void {
     if (this.#size === 0) return;
     this.#size = 0;
+    this.#long.clear();
     this.#drop(0, this.#count);
   }
 
   /** True where some range shares a page with `first .. last`. */
   overlaps(first: number, last: number): boolean {
-    return this.#seek(first) && this.#cellAt(0) <= last;
+    return this.#seek(first) && (this.#cells[this.#at] as number) <= last;
   }
 
   /** The lowest range that shares a page with `first .. last`, copied into `found`. */
   find(first: number, last: number, found: PageRange): boolean {
     if (!this.overlaps(first, last)) return false;
-    found.first = this.#cellAt(0);
-    found.last = this.#cellAt(1);
-    found.value = this.#cellAt(2);
-    found.flags = this.#cellAt(3);
+    const cells = this.#cells;
+    const at = this.#at;
+    found.first = cells[at] as number;
+    found.last = this.#lastAt(at);
+    found.value = cells[at + 1] as number;
+    found.flags = flagsIn(cells[at + 2] as number);
     return true;
   }
 
   /** True where one range has exactly these ends. */
   has(first: number, last: number): boolean {
-    return this.#seek(first) && this.#cellAt(0) === first && this.#cellAt(1) === last;
+    return (
+      this.#seek(first) &&
+      (this.#cells[this.#at] as number) === first &&
+      this.#lastAt(this.#at) === last
+    );
   }
 
   /** The flags of the range with exactly these ends and this value; -1 where there is none. */
   flagsOf(first: number, last: number, value: number): number {
-    return this.has(first, last) && this.#cellAt(2) === value ? this.#cellAt(3) : -1;
+    if (!this.has(first, last) || this.#cells[this.#at + 1] !== value) return -1;
+    return flagsIn(this.#cells[this.#at + 2] as number);
   }
 
   /** Adds a range; false, and nothing is changed, where it would overlap another. */
   insert(first: number, last: number, value: number, flags: number): boolean {
-    if (this.#seek(first)) {
-      if (this.#cellAt(0) <= last) return false;
-    }
-    this.#place(first, last, value, flags);
+    if (this.#seek(first) && (this.#cells[this.#at] as number) <= last) return false;
+    this.#place(first, value, this.#extentOf(first, last, flags));
     return true;
   }
 
@@ -147,7 +163,7 @@ export class PageRangeMap {
       const end = this.#endOf(index);
       const from = this.#firstOf(index);
       const to = endOfOverlap(this.#cells, from, end, last);
-      scratch.append(this.#cells, from, to);
+      this.#handOut(scratch, from, to);
       if (to < end) break;
     }
     return scratch;
@@ -165,12 +181,13 @@ export class PageRangeMap {
       const end = this.#endOf(index);
       const from = this.#firstOf(index);
       const to = endOfOverlap(this.#cells, from, end, last);
-      scratch.append(this.#cells, from, to);
+      this.#handOut(scratch, from, to);
       if (from === base && to === end) emptied += 1;
       else this.#erase(index, from, to);
       if (to < end) break;
     }
     this.#size -= scratch.count;
+    if (this.#long.size > 0) this.#forgetLong(scratch);
     // Those before the block in which the range ends, all at once: a whole unmap empties thousands.
     if (emptied > 0) this.#drop(index - emptied, emptied);
     return scratch;
@@ -178,10 +195,13 @@ export class PageRangeMap {
 
   /** True where `first .. last` cuts through a range at either end. */
   straddles(first: number, last: number): boolean {
-    if (!this.#seek(first) || this.#cellAt(0) > last) return false;
-    if (this.#cellAt(0) < first) return true;
-    if (this.#cellAt(1) >= last) return this.#cellAt(1) > last;
-    return this.#seek(last) && this.#cellAt(0) <= last && this.#cellAt(1) > last;
+    if (!this.#seek(first)) return false;
+    const lowest = this.#cells[this.#at] as number;
+    if (lowest > last) return false;
+    if (lowest < first) return true;
+    const end = this.#lastAt(this.#at);
+    if (end >= last) return end > last;
+    return this.overlaps(last, last) && this.#lastAt(this.#at) > last;
   }
 
   /** True where ranges cover every page of `first .. last`. */
@@ -193,7 +213,7 @@ export class PageRangeMap {
       const end = this.#endOf(index);
       for (let cell = this.#firstOf(index); cell < end; cell += STRIDE) {
         if ((cells[cell] as number) > next) return false;
-        next = (cells[cell + 1] as number) + 1;
+        next = this.#lastAt(cell) + 1;
         if (next > last) return true;
       }
     }
@@ -202,14 +222,14 @@ export class PageRangeMap {
 
   /** The last page of `first .. last` that some range holds, or -1. */
   highest(first: number, last: number): number {
-    if (this.#seek(last) && this.#cellAt(0) <= last) return last;
+    if (this.overlaps(last, last)) return last;
     // The range before the one found, if it still reaches into first .. last.
     let end = this.#at;
     if (this.#cell === 0) {
       if (this.#block === 0) return -1;
       end = this.#endOf(this.#block - 1);
     }
-    const top = this.#cells[end - STRIDE + 1] as number;
+    const top = this.#lastAt(end - STRIDE);
     return top >= first ? top : -1;
   }
 
@@ -223,7 +243,10 @@ export class PageRangeMap {
       const from = this.#firstOf(index);
       const to = endOfOverlap(cells, from, end, last);
       for (let cell = from; cell < to; cell += STRIDE) {
-        cells[cell + 3] = ((cells[cell + 3] as number) & ~clear) | set;
+        const extent = cells[cell + 2] as number;
+        const flags = flagsIn(extent);
+        const change = ((flags & ~clear) | set) - flags;
+        cells[cell + 2] = extent < 0 ? extent - change : extent + change;
         changed += 1;
       }
       if (to < end) break;
@@ -239,16 +262,41 @@ export class PageRangeMap {
       for (let cell = this.#bases[index] as number; cell < end; cell += STRIDE) {
         yield {
           first: cells[cell] as number,
-          last: cells[cell + 1] as number,
-          value: cells[cell + 2] as number,
-          flags: cells[cell + 3] as number,
+          last: this.#lastAt(cell),
+          value: cells[cell + 1] as number,
+          flags: flagsIn(cells[cell + 2] as number),
         };
       }
     }
   }
 
-  #cellAt(offset: number): number {
-    return this.#cells[this.#at + offset] as number;
+  /** The last page of the range whose cells begin at `at`. */
+  #lastAt(at: number): number {
+    const first = this.#cells[at] as number;
+    const extent = this.#cells[at + 2] as number;
+    return extent < 0 ? (this.#long.get(first) as number) : first + Math.floor(extent / FLAGS);
+  }
+
+  /** The extent of a new range. */
+  #extentOf(first: number, last: number, flags: number): number {
+    const behind = last - first;
+    if (behind < LONG) return behind * FLAGS + flags;
+    this.#long.set(first, last);
+    return -1 - flags;
+  }
+
+  #forgetLong(removed: RangeScratch): void {
+    for (let index = 0; index < removed.count; index += 1) this.#long.delete(removed.first(index));
+  }
+
+  /** Appends the ranges in cells `from` up to, not including, `to`. */
+  #handOut(scratch: RangeScratch, from: number, to: number): void {
+    const cells = this.#cells;
+    for (let cell = from; cell < to; cell += STRIDE) {
+      const first = cells[cell] as number;
+      const flags = flagsIn(cells[cell + 2] as number);
+      scratch.append(first, this.#lastAt(cell), cells[cell + 1] as number, flags);
+    }
   }
 
   /** Where the cells of a block end. */
@@ -314,30 +362,30 @@ export class PageRangeMap {
    */
   #firstEndingFrom(page: number, base: number, used: number): number {
     const cells = this.#cells;
-    const lasts = base + 1;
+    // How many ranges begin at `page` or before: the last of them may end there or later.
     let low = 0;
     let high = used / STRIDE;
     const hint = this.#cell / STRIDE;
     if (hint < high) {
-      if ((cells[lasts + hint * STRIDE] as number) < page) {
+      if ((cells[base + hint * STRIDE] as number) <= page) {
         low = hint + 1;
-        if (low < high && (cells[lasts + low * STRIDE] as number) >= page) return low * STRIDE;
+        if (low < high && (cells[base + low * STRIDE] as number) > page) high = low;
       } else {
-        if (hint === 0 || (cells[lasts + hint * STRIDE - STRIDE] as number) < page)
-          return hint * STRIDE;
         high = hint;
+        if (hint > 0 && (cells[base + hint * STRIDE - STRIDE] as number) <= page) low = hint;
       }
     }
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((cells[lasts + middle * STRIDE] as number) < page) low = middle + 1;
+      if ((cells[base + middle * STRIDE] as number) <= page) low = middle + 1;
       else high = middle;
     }
-    return low * STRIDE;
+    const cell = low * STRIDE;
+    return low > 0 && this.#lastAt(base + cell - STRIDE) >= page ? cell - STRIDE : cell;
   }
 
   /** Writes a range where #seek(first) has just pointed. */
-  #place(first: number, last: number, value: number, flags: number): void {
+  #place(first: number, value: number, extent: number): void {
     // A range before the first of a block belongs to the end of the block before, if that has room:
     // descending traffic would otherwise shift a whole block each time.
     let index = this.#block;
@@ -371,9 +419,8 @@ export class PageRangeMap {
     if (cell < used) cells.copyWithin(at + STRIDE, at, base + used);
     this.#sought = UNSET_PAGE;
     cells[at] = first;
-    cells[at + 1] = last;
-    cells[at + 2] = value;
-    cells[at + 3] = flags;
+    cells[at + 1] = value;
+    cells[at + 2] = extent;
     this.#used[index] = used + STRIDE;
     if (cell === 0) this.#starts[index] = first;
     this.#recent = index;
@@ -476,6 +523,11 @@ export class PageRangeMap {
     this.#bases[0] = 0;
     this.#used[0] = 0;
   }
+}
+
+/** The flags in an extent. */
+function flagsIn(extent: number): number {
+  return extent < 0 ? -1 - extent : extent & (FLAGS - 1);
 }
 
 /** What is in an array, in one that is larger. */
