@@ -113,6 +113,17 @@ export class BootFacts implements SessionFacts {
   get unseenMoveAtLine(): number {
     return this.#machine.unseenMoves.atLine;
   }
+  get unseenSyncAtLine(): number {
+    return this.#machine.syncsUnseen?.line ?? 0;
+  }
+  get mayHaveUnseenSyncs(): boolean {
+    const { mappings, maySyncDevices, options, tracking, viommu } = this.#machine;
+    if (!viommu.syncForgets || !maySyncDevices || mappings.shadow.peak === 0) return false;
+    if (options.tracking !== 'from-trace') return options.tracking === 'on';
+    // Where that is not known of unmaps that matter, it has been said.
+    const isUntold = tracking.mask === null && !this.#totals.unknown.hasHazard;
+    return tracking.windows.length > 0 || isUntold;
+  }
   get hasUnexplainedSwitch(): boolean {
     return this.#machine.dueNotifications.unexplainedSwitch !== null;
   }

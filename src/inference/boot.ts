@@ -119,7 +119,7 @@ export class Boot {
     const machine = new Machine(options, report, use);
     const stale = new StaleMappings(machine);
     const unmaps = new PendingUnmaps(machine, stale);
-    const syncs = new DirtySyncs(machine);
+    const syncs = new DirtySyncs(machine, stale);
     const walks = new PageWalks(machine, unmaps, stale, syncs);
     const whole = new WholeUnmaps(machine, unmaps, stale, walks);
     const drift = new ShadowDrift(machine);
@@ -284,7 +284,7 @@ export class Boot {
     }
     this.unmaps.commitSingle();
     this.#walks.commitPendingMap();
-    if (this.#syncs.isOpen) this.#syncs.end();
+    if (this.#syncs.isOpen) this.#syncs.end(true);
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
     if (!this.machine.viommu.announcesWholeUnmaps) this.#walks.zeroUnmap(cursor, first, last);

@@ -5,6 +5,9 @@ import type { BatchCursor } from '../events/cursor.ts';
 import type { DeviceSpace } from './device-space.ts';
 import type { Machine } from './machine.ts';
 import { mappingFlag } from './mapping-flags.ts';
+import type { PendingMap } from './page-walks.ts';
+import type { StaleMappings } from './stale-mappings.ts';
+import { SyncedMappings } from './synced-mappings.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
 const at = {
@@ -63,14 +66,26 @@ export class DirtySyncs {
   #newest: Round | null = null;
   /** VFIO's dirty notifier was called since the sync before. */
   #isServed = false;
+  readonly #synced: SyncedMappings;
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, stale: StaleMappings) {
     this.#machine = machine;
+    this.#synced = new SyncedMappings(machine, stale);
   }
 
   /** Mappings are mapped again, and more may follow. */
   get isOpen(): boolean {
-    return this.#rounds.size > 0 || this.#isServed;
+    return this.#rounds.size > 0 || this.#isServed || this.#synced.isOpen;
+  }
+
+  /** A notifier is registered: the MAPs that follow are no sync's. */
+  registers(): void {
+    this.#synced.registers();
+  }
+
+  /** Any MAP has come, of a sync or not. */
+  took(map: PendingMap): void {
+    this.#synced.mapped(map);
   }
 
   /** A MAP of exactly what the device has mapped already, by a replay that no registration asks for. */
@@ -142,7 +157,9 @@ export class DirtySyncs {
 
   /** `memory_region_sync_dirty`: VFIO's part of a sync is over. */
   marked(cursor: BatchCursor): void {
-    if (cursor.text(at.sync.listener) === 'vfio') this.end();
+    if (cursor.text(at.sync.listener) !== 'vfio') return;
+    this.#endRounds();
+    this.#synced.marked(cursor);
   }
 
   /** A line has come that is no MAP. */
@@ -155,8 +172,13 @@ export class DirtySyncs {
     this.end();
   }
 
-  /** What was mapped again by now is all of a sync. */
-  end(): void {
+  /** What was mapped again by now is all of a sync. `isUnmap`: an UNMAP has come. */
+  end(isUnmap = false): void {
+    this.#synced.end(isUnmap);
+    this.#endRounds();
+  }
+
+  #endRounds(): void {
     for (const round of [...this.#rounds.values()]) this.#end(round);
     this.#isServed = false;
   }

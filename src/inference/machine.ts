@@ -35,6 +35,9 @@ export interface ModelOptions extends ParameterOptions {
   readonly versionHindsight?: VersionHindsight | null;
 }
 
+/** A device that can migrate prints them as it is made, and as the machine starts or stops. */
+const OF_MIGRATABLE = ['vfio_migration_init', 'vfio_vmstate_change', 'vfio_save_setup'] as const;
+
 const CC_DEVICE = kindOf('vtd_inv_desc_cc_device');
 const CC_GLOBAL = kindOf('vtd_inv_desc_cc_global');
 const atDevice = offsetsOf('vtd_inv_desc_cc_device');
@@ -79,6 +82,9 @@ export class Machine {
 
   /** Where the guest first invalidated something while the host held what QEMU had forgotten, and no line tells what. */
   skipsUnseen: Place | null = null;
+
+  /** Where a dirty sync first came of which no line tells what it found of what a device maps. */
+  syncsUnseen: Place | null = null;
 
   /** Whole unmaps seen, one per notifier. */
   wholeUnmaps = 0;
@@ -215,6 +221,17 @@ export class Machine {
     const shown = unmapInMigration.when === 'global-dirty' ? globalDirty : migrationRunning;
     if (shown !== null || this.options.tracking === 'from-trace') return shown;
     return this.options.tracking === 'on';
+  }
+
+  /**
+   * Dirty syncs may reach devices: only of those that can migrate do they, and such a device says that it
+   * runs, where VFIO's lines are all in the trace.
+   */
+  get maySyncDevices(): boolean {
+    const { attribution, losses, seen } = this;
+    const isAllTraced = seen.isTraced('vfio_device_get') || seen.isTraced('vfio_get_device');
+    if (!isAllTraced || attribution.startsUncertain || losses.isAny) return true;
+    return OF_MIGRATABLE.some((name) => seen.isTraced(name));
   }
 
   /**

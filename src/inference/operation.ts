@@ -37,7 +37,9 @@ export type StaleReason =
   | 'failed-unmap'
   /** That of a section, which the memory listener removes. */
   | 'failed-removal'
-  | 'skipped-invalidation';
+  | 'skipped-invalidation'
+  /** A dirty sync did not find them in the guest's tables, and unmapped nothing. */
+  | 'forgotten';
 
 /** Host mappings that an unmap should have removed, and did not. */
 export interface StaleMappingsLeft {

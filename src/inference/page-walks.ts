@@ -436,6 +436,7 @@ export class PageWalks {
     if (isRepeated && (!isWalked || walk.isReplay)) {
       this.#syncs.repeated(cursor, space, container, first, last);
     } else this.#syncs.mapped();
+    this.#syncs.took(map);
     map.place.set(cursor);
     const entryLimit = this.#machine.parameters.entryLimit.value;
     const { behaviour, host } = container;

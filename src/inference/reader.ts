@@ -131,10 +131,12 @@ const ofListener: Routes = {
   vfio_attach_device: attached,
   vfio_device_attach: attached,
   iommufd_cdev_connect_and_bind: attached,
-  vfio_listener_region_add_iommu({ listener, machine, whole }, cursor) {
+  vfio_listener_region_add_iommu({ listener, machine, syncs, whole }, cursor) {
     const space = listener.addIommu(cursor);
     const { viommu, writtenBy } = machine;
-    if (space !== null && viommu.replayUnmapsFirst(writtenBy)) whole.announce([], cursor);
+    if (space === null) return;
+    if (viommu.replayUnmapsFirst(writtenBy)) whole.announce([], cursor);
+    if (viommu.syncForgets) syncs.registers();
   },
   vfio_listener_region_del_iommu: ({ listener }, cursor) => listener.deleteIommu(cursor),
   vfio_listener_region_add_ram: ({ listener }, cursor) => listener.addRam(cursor),

@@ -75,6 +75,10 @@ export interface SessionFacts {
   readonly unseenSkipAtLine: number;
   /** Line of AMD-Vi's first command for a device of which nothing came while it had something mapped; or 0. */
   readonly unseenMoveAtLine: number;
+  /** Line of AMD-Vi's first dirty sync of which no line tells what it found of what a device maps; or 0. */
+  readonly unseenSyncAtLine: number;
+  /** There may have been dirty syncs in which AMD-Vi forgot mappings, and that printed nothing of their own. */
+  readonly mayHaveUnseenSyncs: boolean;
   /** A device was switched to translation by a command that is not in the trace. */
   readonly hasUnexplainedSwitch: boolean;
   /** The trace has a line of this event so far. */

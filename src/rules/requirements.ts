@@ -78,6 +78,20 @@ const requirements = {
         };
   },
 
+  /** What a sync of AMD-Vi finds shows by its MAPs; one that finds nothing has none. */
+  memory_region_sync_dirty(facts) {
+    const { mayHaveUnseenSyncs, unseenSyncAtLine, viommu } = facts;
+    const kept = `${viommu.name} forgets what it does not find, and the host keeps it`;
+    if (unseenSyncAtLine > 0) {
+      return {
+        why: `what a dirty sync (line ${unseenSyncAtLine}) found of what a device maps is not in the trace: ${kept}`,
+      };
+    }
+    return mayHaveUnseenSyncs && !facts.isTraced('memory_region_sync_dirty')
+      ? { why: `dirty syncs are not in the trace: ${kept}`, enable: 'memory_region_sync_dirty' }
+      : null;
+  },
+
   vtd_switch_address_space(facts) {
     const isTraced = facts.isTraced('vtd_switch_address_space');
     return !isTraced && areWholeUnmapsUnseen(facts)

@@ -71,6 +71,8 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     mayLackNotifications: false,
     unseenSkipAtLine: 0,
     unseenMoveAtLine: 0,
+    unseenSyncAtLine: 0,
+    mayHaveUnseenSyncs: false,
     hasUnexplainedSwitch: false,
     isTraced: () => true,
     hasMessages: true,

@@ -75,6 +75,67 @@ describe('a device behind AMD-Vi', () => {
   });
 });
 
+describe('a dirty sync behind AMD-Vi', () => {
+  const running = [
+    'vfio_device_get Device 0000:00:05.0 flags: 3, regions: 9, irqs: 5',
+    'vfio_vmstate_change  (0000:00:05.0) running 1 reason running device state RUNNING',
+  ];
+  const OTHER = notify('MAP', 0x2000_0000n, 0x1000n);
+  const NEW = notify('MAP', 0x3000_0000n, 0x1000n);
+  const tracked = 'global_dirty_changed bitmask 0x2';
+  const synced = "memory_region_sync_dirty mr '(all)' listener 'vfio' synced (global=0)";
+  const before = ['amdvi_iotlb_reset IOTLB exceed size limit - reset ', ...boot, ...running];
+  const mapped = [...before, ...translate, OTHER, pages];
+  const unseen = /^what a dirty sync \(line \d+\) found of what a device maps is not in the trace/;
+
+  it('maps all again: nothing is left behind', async () => {
+    const { session } = await analyzeLines([...mapped, tracked, MAPPED, OTHER, synced]);
+    expect(session.findings.some(({ rule }) => rule === 'VTD005')).toBe(false);
+    expect(session.reasons.filter((reason) => unseen.test(reason))).toEqual([]);
+    expect(session.addressSpaces[0]).toMatchObject({ shadow: { now: 2 }, stale: [] });
+  });
+
+  it.each([
+    { what: 'what it does not map again', lines: [OTHER], left: 1 },
+    { what: 'all where it maps only what is new', lines: [NEW], left: 2 },
+  ])('leaves in the host $what', async ({ lines, left }) => {
+    const { session } = await analyzeLines([...mapped, tracked, ...lines, synced]);
+    const found = session.findings.filter(({ rule }) => rule === 'VTD005');
+    expect(found).toMatchObject([
+      { mode: 'active', count: left, iova: '0x10000000', verdict: 'leaves-mappings' },
+    ]);
+    expect(session.addressSpaces[0]).toMatchObject({ shadow: { now: 1 } });
+    expect(session.addressSpaces[0]?.stale).toHaveLength(left);
+  });
+
+  it('is not clean where it shows nothing of what it found', async () => {
+    const { session } = await analyzeLines([...mapped, tracked, synced]);
+    expect(session.findings.some(({ rule }) => rule === 'VTD005')).toBe(false);
+    expect(session.reasons.filter((reason) => unseen.test(reason))).toHaveLength(1);
+    expect(session.verdict).toBe('inconclusive');
+  });
+
+  it('does not reach a device that cannot migrate', async () => {
+    const lines = mapped.filter((line) => !line.startsWith('vfio_vmstate_change'));
+    const { session } = await analyzeLines([...lines, tracked, synced]);
+    expect(session.reasons).toEqual([]);
+  });
+
+  it('is told from the replay of a registration', async () => {
+    const atLow = [...before, tracked, ...translate.slice(0, -high.length - 1)];
+    const { session } = await analyzeLines([...atLow, synced]);
+    expect(session.findings.some(({ rule }) => rule === 'VTD005')).toBe(false);
+    expect(session.reasons.filter((reason) => unseen.test(reason))).toHaveLength(1);
+    const again = await analyzeLines([...atLow, MAPPED, synced]);
+    expect(again.session.reasons.filter((reason) => unseen.test(reason))).toEqual([]);
+  });
+
+  it('may have come where its line is not traced', async () => {
+    const { session } = await analyzeLines([...mapped, tracked]);
+    expect(session.reasons.join()).toMatch(/dirty syncs are not in the trace: amd-iommu forgets/);
+  });
+});
+
 describe('a trace without any line of an IOMMU', () => {
   it.each([
     { what: 'pieces up to 2^64', lines: wholeUnmap, viommu: 'amd-iommu', whole: 2 },

@@ -121,6 +121,24 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    name: 'what a dirty sync behind AMD-Vi found, where nothing came of it',
+    facts: { viommu: amdIommu, unseenSyncAtLine: 9 },
+    reasons: [
+      'what a dirty sync (line 9) found of what a device maps is not in the trace: amd-iommu forgets what it does not find, and the host keeps it',
+    ],
+  },
+  {
+    name: 'dirty syncs that may have been, where they are not traced',
+    facts: {
+      viommu: amdIommu,
+      mayHaveUnseenSyncs: true,
+      ...without('memory_region_sync_dirty'),
+    },
+    reasons: [
+      'dirty syncs are not in the trace: amd-iommu forgets what it does not find, and the host keeps it: enable memory_region_sync_dirty',
+    ],
+  },
+  {
     name: 'nothing of that, where tracking was never on',
     facts: { profile: qemu11_0, mayHaveTracked: false, ...without('vtd_ce_not_present') },
     reasons: [],

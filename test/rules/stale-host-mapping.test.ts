@@ -51,6 +51,11 @@ testRule(staleHostMapping, [
     finds: [{ cause: 'page-walk' }],
   },
   {
+    name: 'what a dirty sync of AMD-Vi has forgotten',
+    operations: [staleMappings({ why: 'forgotten' })],
+    finds: [{ cause: 'unknown', message: "although they are no longer in the guest's tables" }],
+  },
+  {
     name: 'different reasons are different findings',
     operations: [staleMappings(), staleMappings({ why: 'unlisted' }), staleMappings()],
     finds: [{ count: 4 }, { count: 2 }],

@@ -43,6 +43,8 @@ export interface Viommu {
   replayUnmapsFirst(profile: Pick<Profile, 'replayClearsShadow'>): boolean;
   /** Its replay notifies the notifier that asks, so that a dirty sync reaches VFIO's; else all that are registered. */
   readonly replayServesDirtySync: boolean;
+  /** A dirty sync empties a device's shadow and fills it from the guest's tables: what is not in them is forgotten without a line. */
+  readonly syncForgets: boolean;
   /** Puts into `sent` what the notifier of `range` is sent when a device's whole space is unmapped. */
   unmapWholeSpace(
     range: AddressRange,

@@ -9,6 +9,8 @@ const WHY = {
   'failed-removal': 'the unmap by which QEMU takes the section of memory out failed',
   'skipped-invalidation':
     'the guest invalidated them when QEMU had already forgotten them, so that nothing was unmapped',
+  forgotten:
+    'a dirty sync did not find them there, forgot them and unmapped nothing, so that no later invalidation unmaps them',
 } as const;
 
 /** Why they should not be there. */
@@ -18,6 +20,7 @@ const LEFT = {
   'failed-unmap': 'the device has left the domain',
   'failed-removal': 'the device has another address space',
   'skipped-invalidation': 'the guest has invalidated them',
+  forgotten: "they are no longer in the guest's tables",
 } as const;
 
 /** What brought the unmap that did not remove them. */
@@ -27,6 +30,7 @@ const CAUSES = {
   'failed-unmap': 'whole-unmap',
   'failed-removal': 'region-del',
   'skipped-invalidation': 'page-walk',
+  forgotten: 'unknown',
 } as const;
 
 /** VTD005: a host mapping outlives the unmap that should have removed it. */
@@ -35,6 +39,7 @@ export const staleHostMapping: RuleBody = {
   verdict: () => 'leaves-mappings',
   requiredEvents: [
     'amdvi_devtab_inval',
+    'memory_region_sync_dirty',
     'vfio_iommu_map_notify',
     'vtd_page_walk_one_skip_unmap',
     'vtd_switch_address_space',

@@ -17,7 +17,9 @@ iova 0xfef00000 is found. Linux hands out DMA addresses from 4 GiB downwards:
 the first 17 MiB of them lie there. (2) A piece of a whole unmap failed
 (VTD001), or the removal of a section of memory did, so that nothing under it
 was unmapped. (3) The guest invalidated a mapping that QEMU had already
-forgotten.`,
+forgotten. (4) Behind AMD-Vi a dirty sync (amdvi_iommu_replay) forgets what it
+does not find in the guest's tables, as a page that the guest has cleared and
+not yet invalidated, and unmaps nothing.`,
   example: `
 global_dirty_changed bitmask 0x2
 vtd_ce_not_present Context entry bus 0 devfn 128 not present
@@ -28,7 +30,7 @@ vfio_iommu_map_notify iommu UNMAP @ 0x1000 - 0x1fff`,
 (1) from 11.0 on; the line is unchanged in the newest tree that was read, no
 release fixes it. It comes with the fix of VTD001, commit cac33cb5533a. (2)
 pieces up to 10.2, sections from 11.0 on, where their removal asks for dirty
-bits, too. (3) all versions.`,
+bits, too. (3) all versions. (4) AMD-Vi, 11.1 included.`,
   whatToDo: `
 They go with the next whole unmap without tracking, a reset, a switch to
 pass-through, or the next attach to a domain that does not map these

@@ -41,6 +41,7 @@ export const amdIommu: Viommu = {
   unmapsByNode: false,
   announcesWholeUnmaps: false,
   replayServesDirtySync: false,
+  syncForgets: true,
   printsGuestAddresses: false,
   replayUnmapsFirst: () => true,
   unmapWholeSpace(range, _shadow, _state, sent) {

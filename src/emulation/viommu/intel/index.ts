@@ -12,6 +12,7 @@ export const intelIommu: Viommu = {
   unmapsByNode: true,
   announcesWholeUnmaps: true,
   replayServesDirtySync: true,
+  syncForgets: false,
   printsGuestAddresses: true,
   replayUnmapsFirst: ({ replayClearsShadow }) => !replayClearsShadow,
   unmapWholeSpace(range, shadow, { profile, isInMigration, awBits }, sent) {

@@ -35,6 +35,7 @@ export const virtioIommu: Viommu = {
   unmapsByNode: false,
   announcesWholeUnmaps: false,
   replayServesDirtySync: false,
+  syncForgets: false,
   printsGuestAddresses: true,
   replayUnmapsFirst: () => false,
   // `virtio_iommu_detach_endpoint_from_domain`: mapping by mapping, each with address 0.

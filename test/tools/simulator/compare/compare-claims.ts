@@ -131,7 +131,9 @@ class Claims {
     const { played } = this.#sight;
     // What can only be read has no dirty bits to lose.
     if (played.hidesReadOnly && rule === 'VTD002') return;
-    if (leavesSilently(played) && (rule === 'VTD002' || rule === 'VTD005')) return;
+    // What a dirty sync has forgotten shows, and nothing else of that.
+    const isOfSync = rule === 'VTD005' && finding.cause === 'unknown';
+    if (leavesSilently(played) && (rule === 'VTD002' || (rule === 'VTD005' && !isOfSync))) return;
     const isOfUnmaps = OF_UNMAPS.has(rule) || (rule === 'VTD009' && worst !== null);
     if (isOfUnmaps) this.#compareUnmaps(finding);
     else if (rule === 'VTD005') this.#compareStale(finding);

@@ -224,6 +224,7 @@ const HOW = {
   'failed-unmap': 'failed-unmap',
   'failed-removal': 'failed-unmap',
   'skipped-invalidation': 'skipped',
+  forgotten: 'forgotten',
 } as const;
 
 interface Fated {

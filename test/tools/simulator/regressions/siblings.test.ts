@@ -211,6 +211,46 @@ describe('behind AMD-Vi', () => {
     });
   });
 
+  it.each(['all', 'nothing'] as const)('a dirty sync no longer finds a page; told: %s', (told) => {
+    const at = 0x1000_0000n;
+    for (const more of [[], [map(1, 0x2000_0000n, 0x40_0000n)]]) {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1', migratable: true },
+        acts: [
+          attach(0, 1),
+          { kind: 'translation', on: true },
+          map(1, at, 0x30_0000n),
+          ...more,
+          {
+            kind: 'unmap',
+            domain: 1,
+            iova: at,
+            level: 1,
+            count: 1,
+            residual: false,
+            flush: 'none',
+          },
+          measures,
+        ],
+        told,
+      });
+    }
+  });
+
+  it.each(['blocked', 2] as const)('a dirty sync finds a device in %s, untold', (to) => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', migratable: true },
+      acts: [
+        map(1, 0x1000_0000n, 0x30_0000n),
+        attach(0, 1),
+        { kind: 'translation', on: true },
+        { kind: 'attach', device: 0, to, invalidate: 'none', flush: false },
+        measures,
+      ],
+      told: 'all',
+    });
+  });
+
   it.each([true, false])('a page is mapped where address 0 is right; tracked: %s', (isTracked) => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', migratable: true },
