@@ -114,7 +114,9 @@ export class BootFacts implements SessionFacts {
     return this.#machine.unseenMoves.atLine;
   }
   get unseenSyncAtLine(): number {
-    return this.#machine.syncsUnseen?.line ?? 0;
+    const { earlySyncsUnseen, syncsUnseen, tracking } = this.#machine;
+    const early = tracking.offUntilFirstLine ? null : earlySyncsUnseen;
+    return (early ?? syncsUnseen)?.line ?? 0;
   }
   get mayHaveUnseenSyncs(): boolean {
     const { mappings, maySyncDevices, options, tracking, viommu } = this.#machine;

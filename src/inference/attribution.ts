@@ -363,6 +363,19 @@ export class Attribution extends DeviceSpaces {
     return this.#replaying ?? this.#device;
   }
 
+  /**
+   * The device of an UNMAP of pages that AMD-Vi no longer finds in its tables: only what a device has mapped
+   * is unmapped, and never by a command for one device, whose line comes before. Null where none has it.
+   */
+  holderOf(first: number, last: number): { space: DeviceSpace | null; isSure: boolean } {
+    const { singleDeviceOrNew: only } = this;
+    if (only !== null) return { space: only, isSure: this.isSingleDeviceSure };
+    const holders = this.order.filter(({ shadow }) => shadow.overlaps(first, last));
+    const isKnown = this.spaces.every(({ interval }) => interval.knowledge === 'whole');
+    const isSure = holders.length === 1 && isKnown && this.isOrderSure;
+    return { space: holders[0] ?? null, isSure };
+  }
+
   /** A notification that nothing explains is of the current command: the next command would show. */
   get isCommandSure(): boolean {
     return this.device !== null && this.#areInvalidationsTraced && !this.#isDoubted;

@@ -50,6 +50,8 @@ export class DeviceSpace {
   lastNotifiers: readonly AddressRange[] = [];
   readonly shadow = new Shadow();
   container: VfioContainer | null = null;
+  /** Lines that name no device were taken for this one's, and some are another's: what it maps is never known again. */
+  mayBeSeveral = false;
   /** The current one. */
   interval: KnowledgeInterval;
   /** Intervals that were doubtful, with their lines in all, the first's first and the last's last. */
@@ -64,7 +66,7 @@ export class DeviceSpace {
   /** From `line` on it is plain what the device maps. */
   becomeKnown(line: number): void {
     this.#closeInterval(line);
-    this.interval = new KnowledgeInterval(line, 'whole');
+    this.interval = new KnowledgeInterval(line, this.mayBeSeveral ? 'doubtful' : 'whole');
   }
 
   /**

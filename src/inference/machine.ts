@@ -86,6 +86,9 @@ export class Machine {
   /** Where a dirty sync first came of which no line tells what it found of what a device maps. */
   syncsUnseen: Place | null = null;
 
+  /** The same, before a line has told whether anything was tracked: where nothing was, it found and forgot nothing. */
+  earlySyncsUnseen: Place | null = null;
+
   /** Whole unmaps seen, one per notifier. */
   wholeUnmaps = 0;
 

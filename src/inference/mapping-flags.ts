@@ -14,6 +14,8 @@ export const mappingFlag = {
   kept: 64,
   /** Its MAP or its UNMAP failed, which has a report of its own. */
   failed: 128,
+  /** The host took it where QEMU knew another translation, which it keeps (AMD-Vi). */
+  changed: 256,
 } as const;
 
 /** True where two mappings let the device write, or both do not, as far as is known of them. */

@@ -253,6 +253,8 @@ export class FailureMessages {
     const pointer = cursor.hex(at.map.container);
     const { map } = this.#walks;
     if (map.active && map.first === first && map.last === last) {
+      const owner = this.#machine.containers.deviceAt(pointer);
+      if (owner !== null) this.#walks.isOf(owner);
       if (map.container !== null && map.isSure) map.container.pointer = pointer;
       map.active = false;
       this.#lines.absorb('map');

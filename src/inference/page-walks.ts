@@ -385,8 +385,10 @@ export class PageWalks {
 
   /** The likeliest device of a notification that nothing explains; `loss`: what that is where walks are traced. */
   #ownerOfUnexplained(place: BatchCursor | Place, loss: LossId): DeviceSpace | null {
-    const { attribution, hasWalks } = this.#machine;
-    const space = attribution.device ?? attribution.singleDeviceOrNew;
+    const { attribution, hasWalks, registering, viommu } = this.#machine;
+    // Of AMD-Vi's commands for one device, only the one that registers its notifiers maps anything.
+    const device = viommu.commandsComeBehind ? (registering?.space ?? null) : attribution.device;
+    const space = device ?? attribution.singleDeviceOrNew;
     if (hasWalks) this.#machine.losses.report(loss, place, attribution.singleDevice);
     return space;
   }
@@ -418,7 +420,10 @@ export class PageWalks {
         ? walk.isOfRequest && !walk.isNew
         : this.#isRepeated(first, last);
     const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
-    if (space === null) return;
+    if (space === null) {
+      if (this.#machine.viommu.commandsComeBehind) this.#mappedForNobody(cursor, first, last);
+      return;
+    }
     const container = this.#machine.containers.of(space);
     map.active = true;
     map.space = space;
@@ -447,6 +452,33 @@ export class PageWalks {
       : behaviour.mapResult(host, first, last, entryLimit);
   }
 
+  /** A MAP of one of several devices: what the host makes of it shows by its message alone. */
+  #mappedForNobody(cursor: BatchCursor, first: number, last: number): void {
+    const { map } = this;
+    map.active = true;
+    map.space = null;
+    map.isSure = false;
+    map.container = null;
+    map.first = first;
+    map.last = last;
+    map.gpa = UNSET_PAGE;
+    map.flags = UNKNOWN_MAPPING;
+    map.tracked = this.#machine.trackedIn(null);
+    map.isRefused = false;
+    map.isRepeated = false;
+    map.predicted = 0;
+    map.place.set(cursor);
+  }
+
+  /** QEMU's message points to the container of a device that the newest MAP is of. */
+  isOf(space: DeviceSpace): void {
+    const { map } = this;
+    if (map.space !== null) return;
+    map.space = space;
+    map.isSure = true;
+    map.container = space.container;
+  }
+
   /**
    * Whether the device of a MAP without a walk has exactly that mapping already. Only a replay maps
    * what is mapped, and VT-d's would have told VFIO of it in other words.
@@ -464,13 +496,18 @@ export class PageWalks {
    */
   zeroUnmap(cursor: BatchCursor, first: number, last: number): void {
     const unmap = this.#pending.open(cursor, first, last);
-    const space = this.#ownerOfUnexplained(cursor, 'unmap-without-walk');
-    this.#pending.place(unmap, space, this.#isUnexplainedSure);
-    const { printsGuestAddresses } = this.#machine.viommu;
-    unmap.cause = printsGuestAddresses ? 'request' : 'page-walk';
+    const { attribution, losses, mappings, viommu } = this.#machine;
+    const isOfRequest = viommu.printsGuestAddresses;
+    const holder = isOfRequest ? null : attribution.holderOf(first, last);
+    const space = isOfRequest
+      ? this.#ownerOfUnexplained(cursor, 'unmap-without-walk')
+      : (holder?.space ?? null);
+    this.#pending.place(unmap, space, holder?.isSure ?? this.#isUnexplainedSure);
+    unmap.cause = isOfRequest ? 'request' : 'page-walk';
     unmap.carried = 0;
-    const nodes = space === null ? null : this.#machine.mappings.shadowRemove(space, first, last);
+    const nodes = space === null ? null : mappings.shadowRemove(space, first, last);
     this.#pending.evaluate(unmap, nodes, nodes === null || nodes.count === 0 ? 1 : 0);
+    if (holder?.isSure === false && attribution.singleDevice === null) losses.doubtAll(cursor.line);
   }
 
   /** No message came for the newest MAP: it did what the emulation says. */
@@ -499,7 +536,8 @@ export class PageWalks {
       this.#machine.losses.report('map-accepted', map.place.mark, map.space);
       this.#machine.mappings.hostForget(container, map.first, map.last);
     }
-    this.#machine.mappings.hostMap(container, map.first, map.last, map.gpa, map.flags);
+    const changed = map.isConflicting ? mappingFlag.changed : 0;
+    this.#machine.mappings.hostMap(container, map.first, map.last, map.gpa, map.flags | changed);
     this.#watchEntries(container, map);
   }
 
@@ -543,8 +581,7 @@ export class PageWalks {
       memory: 'viommu',
       endsQemu: false,
       isRepeated: this.map.isRepeated && errno === EEXIST,
-      isOverStale:
-        this.map.isConflicting || (container !== null && isOverStale(container, this.map)),
+      isOverStale: isOverStale(container, this.map),
     });
   }
 
@@ -644,8 +681,11 @@ export class PageWalks {
  * True where the host holds what should be gone, or something else than the MAP asks for. The same
  * once more, as a replay maps it, leads to no other memory.
  */
-function isOverStale(container: VfioContainer, { first, last, gpa, flags }: PendingMap): boolean {
-  if (!container.host.overlaps(first, last)) return false;
+function isOverStale(container: VfioContainer | null, map: PendingMap): boolean {
+  const { first, last, gpa, flags, isConflicting } = map;
+  // The host took a MAP like this before: it may be the very same.
+  if (isConflicting) return container?.holdsMarked(first, last, mappingFlag.changed) !== true;
+  if (container === null || !container.host.overlaps(first, last)) return false;
   // The very same that a replay alone has forgotten is as the guest wants it again.
   const isStale = container.holdsMarked(first, last, mappingFlag.stale);
   return isStale || !container.holds(first, last, gpa, flags);

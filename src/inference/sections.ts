@@ -292,6 +292,7 @@ export class VfioListener {
       this.#machine.losses.report('notifier-removal', cursor, space);
       this.#machine.attribution.forgetRoster();
       space.removeNotifier(range);
+      space.mayBeSeveral = name === AMD_REGION;
     }
     this.#addNotifier(space, range);
     this.#forgetSections(space, range, cursor);

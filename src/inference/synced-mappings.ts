@@ -26,6 +26,8 @@ export class SyncedMappings {
   #marks = 0;
   #emptyMarks = 0;
   #mark: Place | null = null;
+  /** Devices with mappings in the host that they may have reached. */
+  #mapping: readonly DeviceSpace[] = [];
   /** The device whose mappings one of those syncs has found, or not. */
   #synced: DeviceSpace | null = null;
 
@@ -62,7 +64,10 @@ export class SyncedMappings {
   marked(cursor: BatchCursor): void {
     if (!this.#machine.viommu.syncForgets) return;
     const place = placeOf(cursor);
-    this.#mark ??= place;
+    if (this.#marks === 0) {
+      this.#mark = place;
+      this.#mapping = this.#findMapping();
+    }
     this.#marks += 1;
     this.#emptyMarks += 1;
     if (this.#isOfSync) {
@@ -107,17 +112,26 @@ export class SyncedMappings {
     }
   }
 
+  /** Devices that may be synced and have something mapped in the host. */
+  #findMapping(): readonly DeviceSpace[] {
+    const machine = this.#machine;
+    if (machine.syncsUnseen !== null || !machine.maySyncDevices) return [];
+    return machine.attribution.spaces.filter(({ container, notifiers, shadow }) => {
+      if (container === null || notifiers.length === 0) return false;
+      if (machine.trackedIn(container) === false) return false;
+      for (const { first, last } of shadow) if (container.host.overlaps(first, last)) return true;
+      machine.bounds.step(shadow.size);
+      return false;
+    });
+  }
+
   /** Syncs have come of which it does not show whether they reached a device that maps something. */
   #doubtOthers(): void {
-    const machine = this.#machine;
-    if (machine.syncsUnseen !== null || !machine.maySyncDevices) return;
-    const areAllSeen = this.#emptyMarks < machine.containers.all.length;
-    const isDoubtful = (space: DeviceSpace) => {
-      const { container, notifiers, shadow } = space;
-      if (container === null || notifiers.length === 0 || shadow.size === 0) return false;
-      const isSeen = space === this.#synced && areAllSeen;
-      return !isSeen && machine.trackedIn(container) !== false;
-    };
-    if (machine.attribution.spaces.some(isDoubtful)) machine.syncsUnseen = this.#mark;
+    const areAllSeen = this.#emptyMarks < this.#machine.containers.all.length;
+    const isSeen = (space: DeviceSpace) => space === this.#synced && areAllSeen;
+    if (this.#mapping.every(isSeen)) return;
+    const { tracking } = this.#machine;
+    if (tracking.globalDirty === null) this.#machine.earlySyncsUnseen ??= this.#mark;
+    else this.#machine.syncsUnseen ??= this.#mark;
   }
 }

@@ -334,7 +334,9 @@ export class WholeUnmaps {
       const found = notifiers.find(isIt);
       if (found !== undefined) return found;
     }
-    if (this.#machine.isTraced('vfio_listener_region_add_iommu')) return null;
+    const isRegistered = this.#machine.isTraced('vfio_listener_region_add_iommu');
+    // That of a device that is taken for another's may have gone with it.
+    if (isRegistered && !spaces.some(({ mayBeSeveral }) => mayBeSeveral)) return null;
     return viommu.notifierRanges.find(isIt) ?? null;
   }
 

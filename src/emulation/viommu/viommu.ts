@@ -37,6 +37,8 @@ export interface Viommu {
   readonly unmapsByNode: boolean;
   /** Lines say that a whole unmap comes before it does, so that one that then does not is missing. */
   readonly announcesWholeUnmaps: boolean;
+  /** The line of a command that maps or unmaps pages comes behind what it brings, and names no device. */
+  readonly commandsComeBehind: boolean;
   /** Its events tell where in the guest a mapping leads, and with which permissions. */
   readonly printsGuestAddresses: boolean;
   /** A replay for a notifier begins with the whole unmap of its range. */

@@ -42,6 +42,7 @@ export const amdIommu: Viommu = {
   announcesWholeUnmaps: false,
   replayServesDirtySync: false,
   syncForgets: true,
+  commandsComeBehind: true,
   printsGuestAddresses: false,
   replayUnmapsFirst: () => true,
   unmapWholeSpace(range, _shadow, _state, sent) {

@@ -13,6 +13,7 @@ export const intelIommu: Viommu = {
   announcesWholeUnmaps: true,
   replayServesDirtySync: true,
   syncForgets: false,
+  commandsComeBehind: false,
   printsGuestAddresses: true,
   replayUnmapsFirst: ({ replayClearsShadow }) => !replayClearsShadow,
   unmapWholeSpace(range, shadow, { profile, isInMigration, awBits }, sent) {

@@ -36,6 +36,7 @@ export const virtioIommu: Viommu = {
   announcesWholeUnmaps: false,
   replayServesDirtySync: false,
   syncForgets: false,
+  commandsComeBehind: false,
   printsGuestAddresses: true,
   replayUnmapsFirst: () => false,
   // `virtio_iommu_detach_endpoint_from_domain`: mapping by mapping, each with address 0.

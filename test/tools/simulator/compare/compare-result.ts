@@ -66,6 +66,7 @@ function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (restsOnCut(sight, reason)) return 'died';
   if (reason.startsWith('whether a device went to another domain')) return 'left-by-amd';
   if (reason.startsWith('dirty syncs are not in the trace')) return 'flag-word-silent';
+  if (reason.startsWith('what a dirty sync') && !sight.showsRise) return 'flag-word-silent';
   if (!sight.seesAddresses && ADDRESSES_UNTOLD.test(reason)) return 'addresses-untold';
   if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
   return null;

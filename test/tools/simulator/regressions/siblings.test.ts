@@ -18,6 +18,16 @@ const map = (domain: number, iova: bigint, gpa: bigint): Act => ({
   permission: 3,
   flush: 'pages',
 });
+const unmap = (domain: number, iova: bigint, flush: 'pages' | 'none' = 'pages'): Act => ({
+  kind: 'unmap',
+  domain,
+  iova,
+  level: 1,
+  count: 1,
+  residual: false,
+  flush,
+});
+const on: Act = { kind: 'translation', on: true };
 /** Past the end of RAM: a device's registers. */
 const REGISTERS = 0x80_0000_0000n;
 
@@ -216,22 +226,7 @@ describe('behind AMD-Vi', () => {
     for (const more of [[], [map(1, 0x2000_0000n, 0x40_0000n)]]) {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1', migratable: true },
-        acts: [
-          attach(0, 1),
-          { kind: 'translation', on: true },
-          map(1, at, 0x30_0000n),
-          ...more,
-          {
-            kind: 'unmap',
-            domain: 1,
-            iova: at,
-            level: 1,
-            count: 1,
-            residual: false,
-            flush: 'none',
-          },
-          measures,
-        ],
+        acts: [attach(0, 1), on, map(1, at, 0x30_0000n), ...more, unmap(1, at, 'none'), measures],
         told,
       });
     }
@@ -243,13 +238,85 @@ describe('behind AMD-Vi', () => {
       acts: [
         map(1, 0x1000_0000n, 0x30_0000n),
         attach(0, 1),
-        { kind: 'translation', on: true },
+        on,
         { kind: 'attach', device: 0, to, invalidate: 'none', flush: false },
         measures,
       ],
       told: 'all',
     });
   });
+
+  it('a dirty sync before anything is tracked, and one in a log that is torn', () => {
+    for (const more of [[], [measures]]) {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1', migratable: more.length === 0, tornEnd: true },
+        acts: [attach(0, 1), on, map(1, 0x1000_0000n, 0x30_0000n), ...more, { kind: 'dirty-sync' }],
+        told: 'all',
+      });
+    }
+  });
+
+  it('a page of one device is unmapped right behind a command for another', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', devices: 2 },
+      acts: [
+        attach(1, 1),
+        on,
+        map(1, 0x1000_0000n, 0x30_0000n),
+        { kind: 'invalidate-context', of: { device: 0 } },
+        unmap(1, 0x1000_0000n),
+      ],
+      told: 'all',
+    });
+  });
+
+  it('the guest changes where a page of one of two devices leads', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', devices: 2 },
+      acts: [
+        attach(0, 1),
+        attach(1, 2),
+        on,
+        map(1, 0x1000_0000n, 0x30_0000n),
+        measures,
+        map(1, 0x1000_0000n, 0x40_0000n),
+      ],
+      told: 'all',
+    });
+  });
+
+  it('the guest changes a page of registers into one of memory, which is walked again', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1' },
+      acts: [
+        attach(0, 1),
+        on,
+        map(1, 0x1000_0000n, REGISTERS),
+        map(1, 0x1000_0000n, 0x30_0000n),
+        { kind: 'invalidate-domain', domain: 1 },
+      ],
+      told: 'all',
+    });
+  });
+
+  it.each(['blocked', 'pass-through'] as const)(
+    'nothing in the log tells two devices apart, and one is in %s',
+    (to) => {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1', devices: 2, events: 'vfio' },
+        acts: [
+          attach(0, 1),
+          attach(1, 1),
+          on,
+          attach(1, to),
+          attach(0, 'blocked'),
+          map(1, 0x1000_0000n, 0x30_0000n),
+          attach(0, 'blocked'),
+        ],
+        told: 'all',
+      });
+    },
+  );
 
   it.each([true, false])('a page is mapped where address 0 is right; tracked: %s', (isTracked) => {
     expectAgreement({
