@@ -1,6 +1,6 @@
 import type { Finding, Verdict } from '../../../../src/result/types.ts';
 import { type GpaRange, hex } from '../../../../src/tools/simulator/addresses.ts';
-import type { UnmapTruth } from '../../../../src/tools/simulator/index.ts';
+import type { UnmapTruth, ViommuKind } from '../../../../src/tools/simulator/index.ts';
 import { type Judged, judgedUnmaps, type UnmapRule } from './judged.ts';
 import type { Observed, SeenUnmap } from './observe.ts';
 import { type Report, text } from './report.ts';
@@ -22,6 +22,7 @@ const OF_UNMAPS: ReadonlySet<string> = new Set<UnmapRule>([
 export function compareClaims(sight: Sight, seen: Observed, report: Report): void {
   const judged = judgedUnmaps(sight);
   compareClean(sight, judged, seen, report);
+  compareViommu(sight, seen, report);
   compareKnown(sight, judged, seen, report);
   // Such a guest breaks the rules by which anybody can tell whose a walk is.
   if (sight.played.movesSilently) return;
@@ -53,6 +54,21 @@ function compareClean(
 ): void {
   if (seen.session?.verdict !== 'clean') return;
   report.equal('claim.clean', 'session', worstOf(sight, judged), 'clean');
+}
+
+const NAMES: Readonly<Record<ViommuKind, string>> = {
+  intel: 'intel-iommu',
+  amd: 'amd-iommu',
+  virtio: 'virtio-iommu',
+};
+
+/** What the IOMMU is said to be, it is; a complete log has lines of its own. */
+function compareViommu(sight: Sight, { session }: Observed, report: Report): void {
+  const found = session?.model.vIommu;
+  if (found === undefined) return;
+  const name = NAMES[sight.played.options.viommu];
+  if (found.source !== 'assumed') report.equal('claim.viommu', 'session', name, found.value);
+  if (sight.dim === null) report.equal('claim.viommu', 'source', 'trace', found.source);
 }
 
 /** What is said of each unmap is what it was; unknown is no claim. */

@@ -1,5 +1,6 @@
 import { compareClaims } from './compare-claims.ts';
 import { compareDrift } from './compare-drift.ts';
+import { compareOwners } from './compare-owners.ts';
 import { compareResult } from './compare-result.ts';
 import { compareSentences } from './compare-sentences.ts';
 import { compareMaps, compareStale, compareState } from './compare-state.ts';
@@ -32,6 +33,7 @@ export function compare(one: Case): Compared {
     compareDrift(sight, seen, report);
     compareResult(sight, seen, report);
   } else report.forgive(sight.dim);
+  if (sight.dim === 'several-devices') compareOwners(sight, seen, report);
   compareClaims(sight, seen, report);
   compareSentences(seen, report);
   return { played, seen, sight, report };

@@ -1,6 +1,7 @@
 import type { Act, ViommuKind } from '../../../../src/tools/simulator/index.ts';
 import { type Case, caseOf } from '../compare/play.ts';
 import { siblingCaseOf } from '../compare/sibling-cases.ts';
+import { siblingCorners } from './sibling-corners.ts';
 
 /** Opens a guest with one device in domain 1, whose pages are there already. */
 const attached: readonly Act[] = [
@@ -36,7 +37,7 @@ const unmap = (iova: bigint): Act => ({
 });
 
 /** What random guests meet too seldom: each stands on an edge. */
-export const corners: readonly Case[] = [
+const corners: readonly Case[] = [
   {
     // The last page marked is the first past the end of RAM.
     options: { qemu: '10.0' },
@@ -225,10 +226,17 @@ export const corners: readonly Case[] = [
   },
 ];
 
-/** Below this number there are no cases. */
-export const FIRST_SEED = 1 - corners.length;
+const cornersBehind = (viommu: ViommuKind) =>
+  viommu === 'intel' ? corners : siblingCorners[viommu];
 
-/** The case of a seed behind an IOMMU; behind VT-d, from 0 downward, those that stand on an edge. */
+/** The first seed behind an IOMMU: below this number there are no cases. */
+export function firstSeedOf(viommu: ViommuKind): number {
+  return 1 - cornersBehind(viommu).length;
+}
+
+/** The case of a seed behind an IOMMU; from 0 downward, those that stand on an edge. */
 export function caseAt(seed: number, viommu: ViommuKind = 'intel'): Case {
-  return viommu === 'intel' ? (corners[-seed] ?? caseOf(seed)) : siblingCaseOf(seed, viommu);
+  const corner = cornersBehind(viommu)[-seed];
+  if (corner !== undefined) return corner;
+  return viommu === 'intel' ? caseOf(seed) : siblingCaseOf(seed, viommu);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { ViommuKind } from '../../../../src/tools/simulator/index.ts';
-import { FIRST_SEED } from './corners.ts';
+import { firstSeedOf } from './corners.ts';
 import { compareSeeds } from './processes.ts';
 
 /** A break of the model: the one place where `find` stands is replaced. */
@@ -55,8 +55,7 @@ export async function tryMutation(
     // Where a bundle of the product would be: it looks for its package from there.
     const outfile = join(folder, 'dist', 'seeds.js');
     await bundleBroken(root, mutation, outfile);
-    const from = viommu === 'intel' ? FIRST_SEED : 1;
-    const seeds = { from, to: SEEDS, step: 1, viommu, first };
+    const seeds = { from: firstSeedOf(viommu), to: SEEDS, step: 1, viommu, first };
     const { bad } = await compareSeeds(folder, [outfile], seeds);
     const [noticed] = bad;
     if (noticed === undefined) return { kind: 'survived' };

@@ -6,7 +6,7 @@ import { VIOMMU_KINDS, type ViommuKind } from '../../../../src/tools/simulator/i
 import { compareChangedLines } from '../../../helpers/kernels.ts';
 import { forgiven } from '../compare/forgiven.ts';
 import { shrink } from '../compare/shrink.ts';
-import { caseAt, FIRST_SEED } from './corners.ts';
+import { caseAt, firstSeedOf } from './corners.ts';
 import { printCase } from './print-case.ts';
 import { compareSeeds, PROGRAM } from './processes.ts';
 import { proveMutations } from './prove-mutations.ts';
@@ -70,7 +70,7 @@ async function proveSeedsBehind(
   step: number,
   jobs: number,
 ): Promise<boolean> {
-  const from = first === 1 && viommu === 'intel' ? FIRST_SEED : first;
+  const from = first === 1 ? firstSeedOf(viommu) : first;
   const all: SeedsSummary = { runs: 0, checks: 0, setups: {}, forgiven: {}, bad: [] };
   const slices: number[] = [];
   for (let start = from; start <= to; start += SLICE * step) slices.push(start);
