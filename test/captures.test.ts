@@ -366,6 +366,7 @@ const MUST_BE_FOUND: Readonly<
     verdict: 'leaves-mappings',
     found: ['VTD005 active drain x16'],
   },
+  'qemu-11.1/vtd-migrate': { verdict: 'clean', status: 0, found: [] },
   'qemu-11.1/vtd-switch': {
     verdict: 'loses-dirty-pages',
     found: ['VTD002 active page-walk x3', 'VTD004 active region-del x1', 'VTD005 active drain x2'],

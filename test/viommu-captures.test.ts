@@ -232,6 +232,19 @@ describe('what each capture is about', () => {
     expect(session.findings.filter(({ rule }) => rule === 'VTD002')).toEqual([]);
   });
 
+  it('a migration behind VT-d asks for the dirty bits of each mapping in each sync, and is clean', async () => {
+    const control = capture('qemu-11.1/vtd-migrate');
+    const { result, session, unmaps } = await analysisOf(control);
+    const log = bytesOf(control.log).toString();
+    const notified = log.match(/vfio_iommu_map_dirty_notify /g) ?? [];
+    const asked = [...log.matchAll(QUERY)].map(([, iova, size]) => ({ iova, size }));
+    expect([notified.length, asked.length]).toEqual([24, 24]);
+    expect(asked).toEqual(queriesOf(control));
+    expect(unmaps.filter(({ cause }) => cause !== 'region-del')).toEqual([]);
+    expect(session.findings.filter(({ rule }) => rule === 'VTD016')).toEqual([]);
+    expect([result.verdict, session.migration.answer]).toEqual(['clean', 'yes']);
+  });
+
   it('pages unmapped behind virtio-iommu are at risk by their guest addresses', async () => {
     const { session } = await analysisOf(capture('qemu-11.1/virtio-dirtyrate'));
     const unmaps = session.findings.find(({ rule }) => rule === 'VTD002');

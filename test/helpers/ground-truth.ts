@@ -47,6 +47,7 @@ const names = {
     'linux-nvme-stale-aw48',
     'migrate-legacy-aw48',
     'stale-aw48',
+    'vtd-migrate',
     'vtd-switch',
   ],
 } as const;
