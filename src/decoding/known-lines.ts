@@ -2,6 +2,7 @@ import { once } from '../base/once.ts';
 import { NO_THREAD } from '../events/batch.ts';
 import type { BatchWriter } from '../events/writer.ts';
 import type { Carrier } from './carrier.ts';
+import { KnownCalls } from './known-calls.ts';
 import { type LineReader, type Outcome, outcome } from './line-reader.ts';
 import { messagePatterns } from './messages.ts';
 import { beginLoss, DETAIL_LENGTH } from './notes.ts';
@@ -10,7 +11,8 @@ import { BEGINS_LIKE_EVENT, FAMILY, LINE_START } from './patterns.ts';
 
 /*
  * Lines of somebody else's and torn events, which say the same whatever numbers are in them. To find
- * that out takes two hundred patterns, so it is remembered for each outline.
+ * that out takes two hundred patterns, so it is remembered for each outline. Of messages, those of
+ * failing unmaps are (`known-calls.ts`).
  */
 
 /** What a line is that has a certain outline. */
@@ -34,6 +36,7 @@ export class KnownLines {
   readonly #reader: LineReader;
   readonly #others: () => OutlinePatterns;
   readonly #outlines = new Outlines<Known>();
+  readonly #calls = new KnownCalls();
 
   /** `others`: patterns of lines that are no message and mean something. */
   constructor(reader: LineReader, { remarks }: Carrier, others: readonly RegExp[]) {
@@ -52,6 +55,10 @@ export class KnownLines {
     const reader = this.#reader;
     const textAt = reader.readStamp(bytes, at);
     const before = stampBefore(reader, at, textAt);
+    if (found === outcome.foreign && isBehindQemusStamp(before)) {
+      const callEnd = this.#calls.line(bytes, lineAt, textAt, reader, writer);
+      if (callEnd >= 0) return callEnd;
+    }
     const end = this.#outlines.read(bytes, at, found * STAMPS + before);
     if (end < 0) return -1;
     let known = this.#outlines.get();
@@ -68,6 +75,16 @@ export class KnownLines {
     writer.addText(beginLoss(writer, 'torn'), bytes, at, Math.min(end, at + DETAIL_LENGTH));
     writer.commit(lineAt, reader.seconds, reader.nanoseconds, reader.thread);
     return end;
+  }
+
+  /** Remembers the message that the line at `at .. end` is, if it is one of those that are. */
+  learn(bytes: Uint8Array, at: number, end: number, found: Outcome, writer: BatchWriter): void {
+    const reader = this.#reader;
+    const textAt = reader.readStamp(bytes, at);
+    const before = stampBefore(reader, at, textAt);
+    if (found !== outcome.foreign || !isBehindQemusStamp(before)) return;
+    const text = latin1(bytes, textAt, end);
+    if (!mayBeginLikeEvent(outlineOf(text), before)) this.#calls.learn(text, reader, writer);
   }
 
   /** What all lines are whose outline is that of the line at `at .. end`, with its stamp up to `textAt`. */
@@ -105,6 +122,11 @@ function mayBeginLikeEvent(text: string, before: Stamp): boolean {
     default:
       return patterns().eventFront.mayMatch(text);
   }
+}
+
+/** Whether a message may stand there that is no part of a torn event: behind a stamp of messages, or none. */
+function isBehindQemusStamp(before: Stamp): boolean {
+  return before === stamp.none || before === stamp.iso;
 }
 
 function stampBefore({ thread }: LineReader, at: number, textAt: number): Stamp {

@@ -37,6 +37,8 @@ const MOST_TRIES = 16;
 /** Characters of a name in the middle of a line that are looked at. */
 const NAME_WINDOW = 64;
 
+/** In QEMU's messages of unmaps that fail. */
+const UNMAP_CALL = 'dma_unmap(0x';
 const TERMINATING = /\bterminating on signal \d+/;
 const LINE_STARTS = new RegExp(LINE_START.source, 'g');
 /** A quick look for what every one of them has. */
@@ -93,7 +95,8 @@ export class OddLines {
     writer: BatchWriter,
     found: Outcome,
   ): number {
-    const end = this.#knownOf(carrier).line(bytes, lineAt, at, found, writer);
+    const known = this.#knownOf(carrier);
+    const end = known.line(bytes, lineAt, at, found, writer);
     if (end >= 0) return end + 1;
     const next = bytes.indexOf(LF, at) + 1;
     if (bytes[at] === LF || (bytes[at] === CR && at + 2 === next)) return next;
@@ -102,6 +105,7 @@ export class OddLines {
     const text = latin1(bytes, at, Math.min(next - 1, at + LINE_LIMIT));
     if (text.includes('\u001b')) this.#colouredLine(text, lineAt, carrier, writer, found);
     else this.#pieces(bytes, lineAt, at, text, carrier, writer, found);
+    if (text.includes(UNMAP_CALL)) known.learn(bytes, at, next - 1, found, writer);
     return next;
   }
 
