@@ -27,6 +27,17 @@ const WRITE_BYTES = 4096;
 /** Bytes that are put together before they are written so. */
 const PART_BYTES = 2 ** 22;
 const SMALL_FILE_BYTES = 24 * 1024;
+/** Bytes that are piped again and again. */
+const ENDLESS_BYTES = 2 ** 24;
+const PAGE = 0x1000n;
+/** Of the guest of `GuestLog`, without its first page. */
+const RAM_BYTES = 1n << 30n;
+const RAM_PAGES = 2 ** 18 - 1;
+/** Pages of which the lines are made at a time. */
+const MAPPED_AT_A_TIME = 1000;
+/** Of 39 bits of addresses, the pages; an odd number that is no part of it spreads a row of them. */
+const ADDRESS_PAGES = 2n ** 27n;
+const SPREAD = 0x9e37_79b1n;
 const STAMP = '2026-05-09T01:41:10.010085Z ';
 
 /** A folder for them: `folder`, or one of the user's cache. */
@@ -66,6 +77,40 @@ export class Inputs {
     return this.#repeated(`storm-${bytes}.log`, '', bytes, () =>
       gunzipSync(readFileSync(join(root, 'traces/qemu-10.0/storm-aw48.log.gz'))).toString('latin1'),
     );
+  }
+
+  /**
+   * A log that can be streamed in any length: its first lines, and some that leave behind what they
+   * found, so that they can come again and again. Pages are mapped and unmapped, nothing is tracked.
+   */
+  endless(): { readonly head: string; readonly body: string } {
+    const body = () => {
+      const log = new GuestLog();
+      const boot = log.lines.length;
+      for (const page of pages())
+        log.map(page, page % RAM_BYTES).unmap(page, PAGE, page % RAM_BYTES);
+      return textOf(log.lines.slice(boot));
+    };
+    return {
+      head: this.#repeated('endless-head.log', textOf(new GuestLog().lines), 0, () => ''),
+      body: this.#repeated(`endless-body-${ENDLESS_BYTES}.log`, '', ENDLESS_BYTES, body),
+    };
+  }
+
+  /** A log that maps so many pages, far from each other and in no order, and unmaps none. */
+  mapped(count: number): string {
+    return this.#made(`mapped-${count}.log`, function* () {
+      yield textOf(new GuestLog().lines);
+      for (let first = 0; first < count; first += MAPPED_AT_A_TIME) {
+        const log = new GuestLog();
+        const boot = log.lines.length;
+        const end = Math.min(count, first + MAPPED_AT_A_TIME);
+        for (let index = first; index < end; index += 1) {
+          log.map(scattered(index), PAGE * BigInt(1 + (index % RAM_PAGES)));
+        }
+        yield textOf(log.lines.slice(boot));
+      }
+    });
   }
 
   /** The file, with gzip. */
@@ -174,6 +219,11 @@ const WORST: Readonly<Record<string, () => readonly string[]>> = {
     ),
 };
 
+/** The page of this number, among all that have 39 bits. */
+function scattered(index: number): bigint {
+  return ((BigInt(index) * SPREAD) % ADDRESS_PAGES) * PAGE;
+}
+
 function pages(): readonly bigint[] {
-  return Array.from({ length: 4000 }, (_, index) => BigInt(index + 0x1000) * 0x1000n);
+  return Array.from({ length: 4000 }, (_, index) => BigInt(index + 0x1000) * PAGE);
 }

@@ -40,6 +40,24 @@ export function vtdscope(name: string, args: readonly string[], output?: string)
   return command(name, [process.execPath, ...usage, program, ...args], output);
 }
 
+/** `vtdscope` that reads a file, and another one so many times behind it, from a pipe. */
+export function piped(
+  name: string,
+  [first, again, times]: readonly [first: string, again: string, times: number],
+  args: readonly string[],
+  output: string,
+): Tool {
+  const script =
+    'first=$1 again=$2 n=$3; shift 3; { cat "$first"; while [ "$n" -gt 0 ]; do cat "$again"; n=$((n-1)); done; } | "$@"';
+  const usage = ['--import', `data:text/javascript,${USAGE}`];
+  const analysis = [process.execPath, ...usage, program, '-', ...args];
+  return command(
+    name,
+    ['sh', '-c', script, 'sh', first, again, String(times), ...analysis],
+    output,
+  );
+}
+
 /** Of some commands those that are installed here. */
 export function installed(tools: readonly (readonly [name: string, args: readonly string[]])[]) {
   return tools
@@ -83,17 +101,22 @@ export class Load {
   }
 }
 
-/** Runs of some tools, which took turns; before them each ran once. */
+/** Runs of some tools, which took turns; before them each ran once, unless there is to be no such run. */
 export class Turns {
   readonly #runs = new Map<string, Measured[]>();
 
-  constructor(tools: readonly Tool[], runs: number, load: Load) {
-    for (let run = 0; run <= runs; run += 1) {
+  constructor(
+    tools: readonly Tool[],
+    runs: number,
+    load: Load,
+    first: 'warm up' | 'counts' = 'warm up',
+  ) {
+    for (const { name } of tools) this.#runs.set(name, []);
+    for (let run = first === 'counts' ? 1 : 0; run <= runs; run += 1) {
       for (const { name, run: once } of tools) {
         load.look();
         const measured = once();
-        if (run === 0) this.#runs.set(name, []);
-        else this.#runs.get(name)?.push(measured);
+        if (run > 0) this.#runs.get(name)?.push(measured);
       }
     }
     load.look();

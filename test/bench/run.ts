@@ -1,13 +1,5 @@
 /*
- * Speed and memory of the built program, beside what is wanted of it.
- *
- *   npm run bench -- [--quick] [--bytes 1g] [--runs 5] [--seed 7] [--live 60000] [--readers 32m]
- *                    [--inputs FOLDER] [--json FILE]
- *
- * Each row is a ratio to another tool on the same file in the same run, or a size, or a time. The
- * inputs are made when they are first needed, and kept in `--inputs` (~/.cache/vtdscope-bench); the
- * large log is coherent, and the analysis must not call it otherwise. Each reader alone is measured
- * last, on so many bytes (`readers.ts`). `--quick` is small enough for two minutes of a quiet machine.
+ * Speed and memory of the built program, beside what is wanted of it: see HELP.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
@@ -15,12 +7,38 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { humanSize, parseSize } from '../../src/base/address.ts';
 import type { Result } from '../../src/result/types.ts';
+import { type Row, tableOf, WANTED, type Wanted } from './goals.ts';
 import { Inputs, sizeOf } from './inputs.ts';
-import { command, installed, Load, program, type Tool, Turns, vtdscope } from './measured.ts';
+import {
+  command,
+  installed,
+  Load,
+  piped,
+  program,
+  type Tool,
+  Turns,
+  vtdscope,
+} from './measured.ts';
 import { readerRows } from './readers.ts';
+
+const HELP = `
+npm run bench -- [--quick] [--bytes 1g] [--runs 5] [--seed 7] [--live 60000] [--readers 32m]
+                 [--inputs FOLDER] [--json FILE]
+
+Each row is a ratio to another tool on the same file in the same run, which took turns, or a size, or a
+time; beside it is what is wanted, and whether it is reached. The inputs are made when they are first
+needed, and kept in --inputs (~/.cache/vtdscope-bench, some 4 GB); the large log is coherent, and the
+analysis must not call it otherwise. What others are compared with is left out where it is not installed
+(rg, mawk, python3). The rows are written to --json, too (last.json beside the inputs). Each reader alone
+is measured behind the table, on --readers bytes.
+
+All of it takes some ten minutes of a quiet machine with two threads, and two more the first time;
+--quick less than two.
+`;
 
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     bytes: { type: 'string' },
     runs: { type: 'string' },
@@ -33,57 +51,24 @@ const { values } = parseArgs({
 });
 
 const usual = values.quick
-  ? { bytes: '64m', runs: '3', readers: '0', files: 200 }
-  : { bytes: '1g', runs: '5', readers: '32m', files: 2000 };
+  ? { bytes: '64m', runs: '3', readers: '0', files: 200, step: 2, streamed: 4, worstRuns: 2 }
+  : { bytes: '1g', runs: '5', readers: '32m', files: 2000, step: 4, streamed: 1, worstRuns: 3 };
+if (values.help) {
+  process.stdout.write(HELP.trimStart());
+  process.exit();
+}
 const bytes = Number(parseSize(values.bytes ?? usual.bytes));
 const runs = Number(values.runs ?? usual.runs);
 const seed = Number(values.seed);
 const readerBytes = Number(parseSize(values.readers ?? usual.readers));
-
-/** What is wanted: met where a value is no higher. */
-interface Wanted {
-  readonly must: number;
-  readonly aim: number;
-}
-
-/** A line of the table. */
-interface Row {
-  readonly what: string;
-  readonly value: number;
-  /** `x wc -l`, `ms`, `MB` ... */
-  readonly unit: string;
-  readonly wanted: Wanted | null;
-  readonly seconds: number;
-  /** Seconds of the processor, all threads together; null of other tools. */
-  readonly cpu: number | null;
-  /** Of the input; null where it is nothing of that kind. */
-  readonly megabytesPerSecond: number | null;
-}
-
-const WANTED = {
-  coherent: [
-    { must: 14, aim: 11 },
-    { must: 9, aim: 7 },
-  ],
-  storm: [
-    { must: 6, aim: 5 },
-    { must: 5, aim: 3.5 },
-  ],
-  whatIf: { must: 2, aim: 2 },
-  gzip: { must: 2.5, aim: 1.6 },
-  peak: { must: 250, aim: 200 },
-  version: { must: 110, aim: 75 },
-  smallTrace: { must: 180, aim: 130 },
-  smallFiles: { must: 0.65, aim: 0.55 },
-  /** 60 % of what one thread did with a coherent log before the kernel, 27.5 times `wc -l`; and all of it. */
-  worst: { must: 46, aim: 27.5 },
-} as const;
 
 /** Decompresses a file, and nothing else. */
 const GUNZIP =
   "const{createReadStream}=require('fs');const{createGunzip}=require('zlib');createReadStream(process.argv[1],{highWaterMark:2**18}).pipe(createGunzip({chunkSize:2**18})).resume()";
 /** Fewer are read in less time than the program starts. */
 const LEAST_WORST_BYTES = 2 ** 24;
+/** As many as may live without a word, and so many that what one takes shows beside garbage. */
+const LIVE_MAPPINGS = [100_000, values.quick ? 300_000 : 600_000] as const;
 const JOBS = [1, 2] as const;
 const WC = 'wc -l';
 const analysis = (jobs: number) => `vtdscope, ${jobs} ${jobs === 1 ? 'job' : 'jobs'}`;
@@ -134,9 +119,8 @@ function measureCoherent(path: string): void {
     ['mawk, one field', ['mawk', '/page_walk_one/{n+=$10}END{print n}', path]],
     ['python3, one event', ['python3', '-c', PYTHON, path]],
   ]);
-  const whatIf = vtdscope('vtdscope whatif', ['whatif', path]);
   const turns = new Turns(
-    [wc(path), ...others, ...JOBS.map((n) => analyze(n, [path])), whatIf],
+    [wc(path), ...others, ...JOBS.map((n) => analyze(n, [path]))],
     runs,
     load,
   );
@@ -147,7 +131,6 @@ function measureCoherent(path: string): void {
   for (const [index, jobs] of JOBS.entries()) {
     compare('coherent log', turns, [analysis(jobs), WC], WANTED.coherent[index] as Wanted, size);
   }
-  compare('coherent log', turns, [whatIf.name, analysis(1)], WANTED.whatIf, size);
   for (const jobs of JOBS) rows.push(peakRow(turns, jobs, path));
 }
 
@@ -171,16 +154,16 @@ function measureQuarter(path: string): void {
   const size = sizeOf(path);
   const packed = inputs.gzipped(path);
   const gunzip = command('gunzip in Node', [process.execPath, '-e', GUNZIP, packed]);
-  const tools = [gunzip, ...JOBS.map((jobs) => analyze(jobs, [packed]))];
+  const others = installed([['gzip -dc', ['gzip', '-dc', packed]]]);
+  const tools = [gunzip, ...others, ...JOBS.map((jobs) => analyze(jobs, [packed]))];
   const turns = new Turns(tools, runs, load);
+  for (const { name } of others) compare('gzip', turns, [name, gunzip.name], null, size);
   for (const jobs of JOBS) {
     compare('the same with gzip', turns, [analysis(jobs), gunzip.name], WANTED.gzip, size);
   }
-  const plain = new Turns(
-    JOBS.map((jobs) => analyze(jobs, [path])),
-    1,
-    load,
-  );
+  const whatIf = vtdscope('vtdscope whatif', ['whatif', path]);
+  const plain = new Turns([...JOBS.map((jobs) => analyze(jobs, [path])), whatIf], 2, load);
+  compare(humanSize(size), plain, [whatIf.name, analysis(1)], WANTED.whatIf, size);
   for (const jobs of JOBS) rows.push(peakRow(plain, jobs, path));
 }
 
@@ -242,44 +225,85 @@ function measureWorst(size: number): void {
     analyze(1, [plain]),
     ...worst.map(([kind, path]) => analyze(1, [path], kind)),
   ];
-  const turns = new Turns(tools, runs, load);
+  const turns = new Turns(tools, Math.min(runs, usual.worstRuns), load);
   compare(`${humanSize(size)}`, turns, [name, WC], null, sizeOf(plain));
   for (const [kind, path] of worst) {
     compare('worst case', turns, [kind, WC], WANTED.worst, sizeOf(path));
   }
 }
 
-function table(): string {
-  const verdict = ({ value, wanted }: Row) =>
-    wanted === null ? '' : value <= wanted.aim ? 'aim' : value <= wanted.must ? 'must' : 'missed';
-  const cells = rows.map((row) => [
-    row.what,
-    row.value.toFixed(row.unit === 'ms' || row.unit === 'MB' ? 0 : 2),
-    row.unit,
-    row.wanted === null ? '' : String(row.wanted.must),
-    row.wanted === null ? '' : String(row.wanted.aim),
-    verdict(row),
-    row.seconds.toFixed(3),
-    row.cpu?.toFixed(2) ?? '',
-    row.megabytesPerSecond?.toFixed(0) ?? '',
-  ]);
-  const all = [['', '', '', 'must', 'aim', '', 's', 'cpu s', 'MB/s'], ...cells];
-  const widths = all[0]?.map((_, column) =>
-    Math.max(...all.map((line) => line[column]?.length ?? 0)),
+/** Whether a byte of a long stream costs what it costs in a short one: of the processor, since the pipe shares it. */
+function measureStream(shortest: number, step: number, passes: number): void {
+  const { head, body } = inputs.endless();
+  const sizeOfSome = (times: number): Stream => {
+    const repeats = Math.ceil((shortest * times) / sizeOf(body));
+    const bytes = sizeOf(head) + repeats * sizeOf(body);
+    return { name: `${humanSize(bytes)} from a pipe`, repeats, bytes };
+  };
+  const least = sizeOfSome(1);
+  const middle = sizeOfSome(step);
+  const most = sizeOfSome(step ** 2);
+  const tools = [least, middle, most].map(({ name, repeats }) =>
+    piped(name, [head, body, repeats], ['--format', 'json', '--jobs', '1'], json),
   );
-  return all
-    .map((line) =>
-      line
-        .map((cell, column) => {
-          const width = widths?.[column] ?? 0;
-          return column === 0 || column === 2 || column === 5
-            ? cell.padEnd(width)
-            : cell.padStart(width);
-        })
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const turns = new Turns(tools, passes, load, 'counts');
+  const cost = (from: Stream, to: Stream) =>
+    ((turns.cpu(to.name) ?? 0) - (turns.cpu(from.name) ?? 0)) / (to.bytes - from.bytes);
+  const timing = {
+    seconds: turns.seconds(most.name),
+    cpu: turns.cpu(most.name),
+    megabytesPerSecond: most.bytes / 1e6 / turns.seconds(most.name),
+  };
+  rows.push({
+    what: `each byte of ${most.name}`,
+    value: cost(middle, most) / cost(least, middle),
+    unit: `x one of ${humanSize(middle.bytes)}`,
+    wanted: WANTED.stream,
+    ...timing,
+  });
+  rows.push({
+    what: `most memory, ${most.name}`,
+    value: (turns.peak(most.name) ?? 0) / 1e6,
+    unit: 'MB',
+    wanted: WANTED.peak,
+    ...timing,
+    megabytesPerSecond: null,
+  });
+}
+
+interface Stream {
+  readonly name: string;
+  readonly repeats: number;
+  readonly bytes: number;
+}
+
+/** What is held of mappings that live; of the least of some runs, as garbage comes on top. */
+function measureMemory(): void {
+  const paths = LIVE_MAPPINGS.map((count) => inputs.mapped(count));
+  const names = LIVE_MAPPINGS.map((count) => `${count} live mappings`);
+  const tools = paths.map((path, index) => analyze(1, [path], names[index]));
+  const turns = new Turns(tools, values.quick ? 1 : 3, load, 'counts');
+  const peak = (name: string) => Math.min(...turns.of(name).map((run) => run.peak ?? 0));
+  const [few = '', many = ''] = names;
+  const timing = (name: string) => ({
+    seconds: turns.seconds(name),
+    cpu: turns.cpu(name),
+    megabytesPerSecond: null,
+  });
+  rows.push({
+    what: `most memory, ${few}`,
+    value: (turns.peak(few) ?? 0) / 1e6,
+    unit: 'MB',
+    wanted: WANTED.peak,
+    ...timing(few),
+  });
+  rows.push({
+    what: `a live mapping, of ${many}`,
+    value: (peak(many) - peak(few)) / (LIVE_MAPPINGS[1] - LIVE_MAPPINGS[0]),
+    unit: 'B',
+    wanted: WANTED.liveMapping,
+    ...timing(many),
+  });
 }
 
 try {
@@ -288,9 +312,11 @@ try {
   measureCoherent(coherent);
   measureStorm(inputs.storm(bytes));
   measureQuarter(inputs.coherent(bytes / 4, seed, live));
+  measureStream(bytes * usual.streamed, usual.step, values.quick ? Math.min(runs, 2) : 1);
+  measureMemory();
   measureStart();
   measureSmallFiles(usual.files);
-  measureWorst(Math.max(bytes / 16, LEAST_WORST_BYTES));
+  measureWorst(Math.max(bytes / 32, LEAST_WORST_BYTES));
   const [least, most] = load.range;
   const machine = {
     processor: cpus()[0]?.model ?? 'unknown',
@@ -302,12 +328,11 @@ try {
   process.stdout.write(
     `${humanSize(sizeOf(coherent))}; ${machine.processor}, ${machine.threads} threads, ` +
       `${humanSize(machine.memory)}, Node ${machine.node}; load ${least.toFixed(1)} to ${most.toFixed(1)}` +
-      `${most < 1 ? '' : ': not a quiet machine'}\n${table()}\n`,
+      `${most < 1 ? '' : ': not a quiet machine'}\n${tableOf(rows)}\n`,
   );
-  if (values.json !== undefined) {
-    const all = { machine, bytes, runs, seed, live, rows };
-    writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`);
-  }
+  const all = { machine, bytes, runs, seed, live, rows };
+  const file = values.json ?? join(inputs.folder, 'last.json');
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
   if (readerBytes > 0) {
     const readers = await readerRows(readerBytes, runs);
     process.stdout.write(`\n${readers.join('\n')}\n`);
