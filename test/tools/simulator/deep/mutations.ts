@@ -27,8 +27,8 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'a range that overlaps with its last page alone does not overlap',
     file: 'src/base/page-range-map.ts',
-    find: '#seek(first) && this.#cellAt(0) <= last',
-    replace: '#seek(first) && this.#cellAt(0) < last',
+    find: 'return this.#seek(first) && (this.#cells[this.#at] as number) <= last',
+    replace: 'return this.#seek(first) && (this.#cells[this.#at] as number) < last',
   },
   {
     what: 'a range that begins with the last page is not found',
@@ -45,13 +45,13 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'an unmap may begin inside a mapping',
     file: 'src/base/page-range-map.ts',
-    find: 'if (this.#cellAt(0) < first) return true;',
-    replace: 'if (this.#cellAt(0) < first) return false;',
+    find: 'if (lowest < first) return true;',
+    replace: 'if (lowest < first) return false;',
   },
   {
     what: 'an unmap may end inside the mapping in which it begins',
     file: 'src/base/page-range-map.ts',
-    find: 'return this.#cellAt(1) > last;',
+    find: 'return end > last;',
     replace: 'return false;',
   },
   {
