@@ -4,8 +4,10 @@ import type { OpenRanges } from './source.ts';
 import { readAt } from './trace-file.ts';
 
 const LF = 0x0a;
-/** Bytes read at a time behind the end of a range, for its last line. */
-export const TAIL_BYTES = 64 * 1024;
+/** Bytes read around a range for the lines that it cuts: nearly all lines are shorter. */
+export const TAIL_BYTES = 4 * 1024;
+/** Bytes read at a time of a line that is longer. */
+const STEP_BYTES = 64 * 1024;
 /** Bytes of one line that are read before an interrupt is let in: a file may be one line of any length. */
 const TURN_BYTES = 16 * 1024 * 1024;
 
@@ -65,11 +67,12 @@ async function linesFrom(
 /** Offset of the first line that begins in the range, or -1. */
 function firstLineOf({ file }: OpenRanges, { start, end }: ByteRange): number {
   if (start === 0) return 0;
-  const buffer = Buffer.allocUnsafe(TAIL_BYTES);
+  let step = TAIL_BYTES;
   // The byte before the range decides whether it begins with a line.
-  for (let at = start - 1; at < end - 1; at += TAIL_BYTES) {
-    const wanted = Math.min(TAIL_BYTES, end - 1 - at);
-    const length = readAt(file, buffer.subarray(0, wanted), at);
+  for (let at = start - 1; at < end - 1; at += step, step = STEP_BYTES) {
+    const wanted = Math.min(step, end - 1 - at);
+    const buffer = Buffer.allocUnsafe(wanted);
+    const length = readAt(file, buffer, at);
     const lf = buffer.subarray(0, length).indexOf(LF);
     if (lf >= 0) return at + lf + 1;
     if (length < wanted) return -1;
@@ -83,9 +86,9 @@ async function restOfLine(
   lines: LineBlocks,
   from: number,
 ): Promise<readonly LineBlock[]> {
-  for (let at = from; ; at += TAIL_BYTES) {
-    if ((at - from) % TURN_BYTES === TURN_BYTES - TAIL_BYTES) await nextTurn();
-    const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(TAIL_BYTES, bytes - at)));
+  for (let at = from; ; at += STEP_BYTES) {
+    if ((at - from) % TURN_BYTES === TURN_BYTES - STEP_BYTES) await nextTurn();
+    const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(STEP_BYTES, bytes - at)));
     const length = readAt(file, buffer, at);
     if (length === 0) {
       const last = lines.end();
