@@ -310,13 +310,16 @@ export class GuestReader {
   }
 
   #addedRam(cursor: BatchCursor): void {
-    const first = pageOf(cursor.u64(at.addRam.start) + 0xfffn);
+    const start = cursor.u64(at.addRam.start);
+    const first = pageOf(start + 0xfffn);
     const last = Number((cursor.u64(at.addRam.end) + 1n) >> 12n) - 1;
+    const isRom = this.#machine.ram.isRom(first, last, start, cursor.u64(at.addRam.vaddr));
+    const possible = isRom ? permission.read : READ_WRITE;
     for (const container of this.#machine.containers.all) {
       const number = this.#numberIn(container);
       const flags = container.host.flagsOf(first, last, first);
       if (flags < 0 || (flags & mappingFlag.ram) === 0) continue;
-      if (!this.#worlds.sectionAdded(number, first, last, flags & READ_WRITE)) continue;
+      if (!this.#worlds.sectionAdded(number, first, last, flags & possible)) continue;
       this.#section = { container, first, last };
     }
   }

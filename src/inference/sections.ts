@@ -102,8 +102,6 @@ export class VfioListener {
   readonly #removed = new Map<VfioContainer, Set<number>>();
   /** Sections that are not mapped for DMA, by their pages: what removes them is no unmap. */
   readonly #unmapped = new Set<string>();
-  /** Where QEMU has the guest's page 0; null while no line tells. */
-  #mainRamAt: bigint | null = null;
   /** The name in the `region_del_iommu` line just before a `region_del`. */
   #deletedRegion: string | null = null;
 
@@ -375,8 +373,10 @@ export class VfioListener {
     this.#sectionOwner = container;
     if (container === null) return;
     const { ram } = this.#machine;
+    const vaddr = cursor.u64(at.addRam.vaddr);
+    ram.placeSection(start, vaddr);
     const flags =
-      ram.isOutside(first) || this.#isRom(first, cursor.u64(at.addRam.vaddr), start)
+      ram.isOutside(first) || (this.#isRomKnown && ram.isRom(first, first, start, vaddr))
         ? ROM_FLAGS
         : ram.mayBeOutside(first)
           ? UNSURE_FLAGS
@@ -384,18 +384,9 @@ export class VfioListener {
     this.#machine.mappings.hostMap(container, first, last, first, flags);
   }
 
-  /**
-   * True of a section in the first megabyte that lies elsewhere in QEMU's memory than main RAM does
-   * from page 0 on: option ROMs and firmware of q35, which are mapped read-only.
-   */
-  #isRom(first: number, vaddr: bigint, start: bigint): boolean {
-    if (first === 0) this.#mainRamAt = vaddr;
-    return this.#isRomKnown && mayBeRom(first, first) && vaddr - start !== this.#mainRamAt;
-  }
-
-  /** Where such sections lie is known; the verdicts on VT-d take them as writable, and say so. */
+  /** It shows which sections are ROMs; the verdicts on VT-d take them as writable, and say so. */
   get #isRomKnown(): boolean {
-    return !this.#machine.viommu.announcesWholeUnmaps && this.#mainRamAt !== null;
+    return !this.#machine.viommu.announcesWholeUnmaps && this.#machine.ram.isPlaceKnown;
   }
 
   /** `vfio_listener_region_skip_dma_map`: the section before it is not mapped. */

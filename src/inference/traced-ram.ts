@@ -21,6 +21,8 @@ export class TracedRam implements RamLayout {
   /** Pages of RAM seen below and above 4 GiB; -1 and 0 before. */
   #below = -1;
   #above = 0;
+  /** Where it lies in QEMU's memory from guest address 0 on; null while that is not known. */
+  #mainAt: bigint | null = null;
 
   /** `options`: from the command line, in pages; `below` -1: QEMU's default for this size; null: the trace tells. */
   constructor(options: { readonly total: number; readonly below: number } | null = null) {
@@ -46,6 +48,24 @@ export class TracedRam implements RamLayout {
     this.#layout = new PcRamLayout(this.#below + this.#above, this.#below);
     this.#source = 'derived';
     this.#from = `RAM sections mapped up to line ${line} (vfio_listener_region_add_ram)`;
+  }
+
+  /** The section that begins at guest address `start` lies at `vaddr` in QEMU's memory. */
+  placeSection(start: bigint, vaddr: bigint): void {
+    if (start === 0n) this.#mainAt = vaddr;
+  }
+
+  /** Whether it is known where main RAM lies in QEMU's memory. */
+  get isPlaceKnown(): boolean {
+    return this.#mainAt !== null;
+  }
+
+  /**
+   * True of a section in the first megabyte that lies elsewhere in QEMU's memory than main RAM does
+   * from page 0 on: option ROMs and firmware of q35, which are mapped read-only.
+   */
+  isRom(first: number, last: number, start: bigint, vaddr: bigint): boolean {
+    return this.#mainAt !== null && mayBeRom(first, last) && vaddr - start !== this.#mainAt;
   }
 
   /** True where a section is none of the main RAM, if that is known: firmware under 4 GiB. */

@@ -75,8 +75,7 @@ function truthOf(name: string, ioctls: readonly Ioctl[]) {
 
 /**
  * Without walks or tracking, or QEMU died in the middle: their records hold more, or less, than they
- * show. In `vtd-switch` sections of ROM are unmapped under tracking: they are asked nothing, and no line
- * tells them from RAM.
+ * show.
  */
 const OTHERWISE = new Set([
   'qemu-10.0/blocked-aw48-minimal',
@@ -84,7 +83,6 @@ const OTHERWISE = new Set([
   'qemu-10.0/segv-aw48',
   'qemu-10.0/storm-aw48',
   'qemu-11.1/blocked-aw48-minimal-ts',
-  'qemu-11.1/vtd-switch',
 ]);
 
 describe.each(captures.filter(({ name }) => !OTHERWISE.has(name)))('$name', ({ name, log }) => {
