@@ -1,5 +1,6 @@
 import type { StreamFormat } from '../../format.ts';
 import { holdsLine } from './event.ts';
+import { LokiDecoder } from './loki-decoder.ts';
 import { parseJson } from './parse.ts';
 
 /** Entries that are looked at to recognise the format. */
@@ -34,9 +35,5 @@ export const lokiAnswer: StreamFormat = {
     }
     return false;
   },
-  // stream-json is loaded where it is needed.
-  async open(emit) {
-    const { LokiDecoder } = await import('./loki-decoder.ts');
-    return new LokiDecoder(emit);
-  },
+  open: async (emit) => new LokiDecoder(emit),
 };
