@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isOwnReport } from '../../src/decoding/own-reports.ts';
 import { convertedTrace, type Notation, notations } from '../../src/engine/conversion.ts';
+import { abridged } from '../helpers/abridged.ts';
 import { type Analysis, analyze } from '../helpers/analyze.ts';
 import { testFolder } from '../helpers/folder.ts';
 import { captures, root, siblingCaptures } from '../helpers/ground-truth.ts';
@@ -64,7 +65,7 @@ async function expectTheSame(input: string): Promise<void> {
 
 describe('what is converted says what it was made of', () => {
   it.each([...captures, ...siblingCaptures].map(({ log }) => log))('%s', async (log) => {
-    await expectTheSame(`${root}${log}`);
+    await expectTheSame(abridged(log));
   });
 
   const cases = readdirSync(`${root}test/cases`).filter((name) => /\.log(?:\.gz)?$/.test(name));
