@@ -1,6 +1,6 @@
 import { permission } from '../emulation/viommu/iova-tree.ts';
 
-/** Bits beside the permissions that mappings carry here. */
+/** Bits beside the permissions that mappings carry here: a map of ranges has room for 8 in all. */
 export const mappingFlag = {
   /** Permissions and guest address were not in the trace. */
   unknown: 4,
@@ -14,8 +14,6 @@ export const mappingFlag = {
   kept: 64,
   /** Its MAP or its UNMAP failed, which has a report of its own. */
   failed: 128,
-  /** The host took it where QEMU knew another translation, which it keeps (AMD-Vi). */
-  changed: 256,
 } as const;
 
 /** True where two mappings let the device write, or both do not, as far as is known of them. */

@@ -536,8 +536,8 @@ export class PageWalks {
       this.#machine.losses.report('map-accepted', map.place.mark, map.space);
       this.#machine.mappings.hostForget(container, map.first, map.last);
     }
-    const changed = map.isConflicting ? mappingFlag.changed : 0;
-    this.#machine.mappings.hostMap(container, map.first, map.last, map.gpa, map.flags | changed);
+    this.#machine.mappings.hostMap(container, map.first, map.last, map.gpa, map.flags);
+    if (map.isConflicting) container.takeChanged(map.first);
     this.#watchEntries(container, map);
   }
 
@@ -684,7 +684,7 @@ export class PageWalks {
 function isOverStale(container: VfioContainer | null, map: PendingMap): boolean {
   const { first, last, gpa, flags, isConflicting } = map;
   // The host took a MAP like this before: it may be the very same.
-  if (isConflicting) return container?.holdsMarked(first, last, mappingFlag.changed) !== true;
+  if (isConflicting) return container?.holdsChanged(first, last) !== true;
   if (container === null || !container.host.overlaps(first, last)) return false;
   // The very same that a replay alone has forgotten is as the guest wants it again.
   const isStale = container.holdsMarked(first, last, mappingFlag.stale);

@@ -37,6 +37,8 @@ export class VfioContainer {
   peak = 0;
   /** Host mappings that an unmap should have removed and did not. */
   staleCount = 0;
+  /** First pages of what the host took where QEMU knew another translation, which it keeps (AMD-Vi). */
+  readonly #changed = new Set<number>();
   readonly #found: PageRange = { first: 0, last: 0, value: 0, flags: 0 };
 
   constructor(id: string) {
@@ -78,13 +80,13 @@ export class VfioContainer {
 
   /** Takes out a mapping that turned out not to exist, or one that was reported removed. */
   forget(first: number, last: number): void {
-    this.#dropStale(this.host.remove(first, last));
+    this.#drop(this.host.remove(first, last));
   }
 
   /** Removes what an unmap that returned `result` removes. */
   unmap(first: number, last: number, result: number): void {
     const removed = this.behaviour.applyUnmap(this.host, first, last, result);
-    if (removed !== null) this.#dropStale(removed);
+    if (removed !== null) this.#drop(removed);
   }
 
   /** Marks the mappings in a range as stale, but for those that have one of the flags `but`. */
@@ -114,6 +116,16 @@ export class VfioContainer {
     return false;
   }
 
+  /** The newest mapping, from page `first` on, came where QEMU knows another translation. */
+  takeChanged(first: number): void {
+    this.#changed.add(first);
+  }
+
+  /** True where one host mapping covers exactly this range, and came where QEMU knows another translation. */
+  holdsChanged(first: number, last: number): boolean {
+    return this.#changed.has(first) && this.holdsExactly(first, last);
+  }
+
   /** True where one host mapping covers exactly this range. */
   holdsExactly(first: number, last: number): boolean {
     const found = this.#found;
@@ -126,10 +138,12 @@ export class VfioContainer {
     return isSameAccess(this.#found.flags, flags);
   }
 
-  #dropStale(removed: RangeScratch): void {
-    if (this.staleCount === 0) return;
+  /** What is known of mappings beside what the map holds goes with them. */
+  #drop(removed: RangeScratch): void {
+    if (this.staleCount === 0 && this.#changed.size === 0) return;
     for (let index = 0; index < removed.count; index += 1) {
       if ((removed.flags(index) & mappingFlag.stale) !== 0) this.staleCount -= 1;
+      this.#changed.delete(removed.first(index));
     }
   }
 }
