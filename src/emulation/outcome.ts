@@ -45,7 +45,11 @@ export class Outcome {
     this.clear();
   }
 
-  /** Ranges of guest pages whose dirty bits are lost, or go elsewhere. */
+  /** Some guest pages' dirty bits are lost, or go elsewhere. */
+  get hasRisk(): boolean {
+    return this.#riskCount > 0;
+  }
+  /** Ranges of these pages. Counted where they are asked for: several mappings may lead to one page. */
   get riskCount(): number {
     if (!this.#isUnited) this.#uniteRisks();
     return this.#riskCount;

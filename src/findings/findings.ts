@@ -183,16 +183,14 @@ class Group implements GroupView {
   /** Adds the guest pages that an unmap puts at risk. */
   addRisk(unmap: Unmap): void {
     const outcome = unmap.underTracking;
-    if (outcome.riskCount === 0) return;
+    if (!outcome.hasRisk) return;
     let risk = this.risk;
     if (this.restsOn.mappings !== true) {
       if (unmap.mappings.value === 'doubtful') return;
       this.#openRisk ??= new PageRangeSet();
       risk = this.#openRisk;
     }
-    for (let index = 0; index < outcome.riskCount; index += 1) {
-      risk.add(outcome.riskFirst(index), outcome.riskLast(index));
-    }
+    outcome.addRisksTo(risk);
   }
 
   /** Remembers where the newest is; called for every unmap. */

@@ -249,7 +249,7 @@ export class SessionRecorder {
       machine.tracking.mask === null &&
       machine.options.tracking === 'from-trace';
     this.#totals.count(unmap, isLeading);
-    if (unmap.underTracking.riskCount > 0) this.#watchRisk();
+    if (unmap.underTracking.hasRisk) this.#watchRisk();
     if (this.#window !== null) {
       const isReported = this.#window.takesUnmap(unmap);
       this.#countWhole(isReported);

@@ -27,10 +27,8 @@ export class HazardCounts {
     if (outcome.wrongAddress) this.wrongAddress += 1;
     if (outcome.noQuery) this.noQuery += 1;
     if (unmap.isUncertain) this.uncertain += 1;
-    if (!e2big && outcome.errno !== 0 && outcome.riskCount > 0) this.failures += 1;
-    for (let index = 0; index < outcome.riskCount; index += 1) {
-      this.atRisk.add(outcome.riskFirst(index), outcome.riskLast(index));
-    }
+    if (!e2big && outcome.errno !== 0 && outcome.hasRisk) this.failures += 1;
+    outcome.addRisksTo(this.atRisk);
   }
 
   add(other: HazardCounts): void {
