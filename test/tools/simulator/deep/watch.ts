@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 
-/** Processor time that no seed needs, in seconds: the longest of ten thousand took three. */
+/** Processor time that no seed needs, in seconds: of the first sixty, 22 takes longest, with 1.7 s for a log of 33 MiB. */
 const MOST_SECONDS = 60;
 
 /** Runs on a thread of its own, as the main one of a model that hangs answers nothing. */
