@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { ForeignError } from '../../src/base/errors.ts';
 import { openSource } from '../../src/bytes/source.ts';
-import { recognise } from '../../src/decoding/index.ts';
+import { formats, recognise } from '../../src/decoding/index.ts';
 import { testFolder } from '../helpers/folder.ts';
+import { root } from '../helpers/ground-truth.ts';
 import { simpleBytes } from '../helpers/simple-trace.ts';
 
 const MAP = 'vfio_iommu_map_notify iommu MAP @ 0x1000 - 0x1fff';
@@ -232,5 +233,22 @@ describe('the command that a refusal names', () => {
     expect(refusal(`\x17\x08\x44tracing6\0${'\0'.repeat(50)}`, '-').message).toMatch(
       /save it as trace.dat and try: trace-cmd report -t trace.dat \| vtdscope -$/,
     );
+  });
+});
+
+describe('README.md', () => {
+  it('says of each format how it is captured, what it lacks, and by what it is recognised', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const [, table = ''] = readme.split('| format | how to capture it |');
+    const rows = table.slice(0, table.indexOf('\n\n')).split('\n').slice(2);
+    const named = rows.flatMap((row) => {
+      const [, names = '', ...cells] = row.split(/(?<!\\)\|/);
+      expect(
+        cells.slice(0, 3).filter((cell) => cell.trim() === ''),
+        row,
+      ).toEqual([]);
+      return names.match(/(?<=`)[\w-]+(?=`)/g) ?? [];
+    });
+    expect(named.sort()).toEqual(formats.map(({ name }) => name).sort());
   });
 });

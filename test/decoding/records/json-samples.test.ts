@@ -180,6 +180,22 @@ describe('the answer of Loki', () => {
   });
 });
 
+describe('an object of Docker', () => {
+  it('may be a part of a line, and what is beyond it is none of QEMU', async () => {
+    // 16 KiB; only the last part ends with LF.
+    const front = `vfio_user_version  major=0 minor=1 caps: ${'x'.repeat(16_344)}`;
+    const logs = [`${MAP}\n`, front, `${'y'.repeat(3000)}\n`, `${MAP}\n`];
+    const objects = logs.map((log) => JSON.stringify({ log, stream: 'stderr' }));
+    const decoded = await decode('json-lines', `${objects.join('\n')}\n`);
+    expect(decoded.events.map(({ name }) => name)).toEqual([
+      'vtd_reset_exit',
+      'vfio_user_version',
+      'vtd_reset_exit',
+    ]);
+    expect(decoded.foreignLines).toBe(1);
+  });
+});
+
 describe('an object of a log store', () => {
   it.each([
     [
