@@ -12,6 +12,8 @@ import { syslog } from '../../src/decoding/carriers/syslog.ts';
 import { systemTap } from '../../src/decoding/carriers/systemtap.ts';
 import { CompiledKernel } from '../../src/decoding/compiled/index.ts';
 import type { FramedLines } from '../../src/decoding/framed-lines.ts';
+import { catalogueHash } from '../../src/decoding/wasm/catalogue-hash.ts';
+import { contractSource } from '../../src/decoding/wasm/contract.ts';
 import { WasmKernel } from '../../src/decoding/wasm/index.ts';
 import { isOfThisCatalogue } from '../../src/decoding/wasm/module.ts';
 import { BatchWriter } from '../../src/events/writer.ts';
@@ -271,10 +273,13 @@ describe('the kernel in WebAssembly', () => {
     expect(words.length).toBeLessThan(lines);
   });
 
-  it('is refused where it was made of another catalogue', () => {
+  it('is refused where it was made of another catalogue, or by another contract', () => {
     const instance = wasmInstance();
     expect(isOfThisCatalogue(instance)).toBe(true);
-    expect(isOfThisCatalogue({ ...instance, catalogueHash: { value: 1 } })).toBe(false);
+    const older = contractSource().replace(/TOLD_BYTES: usize = \d+/, 'TOLD_BYTES: usize = 64');
+    for (const value of [1, catalogueHash(older)]) {
+      expect(isOfThisCatalogue({ ...instance, catalogueHash: { value } })).toBe(false);
+    }
   });
 
   it('takes lines of any length, however they lie in a block', () => {

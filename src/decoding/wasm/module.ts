@@ -53,7 +53,7 @@ const compiled = once(() => {
   }
 });
 
-/** A new instance of the kernel, or null where there is none that knows this catalogue. */
+/** A new instance of the kernel, or null where there is none of this catalogue and this contract. */
 export function newInstance(): KernelExports | null {
   const module = compiled();
   if (module === null) return null;
@@ -62,7 +62,7 @@ export function newInstance(): KernelExports | null {
   return isOfThisCatalogue(exports) ? exports : null;
 }
 
-/** Whether a kernel's readers are those of this catalogue. */
+/** Whether a kernel's readers are those of this catalogue, and it was made by this contract. */
 export function isOfThisCatalogue({ catalogueHash: { value } }: KernelExports): boolean {
   return value >>> 0 === catalogueHash();
 }
