@@ -66,6 +66,16 @@ const throughBabeltrace: Advice = (path, unpack) => {
   return `${saved}${through({ command: 'babeltrace2 --clock-gmt --clock-date' })(folder, [])}`;
 };
 
+/** As an event begins, behind a stamp where it has one. */
+const EVENT = /^(?:\d+@\d+\.\d+:|[\dTZ:.+-]+ )?[a-z]+_\w+ /;
+
+/** A log that an old terminal or a serial console has written down; with an LF anywhere, it is another. */
+function endsWithCr(head: Buffer): boolean {
+  if (head.includes(0x0a)) return false;
+  const lines = head.toString('latin1').split('\r').slice(0, SAMPLE);
+  return lines.filter((line) => EVENT.test(line)).length > 1;
+}
+
 /** What other tracers and other backends of QEMU write, the surest first. */
 const FOREIGN: readonly Foreign[] = [
   ...[0n, 2n, 3n].map(
@@ -79,6 +89,11 @@ const FOREIGN: readonly Foreign[] = [
     what: "a binary trace of QEMU's simple backend, of a version that is not known,",
     advice: recordAgain,
     isIt: (head) => (headerOf(head)?.version ?? VERSION) !== VERSION,
+  },
+  {
+    what: 'a log whose lines end with CR, and never with LF,',
+    advice: through({ command: "tr '\\r' '\\n' <", filter: "tr '\\r' '\\n'" }),
+    isIt: endsWithCr,
   },
   {
     what: 'a trace.dat of trace-cmd',

@@ -99,6 +99,12 @@ describe('a trace is recognised', () => {
   });
 });
 
+it('a log with an LF anywhere is read, whatever a guest has written with CRs', () => {
+  const bar = 'vfio_a b\rvfio_a c\rvfio_a d\r';
+  expect(formatOf(`global_dirty_changed bitmask 0x1\n${bar}`)).toBe('qemu-log');
+  expect(formatOf(`${'global_dirty_changed bitmask 0x1\r\n'.repeat(3)}`)).toBe('qemu-log');
+});
+
 describe('refused is', () => {
   it.each([0, 2, 3])('a binary trace of version %d', (version) => {
     const head = Buffer.from(`ffffffffffffffffb429a40acb77b1f20${version}00000000000000`, 'hex');
@@ -136,6 +142,11 @@ describe('refused is', () => {
       'events without a header',
       simpleBytes().event(3, [1n]),
       'give the trace-events-all of that QEMU: --trace-events-all FILE',
+    ],
+    [
+      'a log with a CR behind each line, and no LF',
+      'global_dirty_changed bitmask 0x1\rglobal_dirty_changed bitmask 0x0\r',
+      "a log whose lines end with CR, and never with LF, is not supported; try: tr '\\r' '\\n' < trace | vtdscope -",
     ],
     [
       'a trace.dat',
