@@ -118,6 +118,9 @@ export class BootFacts implements SessionFacts {
     const early = tracking.offUntilFirstLine ? null : earlySyncsUnseen;
     return (early ?? syncsUnseen)?.line ?? 0;
   }
+  get unseenChangeAtLine(): number {
+    return this.#machine.changesUnseen?.line ?? 0;
+  }
   get mayHaveUnseenSyncs(): boolean {
     const { mappings, maySyncDevices, options, tracking, viommu } = this.#machine;
     if (!viommu.syncForgets || !maySyncDevices || mappings.shadow.peak === 0) return false;

@@ -168,7 +168,7 @@ export class DirtySyncs {
     if (WITHIN.has(name) || name === 'memory_region_sync_dirty') return;
     if (name.startsWith('vfio_container_query') || name.startsWith('vfio_get_dirty')) return;
     // The guest has changed where its mappings lead, and these are they.
-    if (BEHIND_MAPS.has(name)) this.#rounds.clear();
+    if (BEHIND_MAPS.has(name)) this.#changed();
     this.end();
   }
 
@@ -176,6 +176,15 @@ export class DirtySyncs {
   end(isUnmap = false): void {
     this.#synced.end(isUnmap);
     this.#endRounds();
+  }
+
+  /**
+   * The mappings that have come again are no sync's. AMD-Vi maps what it has mapped only where that leads
+   * elsewhere by now, of which a message tells; the host keeps the old one (`amdvi_notify_iommu`).
+   */
+  #changed(): void {
+    for (const { place } of this.#rounds.values()) this.#machine.changesUnseen ??= place.mark;
+    this.#rounds.clear();
   }
 
   #endRounds(): void {
@@ -186,8 +195,10 @@ export class DirtySyncs {
   #end(round: Round): void {
     this.#rounds.delete(round.space);
     const { container, count, first, guest, isServed, last, place, space } = round;
-    if (isServed || this.#isServed || count === 0) return;
-    if (this.#machine.trackedIn(container) === false) return;
+    const isUntracked = this.#machine.trackedIn(container) === false;
+    // Nothing is synced then.
+    if (isUntracked && this.#machine.viommu.syncForgets) this.#machine.changesUnseen ??= place.mark;
+    if (isServed || this.#isServed || count === 0 || isUntracked) return;
     if (this.#machine.deviceTrackingIn(container)) return;
     const mark: Place = place.mark;
     this.#machine.report({ kind: 'dirty-sync', mark, space, container, count, first, last, guest });

@@ -83,6 +83,8 @@ export class Machine {
   /** Where the guest first invalidated something while the host held what QEMU had forgotten, and no line tells what. */
   skipsUnseen: Place | null = null;
 
+  /** Where AMD-Vi first mapped again what it had mapped, in no dirty sync, and no message tells why. */
+  changesUnseen: Place | null = null;
   /** Where a dirty sync first came of which no line tells what it found of what a device maps. */
   syncsUnseen: Place | null = null;
 

@@ -77,6 +77,8 @@ export interface SessionFacts {
   readonly unseenMoveAtLine: number;
   /** Line of AMD-Vi's first dirty sync of which no line tells what it found of what a device maps; or 0. */
   readonly unseenSyncAtLine: number;
+  /** Line at which AMD-Vi first mapped again what it had mapped, in no dirty sync, and no message tells why; or 0. */
+  readonly unseenChangeAtLine: number;
   /** There may have been dirty syncs in which AMD-Vi forgot mappings, and that printed nothing of their own. */
   readonly mayHaveUnseenSyncs: boolean;
   /** A device was switched to translation by a command that is not in the trace. */

@@ -78,6 +78,15 @@ const requirements = {
         };
   },
 
+  /** QEMU's message tells it, be it in another file. */
+  amdvi_pages_inval({ unseenChangeAtLine, viommu }) {
+    return unseenChangeAtLine === 0
+      ? null
+      : {
+          why: `whether the guest has changed where a mapping leads (line ${unseenChangeAtLine}) is in QEMU's messages, which are not in the trace: ${viommu.name} then leaves the old one in the host`,
+        };
+  },
+
   /** What a sync of AMD-Vi finds shows by its MAPs; one that finds nothing has none. */
   memory_region_sync_dirty(facts) {
     const { mayHaveUnseenSyncs, unseenSyncAtLine, viommu } = facts;

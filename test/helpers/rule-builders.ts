@@ -72,6 +72,7 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     unseenSkipAtLine: 0,
     unseenMoveAtLine: 0,
     unseenSyncAtLine: 0,
+    unseenChangeAtLine: 0,
     mayHaveUnseenSyncs: false,
     hasUnexplainedSwitch: false,
     isTraced: () => true,

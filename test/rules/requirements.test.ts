@@ -128,6 +128,13 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    name: 'where a mapping of AMD-Vi leads, which messages alone tell',
+    facts: { viommu: amdIommu, unseenChangeAtLine: 5 },
+    reasons: [
+      "whether the guest has changed where a mapping leads (line 5) is in QEMU's messages, which are not in the trace: amd-iommu then leaves the old one in the host",
+    ],
+  },
+  {
     name: 'dirty syncs that may have been, where they are not traced',
     facts: {
       viommu: amdIommu,

@@ -23,7 +23,7 @@ export const mapConflict: RuleBody = {
     if (milder !== undefined) return milder.verdict;
     return mode === 'observed' || topic === 'unmap' || topic === 'abort' ? 'fails' : null;
   },
-  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one'],
+  requiredEvents: ['vfio_iommu_map_notify', 'vtd_page_walk_one', 'amdvi_pages_inval'],
   restsOn,
   symptoms: symptom.failure,
   start: (facts, report) => ({

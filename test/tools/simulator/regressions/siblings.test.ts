@@ -246,6 +246,23 @@ describe('behind AMD-Vi', () => {
     });
   });
 
+  it.each([true, false])(
+    'a translation is changed in its place; messages seen: %s',
+    (errorsInLog) => {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1', errorsInLog },
+        acts: [
+          attach(0, 1),
+          on,
+          map(1, 0x1000_0000n, 0x30_0000n),
+          map(1, 0x1000_0000n, 0x40_0000n),
+          measures,
+        ],
+        told: 'all',
+      });
+    },
+  );
+
   it('a dirty sync before anything is tracked, and one in a log that is torn', () => {
     for (const more of [[], [measures]]) {
       expectAgreement({
