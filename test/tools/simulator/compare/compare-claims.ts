@@ -194,7 +194,7 @@ class Claims {
 
   #compareStale(finding: Finding): void {
     const { mode, device, iova, first, last, count } = finding;
-    const lostFrom = this.#sight.hostLostFrom(device ?? '');
+    const lostFrom = this.#sight.hostLostFrom(device);
     if (first.line >= lostFrom) return;
     const { groups, stale } = this.#sight.played.truth;
     const survivors = groups.flatMap((group) =>
@@ -210,7 +210,7 @@ class Claims {
 
   #comparePastRam(finding: Finding): void {
     const { device, first, last, count } = finding;
-    if (last.line >= this.#sight.hostLostFrom(device ?? '')) return;
+    if (last.line >= this.#sight.hostLostFrom(device)) return;
     const marks = this.#sight.played.truth.pastRam.filter(
       (one) => device === null || one.device === device,
     );
@@ -228,7 +228,7 @@ class Claims {
       this.#holds('abort', placeOf(finding), ending.kind === 'abort', ending.kind, 'abort');
       return;
     }
-    if (mode !== 'observed' && first.line >= this.#sight.hostLostFrom(device ?? '')) return;
+    if (mode !== 'observed' && first.line >= this.#sight.hostLostFrom(device)) return;
     const same = failedMaps.filter(
       (one) => (device === null || one.device === device) && hex(one.iova) === iova,
     );

@@ -9,13 +9,17 @@ import type { Sight } from './sight.ts';
  * what the log does not tell.
  */
 export function compareForgotten(sight: Sight, seen: Observed, report: Report): void {
-  const { stale, unsynced } = sight.played.truth;
+  const { log, truth } = sight.played;
+  const { stale, unsynced } = truth;
   const first = stale[0];
   if (first === undefined || first.how !== 'forgotten' || seen.trace.losses.length > 0) return;
   const { device, iova, since } = first;
   if (since >= sight.hostLostFrom(device)) return;
-  const isShown = unsynced.some((round) => round.device === device && round.lastLine === since);
-  if (!isShown) return;
+  const round = unsynced.find((one) => one.device === device && one.lastLine === since);
+  if (round === undefined) return;
+  // It leads elsewhere by now, which AMD-Vi does not print.
+  const lines = log.split('\n').slice(round.afterLine, round.lastLine);
+  if (lines.some((line) => line.includes(` MAP @ ${hex(iova)} `))) return;
   const isFound = seen.stale.some(
     (one) => one.why === 'forgotten' && one.device === device && one.iova === iova,
   );

@@ -1,5 +1,6 @@
 import { compareClaims } from './compare-claims.ts';
 import { compareDrift } from './compare-drift.ts';
+import { compareForgotten } from './compare-forgotten.ts';
 import { compareOwners } from './compare-owners.ts';
 import { compareResult } from './compare-result.ts';
 import { compareSentences } from './compare-sentences.ts';
@@ -34,6 +35,7 @@ export function compare(one: Case): Compared {
     compareResult(sight, seen, report);
   } else report.forgive(sight.dim);
   if (sight.dim === 'several-devices') compareOwners(sight, seen, report);
+  if (sight.dim === 'left-by-amd') compareForgotten(sight, seen, report);
   compareClaims(sight, seen, report);
   compareSentences(seen, report);
   return { played, seen, sight, report };

@@ -92,8 +92,9 @@ export class Sight {
     return this.#lines.slice(line ?? 0, (line ?? 0) + 3).some((text) => tellsOf(text, iova));
   }
 
-  /** From this line on nobody can know what a device's container holds. */
-  hostLostFrom(device: string): number {
+  /** From this line on nobody can know what a device's container holds; null: that of any device. */
+  hostLostFrom(device: string | null): number {
+    if (device === null) return Math.min(Number.POSITIVE_INFINITY, ...this.#lostFrom.values());
     return this.#lostFrom.get(device) ?? Number.POSITIVE_INFINITY;
   }
 

@@ -95,6 +95,15 @@ const behindAmd: readonly Case[] = [
     map(1, ONE, MEMORY),
     { kind: 'invalidate-domain', domain: 1 },
   ]),
+  // A device goes to another domain, of which nothing comes.
+  amd({}, [
+    attach(0, 1),
+    on,
+    measures,
+    { kind: 'dirty-rate', on: false, mode: 'dirty-bitmap', fails: false },
+    map(1, ONE, MEMORY),
+    attach(0, 2),
+  ]),
   // Nothing in the log tells the two devices apart.
   amd({ devices: 2, events: 'vfio' }, [
     attach(0, 1),
@@ -105,6 +114,18 @@ const behindAmd: readonly Case[] = [
     map(1, ONE, MEMORY),
     attach(0, 'blocked'),
   ]),
+  {
+    options: { viommu: 'amd', qemu: '11.1', devices: 2, events: 'vfio' },
+    acts: [
+      attach(0, 1),
+      on,
+      attach(1, 1),
+      attach(0, 'blocked'),
+      map(1, ONE, REGISTERS),
+      attach(0, 'blocked'),
+    ],
+    told: 'nothing',
+  },
 ];
 
 const behindVirtio: readonly Case[] = [
@@ -120,8 +141,18 @@ const behindVirtio: readonly Case[] = [
   ]),
 ];
 
+const PAGES = Array.from({ length: 20 }, (_, index) => BigInt(index) * 0x10_0000n);
+/** A dirty sync maps again what the host has no room for, until there is. */
+const withoutRoom = virtio({ migratable: true, dmaEntryLimit: 16, errorsInLog: false }, [
+  attach(0, 1),
+  ...PAGES.map((at) => map(1, ONE + at, MEMORY + at)),
+  measures,
+  unmap(1, ONE),
+  sync,
+]);
+
 /** What random guests behind the siblings of VT-d meet too seldom: each stands on an edge. */
 export const siblingCorners: Readonly<Record<Sibling, readonly Case[]>> = {
   amd: behindAmd,
-  virtio: behindVirtio,
+  virtio: [...behindVirtio, withoutRoom],
 };
