@@ -42,7 +42,8 @@ type Change = (text: string) => string;
  * A trace that may be shown to others: names, paths, processes and the host's pointers and devices are
  * replaced, each by the same wherever it stands, so that an analysis finds the same. The guest's addresses
  * stay. What is found rests on where they are, how they are aligned, and which of them lie side by side or
- * bound a walk; captures of Linux guests leave nine of ten nowhere else to be.
+ * bound a walk. Walks list every entry of a table in its order, absent ones too: of 1,314 pages that devices
+ * map in the captures behind VT-d, 1,308 are in a run of such entries that fills its piece of the space.
  */
 export class TraceRedaction {
   readonly #pointers = new Pointers();
