@@ -554,6 +554,7 @@ export class Vms {
     const streams = [...this.#streams.values()].filter(({ vms }) => vms.length > 0);
     const [any] = streams;
     if (any === undefined) return [];
+    if (streams.length === 1) return any.vms;
     const first = streams.reduce((old, other) => (other.ordinal < old.ordinal ? other : old), any);
     return [first, ...streams.filter((stream) => stream !== first)].flatMap(({ vms }) => vms);
   }

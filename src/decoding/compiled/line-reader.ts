@@ -5,13 +5,7 @@ import type { EventKind } from '../../events/catalogue/index.ts';
 import type { BatchWriter } from '../../events/writer.ts';
 import { type LineReader, type Outcome, outcome } from '../line-reader.ts';
 import { LONGEST_NAME } from '../patterns.ts';
-import {
-  buildEventReaders,
-  buildNameGuesser,
-  type EventReader,
-  type NameGuesser,
-  OTHER_NAME,
-} from './readers.ts';
+import { buildNameGuesser, EventReaders, type NameGuesser, OTHER_NAME } from './readers.ts';
 import { SkippedNames } from './skipped-names.ts';
 
 const LF = 0x0a;
@@ -38,8 +32,8 @@ for (const char of 'abcdefghijklmnopqrstuvwxyz0123456789_ABCDEFGHIJKLMNOPQRSTUVW
   NAME_BYTE[char.charCodeAt(0)] = 1;
 }
 
-/** The readers, made when they are first needed: it takes some ten milliseconds. */
-const compiled = once(() => ({ guess: buildNameGuesser(), readers: buildEventReaders() }));
+/** What all readers of lines share. */
+const compiled = once(() => ({ guess: buildNameGuesser(), readers: new EventReaders() }));
 
 /** Reads stamps and events by hand and with the readers made of the catalogue. */
 export class CompiledReader implements LineReader {
@@ -51,7 +45,7 @@ export class CompiledReader implements LineReader {
 
   readonly #skipped: SkippedNames;
   readonly #guess: NameGuesser = compiled().guess;
-  readonly #readers: readonly EventReader[] = compiled().readers;
+  readonly #readers: EventReaders = compiled().readers;
   // Seconds of the day that was read last, as a log stays within one for long.
   #date = -1;
   #midnight = 0;
@@ -145,7 +139,7 @@ export class CompiledReader implements LineReader {
     const kind = this.#guess(bytes, from);
     if (kind < 0) return this.#skip(bytes, from);
     const base = writer.begin(kind);
-    const end = (this.#readers[kind] as EventReader)(bytes, from, writer.words, base, writer);
+    const end = this.#readers.of(kind)(bytes, from, writer.words, base, writer);
     if (end < 0) return end === OTHER_NAME ? this.#skip(bytes, from) : outcome.malformed;
     this.kind = kind;
     this.next = end;

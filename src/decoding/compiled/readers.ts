@@ -1,8 +1,10 @@
 import type { ArgumentType, EventDeclaration, Shape } from '../../events/catalogue/declaration.ts';
 import {
   catalogue,
+  type EventKind,
   type EventName,
   eventNames,
+  kindOf,
   kindOfName,
   wordsOf,
 } from '../../events/catalogue/index.ts';
@@ -11,7 +13,7 @@ import { BETRAYS, isInLineStart } from './line-starts.ts';
 /*
  * The catalogue's shapes, turned into code.
  *
- * A reader is straight-line JavaScript made from the shapes of one event when the program starts:
+ * A reader is straight-line JavaScript made from the shapes of one event when it is first needed:
  * it compares literals byte by byte and gathers digits, with every position a constant. Walking a
  * table of steps instead, over the same bytes, took 2.5 times as long, and these few lines see
  * nearly every byte of a trace. The source of a reader holds nothing but the catalogue's own text.
@@ -235,9 +237,22 @@ function buildReader(name: EventName): EventReader {
   };
 }
 
-/** Readers of every event, by its number. */
-export function buildEventReaders(): readonly EventReader[] {
-  return eventNames.map(buildReader);
+/** Readers of all events, each made when it is first needed: few logs have most of them. */
+export class EventReaders {
+  readonly #readers: (EventReader | undefined)[] = eventNames.map(() => undefined);
+
+  /** @throws EvalError where no code may be made of strings. */
+  constructor() {
+    this.of(kindOf('vtd_page_walk_one'));
+  }
+
+  of(kind: EventKind): EventReader {
+    const made = this.#readers[kind];
+    if (made !== undefined) return made;
+    const reader = buildReader(eventNames[kind] as EventName);
+    this.#readers[kind] = reader;
+    return reader;
+  }
 }
 
 /** Bytes that tell names apart: they are ASCII. */
