@@ -315,6 +315,12 @@ describe('who touches what', () => {
     // A finding's fingerprint; a kernel's own code.
     expect(found.sort()).toEqual(['node:crypto', 'node:fs']);
   });
+
+  it('only the JSON reader uses stream-json', () => {
+    const found = files.filter((file) => importsOf(file).some((name) => /^stream-/.test(name)));
+    expect(found.every((file) => file.startsWith('src/decoding/records/json/'))).toBe(true);
+    expect(found.length).toBeGreaterThan(0);
+  });
 });
 
 describe('modules', () => {

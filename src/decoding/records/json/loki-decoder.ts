@@ -1,3 +1,7 @@
+import chain from 'stream-chain';
+import { pick } from 'stream-json/filters/pick.js';
+import { parser } from 'stream-json/parser.js';
+import { streamValues } from 'stream-json/streamers/stream-values.js';
 import type { EventBatch } from '../../../events/batch.ts';
 import { NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
@@ -5,14 +9,18 @@ import { CarriedLine } from '../../carried-line.ts';
 import type { StreamDecoder } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
 import { REMARKS, timeOf, writeLoss } from './event.ts';
-import { LokiDocument } from './loki-document.ts';
+import { isObject, type JsonValue } from './value.ts';
+
+/** Where in the document the labels of a stream are, and its entries. */
+const WANTED = /(?:^|\.)(?:result|streams)\.\d+\.(?:stream|values\.\d+)$/;
 
 /**
  * Text of lines that is held at most, of which Loki gives 5000 at a time unless it is told otherwise:
  * its answers have the newest line first, and one stream behind the other.
  */
 const MOST_BYTES = 64 * 1024 * 1024;
-const LF = 0x0a;
+/** Bytes that the parser gets at a time: of those in which it finds fault, it gives nothing. */
+const PIECE_BYTES = 4096;
 /** Lines in a batch. */
 const BATCH_LINES = 8192;
 
@@ -43,35 +51,48 @@ interface Entry {
 export class LokiDecoder implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #mostBytes: number;
-  readonly #decoder = new TextDecoder();
-  readonly #document = new LokiDocument({
-    labels: (labels) => {
-      this.#source = IDENTITY.map((label) => labels.get(label) ?? '')
-        .filter((text) => text !== '')
-        .join(' ');
-    },
-    entry: (time, line) => this.#take(time, line),
-  });
+  readonly #pipeline;
   readonly #entries: Entry[] = [];
   readonly #sources = new Set<string>();
   #bytes = 0;
   #source = '';
   #problem: string | null = null;
+  #last = '';
 
   /** `mostBytes`: for tests. */
   constructor(emit: (batch: EventBatch) => void, mostBytes = MOST_BYTES) {
     this.#emit = emit;
     this.#mostBytes = mostBytes;
+    const packed = { streamKeys: false, streamStrings: false, streamNumbers: false } as const;
+    this.#pipeline = chain([
+      parser(packed),
+      pick({ filter: WANTED }),
+      streamValues({ numberAsString: true }),
+      ({ value }: { value: unknown }) => this.#take(value as JsonValue),
+    ] as const);
+    this.#pipeline.on('error', () => {
+      this.#problem ??= 'no JSON from here on';
+    });
+    this.#pipeline.resume();
   }
 
-  push(chunk: Uint8Array): void {
-    if (this.#problem !== null) return;
-    const text = this.#decoder.decode(chunk, { stream: true });
-    if (!this.#document.push(text)) this.#problem ??= 'no JSON from here on';
+  async push(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length && this.#problem === null; at += PIECE_BYTES) {
+      const piece = Buffer.from(chunk.subarray(at, at + PIECE_BYTES));
+      const text = piece.toString('latin1').trimEnd();
+      if (text !== '') this.#last = text.slice(-1);
+      await new Promise<void>((resolve) => {
+        this.#pipeline.write(piece, (error) => {
+          if (error !== undefined && error !== null) this.#problem ??= 'no JSON from here on';
+          resolve();
+        });
+      });
+    }
   }
 
   end(): void {
-    if (!this.#document.isFinished) this.#problem ??= 'the answer does not end';
+    this.#pipeline.destroy();
+    if (this.#problem === null && this.#last !== '}') this.#problem = 'the answer does not end';
     const order = this.#order();
     // Of equal times, the order is that of the answer.
     if (order > 0) this.#entries.reverse();
@@ -94,9 +115,16 @@ export class LokiDecoder implements StreamDecoder {
     return 0;
   }
 
-  #take(time: string | undefined, line: string | undefined): void {
-    if (this.#problem !== null || time === undefined || line === undefined) return;
-    if (!/^\d{1,20}$/.test(time)) return;
+  #take(value: JsonValue): void {
+    if (isObject(value)) {
+      this.#source = IDENTITY.map((label) => value[label] ?? '')
+        .filter((text) => text !== '')
+        .join(' ');
+      return;
+    }
+    if (!Array.isArray(value) || this.#problem !== null) return;
+    const [time, line] = value as readonly JsonValue[];
+    if (typeof time !== 'string' || !/^\d{1,20}$/.test(time) || typeof line !== 'string') return;
     this.#bytes += line.length;
     if (this.#bytes > this.#mostBytes) {
       this.#problem = `more than ${this.#mostBytes} bytes of lines`;
@@ -136,28 +164,26 @@ class SortedLines {
   }
 
   #batch(entries: readonly Entry[]): void {
-    const source = Buffer.from(entries.map(({ line }) => `${asOneLine(line)}\n`).join(''));
+    const lines = entries.map(({ line }) =>
+      Buffer.from(`${line.replace(/\s*[\r\n]\s*/g, ' ').trimEnd()}\n`),
+    );
+    const source = Buffer.concat(lines);
     let at = 0;
     for (const [index, { source: writtenBy, time }] of entries.entries()) {
-      const lf = source.indexOf(LF, at);
+      const end = at + (lines[index]?.length ?? 0);
       this.#writer.line = index;
       this.#writer.source =
         this.#hasSources && writtenBy !== '' ? this.#writer.sourceOf(writtenBy) : NO_SOURCE;
       const place = { byteOffset: at, ...timeOf(time), thread: NO_THREAD };
-      if (!this.#embedded.writeAt(source, at, lf, this.#writer, place, REMARKS)) {
+      if (!this.#embedded.writeAt(source, at, end - 1, this.#writer, place, REMARKS)) {
         this.#writer.foreignLines += 1;
       }
-      at = lf + 1;
+      at = end;
     }
     this.#embedded.takeCounts(this.#writer);
     this.#emit(this.#writer.finish(source, this.#start, entries.length));
     this.#start += source.length;
   }
-}
-
-function asOneLine(text: string): string {
-  const hasEnds = text.includes('\n') || text.includes('\r');
-  return (hasEnds ? text.replace(/\s*[\r\n]\s*/g, ' ') : text).trimEnd();
 }
 
 function compare(one: string, other: string): number {

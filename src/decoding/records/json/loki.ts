@@ -1,6 +1,5 @@
 import type { StreamFormat } from '../../format.ts';
 import { holdsLine } from './event.ts';
-import { LokiDecoder } from './loki-decoder.ts';
 import { parseJson } from './parse.ts';
 
 /** Entries that are looked at to recognise the format. */
@@ -35,5 +34,9 @@ export const lokiAnswer: StreamFormat = {
     }
     return false;
   },
-  open: async (emit) => new LokiDecoder(emit),
+  // stream-json is loaded where it is needed.
+  async open(emit) {
+    const { LokiDecoder } = await import('./loki-decoder.ts');
+    return new LokiDecoder(emit);
+  },
 };
