@@ -33,7 +33,7 @@ analysis must not call it otherwise. What others are compared with is left out w
 is measured behind the table, on --readers bytes.
 
 All of it takes some ten minutes of a quiet machine with two threads, and two more the first time;
---quick less than two.
+--quick two and a half.
 `;
 
 const { values } = parseArgs({
