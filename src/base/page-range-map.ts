@@ -6,7 +6,7 @@ export interface PageRange {
   last: number;
   /** A page number that belongs to `first` (a guest-physical page), or any other number. */
   value: number;
-  /** Small bit set of the owner's. */
+  /** Bit set of the owner's, 0 .. 255. */
   flags: number;
 }
 

@@ -31,6 +31,7 @@ const patterns = once(() => ({
 }));
 /** An event's name that does not begin the line. */
 const NAME_INSIDE = new RegExp(`.${FAMILY}`);
+
 /** Passes over lines by their outlines; one for each carrier, as that tells some of them apart. */
 export class KnownLines {
   readonly #reader: LineReader;

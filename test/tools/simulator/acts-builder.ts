@@ -46,6 +46,16 @@ export function attach(
 
 export const block = attach('blocked');
 
+/** Maps one page in a domain, and tells QEMU so. */
+export function mapPage(domain: number, iova: bigint, gpa: bigint): Act {
+  return map(iova, [gpa], { domain });
+}
+
+/** Unmaps one page in a domain. */
+export function unmapPage(domain: number, iova: bigint, flush: Flush = 'pages'): Act {
+  return unmap(iova, 1, { domain, flush });
+}
+
 export function dirtyRate(on: boolean): Act {
   return { kind: 'dirty-rate', on, mode: 'dirty-bitmap', fails: false };
 }

@@ -1,43 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { type Act, run, type SimulationOptions } from '../../../src/tools/simulator/index.ts';
+import { attach, dirtyRate, mapPage, unmapPage } from './acts-builder.ts';
 
 const options: Partial<SimulationOptions> = { viommu: 'amd', qemu: '11.1', migratable: true };
 const MIB = 0x10_0000n;
 
-const map = (domain: number, iova: bigint, gpa: bigint): Act => ({
-  kind: 'map',
-  domain,
-  iova,
-  level: 1,
-  gpas: [gpa],
-  permission: 3,
-  flush: 'pages',
-});
-const unmap = (domain: number, iova: bigint): Act => ({
-  kind: 'unmap',
-  domain,
-  iova,
-  level: 1,
-  count: 1,
-  residual: false,
-  flush: 'pages',
-});
-const attach = (to: number | 'blocked' | 'pass-through'): Act => ({
-  kind: 'attach',
-  device: 0,
-  to,
-  invalidate: 'device',
-  flush: false,
-});
-const measure = (on: boolean): Act => ({
-  kind: 'dirty-rate',
-  on,
-  mode: 'dirty-bitmap',
-  fails: false,
-});
 const enabled: readonly Act[] = [
-  map(1, 0x1000_0000n, 32n * MIB),
-  map(1, 0x9000_0000_0000n, 33n * MIB),
+  mapPage(1, 0x1000_0000n, 32n * MIB),
+  mapPage(1, 0x9000_0000_0000n, 33n * MIB),
   attach(1),
   { kind: 'translation', on: true },
 ];
@@ -65,7 +35,7 @@ describe('AMD-Vi in the simulator', () => {
     const bitmapMemoryBytes = 1n << 35n;
     const { log, truth } = run({ ...options, bitmapMemoryBytes }, [
       ...enabled,
-      measure(true),
+      dirtyRate(true),
       attach('blocked'),
     ]);
     const whole = truth.unmaps.filter(({ cause, tracked }) => cause === 'whole-unmap' && tracked);
@@ -76,7 +46,7 @@ describe('AMD-Vi in the simulator', () => {
   });
 
   it('maps again at a sync what is mapped, and fetches nothing', () => {
-    const { log, truth } = run(options, [...enabled, measure(true)]);
+    const { log, truth } = run(options, [...enabled, dirtyRate(true)]);
     expect(linesFrom(log, 'MAP @ 0x10000000').map((line) => line.split(' ')[0])).toEqual([
       'vfio_iommu_map_notify',
       'qemu-system-x86_64:',
@@ -95,7 +65,7 @@ describe('AMD-Vi in the simulator', () => {
   });
 
   it('syncs no device of 10.2, which it refuses to migrate', () => {
-    const { truth } = run({ ...options, qemu: '10.2' }, [...enabled, measure(true)]);
+    const { truth } = run({ ...options, qemu: '10.2' }, [...enabled, dirtyRate(true)]);
     expect(truth.unsynced).toEqual([]);
   });
 
@@ -106,14 +76,14 @@ describe('AMD-Vi in the simulator', () => {
   });
 
   it('keeps the old mapping where one is changed', () => {
-    const { log, truth } = run(options, [...enabled, map(1, 0x1000_0000n, 40n * MIB)]);
+    const { log, truth } = run(options, [...enabled, mapPage(1, 0x1000_0000n, 40n * MIB)]);
     expect(log).toContain('Found conflicting translation');
     expect(truth.stale).toMatchObject([{ iova: 0x1000_0000n, gpa: 32n * MIB, how: 'changed' }]);
     expect(truth.failedMaps).toMatchObject([{ reason: -17, isRepeated: false }]);
   });
 
   it('names a command for pages behind what it brings', () => {
-    const { log, truth } = run(options, [...enabled, unmap(1, 0x1000_0000n)]);
+    const { log, truth } = run(options, [...enabled, unmapPage(1, 0x1000_0000n)]);
     expect(linesFrom(log, 'UNMAP @ 0x10000000 - 0x10000fff')).toEqual([
       'vfio_iommu_map_notify iommu UNMAP @ 0x10000000 - 0x10000fff',
       'amdvi_pages_inval AMD-Vi pages for domain 0x1 invalidated',

@@ -1,40 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type Act, run, type SimulationOptions } from '../../../src/tools/simulator/index.ts';
+import { run, type SimulationOptions } from '../../../src/tools/simulator/index.ts';
+import { attach, dirtyRate, map, pages, unmap } from './acts-builder.ts';
 
 const options: Partial<SimulationOptions> = { viommu: 'virtio', qemu: '11.1', migratable: true };
 const PAGE = 0x1000n;
-
-const attach = (device: number, to: number | 'blocked'): Act => ({
-  kind: 'attach',
-  device,
-  to,
-  invalidate: 'device',
-  flush: false,
-});
-const map = (domain: number, iova: bigint, gpa: bigint, count: number): Act => ({
-  kind: 'map',
-  domain,
-  iova,
-  level: 1,
-  gpas: Array.from({ length: count }, (_, index) => gpa + BigInt(index) * PAGE),
-  permission: 3,
-  flush: 'pages',
-});
-const unmap = (domain: number, iova: bigint, count: number): Act => ({
-  kind: 'unmap',
-  domain,
-  iova,
-  level: 1,
-  count,
-  residual: false,
-  flush: 'pages',
-});
-const measure = (on: boolean): Act => ({
-  kind: 'dirty-rate',
-  on,
-  mode: 'dirty-bitmap',
-  fails: false,
-});
 
 /** The newest lines from one that holds `opening` on, by their events. */
 function eventsFrom(log: string, opening: string): readonly string[] {
@@ -49,9 +18,9 @@ function eventsFrom(log: string, opening: string): readonly string[] {
 describe('virtio-iommu in the simulator', () => {
   it('maps and unmaps in aligned pieces, with address 0', () => {
     const { log, truth } = run(options, [
-      attach(0, 1),
-      map(1, 0x1000_0000n, 0x300_1000n, 3),
-      unmap(1, 0x1000_0000n, 3),
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x300_1000n, 3), { domain: 1 }),
+      unmap(0x1000_0000n, 3, { domain: 1 }),
     ]);
     expect(log).toContain(
       'phys_start=0x3001000 flags=3\nvfio_iommu_map_notify iommu MAP @ 0x10000000 - 0x10001fff\n',
@@ -71,8 +40,14 @@ describe('virtio-iommu in the simulator', () => {
   });
 
   it('says no more than the request where nothing is mapped, or the range cuts a mapping', () => {
-    const mapped = [attach(0, 1), map(1, 0x1000_0000n, 0x300_0000n, 4)];
-    for (const act of [unmap(1, 0x2000_0000n, 1), unmap(1, 0x1000_1000n, 1)]) {
+    const mapped = [
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x300_0000n, 4), { domain: 1 }),
+    ];
+    for (const act of [
+      unmap(0x2000_0000n, 1, { domain: 1 }),
+      unmap(0x1000_1000n, 1, { domain: 1 }),
+    ]) {
       const { log } = run(options, [...mapped, act]);
       expect(eventsFrom(log, 'virtio_iommu_unmap ')).toEqual(['virtio_iommu_unmap']);
     }
@@ -80,9 +55,9 @@ describe('virtio-iommu in the simulator', () => {
 
   it('maps twice what a device finds in the domain that it joins', () => {
     const { log, truth } = run({ ...options, devices: 2 }, [
-      attach(0, 1),
-      map(1, 0x1000_0000n, 0x300_0000n, 2),
-      attach(1, 1),
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x300_0000n, 2), { domain: 1 }),
+      attach(1, { device: 1 }),
     ]);
     expect(eventsFrom(log, 'virtio_iommu_notify_flag_add')).toEqual([
       'virtio_iommu_notify_flag_add',
@@ -98,9 +73,9 @@ describe('virtio-iommu in the simulator', () => {
 
   it('maps again at a sync what is mapped, and fetches nothing', () => {
     const { log, truth } = run(options, [
-      attach(0, 1),
-      map(1, 0x1000_0000n, 0x300_0000n, 1),
-      measure(true),
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x300_0000n, 1), { domain: 1 }),
+      dirtyRate(true),
     ]);
     expect(eventsFrom(log, 'virtio_iommu_remap')).toEqual([
       'virtio_iommu_remap',
@@ -114,10 +89,10 @@ describe('virtio-iommu in the simulator', () => {
 
   it.each(['7.2', '11.1'] as const)('forgets a domain with its last device (QEMU %s)', (qemu) => {
     const { log, truth } = run({ ...options, qemu }, [
-      attach(0, 1),
-      map(1, 0x1000_0000n, 0x300_0000n, 1),
-      attach(0, 'blocked'),
-      attach(0, 1),
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x300_0000n, 1), { domain: 1 }),
+      attach('blocked', { device: 0 }),
+      attach(1, { device: 0 }),
     ]);
     expect(log).toMatch(/region_add_ram [^\n]*\nvirtio_iommu_put_domain Free domain=1\n/);
     expect(log.includes('detach_endpoint_from_domain')).toBe(qemu !== '7.2');
@@ -127,9 +102,9 @@ describe('virtio-iommu in the simulator', () => {
 
   it('tells devices of unmapped registers, and not of mapped ones', () => {
     const { log } = run(options, [
-      attach(0, 1),
-      map(1, 0x1000_0000n, 0x80_0000_0000n, 1),
-      unmap(1, 0x1000_0000n, 1),
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x80_0000_0000n, 1), { domain: 1 }),
+      unmap(0x1000_0000n, 1, { domain: 1 }),
     ]);
     expect(eventsFrom(log, 'virtio_iommu_map ')).toEqual([
       'virtio_iommu_map',
@@ -142,8 +117,8 @@ describe('virtio-iommu in the simulator', () => {
 
   it('detaches every device at a reset', () => {
     const { log, truth } = run(options, [
-      attach(0, 1),
-      map(1, 0x1000_0000n, 0x300_0000n, 1),
+      attach(1, { device: 0 }),
+      map(0x1000_0000n, pages(0x300_0000n, 1), { domain: 1 }),
       { kind: 'reset' },
     ]);
     expect(log).toMatch(

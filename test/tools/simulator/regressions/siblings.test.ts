@@ -1,37 +1,13 @@
 import { describe, it } from 'vitest';
 import type { Act } from '../../../../src/tools/simulator/index.ts';
+import { attach, dirtyRate, mapPage, unmapPage } from '../acts-builder.ts';
 import { expectAgreement } from './expect-agreement.ts';
 
-const attach = (device: number, to: number | 'blocked' | 'pass-through'): Act => ({
-  kind: 'attach',
-  device,
-  to,
-  invalidate: 'device',
-  flush: false,
-});
-const map = (domain: number, iova: bigint, gpa: bigint): Act => ({
-  kind: 'map',
-  domain,
-  iova,
-  level: 1,
-  gpas: [gpa],
-  permission: 3,
-  flush: 'pages',
-});
-const unmap = (domain: number, iova: bigint, flush: 'pages' | 'none' = 'pages'): Act => ({
-  kind: 'unmap',
-  domain,
-  iova,
-  level: 1,
-  count: 1,
-  residual: false,
-  flush,
-});
 const on: Act = { kind: 'translation', on: true };
 /** Past the end of RAM: a device's registers. */
 const REGISTERS = 0x80_0000_0000n;
 
-const measures: Act = { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false };
+const measures = dirtyRate(true);
 
 describe('behind virtio-iommu', () => {
   it.each([true, false])(
@@ -47,8 +23,8 @@ describe('behind virtio-iommu', () => {
           errorsInLog,
         },
         acts: [
-          attach(0, 1),
-          ...pages.map((at) => map(1, 0x1000_0000n + at, 0x30_0000n + at)),
+          attach(1, { device: 0 }),
+          ...pages.map((at) => mapPage(1, 0x1000_0000n + at, 0x30_0000n + at)),
           measures,
           {
             kind: 'unmap',
@@ -70,10 +46,10 @@ describe('behind virtio-iommu', () => {
     expectAgreement({
       options: { viommu: 'virtio', qemu: '11.1' },
       acts: [
-        attach(0, 1),
-        map(1, 0x1000_0000n, REGISTERS),
-        map(1, 0x2000_0000n, 0x30_0000n),
-        attach(0, to),
+        attach(1, { device: 0 }),
+        mapPage(1, 0x1000_0000n, REGISTERS),
+        mapPage(1, 0x2000_0000n, 0x30_0000n),
+        attach(to, { device: 0 }),
       ],
       told: 'nothing',
     });
@@ -83,12 +59,12 @@ describe('behind virtio-iommu', () => {
     expectAgreement({
       options: { viommu: 'virtio', qemu: '7.2' },
       acts: [
-        attach(0, 1),
-        map(1, 0x1000_0000n, REGISTERS),
-        attach(0, 'blocked'),
-        attach(0, 1),
-        map(1, 0x1000_0000n, 0x30_0000n),
-        attach(0, 2),
+        attach(1, { device: 0 }),
+        mapPage(1, 0x1000_0000n, REGISTERS),
+        attach('blocked', { device: 0 }),
+        attach(1, { device: 0 }),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
+        attach(2, { device: 0 }),
       ],
       told: 'nothing',
     });
@@ -104,9 +80,9 @@ describe('behind virtio-iommu', () => {
         bootLines: false,
       },
       acts: [
-        attach(0, 2),
-        attach(1, 1),
-        map(2, 0x1000_0000n, REGISTERS),
+        attach(2, { device: 0 }),
+        attach(1, { device: 1 }),
+        mapPage(2, 0x1000_0000n, REGISTERS),
         {
           kind: 'unmap',
           domain: 2,
@@ -133,13 +109,13 @@ describe('behind virtio-iommu', () => {
           bootLines,
         },
         acts: [
-          attach(0, 1),
-          attach(1, 2),
-          map(1, 0x1000_0000n, 0x30_0000n),
-          map(2, 0x1000_0000n, 0x40_0000n),
+          attach(1, { device: 0 }),
+          attach(2, { device: 1 }),
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          mapPage(2, 0x1000_0000n, 0x40_0000n),
           { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false },
-          attach(1, 'blocked'),
-          attach(0, 'blocked'),
+          attach('blocked', { device: 1 }),
+          attach('blocked', { device: 0 }),
         ],
         told: 'nothing',
       });
@@ -154,12 +130,12 @@ describe('behind AMD-Vi', () => {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1' },
         acts: [
-          map(1, 0x1000_0000n, 0x30_0000n),
-          map(2, 0x2000_0000n, 0x40_0000n),
-          attach(0, 1),
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          mapPage(2, 0x2000_0000n, 0x40_0000n),
+          attach(1, { device: 0 }),
           { kind: 'translation', on: true },
-          attach(0, 2),
-          { ...map(2, 0x2000_1000n, 0x50_0000n), flush } as Act,
+          attach(2, { device: 0 }),
+          { ...mapPage(2, 0x2000_1000n, 0x50_0000n), flush } as Act,
         ],
         told: 'nothing',
       });
@@ -179,15 +155,15 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', devices: 2 },
       acts: [
-        map(1, 0x1000_0000n, 0x30_0000n),
-        map(2, 0x1000_0000n, 0x40_0000n),
-        attach(0, 1),
-        attach(1, 2),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
+        mapPage(2, 0x1000_0000n, 0x40_0000n),
+        attach(1, { device: 0 }),
+        attach(2, { device: 1 }),
         on,
         { kind: 'reset' },
         on,
-        attach(0, 1),
-        attach(1, 2),
+        attach(1, { device: 0 }),
+        attach(2, { device: 1 }),
       ],
       told: 'nothing',
     });
@@ -197,11 +173,11 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', devices: 2 },
       acts: [
-        attach(1, 1),
+        attach(1, { device: 1 }),
         { kind: 'translation', on: true },
-        map(1, 0x1000_0000n, 0x30_0000n),
-        map(2, 0x1000_0000n, 0x40_0000n),
-        attach(0, 2),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
+        mapPage(2, 0x1000_0000n, 0x40_0000n),
+        attach(2, { device: 0 }),
         { kind: 'reset' },
       ],
       told: 'all',
@@ -212,9 +188,9 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', migratable: true },
       acts: [
-        attach(0, 1),
+        attach(1, { device: 0 }),
         { kind: 'translation', on: true },
-        map(1, 0x1000_0000n, REGISTERS),
+        mapPage(1, 0x1000_0000n, REGISTERS),
         measures,
       ],
       told: 'all',
@@ -223,10 +199,17 @@ describe('behind AMD-Vi', () => {
 
   it.each(['all', 'nothing'] as const)('a dirty sync no longer finds a page; told: %s', (told) => {
     const at = 0x1000_0000n;
-    for (const more of [[], [map(1, 0x2000_0000n, 0x40_0000n)]]) {
+    for (const more of [[], [mapPage(1, 0x2000_0000n, 0x40_0000n)]]) {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1', migratable: true },
-        acts: [attach(0, 1), on, map(1, at, 0x30_0000n), ...more, unmap(1, at, 'none'), measures],
+        acts: [
+          attach(1, { device: 0 }),
+          on,
+          mapPage(1, at, 0x30_0000n),
+          ...more,
+          unmapPage(1, at, 'none'),
+          measures,
+        ],
         told,
       });
     }
@@ -236,8 +219,8 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', migratable: true },
       acts: [
-        map(1, 0x1000_0000n, 0x30_0000n),
-        attach(0, 1),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
+        attach(1, { device: 0 }),
         on,
         { kind: 'attach', device: 0, to, invalidate: 'none', flush: false },
         measures,
@@ -252,10 +235,10 @@ describe('behind AMD-Vi', () => {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1', errorsInLog },
         acts: [
-          attach(0, 1),
+          attach(1, { device: 0 }),
           on,
-          map(1, 0x1000_0000n, 0x30_0000n),
-          map(1, 0x1000_0000n, 0x40_0000n),
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          mapPage(1, 0x1000_0000n, 0x40_0000n),
           measures,
         ],
         told: 'all',
@@ -267,7 +250,13 @@ describe('behind AMD-Vi', () => {
     for (const more of [[], [measures]]) {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1', migratable: more.length === 0, tornEnd: true },
-        acts: [attach(0, 1), on, map(1, 0x1000_0000n, 0x30_0000n), ...more, { kind: 'dirty-sync' }],
+        acts: [
+          attach(1, { device: 0 }),
+          on,
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          ...more,
+          { kind: 'dirty-sync' },
+        ],
         told: 'all',
       });
     }
@@ -277,11 +266,11 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', devices: 2 },
       acts: [
-        attach(1, 1),
+        attach(1, { device: 1 }),
         on,
-        map(1, 0x1000_0000n, 0x30_0000n),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
         { kind: 'invalidate-context', of: { device: 0 } },
-        unmap(1, 0x1000_0000n),
+        unmapPage(1, 0x1000_0000n),
       ],
       told: 'all',
     });
@@ -291,12 +280,12 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', devices: 2 },
       acts: [
-        attach(0, 1),
-        attach(1, 2),
+        attach(1, { device: 0 }),
+        attach(2, { device: 1 }),
         on,
-        map(1, 0x1000_0000n, 0x30_0000n),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
         measures,
-        map(1, 0x1000_0000n, 0x40_0000n),
+        mapPage(1, 0x1000_0000n, 0x40_0000n),
       ],
       told: 'all',
     });
@@ -306,10 +295,10 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1' },
       acts: [
-        attach(0, 1),
+        attach(1, { device: 0 }),
         on,
-        map(1, 0x1000_0000n, REGISTERS),
-        map(1, 0x1000_0000n, 0x30_0000n),
+        mapPage(1, 0x1000_0000n, REGISTERS),
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
         { kind: 'invalidate-domain', domain: 1 },
       ],
       told: 'all',
@@ -322,13 +311,13 @@ describe('behind AMD-Vi', () => {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1', devices: 2, events: 'vfio' },
         acts: [
-          attach(0, 1),
-          attach(1, 1),
+          attach(1, { device: 0 }),
+          attach(1, { device: 1 }),
           on,
-          attach(1, to),
-          attach(0, 'blocked'),
-          map(1, 0x1000_0000n, 0x30_0000n),
-          attach(0, 'blocked'),
+          attach(to, { device: 1 }),
+          attach('blocked', { device: 0 }),
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          attach('blocked', { device: 0 }),
         ],
         told: 'all',
       });
@@ -339,11 +328,11 @@ describe('behind AMD-Vi', () => {
     expectAgreement({
       options: { viommu: 'amd', qemu: '11.1', migratable: true },
       acts: [
-        map(1, 0x1000_0000n, 0x1000_0000n),
-        attach(0, 1),
+        mapPage(1, 0x1000_0000n, 0x1000_0000n),
+        attach(1, { device: 0 }),
         { kind: 'translation', on: true },
         ...(isTracked ? [measures] : []),
-        attach(0, 'blocked'),
+        attach('blocked', { device: 0 }),
       ],
       told: 'all',
     });
@@ -355,8 +344,8 @@ describe('behind AMD-Vi', () => {
       expectAgreement({
         options: { viommu: 'amd', qemu: '11.1', tableLoss: 'allowed', errorsInLog },
         acts: [
-          map(1, 0x1000_0000n, 0x30_0000n),
-          attach(0, 1),
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          attach(1, { device: 0 }),
           { kind: 'translation', on: true },
           {
             kind: 'unmap-level',
