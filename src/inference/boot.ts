@@ -210,7 +210,7 @@ export class Boot {
     this.#whole.release(true);
     this.#whole.finish(null);
     this.#failures.finish();
-    this.#syncs.end();
+    this.#syncs.end('end');
     this.#stale.finish();
     if (endsInUnmap) this.machine.diedAtLine = this.unmaps.pastRamLine;
     if (!isCutShort) {
@@ -284,7 +284,7 @@ export class Boot {
     }
     this.unmaps.commitSingle();
     this.#walks.commitPendingMap();
-    if (this.#syncs.isOpen) this.#syncs.end(true);
+    if (this.#syncs.isOpen) this.#syncs.end('unmap');
     if (this.#walks.unmap(cursor, first, last)) return;
     if (this.#whole.take(cursor, first, last)) return;
     if (!this.machine.viommu.announcesWholeUnmaps) this.#walks.zeroUnmap(cursor, first, last);

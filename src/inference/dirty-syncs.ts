@@ -28,6 +28,9 @@ const BEHIND_MAPS: ReadonlySet<EventName> = new Set<EventName>([
   'amdvi_all_inval',
 ]);
 
+/** What came behind the MAPs of a round: a sync's own line, the line of a command that maps, an UNMAP, the end, any other line. */
+type Behind = 'mark' | 'command' | 'unmap' | 'end' | 'line';
+
 /** The mappings that QEMU has mapped again so far, of one device and in one dirty sync. */
 class Round {
   readonly space: DeviceSpace;
@@ -98,7 +101,7 @@ export class DirtySyncs {
   ): void {
     let round = this.#rounds.get(space);
     if (round !== undefined && first <= round.newest) {
-      this.#end(round);
+      this.#end(round, 'line');
       round = undefined;
     }
     if (round === undefined) {
@@ -158,7 +161,7 @@ export class DirtySyncs {
   /** `memory_region_sync_dirty`: VFIO's part of a sync is over. */
   marked(cursor: BatchCursor): void {
     if (cursor.text(at.sync.listener) !== 'vfio') return;
-    this.#endRounds();
+    this.#endRounds('mark');
     this.#synced.marked(cursor);
   }
 
@@ -167,40 +170,45 @@ export class DirtySyncs {
     const name = eventNames[kind] as EventName;
     if (WITHIN.has(name) || name === 'memory_region_sync_dirty') return;
     if (name.startsWith('vfio_container_query') || name.startsWith('vfio_get_dirty')) return;
-    // The guest has changed where its mappings lead, and these are they.
-    if (BEHIND_MAPS.has(name)) this.#changed();
-    this.end();
+    this.end(BEHIND_MAPS.has(name) ? 'command' : 'line');
   }
 
-  /** What was mapped again by now is all of a sync. `isUnmap`: an UNMAP has come. */
-  end(isUnmap = false): void {
-    this.#synced.end(isUnmap);
-    this.#endRounds();
+  /** What was mapped again by now is all of a sync. */
+  end(behind: Behind): void {
+    this.#synced.end(behind === 'unmap');
+    this.#endRounds(behind);
   }
 
-  /**
-   * The mappings that have come again are no sync's. AMD-Vi maps what it has mapped only where that leads
-   * elsewhere by now, of which a message tells; the host keeps the old one (`amdvi_notify_iommu`).
-   */
-  #changed(): void {
-    for (const { place } of this.#rounds.values()) this.#machine.changesUnseen ??= place.mark;
-    this.#rounds.clear();
-  }
-
-  #endRounds(): void {
-    for (const round of [...this.#rounds.values()]) this.#end(round);
+  #endRounds(behind: Behind): void {
+    for (const round of [...this.#rounds.values()]) this.#end(round, behind);
     this.#isServed = false;
   }
 
-  #end(round: Round): void {
+  #end(round: Round, behind: Behind): void {
     this.#rounds.delete(round.space);
     const { container, count, first, guest, isServed, last, place, space } = round;
     const isUntracked = this.#machine.trackedIn(container) === false;
-    // Nothing is synced then.
-    if (isUntracked && this.#machine.viommu.syncForgets) this.#machine.changesUnseen ??= place.mark;
+    if (this.#mayBeChange(behind, isUntracked)) {
+      this.#machine.changesUnseen ??= place.mark;
+      return;
+    }
     if (isServed || this.#isServed || count === 0 || isUntracked) return;
     if (this.#machine.deviceTrackingIn(container)) return;
     const mark: Place = place.mark;
     this.#machine.report({ kind: 'dirty-sync', mark, space, container, count, first, last, guest });
+  }
+
+  /**
+   * AMD-Vi maps again also what leads elsewhere by now, for a command of the guest's, and the host keeps the
+   * old mapping (`amdvi_notify_iommu`). A message tells which; where messages are elsewhere, a sync shows only by what
+   * comes behind its MAPs: neither the line of a command nor an UNMAP, which is of the same one.
+   */
+  #mayBeChange(behind: Behind, isUntracked: boolean): boolean {
+    const { hasMessages, viommu } = this.#machine;
+    if (!viommu.syncForgets || hasMessages) return false;
+    // Nothing is synced where nothing is tracked.
+    if (isUntracked) return true;
+    const isCommandTraced = this.#machine.isTraced('amdvi_devtab_inval');
+    return behind !== 'mark' && (behind !== 'line' || !isCommandTraced);
   }
 }

@@ -498,6 +498,8 @@ export class PageWalks {
     const unmap = this.#pending.open(cursor, first, last);
     const { attribution, losses, mappings, viommu } = this.#machine;
     const isOfRequest = viommu.printsGuestAddresses;
+    // Of a command whose line is behind it: the one before is over.
+    if (!isOfRequest) this.#machine.unseenMoves.settle();
     const holder = isOfRequest ? null : attribution.holderOf(first, last);
     const space = isOfRequest
       ? this.#ownerOfUnexplained(cursor, 'unmap-without-walk')

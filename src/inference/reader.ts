@@ -109,6 +109,7 @@ const ofVirtio: Routes = {
   virtio_iommu_map: ({ virtio }, cursor) => virtio.mapRequested(cursor),
   virtio_iommu_put_domain: ({ virtio }, cursor) => virtio.freed(cursor),
   virtio_iommu_unmap: ({ virtio }) => virtio.requested(),
+  virtio_iommu_unmap_done: ({ virtio }, cursor) => virtio.unmapDone(cursor),
   virtio_iommu_system_reset: ({ virtio }) => virtio.requested(),
   virtio_iommu_device_reset: ({ virtio }) => virtio.requested(),
   virtio_iommu_device_reset_exit: ({ virtio }) => virtio.requested(),

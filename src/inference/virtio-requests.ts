@@ -15,6 +15,7 @@ const at = {
   request: offsetsOf('virtio_iommu_map'),
   map: offsetsOf('virtio_iommu_notify_map'),
   unmap: offsetsOf('virtio_iommu_notify_unmap'),
+  done: offsetsOf('virtio_iommu_unmap_done'),
 } as const;
 
 /** Without that of a device's registers, of which no MAP comes. */
@@ -78,6 +79,12 @@ export class VirtioRequests {
     ranges.insert(cursor.page(at.request.start), cursor.page(at.request.end), 0, 0);
     this.#machine.bounds.check('mappings', ranges.size);
     this.#machine.bounds.check('devices', this.#registers.size);
+  }
+
+  /** `virtio_iommu_unmap_done`: all devices of the domain have been told, and what was mapped there is gone. */
+  unmapDone(cursor: BatchCursor): void {
+    const ranges = this.#registers.get(cursor.u32(at.done.domain));
+    ranges?.remove(cursor.page(at.done.start), cursor.page(at.done.end));
   }
 
   /** `virtio_iommu_put_domain`: it goes, with all that it maps. */

@@ -5,6 +5,7 @@ import { compareOwners } from './compare-owners.ts';
 import { compareResult } from './compare-result.ts';
 import { compareSentences } from './compare-sentences.ts';
 import { compareMaps, compareStale, compareState } from './compare-state.ts';
+import { compareSyncs } from './compare-syncs.ts';
 import { compareUnmaps, pairUnmaps } from './compare-unmaps.ts';
 import { type Observed, observe } from './observe.ts';
 import { type Case, modelFor, type Played, play } from './play.ts';
@@ -37,6 +38,7 @@ export function compare(one: Case): Compared {
   if (sight.dim === 'several-devices') compareOwners(sight, seen, report);
   if (sight.dim === 'left-by-amd') compareForgotten(sight, seen, report);
   compareClaims(sight, seen, report);
+  compareSyncs(sight, seen, report);
   compareSentences(seen, report);
   return { played, seen, sight, report };
 }

@@ -1,5 +1,5 @@
 import type { Act, SimulationOptions } from '../../../../src/tools/simulator/index.ts';
-import { attach, dirtyRate, mapPage, unmapPage } from '../acts-builder.ts';
+import { attach, dirtyRate, map, mapPage, pages, unmapPage } from '../acts-builder.ts';
 import type { Case } from '../compare/play.ts';
 import type { Sibling } from '../compare/sibling-cases.ts';
 
@@ -107,6 +107,25 @@ const behindAmd: readonly Case[] = [
     ],
     told: 'nothing',
   },
+  // A dirty sync maps again what leads to no memory, and so was never mapped.
+  amd({ migratable: true }, [attach(1, { device: 0 }), on, mapPage(1, ONE, REGISTERS), measures]),
+  // While dirty pages are tracked the guest changes where a page leads, and no message says so.
+  amd({ migratable: true, errorsInLog: false }, [
+    attach(1, { device: 0 }),
+    on,
+    mapPage(1, ONE, MEMORY),
+    measures,
+    mapPage(1, ONE, 2n * MEMORY),
+  ]),
+  // Two dirty syncs, of which nothing but MAPs is in the log.
+  amd({ migratable: true, events: 'vfio' }, [
+    attach(1, { device: 0 }),
+    on,
+    mapPage(1, ONE, MEMORY),
+    mapPage(1, OTHER, MEMORY),
+    measures,
+    sync,
+  ]),
 ];
 
 const behindVirtio: readonly Case[] = [
@@ -124,6 +143,32 @@ const behindVirtio: readonly Case[] = [
     attach(1, { device: 0 }),
     mapPage(1, ONE, MEMORY),
     attach(2, { device: 0 }),
+  ]),
+  // Where registers were mapped, more of them are: in a domain that is new, and in the same one.
+  virtio({}, [
+    attach(1, { device: 0 }),
+    mapPage(1, ONE, REGISTERS),
+    attach('blocked', { device: 0 }),
+    attach(1, { device: 0 }),
+    map(ONE, pages(REGISTERS, 2)),
+    attach('blocked', { device: 0 }),
+  ]),
+  virtio({}, [
+    attach(1, { device: 0 }),
+    mapPage(1, ONE, REGISTERS),
+    unmapPage(1, ONE),
+    map(ONE, pages(REGISTERS, 2)),
+    attach('blocked', { device: 0 }),
+  ]),
+  // The only page that can be written has no room in the host before it is mapped again.
+  virtio({ migratable: true, dmaEntryLimit: 16 }, [
+    attach(1, { device: 0 }),
+    ...Array.from({ length: 16 }, (_, index) =>
+      map(ONE + BigInt(index) * MEMORY, [MEMORY], { permission: 1 }),
+    ),
+    mapPage(1, OTHER, MEMORY),
+    unmapPage(1, ONE),
+    measures,
   ]),
 ];
 

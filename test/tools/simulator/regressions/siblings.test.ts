@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import type { Act } from '../../../../src/tools/simulator/index.ts';
-import { attach, dirtyRate, mapPage, unmapPage } from '../acts-builder.ts';
+import { attach, dirtyRate, map, mapPage, pages, unmapPage } from '../acts-builder.ts';
 import { expectAgreement } from './expect-agreement.ts';
 
 const on: Act = { kind: 'translation', on: true };
@@ -67,6 +67,20 @@ describe('behind virtio-iommu', () => {
         attach(2, { device: 0 }),
       ],
       told: 'nothing',
+    });
+  });
+
+  it('registers are unmapped, and more of them are mapped in their place', () => {
+    expectAgreement({
+      options: { viommu: 'virtio', qemu: '11.1' },
+      acts: [
+        attach(1, { device: 0 }),
+        mapPage(1, 0x1000_0000n, REGISTERS),
+        unmapPage(1, 0x1000_0000n),
+        map(0x1000_0000n, pages(REGISTERS, 2)),
+        attach('blocked', { device: 0 }),
+      ],
+      told: 'all',
     });
   });
 
@@ -245,6 +259,54 @@ describe('behind AMD-Vi', () => {
       });
     },
   );
+
+  it.each([true, false])(
+    'a page that leads elsewhere is walked again, and another goes; messages seen: %s',
+    (errorsInLog) => {
+      expectAgreement({
+        options: { viommu: 'amd', qemu: '11.1', errorsInLog },
+        acts: [
+          on,
+          attach(1, { device: 0 }),
+          mapPage(1, 0x1000_0000n, 0x30_0000n),
+          mapPage(1, 0x1000_0000n, 0x40_0000n),
+          mapPage(1, 0x2000_0000n, 0x50_0000n),
+          { ...unmapPage(1, 0x2000_0000n), flush: 'domain' } as Act,
+        ],
+        told: 'nothing',
+      });
+    },
+  );
+
+  it('a dirty sync, which no line of its own shows, right before the guest maps a page', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1', migratable: true, events: 'vtd-vfio' },
+      acts: [
+        attach(1, { device: 0 }),
+        on,
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
+        measures,
+        mapPage(1, 0x2000_0000n, 0x40_0000n),
+      ],
+      told: 'all',
+    });
+  });
+
+  it('a command for a device, whose only page is gone from its tables and is unmapped by the next', () => {
+    expectAgreement({
+      options: { viommu: 'amd', qemu: '11.1' },
+      acts: [
+        on,
+        mapPage(1, 0x1000_0000n, 0x30_0000n),
+        attach(1, { device: 0 }),
+        unmapPage(1, 0x1000_0000n, 'none'),
+        attach(1, { device: 0 }),
+        { kind: 'invalidate-domain', domain: 1 },
+        measures,
+      ],
+      told: 'all',
+    });
+  });
 
   it('a dirty sync before anything is tracked, and one in a log that is torn', () => {
     for (const more of [[], [measures]]) {
