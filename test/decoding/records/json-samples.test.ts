@@ -158,6 +158,16 @@ describe('the answer of Loki', () => {
     ]);
   });
 
+  it('that is cut behind a brace, or in a string that ends like one, says so', async () => {
+    for (const cut of [
+      '{"data":{"result":[{"stream":{}',
+      `{"data":{"result":[{"stream":{},"values":[["${at(1)}","${line(1)}"],["${at(2)}","}`,
+    ]) {
+      const { events } = await decode('loki-answer', cut);
+      expect(events.filter(({ name }) => name === 'trace:loss')).toHaveLength(1);
+    }
+  });
+
   it('with other bytes in it is never silent about what does not parse', async () => {
     const bytes = sample('handmade-loki-query.json.gz');
     for (let at = 100; at < bytes.length; at += 997) {

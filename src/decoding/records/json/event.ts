@@ -155,7 +155,7 @@ function writeEnvelope(
 }
 
 /** Where a line in an envelope stands: most have a time of their own, and this one is not asked for. */
-class EnvelopePlace implements LinePlace {
+export class EnvelopePlace implements LinePlace {
   readonly byteOffset: number;
   readonly thread = NO_THREAD;
   readonly #value: JsonValue | undefined;

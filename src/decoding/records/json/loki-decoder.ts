@@ -1,18 +1,25 @@
-import chain from 'stream-chain';
+import { getManyValues, isMany, type Many, none, stop } from 'stream-chain/defs.js';
+import { fixUtf8Stream } from 'stream-chain/utils/fixUtf8Stream.js';
+import { jsonParser } from 'stream-json/core/parser.js';
 import { pick } from 'stream-json/filters/pick.js';
-import { parser } from 'stream-json/parser.js';
 import { streamValues } from 'stream-json/streamers/stream-values.js';
 import type { EventBatch } from '../../../events/batch.ts';
-import { NO_SOURCE, NO_THREAD } from '../../../events/batch.ts';
+import { NO_SOURCE } from '../../../events/batch.ts';
 import { BatchWriter } from '../../../events/writer.ts';
 import { CarriedLine } from '../../carried-line.ts';
 import type { StreamDecoder } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
-import { REMARKS, timeOf, writeLoss } from './event.ts';
+import { EnvelopePlace, REMARKS, writeLoss } from './event.ts';
 import { isObject, type JsonValue } from './value.ts';
 
-/** Where in the document the labels of a stream are, and its entries. */
-const WANTED = /(?:^|\.)(?:result|streams)\.\d+\.(?:stream|values\.\d+)$/;
+/** Whether labels of a stream are at the end of a path, or an entry: `.result.0.stream`, `.result.0.values.0`. */
+function isWanted(path: readonly (string | number | null)[]): boolean {
+  const last = path.at(-1);
+  if (last !== 'stream' && (typeof last !== 'number' || path.at(-2) !== 'values')) return false;
+  const stream = path.length - (last === 'stream' ? 2 : 3);
+  const streams = path[stream - 1];
+  return typeof path[stream] === 'number' && (streams === 'result' || streams === 'streams');
+}
 
 /**
  * Text of lines that is held at most, of which Loki gives 5000 at a time unless it is told otherwise:
@@ -21,8 +28,11 @@ const WANTED = /(?:^|\.)(?:result|streams)\.\d+\.(?:stream|values\.\d+)$/;
 const MOST_BYTES = 64 * 1024 * 1024;
 /** Bytes that the parser gets at a time: of those in which it finds fault, it gives nothing. */
 const PIECE_BYTES = 4096;
+/** Why nothing is read behind a fault. */
+const NO_JSON = 'no JSON from here on';
 /** Lines in a batch. */
 const BATCH_LINES = 8192;
+const LF = 0x0a;
 
 /** Labels that tell who wrote a line, and not what kind of line it is. */
 const IDENTITY = [
@@ -51,48 +61,32 @@ interface Entry {
 export class LokiDecoder implements StreamDecoder {
   readonly #emit: (batch: EventBatch) => void;
   readonly #mostBytes: number;
-  readonly #pipeline;
   readonly #entries: Entry[] = [];
   readonly #sources = new Set<string>();
   #bytes = 0;
   #source = '';
   #problem: string | null = null;
-  #last = '';
+
+  // The steps of stream-json are called and not piped: its streams wait for each other at each token.
+  readonly #decode = fixUtf8Stream();
+  readonly #parse = jsonParser({ streamKeys: false, streamStrings: false, streamNumbers: false });
+  readonly #pick = pick({ filter: isWanted });
+  readonly #values = streamValues({ numberAsString: true });
 
   /** `mostBytes`: for tests. */
   constructor(emit: (batch: EventBatch) => void, mostBytes = MOST_BYTES) {
     this.#emit = emit;
     this.#mostBytes = mostBytes;
-    const packed = { streamKeys: false, streamStrings: false, streamNumbers: false } as const;
-    this.#pipeline = chain([
-      parser(packed),
-      pick({ filter: WANTED }),
-      streamValues({ numberAsString: true }),
-      ({ value }: { value: unknown }) => this.#take(value as JsonValue),
-    ] as const);
-    this.#pipeline.on('error', () => {
-      this.#problem ??= 'no JSON from here on';
-    });
-    this.#pipeline.resume();
   }
 
-  async push(chunk: Uint8Array): Promise<void> {
+  push(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length && this.#problem === null; at += PIECE_BYTES) {
-      const piece = Buffer.from(chunk.subarray(at, at + PIECE_BYTES));
-      const text = piece.toString('latin1').trimEnd();
-      if (text !== '') this.#last = text.slice(-1);
-      await new Promise<void>((resolve) => {
-        this.#pipeline.write(piece, (error) => {
-          if (error !== undefined && error !== null) this.#problem ??= 'no JSON from here on';
-          resolve();
-        });
-      });
+      this.#read(this.#decode(chunk.subarray(at, at + PIECE_BYTES)), NO_JSON);
     }
   }
 
   end(): void {
-    this.#pipeline.destroy();
-    if (this.#problem === null && this.#last !== '}') this.#problem = 'the answer does not end';
+    if (this.#problem === null) this.#read(none, 'the answer does not end');
     const order = this.#order();
     // Of equal times, the order is that of the answer.
     if (order > 0) this.#entries.reverse();
@@ -103,6 +97,20 @@ export class LokiDecoder implements StreamDecoder {
     if (this.#problem !== null && isMissingFirst) lines.lose(this.#problem);
     lines.write(this.#entries);
     if (this.#problem !== null && !isMissingFirst) lines.lose(this.#problem);
+  }
+
+  /** Takes what is in a text, or in the end of the document. `problem`: what a fault in it means. */
+  #read(text: string | typeof none, problem: string): void {
+    try {
+      // The types of stream-json leave out how a document is ended.
+      for (const token of each(this.#parse(text as string))) {
+        for (const wanted of each(this.#pick(token))) {
+          for (const { value } of each(this.#values(wanted))) this.#take(value as JsonValue);
+        }
+      }
+    } catch {
+      this.#problem ??= problem;
+    }
   }
 
   /** Above 0 where the newest line comes first, as it does unless the query asks otherwise. */
@@ -164,26 +172,37 @@ class SortedLines {
   }
 
   #batch(entries: readonly Entry[]): void {
-    const lines = entries.map(({ line }) =>
-      Buffer.from(`${line.replace(/\s*[\r\n]\s*/g, ' ').trimEnd()}\n`),
-    );
-    const source = Buffer.concat(lines);
+    const source = Buffer.from(entries.map(({ line }) => `${asOneLine(line)}\n`).join(''));
     let at = 0;
     for (const [index, { source: writtenBy, time }] of entries.entries()) {
-      const end = at + (lines[index]?.length ?? 0);
+      const lf = source.indexOf(LF, at);
       this.#writer.line = index;
       this.#writer.source =
         this.#hasSources && writtenBy !== '' ? this.#writer.sourceOf(writtenBy) : NO_SOURCE;
-      const place = { byteOffset: at, ...timeOf(time), thread: NO_THREAD };
-      if (!this.#embedded.writeAt(source, at, end - 1, this.#writer, place, REMARKS)) {
+      const place = new EnvelopePlace(at, time);
+      if (!this.#embedded.writeAt(source, at, lf, this.#writer, place, REMARKS)) {
         this.#writer.foreignLines += 1;
       }
-      at = end;
+      at = lf + 1;
     }
     this.#embedded.takeCounts(this.#writer);
     this.#emit(this.#writer.finish(source, this.#start, entries.length));
     this.#start += source.length;
   }
+}
+
+const NOTHING: readonly never[] = [];
+
+/** What a step of stream-json gives: nothing, one thing or several. */
+function each<Value>(given: Value | Many<Value> | typeof none | typeof stop): readonly Value[] {
+  if (given === none || given === stop) return NOTHING;
+  return isMany(given) ? (getManyValues(given) as readonly Value[]) : [given as Value];
+}
+
+/** A line as it stands in a log. */
+function asOneLine(line: string): string {
+  const one = /[\r\n]/.test(line) ? line.replace(/\s*[\r\n]\s*/g, ' ') : line;
+  return one.trimEnd();
 }
 
 function compare(one: string, other: string): number {
