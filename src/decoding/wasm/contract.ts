@@ -82,7 +82,7 @@ export const form = {
 export const WORDS_OF_PIECE = 2;
 export const FORM_WORDS = 512;
 /** Forms that are known at a time; a power of two, 256 at most. */
-export const FORMS = 32;
+export const FORMS = 64;
 /** Counted lines of which one call tells at most: of each its number, and its thread. */
 export const MOST_COUNTED = 4096;
 /** In the place of a line: none. */
