@@ -122,8 +122,9 @@ export class BootFacts implements SessionFacts {
     return this.#machine.changesUnseen?.line ?? 0;
   }
   get mayHaveUnseenSyncs(): boolean {
-    const { mappings, maySyncDevices, options, tracking, viommu } = this.#machine;
-    if (!viommu.syncForgets || !maySyncDevices || mappings.shadow.peak === 0) return false;
+    const { mappings, maySyncDevices, options, tracking, unowned, viommu } = this.#machine;
+    const hasMapped = mappings.shadow.peak > 0 || unowned.wasAny;
+    if (!viommu.syncForgets || !maySyncDevices || !hasMapped) return false;
     if (options.tracking !== 'from-trace') return options.tracking === 'on';
     // Where that is not known of unmaps that matter, it has been said.
     const isUntold = tracking.mask === null && !this.#totals.unknown.hasHazard;

@@ -41,7 +41,8 @@ export class AmdCommands {
     const mayBeNew = !isTraced && attribution.spaces.length === 0;
     const space = attribution.likely(bdf) ?? (mayBeNew ? attribution.named(bdf) : null);
     attribution.begin('device', space);
-    if (space !== null) this.#machine.unseenMoves.asked(space, cursor.line);
+    const { unowned, unseenMoves } = this.#machine;
+    if (space !== null) unseenMoves.asked(space, cursor.line, unowned.isAny);
   }
 
   /** `amdvi_pages_inval`: the MAPs and UNMAPs before it were of devices in this domain. */

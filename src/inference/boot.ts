@@ -286,7 +286,10 @@ export class Boot {
     this.#walks.commitPendingMap();
     if (this.#syncs.isOpen) this.#syncs.end('unmap');
     if (this.#walks.unmap(cursor, first, last)) return;
-    if (this.#whole.take(cursor, first, last)) return;
+    if (this.#whole.take(cursor, first, last)) {
+      this.machine.unseenMoves.unmappedWhole();
+      return;
+    }
     if (!this.machine.viommu.announcesWholeUnmaps) this.#walks.zeroUnmap(cursor, first, last);
     else this.#walks.unexplainedUnmap(cursor, first, last);
   }

@@ -8,6 +8,7 @@ import { mappingFlag } from './mapping-flags.ts';
 import type { PendingMap } from './page-walks.ts';
 import type { StaleMappings } from './stale-mappings.ts';
 import { SyncedMappings } from './synced-mappings.ts';
+import type { UnownedMappings } from './unowned-mappings.ts';
 import type { VfioContainer } from './vfio-container.ts';
 
 const at = {
@@ -28,13 +29,14 @@ const BEHIND_MAPS: ReadonlySet<EventName> = new Set<EventName>([
   'amdvi_all_inval',
 ]);
 
-/** What came behind the MAPs of a round: a sync's own line, the line of a command that maps, an UNMAP, the end, any other line. */
-type Behind = 'mark' | 'command' | 'unmap' | 'end' | 'line';
+/** What came behind the MAPs of a round: a sync's own line, that of a command, an UNMAP, MAPs from the lowest again, the end, another line. */
+type Behind = 'mark' | 'command' | 'unmap' | 'again' | 'end' | 'line';
 
 /** The mappings that QEMU has mapped again so far, of one device and in one dirty sync. */
 class Round {
-  readonly space: DeviceSpace;
-  readonly container: VfioContainer;
+  /** Null: of one of several, which no line tells. */
+  readonly space: DeviceSpace | null;
+  readonly container: VfioContainer | null;
   readonly place = new ReusedPlace();
   /** The newest. */
   newest: number;
@@ -48,7 +50,12 @@ class Round {
   guestBefore = 0;
   isServed = false;
 
-  constructor(cursor: BatchCursor, space: DeviceSpace, container: VfioContainer, first: number) {
+  constructor(
+    cursor: BatchCursor,
+    space: DeviceSpace | null,
+    container: VfioContainer | null,
+    first: number,
+  ) {
     this.place.set(cursor);
     this.space = space;
     this.container = container;
@@ -64,12 +71,14 @@ class Round {
  */
 export class DirtySyncs {
   readonly #machine: Machine;
-  readonly #rounds = new Map<DeviceSpace, Round>();
+  readonly #rounds = new Map<DeviceSpace | null, Round>();
   /** That of the newest MAP; null: it repeats nothing. */
   #newest: Round | null = null;
   /** VFIO's dirty notifier was called since the sync before. */
   #isServed = false;
   readonly #synced: SyncedMappings;
+  /** The newest MAP of one of several devices. */
+  readonly #unownedPlace = new ReusedPlace();
 
   constructor(machine: Machine, stale: StaleMappings) {
     this.#machine = machine;
@@ -78,7 +87,11 @@ export class DirtySyncs {
 
   /** Mappings are mapped again, and more may follow. */
   get isOpen(): boolean {
-    return this.#rounds.size > 0 || this.#isServed || this.#synced.isOpen;
+    return this.#rounds.size > 0 || this.#isServed || this.#synced.isOpen || this.#unowned.isOpen;
+  }
+
+  get #unowned(): UnownedMappings {
+    return this.#machine.unowned;
   }
 
   /** A notifier is registered: the MAPs that follow are no sync's. */
@@ -99,19 +112,7 @@ export class DirtySyncs {
     first: number,
     last: number,
   ): void {
-    let round = this.#rounds.get(space);
-    if (round !== undefined && first <= round.newest) {
-      this.#end(round, 'line');
-      round = undefined;
-    }
-    if (round === undefined) {
-      round = new Round(cursor, space, container, first);
-      this.#rounds.set(space, round);
-    }
-    round.newest = first;
-    round.countBefore = round.count;
-    round.guestBefore = round.guest.length;
-    this.#newest = round;
+    const round = this.#repeated(cursor, space, container, first);
     const nodes = space.shadow.overlapping(first, last);
     for (let index = 0; index < nodes.count; index += 1) {
       const flags = nodes.flags(index);
@@ -122,6 +123,41 @@ export class DirtySyncs {
       const gpa = nodes.value(index);
       round.guest.push([gpa, gpa + nodes.last(index) - nodes.first(index)]);
     }
+  }
+
+  /** A MAP of one of several devices, which no line tells; `isKnown`: one of them has exactly this mapping. */
+  mappedForNobody(cursor: BatchCursor, map: PendingMap, isKnown: boolean): void {
+    const { first, isConflicting, last } = map;
+    this.#unownedPlace.set(cursor);
+    if (!this.#unowned.mapped(first, last, isKnown) || isConflicting) {
+      this.mapped();
+      return;
+    }
+    const round = this.#repeated(cursor, null, null, first);
+    if (round.count === 0) Object.assign(round, { first, last });
+    round.count += 1;
+  }
+
+  #repeated(
+    cursor: BatchCursor,
+    space: DeviceSpace | null,
+    container: VfioContainer | null,
+    first: number,
+  ): Round {
+    let round = this.#rounds.get(space);
+    if (round !== undefined && first <= round.newest) {
+      this.#end(round, 'again');
+      round = undefined;
+    }
+    if (round === undefined) {
+      round = new Round(cursor, space, container, first);
+      this.#rounds.set(space, round);
+    }
+    round.newest = first;
+    round.countBefore = round.count;
+    round.guestBefore = round.guest.length;
+    this.#newest = round;
+    return round;
   }
 
   /** A MAP of what was not mapped has come. */
@@ -148,7 +184,7 @@ export class DirtySyncs {
     const first = cursor.page(at.query.iova);
     const last = first + cursor.page(at.query.size) - 1;
     for (const round of this.#rounds.values()) {
-      if (!round.space.shadow.overlaps(first, last)) continue;
+      if (round.space?.shadow.overlaps(first, last) !== true) continue;
       // The container of another device, one that is not translated.
       const { all } = this.#machine.containers;
       const isSection = all.some(
@@ -161,6 +197,7 @@ export class DirtySyncs {
   /** `memory_region_sync_dirty`: VFIO's part of a sync is over. */
   marked(cursor: BatchCursor): void {
     if (cursor.text(at.sync.listener) !== 'vfio') return;
+    this.#endUnowned(true);
     this.#endRounds('mark');
     this.#synced.marked(cursor);
   }
@@ -170,13 +207,30 @@ export class DirtySyncs {
     const name = eventNames[kind] as EventName;
     if (WITHIN.has(name) || name === 'memory_region_sync_dirty') return;
     if (name.startsWith('vfio_container_query') || name.startsWith('vfio_get_dirty')) return;
-    this.end(BEHIND_MAPS.has(name) ? 'command' : 'line');
+    const isCommand = BEHIND_MAPS.has(name);
+    // Which domain a command is for shows with its line.
+    if (!isCommand) this.#endUnowned(this.#machine.isTraced('amdvi_devtab_inval'));
+    this.end(isCommand ? 'command' : 'line');
+  }
+
+  /** The line of a command behind its MAPs and UNMAPs, for devices in `domain`; null: in any. */
+  commanded(domain: number | null): void {
+    this.#endUnowned(false, domain);
+  }
+
+  /** `isOfSync`: what has come for nobody can only be a sync's. */
+  #endUnowned(isOfSync: boolean, domain: number | null = null): void {
+    if (!this.#unowned.isOpen) return;
+    const isAgain = domain === null ? this.#unowned.ends() : this.#unowned.endsIn(domain);
+    if (!isAgain || isOfSync || this.#machine.hasMessages) return;
+    this.#machine.changesUnseen ??= this.#unownedPlace.mark;
   }
 
   /** What was mapped again by now is all of a sync. */
   end(behind: Behind): void {
     this.#synced.end(behind === 'unmap');
     this.#endRounds(behind);
+    if (behind === 'end') this.#endUnowned(false);
   }
 
   #endRounds(behind: Behind): void {
@@ -188,6 +242,8 @@ export class DirtySyncs {
     this.#rounds.delete(round.space);
     const { container, count, first, guest, isServed, last, place, space } = round;
     const isUntracked = this.#machine.trackedIn(container) === false;
+    // What comes again for nobody may be new to a device, but for a sync.
+    if (space === null && behind !== 'mark' && behind !== 'line') return;
     if (this.#mayBeChange(behind, isUntracked)) {
       this.#machine.changesUnseen ??= place.mark;
       return;
@@ -209,6 +265,6 @@ export class DirtySyncs {
     // Nothing is synced where nothing is tracked.
     if (isUntracked) return true;
     const isCommandTraced = this.#machine.isTraced('amdvi_devtab_inval');
-    return behind !== 'mark' && (behind !== 'line' || !isCommandTraced);
+    return behind !== 'mark' && !(isCommandTraced && (behind === 'line' || behind === 'again'));
   }
 }

@@ -20,6 +20,7 @@ import { StatusWrites } from './status-writes.ts';
 import { TracedRam } from './traced-ram.ts';
 import { DirtyTracking } from './tracking.ts';
 import { UnknownMessages } from './unknown-messages.ts';
+import { UnownedMappings } from './unowned-mappings.ts';
 import { UnseenMoves } from './unseen-moves.ts';
 import { QemuVersion, type VersionHindsight, type WrittenBy } from './version.ts';
 import type { VfioContainer } from './vfio-container.ts';
@@ -70,6 +71,7 @@ export class Machine {
   readonly mappings: Mappings;
   readonly containers: Containers;
   readonly dueNotifications: DueNotifications;
+  readonly unowned: UnownedMappings;
   readonly losses: LostLines;
   /** Line of the unmap in the middle of which the trace ends, after it set bits past the end of RAM; or 0. */
   diedAtLine = 0;
@@ -102,6 +104,7 @@ export class Machine {
     this.tracking = new DirtyTracking(this.bounds);
     this.attribution = new Attribution(this.bounds);
     this.mappings = new Mappings(this.bounds);
+    this.unowned = new UnownedMappings(this.bounds);
     this.version = new QemuVersion(options.qemu, options.versionHindsight);
     this.parameters = new Parameters(options);
     const { ram } = options;

@@ -117,8 +117,9 @@ export interface RefusedBitmap {
 export interface DirtySync {
   readonly kind: 'dirty-sync';
   readonly mark: Place;
-  readonly space: DeviceSpace;
-  readonly container: VfioContainer;
+  /** Null: one of several, and no line tells which. */
+  readonly space: DeviceSpace | null;
+  readonly container: VfioContainer | null;
   /** How many mappings. */
   readonly count: number;
   /** The first of them, in pages, inclusive. */

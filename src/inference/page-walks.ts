@@ -421,7 +421,10 @@ export class PageWalks {
         : this.#isRepeated(first, last);
     const space = isWalked ? walk.space : this.#unwalkedMap(cursor, first, last);
     if (space === null) {
-      if (this.#machine.viommu.commandsComeBehind) this.#mappedForNobody(cursor, first, last);
+      if (this.#machine.viommu.commandsComeBehind) {
+        this.#mappedForNobody(cursor, first, last);
+        this.#syncs.mappedForNobody(cursor, map, isRepeated);
+      }
       return;
     }
     const container = this.#machine.containers.of(space);
@@ -499,7 +502,10 @@ export class PageWalks {
     const { attribution, losses, mappings, viommu } = this.#machine;
     const isOfRequest = viommu.printsGuestAddresses;
     // Of a command whose line is behind it: the one before is over.
-    if (!isOfRequest) this.#machine.unseenMoves.settle();
+    if (!isOfRequest) {
+      this.#machine.unseenMoves.settle();
+      this.#machine.unowned.unmapped(first, last);
+    }
     const holder = isOfRequest ? null : attribution.holderOf(first, last);
     const space = isOfRequest
       ? this.#ownerOfUnexplained(cursor, 'unmap-without-walk')
@@ -518,8 +524,14 @@ export class PageWalks {
     if (!map.active) return;
     map.active = false;
     const { container, predicted } = map;
-    if (container === null) return;
-    if (map.isRefused || (map.isRepeated && predicted === EEXIST)) {
+    if (container === null) {
+      // A message would have told that the host holds it.
+      if (this.#machine.hasMessages) this.#syncs.wasNotHeld();
+      return;
+    }
+    // Of AMD-Vi it may be another device's, which the host takes: then no message has come.
+    const isTraced = this.#machine.hasMessages && this.#machine.viommu.commandsComeBehind;
+    if (map.isRefused || (map.isRepeated && predicted === EEXIST && !isTraced)) {
       this.reportFailure(predicted === 0 ? EEXIST : predicted, map.isRefused);
       return;
     }

@@ -25,6 +25,7 @@ const at = {
   name: offsetsOf('session:name'),
   end: offsetsOf('session:end'),
   loss: offsetsOf('trace:loss'),
+  pages: offsetsOf('amdvi_pages_inval'),
 } as const;
 
 /** What a line of an event does in a boot. */
@@ -87,8 +88,14 @@ const ofAmd: Routes = {
     amd.deviceInvalidated(cursor);
     whole.announce([], cursor);
   },
-  amdvi_pages_inval: ({ amd }, cursor) => amd.pagesInvalidated(cursor),
-  amdvi_all_inval: ({ amd }) => amd.commandEnded(),
+  amdvi_pages_inval({ amd, syncs }, cursor) {
+    syncs.commanded(cursor.u32(at.pages.domain));
+    amd.pagesInvalidated(cursor);
+  },
+  amdvi_all_inval({ amd, syncs }) {
+    syncs.commanded(null);
+    amd.commandEnded();
+  },
   amdvi_iotlb_reset({ amd, machine, whole }, cursor) {
     // A reset unmaps the device first that was registered last.
     if (amd.isReset) whole.announce(machine.attribution.order, cursor);

@@ -28,6 +28,8 @@ export class SyncedMappings {
   #mark: Place | null = null;
   /** Devices with mappings in the host that they may have reached. */
   #mapping: readonly DeviceSpace[] = [];
+  /** The same of what was mapped for one of several, and no line tells for which. */
+  #hasUnowned = false;
   /** The device whose mappings one of those syncs has found, or not. */
   #synced: DeviceSpace | null = null;
 
@@ -67,6 +69,7 @@ export class SyncedMappings {
     if (this.#marks === 0) {
       this.#mark = place;
       this.#mapping = this.#findMapping();
+      this.#hasUnowned = this.#mayHoldUnowned;
     }
     this.#marks += 1;
     this.#emptyMarks += 1;
@@ -88,6 +91,7 @@ export class SyncedMappings {
     this.#mark = null;
     this.#marks = 0;
     this.#emptyMarks = 0;
+    this.#hasUnowned = false;
     if (!isUnmap) this.#isRegistering = false;
   }
 
@@ -125,11 +129,17 @@ export class SyncedMappings {
     });
   }
 
+  get #mayHoldUnowned(): boolean {
+    const machine = this.#machine;
+    if (machine.syncsUnseen !== null || !machine.maySyncDevices) return false;
+    return machine.trackedIn(null) !== false && machine.unowned.isAny;
+  }
+
   /** Syncs have come of which it does not show whether they reached a device that maps something. */
   #doubtOthers(): void {
     const areAllSeen = this.#emptyMarks < this.#machine.containers.all.length;
     const isSeen = (space: DeviceSpace) => space === this.#synced && areAllSeen;
-    if (this.#mapping.every(isSeen)) return;
+    if (!this.#hasUnowned && this.#mapping.every(isSeen)) return;
     const { tracking } = this.#machine;
     if (tracking.globalDirty === null) this.#machine.earlySyncsUnseen ??= this.#mark;
     else this.#machine.syncsUnseen ??= this.#mark;

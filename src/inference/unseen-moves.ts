@@ -5,25 +5,29 @@ import type { DeviceSpace } from './device-space.ts';
  * domain, and then what it had mapped is still in the host (`amdvi_inval_devtab_entry`, hw/i386/amd_iommu.c; 10.2, 11.1).
  */
 export class UnseenMoves {
-  #open: { readonly space: DeviceSpace; readonly line: number } | null = null;
+  /** Line of the newest, while something may still come of it; or 0. */
+  #open = 0;
   #first = 0;
 
-  /** The entry of a device may have changed at this line. */
-  asked(space: DeviceSpace, line: number): void {
-    const isTranslated = space.notifiers.length > 0 && space.shadow.size > 0;
-    this.#open = isTranslated ? { space, line } : null;
+  /** The entry of a device may have changed at this line; `mayMapMore`: than what it is known to map. */
+  asked({ notifiers, shadow }: DeviceSpace, line: number, mayMapMore: boolean): void {
+    const isTranslated = notifiers.length > 0 && (shadow.size > 0 || mayMapMore);
+    this.#open = isTranslated ? line : 0;
+  }
+
+  /** An UNMAP of a whole space has come, which leaves nothing mapped. */
+  unmappedWhole(): void {
+    this.#open = 0;
   }
 
   /** Another command: nothing more comes of the one before. */
   settle(): void {
     this.#first = this.atLine;
-    this.#open = null;
+    this.#open = 0;
   }
 
-  /** Line of the first of them; 0 where there is none. A whole unmap leaves nothing mapped. */
+  /** Line of the first of them; 0 where there is none. */
   get atLine(): number {
-    if (this.#first > 0 || this.#open === null) return this.#first;
-    const { line, space } = this.#open;
-    return space.shadow.size > 0 ? line : 0;
+    return this.#first > 0 ? this.#first : this.#open;
   }
 }

@@ -25,7 +25,9 @@ export const noDirtySync: RuleBody = {
         const basis = new Basis().add(isNotifyTraced ? 'syncRepeated' : 'syncRepeatedUnasked');
         if (facts.isTrackingOption) basis.add('trackingOption');
         else basis.add(facts.isFlagWordTraced ? 'trackingFlag' : 'trackingBySync');
-        if (space.bdf === null) basis.add('deviceUntoldElsewhere');
+        if (space === null || space.bdf === null) basis.add('deviceUntoldElsewhere');
+        // Another device may have mapped the same, and this one maps it now.
+        if (space === null && !facts.hasMessages) basis.add('deviceGuessedElsewhere');
         report.add({
           mode: 'active',
           mark,

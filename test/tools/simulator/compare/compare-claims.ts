@@ -35,13 +35,15 @@ export function compareClaims(sight: Sight, seen: Observed, report: Report): voi
  * that are not in it, and limits of the host that nobody has told.
  */
 function worstOf(sight: Sight, judged: readonly Judged[]): Verdict {
-  const { stale, pastRam } = sight.played.truth;
+  const { stale, pastRam, unsynced } = sight.played.truth;
   const tracked = judged.filter(
     ({ isTracked, unmap }) => isTracked && !mayBeTakenFor(sight, unmap),
   );
   if (tracked.some(({ errno }) => errno !== 0)) return 'fails';
   const isSeen = pastRam.some(({ line }) => line !== null);
-  if (tracked.some(({ hazard }) => hazard !== null) || isSeen) return 'loses-dirty-pages';
+  if (tracked.some(({ hazard }) => hazard !== null) || isSeen || unsynced.length > 0) {
+    return 'loses-dirty-pages';
+  }
   const left = stale.filter(({ device, since }) => since < sight.hostLostFrom(device));
   return left.length > 0 ? 'leaves-mappings' : 'clean';
 }

@@ -64,12 +64,20 @@ function unknownBy(sight: Sight, reason: string): Forgiven | null {
   if (reason.startsWith('whether dirty tracking was on')) return 'flag-word-silent';
   if (reason.startsWith('QEMU had forgotten mappings') && !sight.seesSkips) return 'skips-off';
   if (restsOnCut(sight, reason)) return 'died';
-  if (reason.startsWith('whether a device went to another domain')) return 'left-by-amd';
+  if (reason.startsWith('whether a device went to another domain') && mayMove(sight, reason)) {
+    return 'left-by-amd';
+  }
   if (reason.startsWith('dirty syncs are not in the trace')) return 'flag-word-silent';
   if (reason.startsWith('what a dirty sync') && !sight.showsRise) return 'flag-word-silent';
   if (!sight.seesAddresses && ADDRESSES_UNTOLD.test(reason)) return 'addresses-untold';
   if (NEEDS_NOTIFICATIONS.test(reason) && isSilent(sight)) return 'nothing-notified';
   return null;
+}
+
+/** Whether a command may have moved its device: not where that was unmapped right behind it. */
+function mayMove({ played }: Sight, reason: string): boolean {
+  const [, line] = /\(line (\d+)\)/.exec(reason) ?? [];
+  return !played.truth.groups.some(({ afterLine }) => afterLine === Number(line));
 }
 
 /** A reason that rests on the chunks of an unmap in which QEMU died before their device was named. */

@@ -40,13 +40,14 @@ function isClaimed(sight: Sight, { device, evidence, first }: Finding): boolean 
 }
 
 /**
- * The log lacks the lines of syncs, perhaps, and neither MAPs nor what the host makes of them: without
- * messages, what AMD-Vi maps again may be what leads elsewhere by now.
+ * The log lacks the lines of syncs, perhaps, or names no device, and neither MAPs nor what the host makes of
+ * them: without messages, what AMD-Vi maps again may be what leads elsewhere by now.
  */
 function areAllTold(sight: Sight, seen: Observed): boolean {
   const { hidesReadOnly, options } = sight.played;
   if (options.viommu === 'amd' && !options.errorsInLog) return false;
-  if (sight.dim !== 'events-off' || !options.bootLines || options.devices > 1) return false;
+  const isPoor = sight.dim === 'events-off' && options.bootLines && options.devices === 1;
+  if (!isPoor && sight.dim !== 'several-devices') return false;
   if (!sight.traced('vfio_iommu_map_notify') || !sight.traced('vfio_listener_region_add_iommu')) {
     return false;
   }

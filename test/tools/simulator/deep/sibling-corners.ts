@@ -128,6 +128,37 @@ const behindAmd: readonly Case[] = [
   ]),
 ];
 
+/** Two devices, of which the log names none: one in a domain of its own, or both in one. */
+const inTwo: readonly Act[] = [
+  on,
+  attach(1, { device: 0, flush: true }),
+  attach(2, { device: 1, flush: true }),
+];
+const inOne: readonly Act[] = [
+  on,
+  attach(1, { device: 0, flush: true }),
+  attach(1, { device: 1, flush: true }),
+];
+const ofTwoBehindAmd: readonly Case[] = [
+  // A page of one comes to lead elsewhere, and no message says so.
+  amd({ devices: 2, errorsInLog: false }, [
+    ...inTwo,
+    mapPage(2, ONE, MEMORY),
+    measures,
+    mapPage(2, ONE, 2n * MEMORY),
+  ]),
+  // Dirty syncs map again what is mapped, or no longer find it.
+  amd({ devices: 2, migratable: true }, [...inOne, mapPage(1, ONE, MEMORY), measures]),
+  amd({ devices: 2, migratable: true, errorsInLog: false }, [
+    ...inTwo,
+    mapPage(2, ONE, MEMORY),
+    unmapPage(2, ONE, 'none'),
+    measures,
+  ]),
+  // One goes to the other's domain.
+  amd({ devices: 2 }, [...inTwo, mapPage(2, ONE, MEMORY), measures, attach(1, { device: 1 })]),
+];
+
 const behindVirtio: readonly Case[] = [
   // A device that has mapped registers goes to another domain, and comes back to one that is new.
   virtio({}, [
@@ -184,6 +215,6 @@ const withoutRoom = virtio({ migratable: true, dmaEntryLimit: 16, errorsInLog: f
 
 /** What random guests behind the siblings of VT-d meet too seldom: each stands on an edge. */
 export const siblingCorners: Readonly<Record<Sibling, readonly Case[]>> = {
-  amd: behindAmd,
+  amd: [...behindAmd, ...ofTwoBehindAmd],
   virtio: [...behindVirtio, withoutRoom],
 };
