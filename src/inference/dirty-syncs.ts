@@ -256,7 +256,7 @@ export class DirtySyncs {
 
   /**
    * AMD-Vi maps again also what leads elsewhere by now, for a command of the guest's, and the host keeps the
-   * old mapping (`amdvi_notify_iommu`). A message tells which; where messages are elsewhere, a sync shows only by what
+   * old mapping (`amdvi_notify_iommu`, which says so each time). Where messages are elsewhere, a sync shows only by what
    * comes behind its MAPs: neither the line of a command nor an UNMAP, which is of the same one.
    */
   #mayBeChange(behind: Behind, isUntracked: boolean): boolean {
