@@ -1,4 +1,6 @@
+import { expect, it } from 'vitest';
 import { mapConflict } from '../../src/rules/map-conflict/page.ts';
+import { analyzeLines } from '../helpers/analyze.ts';
 import { aFailedMap, anUnmap, GIB, mark, space } from '../helpers/rule-builders.ts';
 import { testRule } from '../helpers/test-rule.ts';
 
@@ -87,6 +89,11 @@ testRule(mapConflict, [
     finds: [{ mode: 'active', severity: 'error', verdict: null, basis: 'found by emulation' }],
   },
   {
+    name: 'a MAP of what is mapped already',
+    operations: [aFailedMap({ errno: -17, isRepeated: true })],
+    finds: [{ mode: 'observed', severity: 'note', verdict: null, message: 'harmless by itself' }],
+  },
+  {
     name: 'parts of a MAP that QEMU refuses: no message comes',
     operations: [aFailedMap({ errno: -22, observed: false, tracked: true })],
     finds: [{ mode: 'active', verdict: null, message: 'crosses the interrupt range' }],
@@ -114,3 +121,23 @@ testRule(mapConflict, [
     ],
   },
 ]);
+
+it('what AMD-Vi maps again may lead elsewhere by now, where messages are elsewhere', async () => {
+  const lines = [
+    'vfio_device_attach  (0000:00:05.0) group 7',
+    'amdvi_devtab_inval device table entry for devid: 00:10.0 invalidated',
+    'vfio_listener_region_add_iommu region_add [iommu] amd_iommu 0x0 - 0xfedfffff',
+    'vfio_iommu_map_notify iommu MAP @ 0x10000000 - 0x10000fff',
+    'amdvi_pages_inval AMD-Vi pages for domain 0x5 invalidated',
+    'vfio_iommu_map_notify iommu MAP @ 0x10000000 - 0x10000fff',
+    'amdvi_pages_inval AMD-Vi pages for domain 0x5 invalidated',
+  ];
+  const { session } = await analyzeLines(lines);
+  const found = session.findings.filter(({ rule }) => rule === 'VTD009');
+  expect(found).toMatchObject([{ mode: 'what-if', severity: 'warning', verdict: null, count: 1 }]);
+  expect(found[0]?.message).toContain(
+    'as it may have at line 6, the device reaches the old memory',
+  );
+  expect(found[0]?.message).not.toContain('failed with');
+  expect(found[0]?.fix).toContain('Found conflicting translation');
+});

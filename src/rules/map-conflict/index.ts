@@ -3,7 +3,13 @@ import { EADDRINUSE, EEXIST, EINVAL } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
 import { cutsThrough } from '../failures.ts';
 import { Basis, unmapsGround } from '../grounds.ts';
-import { errorUnlessWhatIf, modeOfFailure, plural, type RuleBody } from '../rule.ts';
+import {
+  errorUnlessWhatIf,
+  type GroupView,
+  modeOfFailure,
+  plural,
+  type RuleBody,
+} from '../rule.ts';
 
 const restsOn = { backend: true, mappings: true } as const;
 
@@ -15,9 +21,15 @@ const MILDER: Readonly<Record<string, { severity: Severity; verdict: Verdict | n
   'unmap untracked': { severity: 'warning', verdict: 'leaves-mappings' },
 };
 
+/** Some of what AMD-Vi mapped again may lead elsewhere by now: only QEMU's messages tell, and they are not in the trace. */
+function mayBeChanged({ facts, topic }: Pick<GroupView, 'facts' | 'topic'>): boolean {
+  return topic === 'map repeated' && facts.unseenChangeAtLine > 0;
+}
+
 /** VTD009: a MAP over a live range, or an UNMAP that cuts through a mapping. */
 export const mapConflict: RuleBody = {
-  severity: (group) => MILDER[group.topic]?.severity ?? errorUnlessWhatIf(group),
+  severity: (group) =>
+    mayBeChanged(group) ? 'warning' : (MILDER[group.topic]?.severity ?? errorUnlessWhatIf(group)),
   verdict({ mode, topic }) {
     const milder = MILDER[topic];
     if (milder !== undefined) return milder.verdict;
@@ -74,11 +86,14 @@ export const mapConflict: RuleBody = {
       report.add({ mode: 'active', mark, basis, space, container, first, last, topic: 'abort' });
     },
   }),
-  message({ topic, count, iova, sizeText, errno, mode }) {
+  message({ topic, count, facts, iova, sizeText, errno, mode }) {
     const fails = count === 1 ? 'fails' : 'fail';
     const verb = mode === 'observed' ? 'failed' : `${fails} by the emulation`;
+    if (mayBeChanged({ facts, topic })) {
+      return `${plural(count, 'MAP')} ${verb} with -17 (File exists), the first of ${sizeText} at iova ${iova}: QEMU maps again what it has mapped already. At a dirty sync the host keeps the mapping as it is, which is harmless by itself. Where the guest has changed where the mapping leads, as it may have at line ${facts.unseenChangeAtLine}, the device reaches the old memory: QEMU's messages tell, and they are not in the trace.`;
+    }
     if (topic === 'map repeated') {
-      return `${plural(count, 'MAP')} failed with -17 (File exists), the first of ${sizeText} at iova ${iova}: QEMU maps again what it has mapped already, at a dirty sync or where a device joins a domain. The host keeps the mapping as it is, so that this is harmless by itself.`;
+      return `${plural(count, 'MAP')} ${verb} with -17 (File exists), the first of ${sizeText} at iova ${iova}: QEMU maps again what it has mapped already, at a dirty sync or where a device joins a domain. The host keeps the mapping as it is, so that this is harmless by itself.`;
     }
     if (topic === 'map told') {
       return `${plural(count, 'MAP')} failed with ${errno}, the first of ${sizeText} at iova ${iova}: the host holds a mapping there already. Either QEMU mapped the same twice, as when its tables are replayed, which is harmless; or one is left that should be gone, and the device reaches old memory. This message alone does not tell which.`;
@@ -94,20 +109,25 @@ export const mapConflict: RuleBody = {
     }
     return `${plural(count, 'unmap')} ${verb} with ${errno}: the first, ${sizeText} at iova ${iova}, cuts through a larger mapping, which type1 does not allow. The mapping stays.`;
   },
-  fix: ({ topic }) =>
-    topic === 'map repeated'
-      ? { today: 'Nothing needs fixing here; VTD016 tells what such a dirty sync lacks.' }
-      : topic === 'abort'
-        ? {
-            release: {
-              of: 'Entries that cross the interrupt range',
-              first: '10.2',
-              note: 'which cuts the event in two',
+  fix: ({ facts, topic }) =>
+    mayBeChanged({ facts, topic })
+      ? {
+          today:
+            'Keep QEMU\'s messages (standard error) in the trace: "Found conflicting translation" there shows a mapping that leads elsewhere.',
+        }
+      : topic === 'map repeated'
+        ? { today: 'Nothing needs fixing here; VTD016 tells what such a dirty sync lacks.' }
+        : topic === 'abort'
+          ? {
+              release: {
+                of: 'Entries that cross the interrupt range',
+                first: '10.2',
+                note: 'which cuts the event in two',
+              },
+              today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
+            }
+          : {
+              followsFrom:
+                'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
             },
-            today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
-          }
-        : {
-            followsFrom:
-              'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
-          },
 };
