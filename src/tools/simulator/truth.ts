@@ -55,6 +55,8 @@ export interface UnmapTruth {
   readonly whatIf: UnmapOutcome | null;
   /** bits of some writable mapping under it land in their place, or would under tracking */
   readonly marksRight: boolean;
+  /** Behind a completed migration nobody wants dirty bits: what would be lost if somebody did; null elsewhere. */
+  readonly ifWanted: Pick<UnmapTruth, 'atRisk' | 'marksRight'> | null;
   /** index into `Truth.groups` for the members of a whole unmap or a drain */
   readonly group: number | null;
 }

@@ -8,7 +8,7 @@ import {
 import type { Layout, RamSection, SkippedSection } from './guest-memory.ts';
 import { type Machine, QemuDied } from './machine.ts';
 import type { Permission } from './page-table.ts';
-import type { StaleTruth, UnmapCause, UnmapErrno, UnmapOutcome } from './truth.ts';
+import type { StaleTruth, UnmapCause, UnmapErrno, UnmapOutcome, UnmapTruth } from './truth.ts';
 import type { UnmapRequest, UnmapVerdict, VfioContainer } from './vfio-container.ts';
 
 const ERRNO_TEXT: Readonly<Record<number, string>> = {
@@ -299,9 +299,10 @@ export class VfioListener {
       errno,
       atRisk,
       whatIf: tracked || noWhatIf ? null : this.outcomeUnderTracking(whatIfRequest, nodes),
-      marksRight: this.#marksRight(
-        tracked ? { ...request, query, errno } : null,
-        whatIfRequest,
+      ...this.#fateOfBits(
+        tracked
+          ? { ...request, query, errno }
+          : { ...whatIfRequest, ...container.judge(whatIfRequest, true, true) },
         nodes,
       ),
       group,
@@ -309,15 +310,15 @@ export class VfioListener {
     return verdict;
   }
 
-  #marksRight(
-    event: UnmapEvent | null,
-    whatIf: UnmapRequest,
+  #fateOfBits(
+    event: UnmapEvent,
     nodes: readonly ShadowNode[],
-  ): boolean {
+  ): Pick<UnmapTruth, 'marksRight' | 'ifWanted'> {
     const { memory, tracking } = this.#machine;
-    if (tracking.isHandedOver) return false;
-    const real = event ?? { ...whatIf, ...this.container.judge(whatIf, true, true) };
-    return marksSomethingRight(real, nodes, memory);
+    const marksRight = marksSomethingRight(event, nodes, memory);
+    if (!tracking.isHandedOver) return { marksRight, ifWanted: null };
+    const atRisk = guestMemoryAtRisk(event, nodes, memory);
+    return { marksRight: false, ifWanted: { atRisk, marksRight } };
   }
 
   #unmapError({ iova, size }: UnmapRequest, errno: UnmapErrno): string {

@@ -171,6 +171,7 @@ describe('page-selective invalidations under tracking', () => {
       tracked: true,
       query: 'bitmap',
       atRisk: [],
+      ifWanted: { atRisk: [[0x5000n, 0x1000n]], marksRight: false },
     });
   });
 

@@ -162,18 +162,21 @@ class Claims {
   #compareUnmaps(finding: Finding): void {
     const { rule, mode, device, cause, first, last, count, atRisk } = finding;
     const where = placeOf(finding);
-    const same = this.#judged.filter(({ unmap, hazard, isReal }) => {
+    const same = this.#judged.flatMap((one) => {
+      const { unmap, isReal } = one;
       const line = unmap.line ?? 0;
-      if (line < first.line || line > last.line) return false;
+      if (line < first.line || line > last.line) return [];
       const isMode = isReal === (mode !== 'what-if');
       const isSilent = mode === 'what-if' && this.#silent.has(line);
+      // Without tracking, that a migration has completed does not show either: what if another one ran?
+      const { hazard, atRisk: lost } = (isSilent && one.ifWanted) || one;
       const isCause = cause === 'unknown' || this.#sight.isChangeUnfinished(unmap);
-      return (
+      const isSame =
         (hazard === rule || mayBeTakenFor(this.#sight, unmap)) &&
         (isMode || isSilent) &&
         (isCause || unmap.cause === cause) &&
-        (device === null || unmap.device === device)
-      );
+        (device === null || unmap.device === device);
+      return isSame ? [{ unmap, atRisk: lost }] : [];
     });
     const lines = same.map(({ unmap }) => unmap.line);
     this.#holds('first', where, lines.includes(first.line), lines, first.line);

@@ -21,6 +21,8 @@ export interface Judged {
   /** As far as the log can tell it. */
   readonly atRisk: readonly GpaRange[];
   readonly hazard: UnmapRule | null;
+  /** The same for whoever cannot see that a migration has completed; null where none has. */
+  readonly ifWanted: Pick<Judged, 'atRisk' | 'hazard'> | null;
 }
 
 /** Every unmap that left a line. */
@@ -48,12 +50,16 @@ export function judgedUnmaps(sight: Sight): readonly Judged[] {
     const isTooBig = errno === -12 && unmap.bitmapBytes * pages > limit;
     const cause = isTooBig && query === 'bitmap' ? -7 : errno;
     const isTold = sight.seesAddresses || unmap.cause === 'region-del';
-    // Whoever is not told where mappings lead cannot know of those that address 0 happens to be right for.
-    const isAtRisk = atRisk.length > 0 || (!isTold && unmap.marksRight);
-    const hazard = hazardOf(cause, isAsked, carried, isAtRisk, backend);
     const isReal = unmap.tracked || sight.isFailureTold(unmap);
-    const told = isTold ? atRisk : [];
-    return [{ unmap, isTracked: unmap.tracked, isReal, errno, atRisk: told, hazard }];
+    const lossOf = ({ atRisk: lost, marksRight }: Pick<UnmapTruth, 'atRisk' | 'marksRight'>) => {
+      // Whoever is not told where mappings lead cannot know of those that address 0 happens to be right for.
+      const isAtRisk = lost.length > 0 || (!isTold && marksRight);
+      const hazard = hazardOf(cause, isAsked, carried, isAtRisk, backend);
+      return { atRisk: isTold ? lost : [], hazard };
+    };
+    const loss = lossOf({ atRisk, marksRight: unmap.marksRight });
+    const ifWanted = unmap.ifWanted && lossOf(unmap.ifWanted);
+    return [{ unmap, isTracked: unmap.tracked, isReal, errno, ...loss, ifWanted }];
   });
 }
 

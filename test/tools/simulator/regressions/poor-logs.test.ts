@@ -1,4 +1,5 @@
 import { describe, it } from 'vitest';
+import { enable, map, startMigration, unmap } from '../acts-builder.ts';
 import { expectAgreement } from './expect-agreement.ts';
 
 describe('what is claimed of logs that lack kinds of events, or their beginning', () => {
@@ -334,6 +335,21 @@ describe('what is claimed of logs that lack kinds of events, or their beginning'
           permission: 3,
           flush: 'pages',
         },
+      ],
+      told: 'nothing',
+    });
+  });
+
+  it('that nobody wants dirty bits any more does not show where migrations are not traced', () => {
+    expectAgreement({
+      options: { qemu: '7.2', migratable: true, actsWhilePaused: true, events: 'vtd-vfio' },
+      acts: [
+        ...enable,
+        ...startMigration,
+        { kind: 'migrate', step: 'switchover' },
+        { kind: 'migrate', step: 'complete' },
+        map(0x1000_0000n, [0x20_0000n, 0x30_0000n]),
+        unmap(0x1000_0000n),
       ],
       told: 'nothing',
     });
