@@ -27,6 +27,18 @@ export function cropToNotifier(
   carried: number,
   sent: SentUnmaps,
 ): void {
-  if (!concernsNotifier(n, first, last)) return;
-  sent.add(Math.max(first, pageOf(n.start)), Math.min(last, pageOf(n.end)), carried);
+  cropToPages(pageOf(n.start), pageOf(n.end), first, last, carried, sent);
+}
+
+/** The same of a notifier of the pages `start .. end`: what it has in addresses takes longer than all else. */
+export function cropToPages(
+  start: number,
+  end: number,
+  first: number,
+  last: number,
+  carried: number,
+  sent: SentUnmaps,
+): void {
+  if (first > end || last < start) return;
+  sent.add(Math.max(first, start), Math.min(last, end), carried);
 }

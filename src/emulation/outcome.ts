@@ -45,6 +45,11 @@ export class Outcome {
     this.clear();
   }
 
+  /** Some guest pages' bits land where they belong. */
+  get hasMarked(): boolean {
+    return this.#markedCount > 0;
+  }
+
   /** Some guest pages' dirty bits are lost, or go elsewhere. */
   get hasRisk(): boolean {
     return this.#riskCount > 0;
@@ -62,7 +67,7 @@ export class Outcome {
   }
 
   /** Adds the same to a set, which takes what meets as one. */
-  addRisksTo(set: PageRangeSet): void {
+  addRisksTo(set: Pick<PageRangeSet, 'add'>): void {
     for (let index = 0; index < this.#riskCount; index += 1) {
       set.add(this.riskFirst(index), this.riskLast(index));
     }

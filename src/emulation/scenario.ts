@@ -1,4 +1,5 @@
 import type { PageRangeMap, RangeScratch } from '../base/page-range-map.ts';
+import type { DirtyQuery } from '../base/vocabulary.ts';
 import type { Outcome } from './outcome.ts';
 import type { Profile } from './profiles/profile.ts';
 import type { RamLayout } from './ram-layout.ts';
@@ -63,24 +64,6 @@ export function unmapOutcome(
   return outcome;
 }
 
-/**
- * The same of the UNMAP at `index` alone. `from`: index of the first mapping it can meet; returns that
- * of the next one.
- */
-export function oneUnmapOutcome(
-  sent: SentUnmaps,
-  index: number,
-  from: number,
-  scenario: Scenario,
-  world: World,
-  outcome: Outcome,
-): number {
-  outcome.clear();
-  const next = addUnmap(sent, index, from, scenario, world, outcome);
-  outcome.classify();
-  return next;
-}
-
 /** Adds the UNMAP at `index`. `from`: index of the first mapping it can meet; returns that of the next one. */
 function addUnmap(
   sent: SentUnmaps,
@@ -100,13 +83,34 @@ function addUnmap(
   // Dirty bits matter only while somebody wants them.
   if (!tracked) return from;
 
-  const { mapped, ram } = world;
-  const marks = errno === 0 && query !== 'none' && carried >= 0;
-  if (marks) {
+  if (marksDirty(query, errno, carried)) {
     const page = pageMarkedPastRam(world, query === 'bitmap', first, last, carried);
     if (page > outcome.pastRamPage) outcome.pastRamPage = page;
   }
+  return addMappings(first, last, carried, query, errno, from, world, outcome);
+}
+
+/** Whether an UNMAP that asked like `query`, returned `errno` and carried page `carried` sets dirty bits. */
+export function marksDirty(query: DirtyQuery, errno: number, carried: number): boolean {
+  return errno === 0 && query !== 'none' && carried >= 0;
+}
+
+/**
+ * Adds what becomes of the mappings under an UNMAP that asked like `query` and returned `errno`. `from`:
+ * index of the first mapping it can meet; returns that of the next one.
+ */
+export function addMappings(
+  first: number,
+  last: number,
+  carried: number,
+  query: DirtyQuery,
+  errno: number,
+  from: number,
+  { mapped, ram }: Pick<World, 'mapped' | 'ram'>,
+  outcome: Outcome,
+): number {
   if (mapped === null) return from;
+  const marks = marksDirty(query, errno, carried);
   let next = from;
   while (next < mapped.count && mapped.last(next) < first) next += 1;
   for (let at = next; at < mapped.count && mapped.first(at) <= last; at += 1) {
@@ -133,8 +137,8 @@ function addUnmap(
  * reports all that is mapped; devices that log their own DMA, and iommufd, only what can have been
  * written.
  */
-function pageMarkedPastRam(
-  { host, ram: { totalPages } }: World,
+export function pageMarkedPastRam(
+  { host, ram: { totalPages } }: Pick<World, 'host' | 'ram'>,
   reportsAllMapped: boolean,
   first: number,
   last: number,

@@ -1,7 +1,16 @@
 import { PageRangeSet } from '../../base/page-range-set.ts';
 import type { DirtyQuery } from '../../base/vocabulary.ts';
-import type { Outcome } from '../outcome.ts';
 import { E2BIG } from '../vfio/errno.ts';
+
+/** What becomes of an unmap of the pages `first .. last`. */
+export interface EvaluatedUnmap {
+  readonly first: number;
+  readonly last: number;
+  readonly query: DirtyQuery;
+  readonly errno: number;
+  readonly isLosing: boolean;
+  readonly isPastRam: boolean;
+}
 
 /** An unmap that fails. */
 export interface FailedUnmap {
@@ -31,22 +40,47 @@ export class Hazards {
   failedMaps = 0;
   /** Events at which QEMU stops with an assertion. */
   aborts = 0;
-  readonly risk = new PageRangeSet();
   readonly failed: FailedUnmap[] = [];
+  /** Guest pages at risk, in sets that others have, too. */
+  #risks = new Set<PageRangeSet>();
 
-  /** Counts an unmap of the pages `first .. last`, with what becomes of it. */
-  add(first: number, last: number, outcome: Outcome): void {
-    outcome.addRisksTo(this.risk);
+  /** Guest pages at risk. Put together where it is asked for. */
+  get risk(): PageRangeSet {
+    const [only] = this.#risks;
+    if (only !== undefined && this.#risks.size === 1) return only;
+    const all = new PageRangeSet();
+    for (const set of this.#risks) all.addAll(set);
+    return all;
+  }
+
+  /** How many parts these are held in. */
+  get riskParts(): number {
+    let parts = 0;
+    for (const set of this.#risks) parts += set.parts;
+    return parts;
+  }
+
+  /** The pages in a set are at risk, now and later. */
+  shareRisk(set: PageRangeSet): void {
+    this.#risks.add(set);
+  }
+
+  /** From here on what is at risk is in one set. */
+  joinRisks(): void {
+    if (this.#risks.size > 1) this.#risks = new Set([this.risk]);
+  }
+
+  /** Counts an unmap; what it puts at risk is the caller's. */
+  add({ first, last, query, errno, isLosing, isPastRam }: EvaluatedUnmap): void {
     this.unmaps += 1;
-    this.queries[outcome.query] += 1;
-    const { errno, harmfulZero, noQuery, pastRamPage, wrongAddress } = outcome;
+    this.queries[query] += 1;
     if (errno !== 0) {
       this.failures += 1;
       if (errno === E2BIG) this.e2big += 1;
       if (this.failed.length < MOST_LISTED) this.failed.push({ first, last, errno });
-    } else if (harmfulZero || wrongAddress || noQuery || pastRamPage >= 0) {
+    } else if (isLosing) {
       this.losing += 1;
-      if (pastRamPage >= 0) this.pastRam += 1;
+      if (isPastRam) this.pastRam += 1;
     }
   }
 
@@ -63,7 +97,7 @@ export class Hazards {
     this.stale += other.stale;
     this.failedMaps += other.failedMaps;
     this.aborts += other.aborts;
-    this.risk.addAll(other.risk);
+    for (const set of other.#risks) this.#risks.add(set);
     this.failed.push(...other.failed.slice(0, MOST_LISTED - this.failed.length));
   }
 }

@@ -2,7 +2,6 @@ import { pageOf } from '../../base/address.ts';
 import type { PageRangeMap } from '../../base/page-range-map.ts';
 import type { IovaTree } from '../viommu/iova-tree.ts';
 import type { AddressRange } from '../viommu/viommu.ts';
-import type { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
 import { hostFlag } from './parted-maps.ts';
 import { nodesOf, piecesOf, type UnmapPlan } from './plan.ts';
@@ -33,23 +32,6 @@ export interface WholeClass {
 export interface WholeClasses {
   readonly name: string;
   readonly machines: ReadonlyMap<WhatIfMachine, WholeClass>;
-}
-
-/** What becomes of the unmap of a whole space under tracking. */
-export interface WholeEvaluation {
-  /** Their sum is what is counted. */
-  readonly counted: readonly Hazards[];
-  /** What its UNMAPs return. */
-  readonly results: readonly number[];
-  /** Translations that it leaves in the host. */
-  readonly left: number;
-}
-
-/** What becomes of a piece, which is the same in many machines. */
-export interface PieceOutcome {
-  /** Of the one UNMAP. */
-  readonly counts: Hazards;
-  readonly errno: number;
 }
 
 /** What is done to shadow and host. */
@@ -111,26 +93,21 @@ export class WholeUnmap {
   }
 
   /** Whether they leave nothing in the notifier's range. */
-  #takesAll(
-    { backend }: WhatIfMachine,
-    { isByNode, sent }: UnmapPlan,
-    results: readonly number[],
-  ): boolean {
+  #takesAll({ backend }: WhatIfMachine, plan: UnmapPlan, results: readonly number[]): boolean {
     const { host, shadow, span } = this;
+    const { isByNode, sent } = plan;
     if (isByNode) {
-      if (!this.#isMirrored || sent.count !== this.#nodeCount) return false;
-      // An UNMAP that is cut to the notifier cuts through its node.
-      for (const index of [0, sent.count - 1]) {
-        if (index >= 0 && !shadow.hasNode(sent.first(index), sent.last(index))) return false;
-      }
-      return backend === 'iommufd' || results.every((result) => result === 0);
+      const isTaken = backend === 'iommufd' || results.every((result) => result === 0);
+      return isTaken && this.isEachNode(plan);
     }
     let behind = span.first - 1;
     for (let index = 0; index < sent.count; index += 1) {
       const first = sent.first(index);
       const last = sent.last(index);
       if (last > behind) behind = last;
-      if (results[index] !== 0 && host.overlaps(first, last)) return false;
+      // iommufd unmaps whatever it tells of dirty pages.
+      const isKept = results[index] !== 0 && backend === 'legacy';
+      if (isKept && host.overlaps(first, last)) return false;
       if (host.straddles(first, last)) return false;
     }
     return (
@@ -153,6 +130,15 @@ export class WholeUnmap {
       taken += isEachOne ? 1 : this.#translationsIn(sent.first(index), sent.last(index));
     }
     return Math.max(0, mapped - taken);
+  }
+
+  /** Whether the UNMAPs are of one node each, of all there are, and the host maps exactly these. */
+  isEachNode({ sent }: UnmapPlan): boolean {
+    if (!this.#isMirrored || sent.count !== this.#nodeCount) return false;
+    // An UNMAP that is cut to the notifier cuts through its node.
+    return [0, sent.count - 1].every(
+      (index) => index < 0 || this.shadow.hasNode(sent.first(index), sent.last(index)),
+    );
   }
 
   /** Whether the host maps exactly the ranges that the shadow has. */

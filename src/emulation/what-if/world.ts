@@ -4,6 +4,7 @@ import type { Extent } from './extent.ts';
 import { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
 import { unite } from './parted-maps.ts';
+import { RiskGroup } from './risk-groups.ts';
 
 /** What was met while dirty pages were tracked, or at other times, as if they had been. */
 export type Times = 'tracked' | 'untracked';
@@ -45,6 +46,9 @@ export class World {
   readonly #shares = new Map<string | number, readonly Share[]>();
   /** What is counted in now, by times and kinds: all in them is of all machines that use them. */
   readonly #open = new Map<string, Open>();
+  #nobody = new RiskGroup();
+  /** Undefined until it is asked for, and where the machines have changed. */
+  #awBits: number | null | undefined = undefined;
   readonly #shadows: IovaTree[] = [];
   readonly #hosts: PageRangeMap[] = [];
 
@@ -56,10 +60,24 @@ export class World {
     return this.#ledgers.keys();
   }
 
+  /** The width of their vIOMMU; null where they have several. */
+  get awBits(): number | null {
+    if (this.#awBits === undefined) {
+      const widths = new Set([...this.machines].map(({ awBits }) => awBits));
+      this.#awBits = widths.size === 1 ? this.machine.awBits : null;
+    }
+    return this.#awBits;
+  }
+
   /** Any of them. */
   get machine(): WhatIfMachine {
     for (const machine of this.#ledgers.keys()) return machine;
     throw new Error('a world without machines');
+  }
+
+  /** The group of none of those in which is counted now. */
+  get nobody(): RiskGroup {
+    return this.#nobody;
   }
 
   /** `device`: its number, from 0. */
@@ -165,10 +183,12 @@ export class World {
     return [this, ...worlds];
   }
 
-  /** From here on other machines are counted together. */
+  /** From here on there are other machines, which are counted together. */
   #countAnew(): void {
     this.#shares.clear();
     this.#open.clear();
+    this.#nobody = new RiskGroup();
+    this.#awBits = undefined;
   }
 
   /** Takes over the machines of a world in which the same is mapped. */
@@ -225,6 +245,7 @@ const NOTHING: Counted = [];
 function sumOf(counted: Counted): Hazards {
   const sum = new Hazards();
   for (const hazards of counted) sum.addAll(hazards);
+  sum.joinRisks();
   return sum;
 }
 
@@ -235,7 +256,7 @@ function summedUp(counted: Counted): Counted {
   for (const hazards of counted) {
     let newest = hazards;
     for (let before = sums.at(-1); before !== undefined; before = sums.at(-1)) {
-      if (before.risk.parts > 2 * newest.risk.parts) break;
+      if (before.riskParts > 2 * newest.riskParts) break;
       newest = sumOf([before, newest]);
       sums.pop();
     }

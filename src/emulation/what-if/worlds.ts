@@ -1,33 +1,32 @@
 import { PAGE_SHIFT } from '../../base/address.ts';
 import type { Mutable } from '../../base/mutable.ts';
-import { PageRangeMap, type RangeScratch } from '../../base/page-range-map.ts';
-import { Outcome } from '../outcome.ts';
+import { PageRangeMap } from '../../base/page-range-map.ts';
 import type { RamLayout } from '../ram-layout.ts';
-import { oneUnmapOutcome, type Scenario, unmapOutcome, type World as View } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
 import { dirtyBitmapBytesOfPages } from '../vfio/dirty-bitmap.ts';
 import { mapNotifyResult, regionDelCarries } from '../vfio/listener.ts';
 import { vtdPageWalkOne } from '../viommu/intel/page-walk.ts';
 import { permission } from '../viommu/iova-tree.ts';
-import { SentUnmaps } from '../viommu/sent.ts';
 import type { AddressRange } from '../viommu/viommu.ts';
 import { Extent } from './extent.ts';
-import { Hazards } from './hazards.ts';
+import type { Hazards } from './hazards.ts';
 import type { WhatIfMachine } from './matrix.ts';
 import { hostFlag, part, unite } from './parted-maps.ts';
 import { piecesOf, type UnmapPlan } from './plan.ts';
+import { RisksOfOperation } from './risk-groups.ts';
+import { type Mappings, SharedUnmap, type SharedView } from './shared-unmap.ts';
 import {
   ALL,
   markLeft,
-  type PieceOutcome,
   type Span,
   spanOf,
   type WholeClass,
   type WholeClasses,
   type WholeEffect,
-  type WholeEvaluation,
   WholePlans,
   WholeUnmap,
 } from './whole.ts';
+import { WholeEvaluator } from './whole-evaluator.ts';
 import { LAST_PAGE, type Times, World } from './world.ts';
 
 /** Ways to unmap whole spaces that are remembered. */
@@ -98,10 +97,10 @@ export class Worlds {
   #worlds: readonly World[];
   /** Pages outside of which no world has anything, between two operations. */
   readonly #own = new Extent();
-  readonly #sent = new SentUnmaps();
-  readonly #outcome = new Outcome();
+  readonly #shared = new SharedUnmap();
+  readonly #risks = new RisksOfOperation();
   readonly #scenario: Mutable<Scenario>;
-  readonly #view: Mutable<View>;
+  readonly #view: Mutable<SharedView>;
 
   constructor(machines: readonly WhatIfMachine[], host: WhatIfHost) {
     this.#host = host;
@@ -208,7 +207,10 @@ export class Worlds {
     if (last < NARROWEST_END) return this.#worlds;
     const isReached = ({ awBits }: WhatIfMachine) => last < 2 ** (awBits - PAGE_SHIFT);
     return this.#worlds.flatMap((world) => {
-      const parts = this.#parted(world.partition((machine) => String(isReached(machine))));
+      const isParted = world.awBits !== null;
+      const parts = isParted
+        ? world.alone
+        : this.#parted(world.partition((machine) => String(isReached(machine))));
       return parts.filter(({ machine }) => isReached(machine));
     });
   }
@@ -277,7 +279,7 @@ export class Worlds {
         continue;
       }
       // It is counted already.
-      const parts = this.#takeWalked(world, target, first, last, carried, tracking);
+      const parts = this.#takeWalked(world, target, first, last, tracking);
       for (const part of parts) part.shadow(device).remove(first, last);
     }
     this.#unite(target, first, last);
@@ -377,7 +379,7 @@ export class Worlds {
       before.host(target.container).remove(first, last);
       return before.alone;
     }
-    return this.#takeWalked(before, target, first, last, carried, tracking);
+    return this.#takeWalked(before, target, first, last, tracking);
   }
 
   /** Counts the UNMAP of a walk; true where it takes the same from the host in all of these machines. */
@@ -398,17 +400,19 @@ export class Worlds {
           timesOf,
         )
       : before.sharesNamed(code, ({ queryKind }) => `walk ${queryKind} ${code}`, timesOf);
-    const nodes = before.shadow(target.device).overlapping(first, last);
+    const unmap = this.#start(before, target, first, last, carried);
     let hasFailed = false;
     let kind = '';
     for (const { hazards, machine } of shares) {
       if (isLarge || machine.queryKind !== kind) {
-        this.#evaluate(before, target, machine, first, last, carried, nodes);
+        unmap.evaluate(this.#use(machine, target));
         kind = machine.queryKind;
       }
-      hazards.add(first, last, this.#outcome);
-      if (this.#outcome.errno !== 0) hasFailed = true;
+      hazards.add(unmap);
+      this.#risks.add(hazards, unmap.risks, before.nobody);
+      if (unmap.errno !== 0) hasFailed = true;
     }
+    this.#risks.commit();
     // Most take the same everywhere.
     return !hasFailed && !before.host(target.container).straddles(first, last);
   }
@@ -419,15 +423,11 @@ export class Worlds {
     target: Target,
     first: number,
     last: number,
-    carried: number,
     tracking: TrackingState,
   ): readonly World[] {
     return this.#take(world, target, first, last, (machine) => {
-      if (timesFor(machine, target, tracking) === 'untracked') {
-        return this.#untrackedResult(world, target, machine, first, last);
-      }
-      this.#evaluate(world, target, machine, first, last, carried, null);
-      return this.#outcome.errno;
+      const times = timesFor(machine, target, tracking);
+      return this.#result(world, target, machine, first, last, times);
     });
   }
 
@@ -532,19 +532,10 @@ export class Worlds {
     const span = spanOf(notifier);
     const before = new WholeUnmap(world.shadow(target.device), world.host(target.container), span);
     const plans = new WholePlans(notifier, before.shadow);
-    const pieces = new Map<string, PieceOutcome>();
-    const evaluations = new Map<string, WholeEvaluation>();
-    const evaluate = (machine: WhatIfMachine, { evaluated, kind }: WholeClass) => {
-      let evaluation = evaluations.get(kind);
-      if (evaluation === undefined) {
-        const plan = plans.of(machine, evaluated === 'by node');
-        evaluation = plan.isByNode
-          ? this.#evaluateNodes(target, machine, plan, before)
-          : this.#evaluatePieces(world, target, machine, plan, before, pieces);
-        evaluations.set(kind, evaluation);
-      }
-      return evaluation;
-    };
+    const evaluator = new WholeEvaluator(before, plans, this.#host.ram, {
+      scenarioOf: (machine) => this.#use(machine, target),
+      isTooLarge: (machine, first, last) => this.#isTooLarge(machine, target, first, last),
+    });
     const classes = this.#classesOf(target, notifier, tracking);
     const classOf = (machine: WhatIfMachine) => classes.machines.get(machine) as WholeClass;
     // Which machines are alike depends on all that the name tells.
@@ -562,14 +553,15 @@ export class Worlds {
         const plan = plans.of(machine, own.sent === 'by node');
         const results =
           own.times === 'tracked'
-            ? evaluate(machine, own).results
+            ? evaluator.of(machine, own).results
             : Array.from({ length: plan.sent.count }, (_, index) =>
-                this.#untrackedResult(
+                this.#result(
                   world,
                   target,
                   machine,
                   plan.sent.first(index),
                   plan.sent.last(index),
+                  'untracked',
                 ),
               );
         known = { plan, results, name: before.effectOf(machine, plan, results) };
@@ -579,13 +571,15 @@ export class Worlds {
     };
     for (const { hazards, machine } of shares) {
       const own = classOf(machine);
-      const evaluation = evaluate(machine, own);
+      const evaluation = evaluator.of(machine, own);
       for (const counts of evaluation.counted) hazards.addAll(counts);
+      for (const risks of evaluation.risks) this.#risks.add(hazards, risks, world.nobody);
       // What stays in any case is counted as it happens.
       if (own.times === 'untracked' && effectOf(machine).name === ALL) {
         hazards.stale += evaluation.left;
       }
     }
+    this.#risks.commit();
     const nameOf = (machine: WhatIfMachine) => effectOf(machine).name;
     // Of all of them, before the maps change.
     for (const machine of world.machines) effectOf(machine);
@@ -665,61 +659,6 @@ export class Worlds {
     return dirtyBitmapBytesOfPages(last - first + 1, pageSize) > this.#host.bitmapBytes;
   }
 
-  /** What becomes under tracking of the unmap of a whole space in pieces, of which many machines have the same. */
-  #evaluatePieces(
-    world: World,
-    target: Target,
-    machine: WhatIfMachine,
-    plan: UnmapPlan,
-    before: WholeUnmap,
-    pieces: Map<string, PieceOutcome>,
-  ): WholeEvaluation {
-    const counted: Hazards[] = [];
-    const results: number[] = [];
-    for (let index = 0; index < plan.sent.count; index += 1) {
-      const first = plan.sent.first(index);
-      const last = plan.sent.last(index);
-      const isTooLarge = this.#isTooLarge(machine, target, first, last);
-      const name = `${first} ${last} ${machine.queryKind} ${isTooLarge}`;
-      let piece = pieces.get(name);
-      if (piece === undefined) {
-        const nodes = before.shadow.overlapping(first, last);
-        this.#evaluate(world, target, machine, first, last, plan.sent.carried(index), nodes);
-        const counts = new Hazards();
-        counts.add(first, last, this.#outcome);
-        piece = { counts, errno: this.#outcome.errno };
-        pieces.set(name, piece);
-      }
-      counted.push(piece.counts);
-      results.push(piece.errno);
-    }
-    return { counted, results, left: before.left(machine, plan, results) };
-  }
-
-  /** The same of an unmap by node: an UNMAP for each. */
-  #evaluateNodes(
-    target: Target,
-    machine: WhatIfMachine,
-    plan: UnmapPlan,
-    before: WholeUnmap,
-  ): WholeEvaluation {
-    const { sent } = plan;
-    const counts = new Hazards();
-    const results: number[] = [];
-    const outcome = this.#outcome;
-    const { first, last } = before.span;
-    this.#view.mapped = before.shadow.overlapping(first, last);
-    this.#view.host = before.host;
-    const scenario = this.#use(machine, target);
-    let from = 0;
-    for (let index = 0; index < sent.count; index += 1) {
-      from = oneUnmapOutcome(sent, index, from, scenario, this.#view, outcome);
-      counts.add(sent.first(index), sent.last(index), outcome);
-      results.push(outcome.errno);
-    }
-    return { counted: [counts], results, left: before.left(machine, plan, results) };
-  }
-
   // --- Sections --------------------------------------------------------------------------------------
 
   /** A section of RAM is mapped for a device that is not translated; false where it is there. `flags`: permissions. */
@@ -774,20 +713,24 @@ export class Worlds {
         const carried = carriedBy(machine);
         // Where nothing tells the place of a section in RAM, it is right.
         const isRight = Number.isNaN(carried);
-        const known = isRight ? null : mapped();
-        this.#evaluate(world, target, machine, first, last, isRight ? 0 : carried, known);
-        return this.#outcome;
+        const known = isRight ? null : { overlapping: mapped };
+        const unmap = this.#start(world, target, first, last, isRight ? 0 : carried, known);
+        unmap.evaluate(this.#use(machine, target));
+        return unmap;
       };
       const code = codeOf(target, tracking);
       const kindOf = ({ pageSize, profile, queryKind }: WhatIfMachine) =>
         `section ${queryKind} ${profile.regionDelEntry} ${profile.regionDelAddress} ${pageSize} ${code}`;
       for (const { hazards, machine } of world.sharesOf(kindOf, timesOf)) {
-        hazards.add(first, last, evaluate(machine));
+        const unmap = evaluate(machine);
+        hazards.add(unmap);
+        this.#risks.add(hazards, unmap.risks, world.nobody);
+        this.#risks.commit();
       }
       this.#take(world, target, first, last, (machine) =>
         timesOf(machine) === 'tracked'
           ? evaluate(machine).errno
-          : this.#untrackedResult(world, target, machine, first, last),
+          : this.#result(world, target, machine, first, last, 'untracked'),
       );
     }
     this.#uniteAll(target, spans);
@@ -795,34 +738,35 @@ export class Worlds {
 
   // --- What they have in common ----------------------------------------------------------------------
 
-  /** Evaluates an UNMAP under tracking, into `#outcome`. */
-  #evaluate(
+  /** An UNMAP to be evaluated under tracking, over what is `mapped`. Reused by the next call. */
+  #start(
     world: World,
     target: Target,
-    machine: WhatIfMachine,
     first: number,
     last: number,
     carried: number,
-    mapped: RangeScratch | null,
-  ): void {
-    this.#use(machine, target);
-    this.#view.mapped = mapped;
-    this.#view.host = world.host(target.container);
-    this.#sent.clear();
-    this.#sent.add(first, last, carried);
-    unmapOutcome(this.#sent, this.#scenario, this.#view, this.#outcome);
+    mapped: Mappings | null = world.shadow(target.device),
+  ): SharedUnmap {
+    const view = this.#view;
+    view.mapped = mapped;
+    view.host = world.host(target.container);
+    this.#shared.start(first, last, carried, view);
+    return this.#shared;
   }
 
-  /** What an UNMAP returns while nothing is tracked. */
-  #untrackedResult(
+  /** What a notified UNMAP returns. */
+  #result(
     world: World,
     target: Target,
     machine: WhatIfMachine,
     first: number,
     last: number,
+    times: Times,
   ): number {
-    const host = world.host(target.container);
-    return machine.behaviour.unmapResult(host, first, last, 'none', this.#use(machine, target));
+    const { behaviour } = machine;
+    const scenario = this.#use(machine, target);
+    const query = times === 'tracked' ? behaviour.query(scenario, true) : 'none';
+    return behaviour.unmapResult(world.host(target.container), first, last, query, scenario);
   }
 
   #use({ behaviour, pageSize, profile }: WhatIfMachine, { deviceTracking }: Target): Scenario {

@@ -1,6 +1,6 @@
 import { pageOf, wrap64 } from '../../../base/address.ts';
 import type { RangeScratch } from '../../../base/page-range-map.ts';
-import { cropToNotifier } from '../../memory.ts';
+import { cropToNotifier, cropToPages } from '../../memory.ts';
 import type { IovaTree } from '../iova-tree.ts';
 import type { SentUnmaps } from '../sent.ts';
 import type { AddressRange } from '../viommu.ts';
@@ -34,8 +34,10 @@ export function unmapByNode(
   when: UnmapInMigration['when'],
   carries: UnmapInMigration['carries'],
 ): UnmapInMigration {
+  const carriedOf = (nodes: RangeScratch, index: number) =>
+    carries === 'zero' ? 0 : nodes.value(index);
   const unmapNode: UnmapInMigration['unmapNode'] = (n, nodes, index, sent) => {
-    const carried = carries === 'zero' ? 0 : nodes.value(index);
+    const carried = carriedOf(nodes, index);
     cropToNotifier(n, nodes.first(index), nodes.last(index), carried, sent);
   };
   return {
@@ -46,10 +48,13 @@ export function unmapByNode(
     unmap(n, shadow, sent) {
       sent.clear();
       const start = pageOf(n.start);
+      const end = pageOf(n.end);
       const searchEnd = pageOf(searchEndOf(n));
       const nodes = shadow.overlapping(start, Math.max(start, searchEnd));
       for (let index = 0; index < nodes.count; index += 1) {
-        if (nodes.first(index) <= searchEnd) unmapNode(n, nodes, index, sent);
+        const first = nodes.first(index);
+        if (first > searchEnd) continue;
+        cropToPages(start, end, first, nodes.last(index), carriedOf(nodes, index), sent);
       }
     },
     passesBy: (n) => searchEndOf(n) < n.end,

@@ -456,7 +456,7 @@ export const mutations: readonly Mutation[] = [
   {
     what: 'an event reaches beyond its notifier',
     file: 'src/emulation/memory.ts',
-    find: 'Math.min(last, pageOf(n.end)), carried',
+    find: 'Math.min(last, end), carried',
     replace: 'last, carried',
   },
   {
