@@ -14,7 +14,14 @@ import { catalogue, type EventName, kindOfName, offsetsOf } from '../events/cata
 import type { BatchWriter } from '../events/writer.ts';
 import { argumentAliases } from './argument-aliases.ts';
 import { commitEvent } from './commit-event.ts';
-import { type LineForm, numberPlace, type PiecePlace, piecesOf, shifted } from './formed-lines.ts';
+import {
+  type LineForm,
+  numberPlace,
+  type Piece,
+  type PiecePlace,
+  piecesOf,
+  shifted,
+} from './formed-lines.ts';
 import { type LineReader, outcome } from './line-reader.ts';
 import type { LinePlace } from './notes.ts';
 
@@ -87,13 +94,16 @@ const HEX = /^0x[0-9A-Fa-f]{1,16}$/;
 /** Writes events by the values of their arguments. */
 export class EventValues {
   readonly #reader: LineReader;
+  readonly #areLines: boolean;
   readonly #shapes = new Map<string, readonly ValueShape[]>();
   readonly #bytes = Buffer.alloc(BYTES);
   /** What became of the event that was asked for last; null: it is unreadable. */
   #last: LastEvent | null = null;
 
-  constructor(reader: LineReader) {
+  /** `areLines`: each value is on a line of its own, up to its end, with marks between groups of digits. */
+  constructor(reader: LineReader, areLines = false) {
     this.#reader = reader;
+    this.#areLines = areLines;
   }
 
   /**
@@ -165,7 +175,14 @@ export class EventValues {
     const last = this.#last;
     if (last?.name !== name || last.line !== writer.line) return null;
     const { shape } = last;
-    if (shape === null) return countedForm(name, thread, bytes, from, to, tokens, places);
+    if (shape === null) {
+      const values = this.#areLines ? tokens.map(lineOf) : unreadPlaces(bytes, from, tokens);
+      return countedForm(
+        name,
+        thread,
+        piecesOf(bytes, from, to, shifted([...values, ...places], from)),
+      );
+    }
     const record = Uint32Array.from(writer.newest);
     if (shape.hasTexts || record[KIND] !== this.#reader.kind || record[LINE] !== writer.line) {
       return null;
@@ -178,7 +195,7 @@ export class EventValues {
         : tokens[index];
       if (token === undefined || !isNumber(form)) return [];
       const isWide = type === 'u64' || type === undefined;
-      return numberPlace(token.text, token.at, word, isWide) ?? [];
+      return numberPlace(token.text, token.at, word, isWide, this.#areLines) ?? [];
     });
     return {
       pieces: piecesOf(bytes, from, to, shifted([...numbers, ...places], from)),
@@ -254,24 +271,29 @@ function valueShapes(name: EventName): readonly ValueShape[] {
   });
 }
 
-/** The form of a line that is only counted: nobody reads what its values are. */
-function countedForm(
-  name: string,
-  thread: number,
+/** The place of a value that nobody reads and that ends with its line. */
+function lineOf({ at, text }: ValueToken): PiecePlace {
+  return { from: at, to: at + text.length, piece: { is: 'any' } };
+}
+
+/** The places of values that nobody reads. */
+function unreadPlaces(
   bytes: Buffer,
   from: number,
-  to: number,
   tokens: readonly ValueToken[],
-  places: readonly PiecePlace[],
-): LineForm {
-  const values = tokens.flatMap(({ at, text }): PiecePlace | readonly PiecePlace[] => {
+): readonly PiecePlace[] {
+  return tokens.flatMap(({ at, text }): PiecePlace | readonly PiecePlace[] => {
     if (bytes[from + at] !== QUOTE) return numberPlace(text, at, null, true) ?? [];
     const end = bytes.indexOf(QUOTE, from + at + 1) - from;
     // One with escapes may be any other only if it is the same.
     return end === at + 1 + text.length ? { from: at + 1, to: end, piece: { is: 'string' } } : [];
   });
+}
+
+/** The form of a line that is only counted. */
+function countedForm(name: string, thread: number, pieces: readonly Piece[]): LineForm {
   return {
-    pieces: piecesOf(bytes, from, to, shifted([...values, ...places], from)),
+    pieces,
     seconds: 0,
     nanoseconds: NO_TIME,
     thread,

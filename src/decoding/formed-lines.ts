@@ -13,7 +13,7 @@ const LF = 0x0a;
 export type Piece =
   /** These bytes. */
   | { readonly is: 'literal'; readonly bytes: Uint8Array }
-  /** So many digits, which are the fraction of the second: 9 at most. */
+  /** So many digits, which are the fraction of the second, or go on with it: 9 at most in all. */
   | { readonly is: 'fraction'; readonly digits: number }
   /** QEMU's text, up to the end of the line: the last piece. */
   | { readonly is: 'rest' }
@@ -28,7 +28,7 @@ export type Piece =
    * is what the clock of its reader comes to then.
    */
   | { readonly is: 'elapsed' }
-  /** All up to the end of the line: the last piece. */
+  /** All up to the end of the line. */
   | { readonly is: 'any' }
   /** So many digits. */
   | { readonly is: 'figures'; readonly digits: number }
@@ -38,6 +38,8 @@ export type Piece =
       /** Where the record has it, or null if it has not, and whether in two words. */
       readonly word: number | null;
       readonly isWide: boolean;
+      /** There may be marks between groups of its digits: `,` in decimal, `:` in hexadecimal. */
+      readonly isGrouped?: boolean;
     };
 
 /** What all lines of a form have in common, beside literal pieces; its time is that of the form but for the fraction. */
@@ -56,6 +58,8 @@ export interface LineForm {
    * is told of each if it has a thread.
    */
   readonly counted?: string;
+  /** How many lines it spans, where these are paragraphs; else one. */
+  readonly lines?: number;
 }
 
 /** A piece of the line at `from .. to`. */
@@ -67,19 +71,21 @@ export interface PiecePlace {
 
 /**
  * The place of a number at `at`, behind `0x` or in decimal, as tools print it; null where it is written in
- * another way.
+ * another way. `isGrouped`: there may be marks between groups of its digits.
  */
 export function numberPlace(
   text: string,
   at: number,
   word: number | null,
   isWide: boolean,
+  isGrouped = false,
 ): PiecePlace | null {
-  if (/^\d{1,20}$/.test(text)) {
-    return { from: at, to: at + text.length, piece: { is: 'decimal', word, isWide } };
+  const to = at + text.length;
+  if ((isGrouped ? /^[\d,]{1,32}$/ : /^\d{1,20}$/).test(text)) {
+    return { from: at, to, piece: { is: 'decimal', word, isWide, isGrouped } };
   }
-  if (!/^0x[0-9a-f]{1,20}$/i.test(text)) return null;
-  return { from: at + '0x'.length, to: at + text.length, piece: { is: 'hex', word, isWide } };
+  if (!(isGrouped ? /^0x[0-9a-f:]{1,32}$/i : /^0x[0-9a-f]{1,20}$/i).test(text)) return null;
+  return { from: at + '0x'.length, to, piece: { is: 'hex', word, isWide, isGrouped } };
 }
 
 /** The same places in a line that begins at `by`. */
@@ -105,8 +111,10 @@ export function piecesOf(
   return pieces;
 }
 
-/** Reads such lines, one at a time. */
+/** Reads such lines, one at a time; or paragraphs, which end with a blank line. */
 export interface FormedLines {
+  /** They are paragraphs: what ends one is the LF of the blank line behind it. */
+  readonly areParagraphs?: true;
   /**
    * The form of the line that was read last: whatever a line of the same form has for its text, it is
    * read as this one was. Null where that cannot be said. It counts for this batch only.
@@ -116,7 +124,7 @@ export interface FormedLines {
   readonly isOpen: boolean;
   /** Decodes the line at `at .. lf`; `writer.line` is its number. */
   line(bytes: Buffer, at: number, lf: number, writer: BatchWriter): void;
-  /** The last line of a trace, at `at`, without its LF: not believed, as it may be the front of a longer one. */
+  /** The last line or paragraph of a trace, at `at`, without its end: not believed, as it may be the front of a longer one. */
   unfinishedLine(bytes: Buffer, at: number, writer: BatchWriter): void;
   /** Nanoseconds at the end of the last line, of lines that tell how many have passed since the one before. */
   clock?: number;
@@ -133,13 +141,40 @@ export type FormedDecoder = (block: Uint8Array, writer: BatchWriter) => number;
 export function decodeFormed(block: Uint8Array, lines: FormedLines, writer: BatchWriter): number {
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.length);
   let line = 0;
-  for (let at = 0; at < bytes.length; line += 1) {
-    const lf = bytes.indexOf(LF, at);
+  for (let at = 0; at < bytes.length; ) {
+    const lf = endOf(lines, bytes, at);
+    const next = lf < 0 ? bytes.length : lf + 1;
     writer.line = line;
     if (lf < 0) lines.unfinishedLine(bytes, at, writer);
     else lines.line(bytes, at, lf, writer);
-    at = lf < 0 ? bytes.length : lf + 1;
+    line += countOf(lines, bytes, at, next);
+    at = next;
   }
   lines.takeCounts(writer);
   return line;
+}
+
+/** Ends a paragraph. */
+export const BLANK_LINE = Buffer.from('\n\n');
+
+/** The LF that ends the line or the paragraph at `at`; -1 where there is none. */
+export function endOf({ areParagraphs }: FormedLines, bytes: Buffer, at: number): number {
+  if (areParagraphs !== true || bytes[at] === LF) return bytes.indexOf(LF, at);
+  const blank = bytes.indexOf(BLANK_LINE, at);
+  return blank < 0 ? -1 : blank + 1;
+}
+
+/** How many lines the one line or paragraph at `from .. to` has. */
+export function countOf(
+  { areParagraphs }: FormedLines,
+  bytes: Buffer,
+  from: number,
+  to: number,
+): number {
+  if (areParagraphs !== true) return 1;
+  let lines = bytes[to - 1] === LF ? 0 : 1;
+  for (let lf = bytes.indexOf(LF, from); lf >= 0 && lf < to; lf = bytes.indexOf(LF, lf + 1)) {
+    lines += 1;
+  }
+  return lines;
 }

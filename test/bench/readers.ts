@@ -18,6 +18,8 @@ import { sample, samplesFolder } from '../helpers/samples.ts';
 const CHUNK_BYTES = 1024 * 1024;
 /** The reader that the others are compared with, and its sample. */
 const PLAIN = 'all-10.2.2.log.gz';
+/** Between the messages of babeltrace's details. */
+const BLANK_LINE = '\n\n';
 const COMPRESSED = join(root, 'test/bytes/compressed');
 
 interface LokiAnswer {
@@ -37,6 +39,15 @@ function repeated(one: Buffer, format: TraceFormat, bytes: number): Buffer {
     const at = firstEvent(one);
     const events = one.subarray(at);
     return Buffer.concat([one.subarray(0, at), ...Array.from({ length: times }, () => events)]);
+  }
+  if (format.name === 'babeltrace-details') {
+    // So do classes; and the last event is cut.
+    const at = one.lastIndexOf(BLANK_LINE, one.indexOf('\nEvent `')) + BLANK_LINE.length;
+    const events = one.subarray(at, one.lastIndexOf(BLANK_LINE) + BLANK_LINE.length);
+    return Buffer.concat([
+      one.subarray(0, at),
+      ...Array.from({ length: Math.ceil(bytes / events.length) }, () => events),
+    ]);
   }
   if (format.name !== 'json-array') return Buffer.concat(Array.from({ length: times }, () => one));
   const elements = one.toString('latin1').replace(/^\s*\[|\]\s*$/g, '');

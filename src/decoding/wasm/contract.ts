@@ -60,6 +60,10 @@ export const pieces = {
   FIGURES: 10,
   ELAPSED: 11,
   ANY: 12,
+  GROUPED_DECIMAL: 13,
+  GROUPED_DECIMAL_WIDE: 14,
+  GROUPED_HEX: 15,
+  GROUPED_HEX_WIDE: 16,
 } as const;
 
 /** Where each of the words of a form lies. */
@@ -74,6 +78,8 @@ export const form = {
   FORM_RECORD_WORDS: 5,
   /** The slot of the name that its lines count; 0 where they are stored. */
   FORM_SLOT: 6,
+  /** Lines that it spans. */
+  FORM_LINES: 7,
   FORM_FIRST_PIECE: 8,
   FORM_RECORD: 96,
   /** The bytes of literal pieces, each from a multiple of 16 bytes on. */

@@ -1,7 +1,14 @@
 import { eventNames, kindOfName } from '../../events/catalogue/index.ts';
 import type { BatchWriter, RecordsTold } from '../../events/writer.ts';
 import type { Carrier } from '../carrier.ts';
-import type { FormedLines, LineForm, Piece } from '../formed-lines.ts';
+import {
+  BLANK_LINE,
+  countOf,
+  endOf,
+  type FormedLines,
+  type LineForm,
+  type Piece,
+} from '../formed-lines.ts';
 import type { LineKernel, SingleLineKernel } from '../kernel.ts';
 import { tornOf } from '../torn-names.ts';
 import {
@@ -18,6 +25,7 @@ import {
 import type { KernelExports } from './module.ts';
 
 const LF = 0x0a;
+const LINE_END = Uint8Array.of(LF);
 
 /**
  * Memory that threads share is copied byte by byte unless both ends lie alike in words of this many
@@ -65,10 +73,18 @@ function wordsOfPiece(piece: Piece): readonly [what: number, length: number] {
     case 'digits':
       return [pieceKinds.DIGITS, 0];
     case 'decimal':
-      return [piece.isWide ? pieceKinds.DECIMAL_WIDE : pieceKinds.DECIMAL, piece.word ?? NO_WORD];
     case 'hex':
-      return [piece.isWide ? pieceKinds.HEX_WIDE : pieceKinds.HEX, piece.word ?? NO_WORD];
+      return [kindOfNumber(piece), piece.word ?? NO_WORD];
   }
+}
+
+function kindOfNumber({ is, isGrouped, isWide }: Extract<Piece, { readonly word: number | null }>) {
+  if (is === 'decimal' && isGrouped === true) {
+    return isWide ? pieceKinds.GROUPED_DECIMAL_WIDE : pieceKinds.GROUPED_DECIMAL;
+  }
+  if (is === 'decimal') return isWide ? pieceKinds.DECIMAL_WIDE : pieceKinds.DECIMAL;
+  if (isGrouped === true) return isWide ? pieceKinds.GROUPED_HEX_WIDE : pieceKinds.GROUPED_HEX;
+  return isWide ? pieceKinds.HEX_WIDE : pieceKinds.HEX;
 }
 
 /** Forms that are taken of a block in any case. */
@@ -77,6 +93,13 @@ const FEW_FORMS = 128;
 /** The kernel compares literals sixteen bytes at a time. */
 function roundedUp(bytes: number): number {
   return (bytes + 15) & ~15;
+}
+
+/** Where the last line or paragraph ends that does before `to`, or there; 0 where none does. */
+function endBefore(block: Uint8Array, ending: Uint8Array, to: number): number {
+  const bytes = Buffer.from(block.buffer, block.byteOffset, to);
+  const at = bytes.lastIndexOf(ending);
+  return at < 0 ? 0 : at + ending.length;
 }
 
 function isOutsideTable({ length }: string): boolean {
@@ -91,8 +114,12 @@ interface LeftLines {
   clock: number;
   /** Takes note of lines that the kernel counted. */
   counted(lines: Uint32Array): void;
+  /** Bytes that end one of them. */
+  readonly ending: Uint8Array;
   /** Decodes the line at `at`; returns where the next one begins. */
   line(at: number): number;
+  /** How many lines the one at `from .. to` is. */
+  count(from: number, to: number): number;
   unfinishedLine(at: number): void;
   takeCounts(): void;
 }
@@ -139,7 +166,9 @@ export class WasmKernel implements LineKernel {
       isOpen: () => false,
       clock: 0,
       counted: () => {},
+      ending: LINE_END,
       line: (at) => others.line(block, at, carrier, writer),
+      count: () => 1,
       unfinishedLine: (at) => others.unfinishedLine(block, at, writer),
       takeCounts: () => others.takeCounts(writer),
     });
@@ -159,8 +188,9 @@ export class WasmKernel implements LineKernel {
         if (lines.clock !== undefined) lines.clock = nanoseconds;
       },
       counted: (counted) => lines.counted?.(counted),
+      ending: lines.areParagraphs === true ? BLANK_LINE : LINE_END,
       line: (at) => {
-        const lf = bytes.indexOf(LF, at);
+        const lf = endOf(lines, bytes, at);
         lines.line(bytes, at, lf, writer);
         if (this.#told[word.IS_FORM_KNOWN] === 0 && this.#mayTakeForm(writer.line)) {
           const form = lines.form();
@@ -168,22 +198,24 @@ export class WasmKernel implements LineKernel {
         }
         return lf + 1;
       },
+      count: (from, to) => countOf(lines, bytes, from, to),
       unfinishedLine: (at) => lines.unfinishedLine(bytes, at, writer),
       takeCounts: () => lines.takeCounts(writer),
     });
   }
 
   #decode(block: Uint8Array, writer: BatchWriter, isFormed: boolean, left: LeftLines): number {
-    const end = block.lastIndexOf(LF) + 1;
+    const end = endBefore(block, left.ending, block.length);
     let line = 0;
     for (let at = 0; at < end; ) {
       // Whole lines, as many as there is room for; a line longer than that is one of the others.
       const most = Math.min(end, at + this.#sourceBytes);
-      const to = most === end ? end : block.lastIndexOf(LF, most - 1) + 1;
+      const to = most === end ? end : endBefore(block, left.ending, most);
       if (to <= at) {
         writer.line = line;
-        at = left.line(at);
-        line += 1;
+        const next = left.line(at);
+        line += left.count(at, next);
+        at = next;
       } else {
         line = this.#chunk(block, at, to, line, writer, isFormed, left);
         at = to;
@@ -192,7 +224,7 @@ export class WasmKernel implements LineKernel {
     if (end < block.length) {
       writer.line = line;
       left.unfinishedLine(end);
-      line += 1;
+      line += left.count(end, block.length);
     }
     this.#takeCounts(writer);
     left.takeCounts();
@@ -227,8 +259,9 @@ export class WasmKernel implements LineKernel {
         if (this.#told[word.NAME] !== 0) this.#learn();
       }
       writer.line = line;
-      at = left.line(at);
-      line += 1;
+      const next = left.line(at);
+      line += left.count(at, next);
+      at = next;
     }
     return line;
   }
@@ -241,7 +274,7 @@ export class WasmKernel implements LineKernel {
 
   /** Has the kernel read other lines of this form. */
   #takeForm(lineForm: LineForm): void {
-    const { counted, pieces, record, seconds, nanoseconds, thread, source } = lineForm;
+    const { counted, lines = 1, pieces, record, seconds, nanoseconds, thread, source } = lineForm;
     const bytes = pieces.reduce(
       (sum, piece) => sum + (piece.is === 'literal' ? roundedUp(piece.bytes.length) : 0),
       0,
@@ -257,6 +290,7 @@ export class WasmKernel implements LineKernel {
     if (slot === null) return;
     words[form.FORM_PIECES] = pieces.length;
     words[form.FORM_SLOT] = slot;
+    words[form.FORM_LINES] = lines;
     words[form.FORM_SECONDS] = seconds;
     words[form.FORM_NANOSECONDS] = nanoseconds;
     words[form.FORM_THREAD] = thread;

@@ -9,6 +9,7 @@ import {
   FIGURES,
   FORM_BYTES,
   FORM_FIRST_PIECE,
+  FORM_LINES,
   FORM_LITERALS,
   FORM_NANOSECONDS,
   FORM_PIECES,
@@ -21,6 +22,10 @@ import {
   FORMS,
   FORMS_BYTES,
   FRACTION,
+  GROUPED_DECIMAL,
+  GROUPED_DECIMAL_WIDE,
+  GROUPED_HEX,
+  GROUPED_HEX_WIDE,
   HEX,
   HEX_WIDE,
   LITERAL,
@@ -34,8 +39,11 @@ import { hexLength, hexValue, isDigit } from './digits';
 const LF: u8 = 0x0a;
 const SPACE: u8 = 0x20;
 const QUOTE: u8 = 0x22;
+const COMMA: u32 = 0x2c;
 const DOT: u32 = 0x2e;
 const ZERO: u32 = 0x30;
+const COLON: u32 = 0x3a;
+const LETTER_A: u32 = 0x61;
 const BACKSLASH: u8 = 0x5c;
 
 /** The forms that are known, and for each the one of the line that came behind such a line last. */
@@ -72,6 +80,8 @@ export let source: u32 = 0;
 export let record: usize = 0;
 /** The slot of the name that it counts, and nothing else; or 0. */
 export let slot: usize = 0;
+/** How many lines it spans. */
+export let lines: u32 = 0;
 /** Where the next line begins; 0 where QEMU's text ends with the line. */
 export let next: usize = 0;
 
@@ -117,6 +127,8 @@ function match(form: usize, at: usize): usize {
   let p = at;
   let text: usize = 0;
   let textEnd: usize = 0;
+  let fraction: u32 = 0;
+  let fractionDigits: u32 = 0;
   let elapsed: u64 = 0;
   let isElapsed = false;
   let literal = form + FORM_LITERALS;
@@ -129,13 +141,13 @@ function match(form: usize, at: usize): usize {
       if (!isSame(p, literal, length)) return 0;
       literal += (length + 15) & ~15;
     } else if (what == FRACTION) {
-      let value: u32 = 0;
       for (let index: u32 = 0; index < length; index++) {
         const digit: u32 = load<u8>(p + index);
         if (!isDigit(digit)) return 0;
-        value = value * 10 + (digit - 48);
+        fraction = fraction * 10 + (digit - ZERO);
       }
-      nanoseconds = value * load<u32>(UNITS + (length << 2));
+      fractionDigits += length;
+      nanoseconds = fraction * load<u32>(UNITS + (fractionDigits << 2));
     } else if (what == FIGURES) {
       for (let index: u32 = 0; index < length; index++) {
         if (!isDigit(load<u8>(p + index))) return 0;
@@ -175,7 +187,8 @@ function match(form: usize, at: usize): usize {
       if (p == digits || (p - digits > 1 && load<u8>(digits) == ZERO)) return 0;
       continue;
     } else {
-      p = number(what, p, form + FORM_RECORD + (length << 2));
+      const words = form + FORM_RECORD + (length << 2);
+      p = what >= GROUPED_DECIMAL ? groupedNumber(what, p, words) : number(what, p, words);
       if (p == 0) return 0;
       continue;
     }
@@ -188,6 +201,7 @@ function match(form: usize, at: usize): usize {
     if (textEnd != 0) store<u8>(textEnd, LF);
   } else next = 0;
   slot = load<u32>(form, FORM_SLOT);
+  lines = load<u32>(form, FORM_LINES);
   record = load<u32>(form, FORM_RECORD_WORDS) == 0 ? 0 : form + FORM_RECORD;
   seconds = load<u32>(form, FORM_SECONDS);
   thread = load<u32>(form, FORM_THREAD);
@@ -250,6 +264,34 @@ function number(what: u32, at: usize, words: usize): usize {
   }
   if (what == HEX || what == DECIMAL) store<u32>(words, <u32>value);
   else store<u64>(words, rotl(value, 32));
+  return p;
+}
+
+/** Characters of a number with marks that are read. */
+const MOST_MARKED: usize = 32;
+
+/** As `number`, of a number that has marks between groups of its digits. */
+function groupedNumber(what: u32, at: usize, words: usize): usize {
+  const isHex = what == GROUPED_HEX || what == GROUPED_HEX_WIDE;
+  const isWide = what == GROUPED_HEX_WIDE || what == GROUPED_DECIMAL_WIDE;
+  const mark = isHex ? COLON : COMMA;
+  const most: u32 = isHex ? (isWide ? 16 : 8) : isWide ? 19 : 9;
+  let value: u64 = 0;
+  let digits: u32 = 0;
+  let p = at;
+  for (; ; p++) {
+    const byte: u32 = load<u8>(p);
+    if (byte == mark) continue;
+    const letter = (byte | 0x20) - LETTER_A;
+    if (isDigit(byte)) value = value * (isHex ? 16 : 10) + (byte - ZERO);
+    else if (isHex && letter < 6) value = value * 16 + letter + 10;
+    else break;
+    digits++;
+  }
+  if (digits == 0 || digits > most || p - at > MOST_MARKED) return 0;
+  if (!isHex && digits > 1 && load<u8>(at) == ZERO) return 0;
+  if (isWide) store<u64>(words, rotl(value, 32));
+  else store<u32>(words, <u32>value);
   return p;
 }
 

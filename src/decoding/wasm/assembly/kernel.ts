@@ -134,7 +134,7 @@ export function decode(
         }
         names.count(forms.slot);
         at = forms.next;
-        number++;
+        number += forms.lines;
         continue;
       }
     }
@@ -219,7 +219,7 @@ export function decode(
       names.count(slot);
       at = isFormed && forms.next != 0 ? forms.next : lf + 1;
     }
-    number++;
+    number += isFormed ? forms.lines : 1;
   }
   store<u32>(TOLD, number - line, LINES);
   store<u32>(TOLD, <u32>(record - into), BYTES);
