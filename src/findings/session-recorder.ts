@@ -433,6 +433,7 @@ export class SessionRecorder {
       firstTime: window.first.time,
       lastTime: window.last?.time ?? null,
       by: DirtyTracking.causeOf(window),
+      ...(window.migration !== null && !window.isDoubted && { migration: window.migration }),
       unmaps: window.unmaps,
     }));
   }

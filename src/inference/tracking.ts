@@ -15,6 +15,11 @@ const DIRTY_BITS = [
   [4, 'dirty-limit'],
 ] as const;
 
+/** How a migration ended. */
+export type MigrationEnd = 'completed' | 'cancelled' | 'failed';
+
+const ENDS: ReadonlySet<string> = new Set<MigrationEnd>(['completed', 'cancelled', 'failed']);
+
 /** A part of the trace with dirty tracking on. */
 export interface Window {
   readonly first: Place;
@@ -24,6 +29,8 @@ export interface Window {
   readonly ordinal: number;
   /** Lines are missing from it: tracking may have been off for a part of it. */
   isDoubted: boolean;
+  /** How the newest migration in it ended, or one that completed; null: no line tells it. */
+  migration: MigrationEnd | null;
 }
 
 /**
@@ -50,6 +57,8 @@ export class DirtyTracking {
   #current: Window | null = null;
   /** By the migration's states, the newest one has started the dirty log and not ended it. */
   #hasStartedLog = false;
+  /** Windows from this one on are of the newest migration. */
+  #ownWindows = 0;
   readonly #saving = new Set<string>();
   #anySaveSetup = false;
   #running = true;
@@ -95,6 +104,8 @@ export class DirtyTracking {
 
   /** Lines are missing that may have been any since line `from`. */
   doubt(from: number): void {
+    // Another migration may have begun.
+    this.#ownWindows = this.windows.length;
     for (let index = this.windows.length - 1; index >= 0; index -= 1) {
       const window = this.windows[index] as Window;
       if (window.last !== null && window.last.line < from) return;
@@ -112,6 +123,7 @@ export class DirtyTracking {
     const isTold = migrationIsEnding(state) && this.migrationState !== '';
     if (!isTold) this.#hasStartedLog = migrationHasStartedLog(state);
     if (state === 'completed' && this.#hasStartedLog) this.completedAt = mark;
+    this.#tellEnd(state);
     this.migrationState = state;
     // `migrate_fd_cleanup` has ended the saving of the migration before, or its notifier has, without a line.
     if (state === 'setup') this.#saving.clear();
@@ -120,6 +132,22 @@ export class DirtyTracking {
     if (this.#hasStartedLog) {
       if (this.#current === null) this.#open(mark, 1);
     } else if (state === 'failed' || state === 'cancelled') this.#close(mark);
+  }
+
+  /** Keeps in its window how the migration ends that tracked dirty pages there. */
+  #tellEnd(state: string): void {
+    if (state === 'setup') {
+      this.#ownWindows = this.windows.length - (this.#current === null ? 0 : 1);
+      if (this.#current !== null && this.#current.migration !== 'completed')
+        this.#current.migration = null;
+      return;
+    }
+    const window = this.windows.at(-1);
+    if (window === undefined || this.windows.length <= this.#ownWindows) return;
+    // One that fails in postcopy has left the VM where it went.
+    const isTold = isEnd(state) && !this.migrationState.startsWith('postcopy');
+    const isOfMigration = this.mask === null || (window.bits & 1) !== 0;
+    if (isTold && isOfMigration && window.migration !== 'completed') window.migration = state;
   }
 
   saveSetup(name: string): void {
@@ -191,6 +219,7 @@ export class DirtyTracking {
       unmaps: 0,
       ordinal: this.windows.length + 1,
       isDoubted: false,
+      migration: null,
     };
     this.windows.push(this.#current);
     this.#bounds.add('windows');
@@ -201,6 +230,10 @@ export class DirtyTracking {
     this.#current.last = last;
     this.#current = null;
   }
+}
+
+function isEnd(state: string): state is MigrationEnd {
+  return ENDS.has(state);
 }
 
 function isOneBit(mask: number): boolean {

@@ -1,7 +1,16 @@
 import { humanSize } from '../base/address.ts';
 import { listed, plural } from '../base/words.ts';
 import { exposureText, viaText } from '../result/exposure.ts';
-import type { Clock, Finding, Place, RuleId, Session, Trace, Verdict } from '../result/types.ts';
+import type {
+  Clock,
+  Finding,
+  Place,
+  RuleId,
+  Session,
+  Trace,
+  TrackingWindow,
+  Verdict,
+} from '../result/types.ts';
 import { adviceOf } from './advice.ts';
 import {
   compareFindings,
@@ -389,12 +398,47 @@ function suspicion(leading: Finding, worst: readonly Session[], real: readonly T
   const memory = isNamed ? 'the memory below' : 'what the device wrote meanwhile';
   const migrations = worst.map(migrationOf);
   if (migrations.includes('ran')) {
-    return `A migration ran in this trace: if it completed, ${memory} is suspect where the VM runs now.`;
+    const ends = endsOf(worst);
+    const all = migrations.includes('unknown') ? [...ends, undefined] : ends;
+    return suspicionOfEnds(all, memory);
   }
   const isRefused = worst.every(({ model }) => isRefusedMigration(model));
   return migrations.includes('unknown') && !isRefused
     ? `If it was migrated during this trace, ${memory} is suspect where it runs now.`
     : '';
+}
+
+/** How the migrations ended in whose windows something was lost, or, where it was lost in none, all that ran. */
+function endsOf(sessions: readonly Session[]): readonly TrackingWindow['migration'][] {
+  const all = sessions.flatMap((session) => {
+    const lines = session.findings
+      .filter(({ mode, rule }) => OF_TRACKING.includes(rule) && mode !== 'what-if')
+      .map(({ first }) => first.line);
+    return session.trackingWindows
+      .filter(({ by }) => by.split('+').some((way) => way === 'migration' || way === 'unknown'))
+      .map((window) => {
+        const last = window.lastLine ?? session.lastLine;
+        const isHarmed = lines.some((line) => window.firstLine <= line && line <= last);
+        return { isHarmed, migration: window.migration };
+      });
+  });
+  const harmed = all.filter(({ isHarmed }) => isHarmed);
+  return (harmed.length > 0 ? harmed : all).map(({ migration }) => migration);
+}
+
+function suspicionOfEnds(ends: readonly TrackingWindow['migration'][], memory: string): string {
+  if (ends.includes('completed')) {
+    return `A migration completed in this trace: ${memory} is suspect where the VM runs now.`;
+  }
+  if (ends.includes(undefined)) {
+    return `A migration ran in this trace: if it completed, ${memory} is suspect where the VM runs now.`;
+  }
+  const how = ends.includes('cancelled') ? 'was cancelled' : 'failed';
+  const which =
+    ends.length === 1
+      ? `The migration in this trace ${how}`
+      : 'No migration in this trace completed';
+  return `${which}: no memory was lost on the way to another host.`;
 }
 
 /** Whether a migration ran while dirty pages were tracked, as far as the trace shows it. */

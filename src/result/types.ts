@@ -264,6 +264,8 @@ export interface TrackingWindow {
   readonly lastTime: string | null;
   /** `migration`, `dirty-rate`, `dirty-limit`, several joined by `+`, or `unknown`. */
   readonly by: string;
+  /** How the migration ended that ran in it; absent where none did, or no line tells it. */
+  readonly migration?: 'completed' | 'cancelled' | 'failed';
   readonly unmaps: number;
 }
 

@@ -41,6 +41,7 @@ export const trackingWindow: Window = {
   unmaps: 0,
   ordinal: 1,
   isDoubted: false,
+  migration: null,
 };
 
 /** What a complete trace of QEMU 10.0 shows while a migration runs. */

@@ -207,6 +207,33 @@ describe('the order to people', () => {
     expect(order({ model: qemu(version), trackingWindows: [aWindow(by)] })).toBe(says);
   });
 
+  const here = aWindow('migration', { firstLine: 1, lastLine: 99 });
+  const later = aWindow('migration', { firstLine: 900, lastLine: 990 });
+  const suspect = 'the memory below is suspect where the VM runs now.';
+  it.each([
+    { ends: ['completed'], says: `A migration completed in this trace: ${suspect}` },
+    {
+      ends: ['cancelled', 'completed'],
+      says: 'The migration in this trace was cancelled: no memory was lost on the way to another host.',
+    },
+    {
+      ends: ['failed'],
+      says: 'The migration in this trace failed: no memory was lost on the way to another host.',
+    },
+    { ends: ['completed', 'cancelled'], says: `A migration completed in this trace: ${suspect}` },
+    {
+      ends: [undefined, 'cancelled'],
+      says: `A migration ran in this trace: if it completed, ${suspect}`,
+    },
+  ] as const)('knows how migrations ended: $ends', ({ ends, says }) => {
+    const windows = [here, later].flatMap((window, index) => {
+      const migration = ends[index];
+      if (index >= ends.length) return [];
+      return [{ ...window, ...(migration !== undefined && { migration }) }];
+    });
+    expect(order({ model: qemu('10.2'), trackingWindows: windows })).toBe(`${base} ${says}`);
+  });
+
   it('takes no assumed version for a fact', () => {
     const model = { ...aModel, qemu: { ...aModel.qemu, source: 'assumed' } as const };
     expect(order({ model })).toBe(base);

@@ -102,6 +102,11 @@ describe('each lie is found:', () => {
     { text: 'Migrate? Refused: so.', trace: migrated, lie: 'not called refused' },
     { text: `${no} No migration ran then.`, trace: migrated, lie: 'no migration ran' },
     { text: `${no} A migration ran in this trace.`, trace: failing, lie: 'a migration ran' },
+    {
+      text: `${no} The migration in this trace was cancelled: it is gone.`,
+      trace: migrated,
+      lie: 'how a migration ended',
+    },
     { text: `${no} The rest is in the memory below.`, trace: failing, lie: 'the memory below' },
     { text: yes, trace: failing, lie: 'the answer is that of the result' },
     { text: `CLEAN ${no}`, trace: exposed, lie: 'as if it were fine' },

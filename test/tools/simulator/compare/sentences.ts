@@ -167,6 +167,16 @@ const invariants: Readonly<Record<string, Invariant>> = {
     /A migration ran in this trace/.test(text) && !trace.sessions.some(hasMigrated)
       ? ['A migration ran in this trace: none is shown']
       : [],
+  'how a migration ended as its window has it': ({ trace, text }) => {
+    const ends = trace.sessions.flatMap(({ trackingWindows }) =>
+      trackingWindows.map(({ migration }) => migration),
+    );
+    const isWrong =
+      (/A migration completed in this trace/.test(text) && !ends.includes('completed')) ||
+      (/migration in this trace was cancelled/.test(text) && !ends.includes('cancelled')) ||
+      (/migration in this trace failed/.test(text) && !ends.includes('failed'));
+    return isWrong ? ['a migration ended in a way that no window shows'] : [];
+  },
   'the memory below is there': ({ text }) =>
     /the memory below/.test(text) &&
     !/GUEST MEMORY AT RISK\s+[\d.,]+ \w+ in [\d,]+ range/.test(text)
