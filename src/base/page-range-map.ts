@@ -20,6 +20,8 @@ const FULL = CAPACITY * STRIDE;
 // each would make every mapping of a large machine 8 bytes dearer, and searches no quicker. A range that is
 // too long for that has -1 - flags, and its last page elsewhere; there is room for LAST_PAGE / LONG of them.
 const FLAGS = 256;
+/** Cells that are used in a block, up to which it takes ranges of a neighbour that is full. */
+const MOST_TO_FILL_UP = (FULL * 7) / 8;
 /** Pages behind the first one from which on a range is too long: 2^57 bytes. */
 const LONG = 2 ** 45;
 /** Blocks that a map without ranges keeps; making their memory anew costs more than all else. */
@@ -101,6 +103,8 @@ export class PageRangeMap {
   /** The page that was sought last, while nothing has changed since. */
   #sought = UNSET_PAGE;
   #wasFound = false;
+  /** What #makeRoom tells beside the block that it returns. */
+  #shifted = 0;
   readonly #scratch = new RangeScratch();
 
   /** How many ranges there are. */
@@ -404,11 +408,12 @@ export class PageRangeMap {
         cell = 0;
         this.#insertBlock(index, first);
       } else {
-        const half = FULL / 2;
-        this.#split(index, half);
-        if (cell > half) {
+        // Its place among the ranges of that block and of the one or two behind it.
+        index = this.#makeRoom(index);
+        cell += this.#shifted;
+        while (cell > (this.#used[index] as number)) {
+          cell -= this.#used[index] as number;
           index += 1;
-          cell -= half;
         }
       }
     }
@@ -435,13 +440,45 @@ export class PageRangeMap {
     this.#bases[0] = this.#newBlock();
   }
 
-  /** Puts the cells of a full block from `from` on into a block of their own behind it. */
-  #split(index: number, from: number): void {
-    const base = this.#bases[index] as number;
-    this.#insertBlock(index + 1, this.#cells[base + from] as number);
-    this.#cells.copyWithin(this.#bases[index + 1] as number, base + from, base + FULL);
-    this.#used[index + 1] = FULL - from;
-    this.#used[index] = from;
+  /**
+   * Takes some ranges out of a full block, and returns the block in which they then begin, with those that it
+   * had itself in `#shifted`. They go to a neighbour where one has room, so that blocks are four fifths full
+   * where ranges come in no order, in the place of two thirds.
+   */
+  #makeRoom(index: number): number {
+    const before = index > 0 ? (this.#used[index - 1] as number) : FULL;
+    const behind = index + 1 < this.#count ? (this.#used[index + 1] as number) : FULL;
+    this.#shifted = 0;
+    if (Math.min(before, behind) > MOST_TO_FILL_UP) this.#insertBlock(index + 1, 0);
+    else if (before < behind) {
+      this.#shifted = before;
+      this.#moveToBlockBefore(index, halfOf(FULL - before));
+      return index - 1;
+    }
+    this.#moveToBlockBehind(index, halfOf(FULL - (this.#used[index + 1] as number)));
+    return index;
+  }
+
+  /** Moves the first ranges of a full block, which are so many cells. */
+  #moveToBlockBefore(index: number, moved: number): void {
+    const cells = this.#cells;
+    const from = this.#bases[index] as number;
+    cells.copyWithin(this.#endOf(index - 1), from, from + moved);
+    cells.copyWithin(from, from + moved, from + FULL);
+    this.#used[index - 1] = (this.#used[index - 1] as number) + moved;
+    this.#used[index] = FULL - moved;
+    this.#starts[index] = cells[from] as number;
+  }
+
+  /** Moves the last ranges of a full block, which are so many cells. */
+  #moveToBlockBehind(index: number, moved: number): void {
+    const cells = this.#cells;
+    const to = this.#bases[index + 1] as number;
+    cells.copyWithin(to + moved, to, this.#endOf(index + 1));
+    cells.copyWithin(to, this.#endOf(index) - moved, this.#endOf(index));
+    this.#used[index + 1] = (this.#used[index + 1] as number) + moved;
+    this.#used[index] = FULL - moved;
+    this.#starts[index + 1] = cells[to] as number;
   }
 
   /** An empty block, the first page of which will be `start`. */
@@ -537,6 +574,11 @@ function larger<Numbers extends Float64Array | Int32Array>(
 ): Numbers {
   into.set(numbers);
   return into;
+}
+
+/** Half of the cells, rounded up to whole ranges. */
+function halfOf(cells: number): number {
+  return Math.ceil(cells / 2 / STRIDE) * STRIDE;
 }
 
 /** The first cell at or after `from` whose range begins after page `last`. */

@@ -8,9 +8,12 @@ import { exitStatus } from '../../src/cli/exit-status.ts';
 import { root } from '../helpers/ground-truth.ts';
 
 export const program = `${root}dist/src/cli.js`;
-/** Tells peak and processor time of the whole process on its last line of stderr. */
+/**
+ * Tells peak and processor time of the whole process on its last line of stderr. The peak is the kernel's
+ * VmHWM: `maxRSS` is never less than what this process had when it started the other one.
+ */
 const USAGE =
-  "import{isMainThread}from'node:worker_threads';isMainThread&&process.on('exit',()=>{const{maxRSS,userCPUTime,systemCPUTime}=process.resourceUsage();process.stderr.write('used '+maxRSS+' '+(userCPUTime+systemCPUTime)+'\\n')})";
+  "import{isMainThread}from'node:worker_threads';import{readFileSync}from'node:fs';isMainThread&&process.on('exit',()=>{const{maxRSS,userCPUTime,systemCPUTime}=process.resourceUsage();let peak=maxRSS;try{peak=/VmHWM:\\s*(\\d+)/.exec(readFileSync('/proc/self/status','latin1'))[1]}catch{}process.stderr.write('used '+peak+' '+(userCPUTime+systemCPUTime)+'\\n')})";
 
 export interface Measured {
   readonly seconds: number;
