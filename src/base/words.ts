@@ -2,11 +2,12 @@
 
 /** From here on a number is hard to read without separators. */
 const MANY = 10_000;
-const GROUPED = new Intl.NumberFormat('en-US');
+// Not by Intl.NumberFormat, which takes 15 ms to load whether a number is grouped or not.
+const BETWEEN_THOUSANDS = /\B(?=(?:\d{3})+$)/g;
 
 /** A count for people: `9876`, `72,330`. Numbers of lines stay as editors take them. */
 export function countText(count: number): string {
-  return count < MANY ? String(count) : GROUPED.format(count);
+  return count < MANY ? String(count) : String(count).replace(BETWEEN_THOUSANDS, ',');
 }
 
 /** `1 unmap`, `3 unmaps`, `72,330 unmaps`. */

@@ -1,5 +1,6 @@
 import { hex, hexOfPages } from '../base/address.ts';
 import { type Verdict, worse } from '../base/vocabulary.ts';
+import { plural } from '../base/words.ts';
 import { versionNumber } from '../emulation/profiles/profile.ts';
 import { E2BIG } from '../emulation/vfio/errno.ts';
 import { permission } from '../emulation/viommu/iova-tree.ts';
@@ -27,7 +28,7 @@ import type {
   TrackingWindow,
   Via,
 } from '../result/types.ts';
-import { plural, type Rule } from '../rules/rule.ts';
+import type { Rule } from '../rules/rule.ts';
 import { modeOf, RuleRunner } from '../rules/runner.ts';
 import { ActivityRecorder } from './activity.ts';
 import { BootFacts } from './boot-facts.ts';

@@ -138,11 +138,3 @@ export function errorUnlessWhatIf({ mode }: GroupView): Severity {
 export function warningUnlessWhatIf({ mode }: GroupView): Severity {
   return mode === 'what-if' ? 'note' : 'warning';
 }
-
-const GROUPED = new Intl.NumberFormat('en-US');
-
-/** `1 unmap`, `3 unmaps`, `72,330 unmaps`. */
-export function plural(count: number, noun: string): string {
-  const number = count < 10_000 ? String(count) : GROUPED.format(count);
-  return `${number} ${noun}${count === 1 ? '' : 's'}`;
-}

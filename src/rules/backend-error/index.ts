@@ -1,5 +1,6 @@
 import { LAST_PAGE, pageOf } from '../../base/address.ts';
 import type { Severity, Verdict } from '../../base/vocabulary.ts';
+import { plural } from '../../base/words.ts';
 import {
   EADDRINUSE,
   EBUSY,
@@ -15,7 +16,7 @@ import type { MessageOperation } from '../../events/messages/index.ts';
 import { symptom, type Unmap } from '../../inference/unmap.ts';
 import { cutsThrough, isBitmapRefused, isQueryRefused } from '../failures.ts';
 import { Basis } from '../grounds.ts';
-import { type GroupView, plural, type RuleBody } from '../rule.ts';
+import type { GroupView, RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true } as const;
 

@@ -1,5 +1,6 @@
+import { plural } from '../../base/words.ts';
 import { ENOMEM } from '../../emulation/vfio/errno.ts';
-import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
+import { type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
 const restsOn = { backend: true, bitmapSize: true } as const;
 /** Bitmaps from here on are worth a word: one is allocated, and cleared, for each such unmap. */

@@ -1,8 +1,9 @@
+import { plural } from '../../base/words.ts';
 import { E2BIG, ENOMEM } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
 import { isBitmapRefused } from '../failures.ts';
 import { Basis } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true, bitmapSize: true, noDeviceLog: true, version: false } as const;
 

@@ -1,6 +1,7 @@
+import { plural } from '../../base/words.ts';
 import { ENOSPC } from '../../emulation/vfio/errno.ts';
 import { Basis, entryLimitGround } from '../grounds.ts';
-import { errorUnlessWhatIf, modeOfFailure, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, modeOfFailure, type RuleBody } from '../rule.ts';
 
 /** VTD008: host mappings reach the number that type1 accepts. */
 export const dmaEntryLimit: RuleBody = {

@@ -1,15 +1,10 @@
 import type { Severity, Verdict } from '../../base/vocabulary.ts';
+import { plural } from '../../base/words.ts';
 import { EADDRINUSE, EEXIST, EINVAL } from '../../emulation/vfio/errno.ts';
 import { symptom } from '../../inference/unmap.ts';
 import { cutsThrough } from '../failures.ts';
 import { Basis, unmapsGround } from '../grounds.ts';
-import {
-  errorUnlessWhatIf,
-  type GroupView,
-  modeOfFailure,
-  plural,
-  type RuleBody,
-} from '../rule.ts';
+import { errorUnlessWhatIf, type GroupView, modeOfFailure, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true, mappings: true } as const;
 

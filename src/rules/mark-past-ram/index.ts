@@ -1,6 +1,7 @@
 import { hexOfPages } from '../../base/address.ts';
+import { plural } from '../../base/words.ts';
 import { symptom } from '../../inference/unmap.ts';
-import { errorUnlessWhatIf, type GroupView, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, type GroupView, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true, address: true, mappings: true, ram: true } as const;
 

@@ -1,5 +1,6 @@
+import { plural } from '../../base/words.ts';
 import { Basis } from '../grounds.ts';
-import { plural, type RuleBody } from '../rule.ts';
+import type { RuleBody } from '../rule.ts';
 
 /** Nobody names them one by one: where one is traced, all of VFIO is. */
 const WITH_ALL_OF_VFIO = [

@@ -1,6 +1,7 @@
+import { plural } from '../../base/words.ts';
 import { symptom } from '../../inference/unmap.ts';
 import { isQueryRefused } from '../failures.ts';
-import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, type RuleBody } from '../rule.ts';
 
 const restsOn = {
   backend: true,

@@ -1,5 +1,6 @@
+import { plural } from '../../base/words.ts';
 import { Basis } from '../grounds.ts';
-import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
+import { type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
 /** VTD011: shadow and host map disagree, for a reason that no other rule reports. */
 export const shadowDrift: RuleBody = {

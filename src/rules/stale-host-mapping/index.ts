@@ -1,5 +1,6 @@
+import { plural } from '../../base/words.ts';
 import { Basis, unmapsGround } from '../grounds.ts';
-import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, type RuleBody } from '../rule.ts';
 
 const WHY = {
   wrap: 'while dirty tracking is on, QEMU 11.x unmaps mapping by mapping and, by an overflow, misses everything from iova 0xfef00000 up',

@@ -1,5 +1,6 @@
+import { plural } from '../../base/words.ts';
 import { Basis } from '../grounds.ts';
-import { plural, type RuleBody } from '../rule.ts';
+import type { RuleBody } from '../rule.ts';
 
 /** VTD014: something of the trace is lost, and what cannot be known for it. */
 export const traceLoss: RuleBody = {

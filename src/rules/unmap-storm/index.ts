@@ -1,8 +1,9 @@
 import { humanSize } from '../../base/address.ts';
+import { plural } from '../../base/words.ts';
 import { unmapAlike } from '../../emulation/profiles/index.ts';
 import type { Window } from '../../inference/tracking.ts';
 import { Basis } from '../grounds.ts';
-import { plural, type RuleBody, warningUnlessWhatIf } from '../rule.ts';
+import { type RuleBody, warningUnlessWhatIf } from '../rule.ts';
 
 /** Unmaps in one tracking window from which on their cost is worth a word. */
 const MANY_UNMAPS = 10_000;

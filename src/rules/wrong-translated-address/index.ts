@@ -1,5 +1,6 @@
+import { plural } from '../../base/words.ts';
 import { symptom } from '../../inference/unmap.ts';
-import { errorUnlessWhatIf, plural, type RuleBody } from '../rule.ts';
+import { errorUnlessWhatIf, type RuleBody } from '../rule.ts';
 
 const restsOn = { backend: true, address: true, mappings: true, ram: true, version: true } as const;
 
