@@ -21,7 +21,7 @@ interface Tool {
   readonly counted: string;
 }
 
-const CONTEXT = '{ cpu_id = 0 }, { vpid = 7329, vtid = 7329, procname = "qemu-system-x86" }';
+const CONTEXT = '{ cpu_id = N }, { vpid = 7329, vtid = 7329, procname = "qemu-system-x86" }';
 const WALK = '{ domain_id = 0x2, iova = 0xH, translated_addr = 0xH, mask = 0xFFF, perm = N }';
 
 const details = (name: string, fields: readonly string[]) =>

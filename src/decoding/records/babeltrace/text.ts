@@ -1,9 +1,15 @@
 import { NO_TIME } from '../../../base/place.ts';
 import { NO_SOURCE } from '../../../events/batch.ts';
 import type { BatchWriter } from '../../../events/writer.ts';
-import { EventValues, type Value, type ValueToken } from '../../event-values.ts';
+import { EventValues, type ValueToken } from '../../event-values.ts';
 import type { LineFormat } from '../../format.ts';
-import type { FormedLines, LineForm, Piece, PiecePlace } from '../../formed-lines.ts';
+import {
+  type FormedLines,
+  type LineForm,
+  numberPlace,
+  type Piece,
+  type PiecePlace,
+} from '../../formed-lines.ts';
 import { LAST_SECOND, NO_TIME_AT_ALL, type Time, timeOfIso } from '../../iso-time.ts';
 import { newFormedDecoder, newLineReader } from '../../kernels.ts';
 import { writeLoss } from '../../notes.ts';
@@ -31,6 +37,8 @@ const NAME = /qemu:(\w{1,256})(?:: |, )/y;
 const OPEN = /(?:[\w.]{1,64} = )?\{ ?/y;
 const FIELD = /(\w{1,128}) = (?:(-?(?:0x)?[0-9A-Fa-f]{1,20})|"((?:[^"\\]|\\.)*)")(?:, | (?=\}))/y;
 const CLOSE = /\}(?:, |\s*$)/y;
+/** In the context of a packet. */
+const CPU = 'cpu_id';
 /** Lines that are looked at. */
 const SAMPLE = 200;
 
@@ -38,7 +46,7 @@ const SAMPLE = 200;
 interface TextEvent {
   readonly name: string;
   readonly time: Time;
-  readonly context: readonly Value[];
+  readonly context: readonly ValueToken[];
   readonly values: readonly ValueToken[];
   /** Digits before them, of which another line may have others. */
   readonly digits: readonly PiecePlace[];
@@ -126,8 +134,16 @@ function eventOf(text: string): TextEvent | null {
   const values = groups?.pop();
   if (groups === null || values === undefined) return null;
   const time = timeOf(header);
+  const context = groups.flat();
   const digits = digitsIn(text, header[0].length, NAME.lastIndex, time);
-  return { name, time, context: groups.flat(), values, digits };
+  return { name, time, context, values, digits: [...digits, ...cpuIn(context)] };
+}
+
+/** The number of the processor, which nobody reads. */
+function cpuIn(context: readonly ValueToken[]): readonly PiecePlace[] {
+  return context
+    .filter(({ name }) => name === CPU)
+    .flatMap(({ at, text }) => numberPlace(text, at, null, true) ?? []);
 }
 
 /** Of a delta, the digits behind its point. */

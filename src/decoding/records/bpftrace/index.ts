@@ -112,9 +112,11 @@ export class ObjectLines implements FormedLines {
   }
 
   #object(text: string, byteOffset: number, writer: BatchWriter): void {
+    // An error that JSON.parse throws takes as long as fifty lines.
+    if (text.trim() === '') return;
     const object = objectIn(text);
     if (object === null) {
-      if (text.trim() !== '') writeTorn(text, byteOffset, writer);
+      writeTorn(text, byteOffset, writer);
       return;
     }
     const { type, data } = object;
