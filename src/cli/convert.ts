@@ -68,7 +68,14 @@ async function convert(
     for await (const piece of pieces) await print([piece], stdout, signal);
     return;
   }
-  const file = new NewFile(output);
+  try {
+    await writeTo(new NewFile(output), pieces);
+  } finally {
+    await pieces.return(undefined);
+  }
+}
+
+async function writeTo(file: NewFile, pieces: AsyncIterable<string>): Promise<void> {
   try {
     for await (const piece of pieces) file.write(piece);
     file.finish();

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { plural } from '../base/words.ts';
 import { openOldResults, openResults } from '../bytes/result-store.ts';
+import { readEventList } from '../engine/run.ts';
 import { Broker } from '../fleet/queue/broker.ts';
 import { recordGivenUp, retryFailed } from '../fleet/queue/collect.ts';
 import { parseListenAt, type ServedMetrics, serveMetrics } from '../fleet/queue/metrics.ts';
@@ -88,6 +89,8 @@ function submitCommand(terminal: Terminal): Command {
     .addOption(traceEventsOption());
   for (const option of modelOptions()) command.addOption(option);
   return command.action(async (inputs: readonly string[], flags: SubmitFlags) => {
+    // Each worker would find out, trace by trace.
+    if (flags.traceEventsAll !== undefined) await readEventList(flags.traceEventsAll);
     const broker = await open(flags, terminal);
     try {
       for (const warning of await broker.warnings()) terminal.complain(warning);

@@ -29,7 +29,8 @@ const PIECE = 64 * 1024;
 
 /**
  * The events of a trace of any format, and all else that an analysis rests on, in one notation: an
- * analysis of it has the same result. In pieces, while the trace is read; of an empty trace none.
+ * analysis of it has the same result. In pieces, while the trace is read; of an empty trace none. Whoever
+ * does not read them to their end calls `return`.
  *
  * @throws UsageError where the inputs are not one trace, or an output would take the place of one; then
  *   and later, TraceError where it cannot be read, and the signal's reason where it is aborted.
@@ -38,7 +39,10 @@ export async function convertedTrace(options: ConvertOptions): Promise<AsyncGene
   const inputs = await inputsOf({ ...options, alsoWritten: ['/dev/stdout'] });
   try {
     const { format, source } = await openOnly(inputs, options);
-    return textOf({ ...source, close: () => closeAll(source, inputs) }, format, options);
+    const pieces = textOf({ ...source, close: () => closeAll(source, inputs) }, format, options);
+    // It has begun then, so that `return` closes the trace also where nobody asks for a piece.
+    await pieces.next();
+    return pieces;
   } catch (thrown) {
     inputs.close?.();
     throw thrown;
@@ -91,6 +95,7 @@ async function* textOf(
   let end: TraceEnd = { losses: [], hasGrown: false };
   let text = printer.begin();
   try {
+    yield '';
     for await (const { batch, release } of decodeAroundHoles(decodeHere)(source, format)) {
       // Where batches wait, only another turn lets an interrupt in.
       await nextTurn();

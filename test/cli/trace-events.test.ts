@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { run } from '../../src/engine/run.ts';
 import { testFolder } from '../helpers/folder.ts';
+import { runProgram } from '../helpers/program.ts';
 import { simpleBytes } from '../helpers/simple-trace.ts';
 
 /** A trace without a header, and the list that names its events. */
@@ -32,6 +33,15 @@ it.each([
   const failed = run({ inputs: [paths.trace], traceEvents: paths[name], jobs: 1 });
   await expect(failed).rejects.toThrow(UsageError);
   await expect(failed).rejects.toThrow(message);
+});
+
+it('that cannot be read keeps a whole queue from being filled', async () => {
+  const { none, trace } = files();
+  const queue = ['--queue', 'redis://127.0.0.1:1', '--results', testFolder()];
+  const args = ['submit', trace, ...queue, '--trace-events-all', none];
+  const { status, stderr } = await runProgram(args);
+  expect(status).toBe(2);
+  expect(stderr).toContain('the list of trace events cannot be read');
 });
 
 it('is never overwritten', async () => {

@@ -96,4 +96,14 @@ describe.runIf(existsSync(OPEN_FILES))('an archive that comes by a pipe', () => 
     await expect(converted).rejects.toThrow('one trace');
     expect(keptFiles()).toEqual([]);
   });
+
+  it('is let go where nothing of it is read', async () => {
+    async function* stdin() {
+      yield tarOf({ name: 'a.log', content: UNMAP });
+    }
+    const pieces = await convertedTrace({ inputs: ['-'], notation: 'log', stdin: stdin() });
+    expect(keptFiles()).toHaveLength(1);
+    await pieces.return(undefined);
+    expect(keptFiles()).toEqual([]);
+  });
 });
