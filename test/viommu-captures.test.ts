@@ -226,7 +226,7 @@ describe('what each capture is about', () => {
     const { session } = await analysisOf(capture('qemu-11.1/amd-migrate'));
     const finding = session.findings.find(({ rule }) => rule === 'VTD016');
     expect(finding).toMatchObject({ device: '00:10.0', evidence: 'observed', atRisk: [] });
-    expect(finding?.message).toContain('the migration loses it');
+    expect(finding?.message).toContain('the migration lost that memory');
     expect(finding?.fix).toContain('no release fixes this yet');
     // The unmap behind its end carries address 0, and nobody wants its bits.
     expect(session.findings.filter(({ rule }) => rule === 'VTD002')).toEqual([]);

@@ -85,6 +85,9 @@ export class BootFacts implements SessionFacts {
     if (completedAt === null || this.#window === null) return completedAt;
     return this.#window.takesPlace(completedAt) ? completedAt : null;
   }
+  get lastDirtyQueryLine(): number {
+    return this.#machine.lastDirtyQueryLine;
+  }
   get areSyncsOfOthers(): boolean {
     return this.#machine.containers.all.every(
       (container) => !container.canTrack || this.#machine.deviceTrackingIn(container),

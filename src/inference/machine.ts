@@ -93,6 +93,9 @@ export class Machine {
   /** The same, before a line has told whether anything was tracked: where nothing was, it found and forgot nothing. */
   earlySyncsUnseen: Place | null = null;
 
+  /** Line at which dirty bits of the host were last asked for; or 0. */
+  lastDirtyQueryLine = 0;
+
   /** Whole unmaps seen, one per notifier. */
   wholeUnmaps = 0;
 

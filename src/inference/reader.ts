@@ -187,7 +187,8 @@ const ofTracking: Routes = {
   vfio_vmstate_change: ({ tracking }, cursor) => tracking.vmStateChanged(cursor),
   vfio_device_dirty_tracking_start: ({ tracking }) => tracking.deviceTrackingStarted(),
   vfio_get_dirty_bitmap: ({ tracking }, cursor) => tracking.dirtyBitmap(cursor),
-  vfio_container_query_dirty_bitmap({ syncs, tracking }, cursor) {
+  vfio_container_query_dirty_bitmap({ machine, syncs, tracking }, cursor) {
+    machine.lastDirtyQueryLine = cursor.line;
     if (syncs.isOpen) syncs.queried(cursor);
     tracking.dirtyBitmapQuery(cursor);
   },

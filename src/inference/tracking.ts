@@ -121,8 +121,8 @@ export class DirtyTracking {
   setMigrationState(state: string, mark: Place): void {
     // One that is given up has started the dirty log, or has not, as the state before tells.
     const isTold = migrationIsEnding(state) && this.migrationState !== '';
-    if (!isTold) this.#hasStartedLog = migrationHasStartedLog(state);
     if (state === 'completed' && this.#hasStartedLog) this.completedAt = mark;
+    if (!isTold) this.#hasStartedLog = migrationHasStartedLog(state);
     this.#tellEnd(state);
     this.migrationState = state;
     // `migrate_fd_cleanup` has ended the saving of the migration before, or its notifier has, without a line.

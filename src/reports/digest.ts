@@ -10,6 +10,7 @@ export const E2BIG_RULE: RuleId = 'VTD001';
 /** Its ranges are those of mappings that stayed, not of bits that were lost. */
 export const STALE_RULE: RuleId = 'VTD005';
 export const PAST_RAM_RULE: RuleId = 'VTD006';
+export const NO_SYNC_RULE: RuleId = 'VTD016';
 /** Unmaps that succeed and lose dirty bits; an unmap is in one of them at most. */
 export const LOSING_RULES: readonly RuleId[] = ['VTD002', 'VTD003', 'VTD004'];
 

@@ -18,6 +18,7 @@ import {
   E2BIG_RULE,
   LOSING_RULES,
   memoryAtRisk,
+  NO_SYNC_RULE,
   PAST_RAM_RULE,
   STALE_RULE,
 } from './digest.ts';
@@ -139,6 +140,9 @@ function meaningOf(leading: Told, same: readonly Told[], trace: Trace): string {
     }
     case PAST_RAM_RULE:
       return `${unmaps} ${count === 1 ? 'makes' : 'make'} QEMU set dirty bits past the end of RAM${when}: ${pastRamText(same)}`;
+    case NO_SYNC_RULE:
+      // What fixes it, and what to do, stands right below.
+      return placed(leading, trace, 1);
     default:
       return LOSING_RULES.includes(rule)
         ? `${unmaps} ${losing(count)} ${memoryText(findings)}${when}.`
@@ -147,12 +151,12 @@ function meaningOf(leading: Told, same: readonly Told[], trace: Trace): string {
 }
 
 /** What a finding says itself, behind its place and device. */
-function placed(told: Told, trace: Trace): string {
+function placed(told: Told, trace: Trace, mostSentences = MOST_SENTENCES): string {
   const { count, device, message } = told.finding;
   const from = count === 1 ? 'At' : 'From';
   const where = `${from} ${placeText(told.finding.first, trace)}${count === 1 ? '' : ' on'}`;
   const named = device === null ? '' : `, ${deviceText(told.finding)}`;
-  return `${where}${named}${tracking(told)}: ${story(message, count)}`;
+  return `${where}${named}${tracking(told)}: ${story(message, count, mostSentences)}`;
 }
 
 function crashText(told: Told, trace: Trace): string {
@@ -176,12 +180,12 @@ const OWN_WORDS = /\s*\b(?:\d[\d,]* messages?, the first|The message|QEMU says):
 const BARE_ERRNO = /\bwith (-\d+)(?=[,.:;]| at | *$)/;
 
 /** The beginning of the message of a finding of `count` hazards. */
-export function story(message: string, count: number): string {
+export function story(message: string, count: number, mostSentences = MOST_SENTENCES): string {
   const told = message.replace(OWN_WORDS, '');
   // Where nothing else is said, QEMU's own words are all there is.
   const text = told === '' ? message : told;
   const sentences = text.split(/(?<=[.!?])\s+(?=[A-Z])/);
-  const short = sentences.slice(0, MOST_SENTENCES).join(' ');
+  const short = sentences.slice(0, mostSentences).join(' ');
   // The only one is no first.
   return (count === 1 ? short.replace(/,? the first (?=at|of)/, ' ') : short).replace(
     BARE_ERRNO,
@@ -377,6 +381,9 @@ function orderOf(leading: Finding, verdict: Verdict): string {
   const { rule } = leading;
   if (OF_TRACKING.includes(rule) || rule === STALE_RULE) return untilFixed(verdict);
   const { releases, today } = adviceOf([leading]);
+  if (rule === NO_SYNC_RULE && leading.fixDetails.release?.first === null) {
+    return ['No release fixes this.', ...today.map(({ text }) => text)].join(' ');
+  }
   return [...today, ...releases][0]?.text ?? untilFixed(verdict);
 }
 

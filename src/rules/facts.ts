@@ -46,6 +46,8 @@ export interface SessionFacts {
 
   /** Where the newest migration completed; null: none has, as far as lines show it. */
   readonly completedMigration: Place | null;
+  /** Line at which dirty bits of the host were last asked for; or 0. */
+  readonly lastDirtyQueryLine: number;
   /** Dirty syncs ask devices that log their own DMA, or no container that can track. */
   readonly areSyncsOfOthers: boolean;
   /** Dirty tracking was on at some time, or no line of the flag word shows that it was not. */

@@ -62,6 +62,7 @@ export function someFacts(given: Partial<SessionFacts> = {}): SessionFacts {
     mayHaveVIommu: true,
     mayHaveAwBits: true,
     completedMigration: null,
+    lastDirtyQueryLine: 0,
     areSyncsOfOthers: false,
     ramPages: RAM.totalPages,
     ramSource: 'derived',

@@ -37,12 +37,30 @@ testRule(noDirtySync, [
         count: 2,
         iova: '0x100000',
         atRisk: [{ gpa: '0x3001000', size: '0x2000' }],
-        message: 'the migration loses it',
+        message: 'a migration that completes loses it, and none in this trace has completed',
         basis: 'and no vfio_iommu_map_dirty_notify',
         fixedIn: null,
-        today: 'unplug the device before migrating',
+        today: 'Unplug the device first, or use pass-through',
       },
     ],
+  },
+  {
+    name: 'two, and the migration completes',
+    operations: [aSync(10), aSync(20)],
+    facts: { ...behindVirtio, completedMigration: mark(30) },
+    finds: [{ message: 'of what the device wrote to 8 KiB of guest memory: the migration lost' }],
+  },
+  {
+    name: 'two, and RAM is asked for before it completes: the device was bypassed',
+    operations: [aSync(10), aSync(20)],
+    facts: { ...behindVirtio, completedMigration: mark(30), lastDirtyQueryLine: 25 },
+    finds: [{ message: 'unless a query of RAM (line 25) has sent it again' }],
+  },
+  {
+    name: 'two, and RAM was asked for before',
+    operations: [aSync(10), aSync(20)],
+    facts: { ...behindVirtio, completedMigration: mark(30), lastDirtyQueryLine: 15 },
+    finds: [{ message: 'the migration lost that memory' }],
   },
   {
     name: 'one, and no line shows that the notifier would have printed something',
@@ -62,6 +80,28 @@ testRule(noDirtySync, [
     finds: [
       { evidence: 'assumed', message: 'No line of the trace shows the syncs', first: mark(9) },
     ],
+  },
+  {
+    name: 'the same, and all of VFIO is traced: nothing was mapped',
+    operations: [],
+    facts: {
+      ...behindVirtio,
+      isTraced: (name) => name === 'vfio_device_get',
+      completedMigration: mark(9),
+      hasContainers: true,
+    },
+    finds: [],
+  },
+  {
+    name: 'the same, and the device is not translated',
+    operations: [],
+    facts: {
+      ...behindVirtio,
+      isTraced: (name) => name === 'vfio_listener_region_add_ram',
+      completedMigration: mark(9),
+      hasContainers: true,
+    },
+    finds: [],
   },
   {
     name: 'the same with devices that log their own DMA',
@@ -153,7 +193,7 @@ describe('a migration behind virtio-iommu', () => {
       severity: 'error',
       atRisk: [{ gpa: '0x3001000', size: '0x1000' }],
     });
-    expect(finding?.message).toContain('the migration loses it');
+    expect(finding?.message).toContain('a migration that completes loses it');
   });
 
   it('is told by the MAPs alone, where they begin again', async () => {
@@ -286,6 +326,18 @@ describe('no false alarm', () => {
     MAP,
   ];
   const pages = 'amdvi_pages_inval AMD-Vi pages for domain 0x5 invalidated';
+
+  it('a migration completes, and no line shows a sync', async () => {
+    const states = ['setup', 'active', 'device', 'completed'];
+    const lines = states.map((state) => `migrate_set_state new state ${state}`);
+    const [line, ...others] = translate;
+    const unseen = [line as string, ...others.slice(0, 1), ...lines];
+    const attached = 'vfio_device_attach  (0000:00:05.0) group 7';
+    expect(await findings([attached, ...unseen])).toMatchObject([
+      { evidence: 'assumed', count: 1 },
+    ]);
+    expect(await findings([attached, ...unseen.slice(0, -1)])).toEqual([]);
+  });
 
   it('a guest behind AMD-Vi changes where a mapping leads', async () => {
     const conflict =
