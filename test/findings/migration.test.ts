@@ -127,18 +127,18 @@ describe('the answer of a window', () => {
 describe('the finding that an answer names', () => {
   const at = (line: number) => ({ line, byteOffset: 0, time: null });
   const lost = aFinding({ rule: 'VTD002', mode: 'active', first: at(50) });
-  const unsynced = aFinding({ rule: 'VTD016', mode: 'active', first: at(10) });
+  const unsynced = aFinding({ rule: 'VTD016', mode: 'active', first: at(55) });
   const pastRam = aFinding({ rule: 'VTD006', mode: 'active', first: at(60) });
 
   it.each([
     ['none of none', [], null],
-    ['the gravest, however late', [unsynced, lost], lost],
+    ['the gravest, however late', [lost, unsynced], unsynced],
     ['what may kill QEMU', [lost, pastRam], pastRam],
     ['the first of one rule', [lost, { ...lost, first: at(40) }], { ...lost, first: at(40) }],
     [
       'what was seen',
-      [lost, { ...unsynced, mode: 'observed' as const }],
-      { ...unsynced, mode: 'observed' },
+      [unsynced, { ...lost, mode: 'observed' as const }],
+      { ...lost, mode: 'observed' },
     ],
   ])('is %s', (_, made, leading) => {
     expect(leadingOf(made)).toEqual(leading);
