@@ -48,6 +48,31 @@ export async function* piecesOf(input: Chunks, bytes: number): AsyncGenerator<Ui
   }
 }
 
+/**
+ * The chunks, of which the next one is made while one is used: for what makes them in other threads. A chunk
+ * must stay as it is when the next one is asked for.
+ */
+export async function* ahead(input: Chunks): AsyncGenerator<Uint8Array> {
+  const iterator = input[Symbol.asyncIterator]();
+  const begin = () => {
+    const next = iterator.next();
+    // Told where it is waited for; nobody waits where the consumer stops early.
+    next.catch(() => {});
+    return next;
+  };
+  let next = begin();
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done === true) return;
+      next = begin();
+      yield value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
 /** A stream of which the start has been looked at. */
 export interface Peeked {
   /** The first bytes: as many as were asked for, less only if there are no more. */

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { messageOf, reasonOf, TraceError } from '../base/errors.ts';
 import { isUrl, shownInput } from '../base/url.ts';
-import { type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
+import { ahead, type Chunks, Meter, type Peeked, peek, piecesOf, Recorder } from './chunks.ts';
 import { type Codec, type Damage, DamagedData, PIECE_BYTES } from './compression/codec.ts';
 import { partOfDamaged } from './compression/damaged-piece.ts';
 import { codecs } from './compression/index.ts';
@@ -283,7 +283,7 @@ class Reading {
             `is compressed more than ${MOST_LAYERS} times`,
           );
         const isOutermost = layers.length === 0;
-        peeked = await peek(this.#decompress(codec, peeked.all, isOutermost), HEAD_BYTES);
+        peeked = await peek(ahead(this.#decompress(codec, peeked.all, isOutermost)), HEAD_BYTES);
         layers.push(codec.name);
       }
       if (this.#isArchive) return { ...peeked, layers };

@@ -14,6 +14,7 @@ export interface Codec {
 export interface Decompressor {
   /**
    * What a piece of at most PIECE_BYTES gives, a part at a time: a few bytes may stand for gigabytes.
+   * A part stays as it is when more is asked for.
    *
    * @throws DamagedData behind what comes before the damage
    */
