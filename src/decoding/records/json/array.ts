@@ -2,7 +2,6 @@ import { BatchWriter } from '../../../events/writer.ts';
 import { CarriedLine } from '../../carried-line.ts';
 import type { StreamFormat } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
-import { JsonArrayDecoder } from './array-decoder.ts';
 import { ElementPlaces } from './element-places.ts';
 import { holdsLine, isEvent, writeEvent } from './event.ts';
 import { parseJson } from './parse.ts';
@@ -48,5 +47,9 @@ export const jsonArray: StreamFormat = {
     }
     return writer.finish(new Uint8Array(0), 0, 0);
   },
-  open: async (emit) => new JsonArrayDecoder(emit),
+  // stream-json is loaded where it is needed.
+  async open(emit) {
+    const { JsonArrayDecoder } = await import('./array-decoder.ts');
+    return new JsonArrayDecoder(emit);
+  },
 };

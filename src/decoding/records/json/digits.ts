@@ -25,6 +25,11 @@ export function keepDigits(json: string): string {
   return copied === 0 ? json : result + json.slice(copied);
 }
 
+/** Whether a double may not hold a number literal. */
+export function isLongNumber(literal: string): boolean {
+  return literal.length >= SHORTEST && LONG_NUMBER.test(literal);
+}
+
 /** Characters of the shortest literal that is long, `1e1`. */
 const SHORTEST = 3;
 

@@ -1,6 +1,5 @@
-import { getManyValues, isMany, type Many, none, stop } from 'stream-chain/defs.js';
+import { none } from 'stream-chain/defs.js';
 import { fixUtf8Stream } from 'stream-chain/utils/fixUtf8Stream.js';
-import { jsonParser } from 'stream-json/core/parser.js';
 import { pick } from 'stream-json/filters/pick.js';
 import { streamValues } from 'stream-json/streamers/stream-values.js';
 import type { EventBatch } from '../../../events/batch.ts';
@@ -10,6 +9,7 @@ import { CarriedLine } from '../../carried-line.ts';
 import type { StreamDecoder } from '../../format.ts';
 import { newLineReader } from '../../kernels.ts';
 import { EnvelopePlace, REMARKS, writeLoss } from './event.ts';
+import { each, newParser } from './tokens.ts';
 import { isObject, type JsonValue } from './value.ts';
 
 /** Whether labels of a stream are at the end of a path, or an entry: `.result.0.stream`, `.result.0.values.0`. */
@@ -67,9 +67,8 @@ export class LokiDecoder implements StreamDecoder {
   #source = '';
   #problem: string | null = null;
 
-  // The steps of stream-json are called and not piped: its streams wait for each other at each token.
   readonly #decode = fixUtf8Stream();
-  readonly #parse = jsonParser({ streamKeys: false, streamStrings: false, streamNumbers: false });
+  readonly #parse = newParser();
   readonly #pick = pick({ filter: isWanted });
   readonly #values = streamValues({ numberAsString: true });
 
@@ -102,8 +101,7 @@ export class LokiDecoder implements StreamDecoder {
   /** Takes what is in a text, or in the end of the document. `problem`: what a fault in it means. */
   #read(text: string | typeof none, problem: string): void {
     try {
-      // The types of stream-json leave out how a document is ended.
-      for (const token of each(this.#parse(text as string))) {
+      for (const token of this.#parse(text)) {
         for (const wanted of each(this.#pick(token))) {
           for (const { value } of each(this.#values(wanted))) this.#take(value as JsonValue);
         }
@@ -189,14 +187,6 @@ class SortedLines {
     this.#emit(this.#writer.finish(source, this.#start, entries.length));
     this.#start += source.length;
   }
-}
-
-const NOTHING: readonly never[] = [];
-
-/** What a step of stream-json gives: nothing, one thing or several. */
-function each<Value>(given: Value | Many<Value> | typeof none | typeof stop): readonly Value[] {
-  if (given === none || given === stop) return NOTHING;
-  return isMany(given) ? (getManyValues(given) as readonly Value[]) : [given as Value];
 }
 
 /** A line as it stands in a log. */
