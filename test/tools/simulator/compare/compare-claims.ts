@@ -113,6 +113,9 @@ function compareUnmap(
   const isHostKnown = options.backend !== 'iommufd' || log.includes('iommufd_backend_alloc_hwpt ');
   const isTrackedKnown = seen.tracked !== null && isContainerKnown && isVersionKnown && isHostKnown;
   claim('tracked', unmap.tracked, seen.tracked, isTrackedKnown);
+  if (sight.showsMigration(unmap)) {
+    report.equal('claim.migrates', `line ${seen.line}`, true, seen.tracked);
+  }
   // What is taken for RAM gets an address in 11.x.
   const isCarriedKnown = seen.carried !== null && !isUntoldRom(options, unmap);
   claim('carried', unmap.carriedAddress, seen.carried, isCarriedKnown);

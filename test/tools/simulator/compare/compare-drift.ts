@@ -1,6 +1,6 @@
 import { hex } from '../../../../src/tools/simulator/addresses.ts';
 import type { DeviceTruth, MappingRange } from '../../../../src/tools/simulator/index.ts';
-import { isInHole } from './compare-state.ts';
+import { isInHole, isReported } from './compare-state.ts';
 import type { Observed } from './observe.ts';
 import type { Report } from './report.ts';
 import type { Sight } from './sight.ts';
@@ -39,6 +39,15 @@ function compareDevice(sight: Sight, device: DeviceTruth, seen: Observed, report
   const told = new Set(drifts.map(nameOf));
   for (const name of endsInReplay(sight.played.log) ? [] : unexplained) {
     report.holds('drift.told', device.device, told.has(name), name, 'nothing');
+  }
+  // Unless something has been unmapped there since, the failure of its MAP is all there is to say of a node.
+  const toldAlready = refused.filter(
+    (map) =>
+      isReported(sight.played.options, map) &&
+      !unmaps.some((one) => (one.line ?? 0) > (map.line ?? 0) && isOwn(one) && meets(one, [map])),
+  );
+  for (const node of shadowOnly.filter((one) => meets(one, toldAlready)).map(inShadow)) {
+    report.holds('drift.again', device.device, !told.has(node), 'nothing', node);
   }
   const real = new Set([...hostOnly.map(onHost), ...shadowOnly.map(inShadow)]);
   for (const drift of drifts.filter(({ line }) => line === seen.session?.lastLine)) {

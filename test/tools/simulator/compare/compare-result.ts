@@ -23,6 +23,7 @@ export function compareResult(sight: Sight, seen: Observed, report: Report): voi
         !known.includes(one),
     );
   compareCounts(sight, judged, seen, report);
+  compareMessages(sight, seen, report);
   if (!isBlind(true)) {
     compareHazards(sight, judged, true, seen, report);
     comparePastRam(sight.played.truth, seen, report);
@@ -35,6 +36,15 @@ export function compareResult(sight: Sight, seen: Observed, report: Report): voi
   if (!isBlind(true) && !sight.losesHosts) {
     compareVerdict(sight, judged, seen, report);
     if (!isBlind(false)) compareOtherFindings(sight, judged, seen, report);
+  }
+}
+
+/** Messages of failed unmaps are in the log: nothing is said to rest on others that might be elsewhere. */
+function compareMessages(sight: Sight, seen: Observed, report: Report): void {
+  if (!sight.played.truth.unmaps.some((unmap) => sight.isFailureTold(unmap))) return;
+  for (const { rule, basis } of seen.session?.findings ?? []) {
+    const doubts = basis.filter((text) => text.includes("QEMU's messages, which would say"));
+    report.equal('findings.messages', rule, [], doubts);
   }
 }
 

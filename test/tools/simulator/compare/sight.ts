@@ -92,6 +92,17 @@ export class Sight {
     return this.#lines.slice(line ?? 0, (line ?? 0) + 3).some((text) => tellsOf(text, iova));
   }
 
+  /** Only a migration's states tell that an unmap is tracked: one that has become active and has not ended, cancelled or not. */
+  showsMigration({ line, tracked }: UnmapTruth): boolean {
+    if (!tracked || line === null || this.played.told !== 'all') return false;
+    if (this.traced('global_dirty_changed') || !this.traced('migrate_set_state')) return false;
+    const states = this.#lines
+      .slice(0, line)
+      .flatMap((text) => /migrate_set_state new state (\w+)/.exec(text)?.[1] ?? []);
+    const [newest] = states.slice(-1);
+    return newest === 'cancelling' && states.at(-2) === 'active';
+  }
+
   /** From this line on nobody can know what a device's container holds; null: that of any device. */
   hostLostFrom(device: string | null): number {
     if (device === null) return Math.min(Number.POSITIVE_INFINITY, ...this.#lostFrom.values());

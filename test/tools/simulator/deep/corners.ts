@@ -224,6 +224,71 @@ const corners: readonly Case[] = [
     ],
     told: 'all',
   },
+  {
+    // A drain would find a mapping that reaches out of the lower notifier, and cut the UNMAP there.
+    options: { qemu: '11.1', ramSize: 0x1_0000_0000n, below4g: 0x8000_0000n },
+    acts: [...attached, map(0xc000_0000n, 0x4000_0000n, 3), blocks],
+    told: 'all',
+  },
+  {
+    // A dirty sync forgets a node whose MAP failed, and finds it again without another MAP.
+    options: { qemu: '10.0', migratable: true, dmaEntryLimit: 16 },
+    acts: [
+      ...attached,
+      {
+        kind: 'map',
+        domain: 1,
+        iova: 0x1000_0000n,
+        level: 1,
+        gpas: Array.from({ length: 17 }, (_, index) => 0x20_0000n + 0x1000n * BigInt(index)),
+        permission: 3,
+        flush: 'pages',
+      },
+      measures,
+      { kind: 'dirty-sync' },
+      unmap(0x1000_0000n),
+    ],
+    told: 'all',
+  },
+  {
+    // A dirty sync finds a page that can only be read by now; nobody has told the host.
+    options: { qemu: '10.0', migratable: true },
+    acts: [
+      ...attached,
+      map(0x1000_0000n, 0x20_0000n),
+      {
+        kind: 'protect',
+        domain: 1,
+        iova: 0x1000_0000n,
+        level: 1,
+        count: 1,
+        permission: 1,
+        flush: 'none',
+      },
+      measures,
+      { kind: 'dirty-sync' },
+    ],
+    told: 'all',
+  },
+  {
+    // A migration is being cancelled, and no line of the flag word says that pages are tracked still.
+    options: {
+      qemu: '10.0',
+      migratable: true,
+      ignoreMigrationBlocker: true,
+      events: ['vtd_*', 'vfio_*', 'migrate_set_state'],
+    },
+    acts: [
+      ...attached,
+      map(0x1000_0000n, 0x20_0000n),
+      { kind: 'migrate', step: 'setup' },
+      { kind: 'migrate', step: 'log' },
+      { kind: 'migrate', step: 'active' },
+      { kind: 'migrate', step: 'cancel' },
+      unmap(0x1000_0000n),
+    ],
+    told: 'all',
+  },
 ];
 
 const cornersBehind = (viommu: ViommuKind) =>

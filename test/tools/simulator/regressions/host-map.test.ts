@@ -1,4 +1,5 @@
 import { describe, it } from 'vitest';
+import { block, enable, map } from '../acts-builder.ts';
 import { expectAgreement } from './expect-agreement.ts';
 
 describe('what the host still maps', () => {
@@ -522,6 +523,14 @@ describe('what the host still maps', () => {
         },
         { kind: 'attach', device: 0, to: 'blocked', invalidate: 'global', flush: false },
       ],
+      told: 'all',
+    });
+  });
+
+  it('a MAP that QEMU does not try is told by its message alone', () => {
+    expectAgreement({
+      options: { qemu: '11.1', ramSize: 0x1_0000_0000n, below4g: 0x8000_0000n },
+      acts: [...enable, map(0xc000_0000n, [0x4000_0000n], { level: 3 }), block],
       told: 'all',
     });
   });
