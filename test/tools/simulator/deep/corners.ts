@@ -225,7 +225,7 @@ const corners: readonly Case[] = [
     told: 'all',
   },
   {
-    // A drain would find a mapping that reaches out of the lower notifier, and cut the UNMAP there.
+    // The only page that reaches out of the lower notifier: QEMU says of both parts that it does not map them.
     options: { qemu: '11.1', ramSize: 0x1_0000_0000n, below4g: 0x8000_0000n },
     acts: [...attached, map(0xc000_0000n, 0x4000_0000n, 3), blocks],
     told: 'all',

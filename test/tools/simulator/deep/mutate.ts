@@ -16,9 +16,10 @@ export interface Mutation {
   readonly viommu?: ViommuKind;
 }
 
-/** What came of a break. Only that a seed disagrees with it is what the list is for. */
+/** What came of a break. Only that a seed disagrees with it, or a property does not hold, is what the list is for. */
 export type Outcome =
-  | { readonly kind: 'noticed'; readonly seed: number; readonly by: string }
+  /** seed: null where it is a property (`properties.ts`) that notices it */
+  | { readonly kind: 'noticed'; readonly seed: number | null; readonly by: string }
   | { readonly kind: 'survived' }
   /** A seed came to no end, or not within the memory of a process. */
   | { readonly kind: 'hung'; readonly by: string }
@@ -56,7 +57,9 @@ export async function tryMutation(
     const outfile = join(folder, 'dist', 'seeds.js');
     await bundleBroken(root, mutation, outfile);
     const seeds = { from: firstSeedOf(viommu), to: SEEDS, step: 1, viommu, first };
-    const { bad } = await compareSeeds(folder, [outfile], seeds);
+    const { bad, broken } = await compareSeeds(folder, [outfile], seeds);
+    const [property] = broken;
+    if (property !== undefined) return { kind: 'noticed', seed: null, by: property };
     const [noticed] = bad;
     if (noticed === undefined) return { kind: 'survived' };
     return { kind: 'noticed', seed: noticed.seed, by: noticed.sentence };

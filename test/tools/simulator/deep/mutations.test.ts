@@ -62,6 +62,13 @@ describe('what comes of a break', () => {
     expect(await tried(late)).toEqual({ kind: 'noticed', seed: 0, by });
   });
 
+  it('is noticed before any seed where a property does not hold', async () => {
+    const crop = mutations.find(({ file }) => file === 'src/emulation/memory.ts');
+    if (crop === undefined) throw new Error('no break of the crop is listed');
+    const by = expect.stringMatching(/^crop of .*, expected /);
+    expect(await tried(crop)).toEqual({ kind: 'noticed', seed: null, by });
+  });
+
   it('is another thing where it is no program, or not of what seeds need', async () => {
     const broken = await tried({ ...late, replace: 'marked >= ) ?' });
     expect(broken).toMatchObject({ kind: 'broken' });

@@ -37,8 +37,8 @@ export async function proveMutations(
   const finish = ({ what, viommu }: Mutation, outcome: Outcome) => {
     const line = `${sentenceOf(outcome)}: ${what}`;
     say(`  ${line}`);
-    if (outcome.kind === 'noticed') seeds.add(viommu, outcome.seed);
-    else unnoticed.push(line);
+    if (outcome.kind !== 'noticed') unnoticed.push(line);
+    else if (outcome.seed !== null) seeds.add(viommu, outcome.seed);
   };
   await pMap(
     chosen,
@@ -76,7 +76,7 @@ function read(log: string): readonly Logged[] {
 function sentenceOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'noticed':
-      return `noticed by seed ${outcome.seed} (${shortened(outcome.by)})`;
+      return `noticed by ${outcome.seed === null ? 'a property' : `seed ${outcome.seed}`} (${shortened(outcome.by)})`;
     case 'survived':
       return 'SURVIVED';
     case 'hung':

@@ -71,7 +71,7 @@ async function proveSeedsBehind(
   jobs: number,
 ): Promise<boolean> {
   const from = first === 1 ? firstSeedOf(viommu) : first;
-  const all: SeedsSummary = { runs: 0, checks: 0, setups: {}, forgiven: {}, bad: [] };
+  const all: SeedsSummary = { runs: 0, checks: 0, setups: {}, forgiven: {}, bad: [], broken: [] };
   const slices: number[] = [];
   for (let start = from; start <= to; start += SLICE * step) slices.push(start);
   await pMap(
@@ -101,7 +101,8 @@ async function proveSeedsBehind(
   for (const { seed, kinds } of all.bad.slice(MOST_PRINTED)) {
     say(`Seed ${seed} disagrees on ${kinds.join(', ')}`);
   }
-  return all.bad.length === 0;
+  for (const sentence of all.broken) say(`A property of the model does not hold: ${sentence}`);
+  return all.bad.length === 0 && all.broken.length === 0;
 }
 
 /** Changed lines that are compared with one set of tables, and said. */

@@ -8,6 +8,8 @@ export interface SeedsSummary {
   /** Things that the log cannot tell, by the reason. */
   readonly forgiven: Record<string, number>;
   readonly bad: BadSeed[];
+  /** Properties of the model that do not hold, in words. */
+  broken: readonly string[];
 }
 
 /** A seed on which the analyzer and the simulation disagree. */
@@ -23,6 +25,7 @@ export function addSummary(to: SeedsSummary, from: SeedsSummary): void {
   to.runs += from.runs;
   to.checks += from.checks;
   to.bad.push(...from.bad);
+  to.broken = [...new Set([...to.broken, ...from.broken])];
   for (const key of ['setups', 'forgiven'] as const) {
     for (const [name, times] of Object.entries(from[key])) {
       to[key][name] = (to[key][name] ?? 0) + times;
