@@ -19,7 +19,11 @@ export class OrderedLines implements StreamDecoder {
   }
 
   push(chunk: Uint8Array): void {
-    for (const block of this.#blocks.push(chunk)) this.#block(block);
+    for (const block of this.#blocks.push(chunk)) {
+      // A copy: whoever made the chunk may use its buffer again while a batch is still quoted.
+      const isChunks = block.bytes.buffer === chunk.buffer;
+      this.#block(isChunks ? { ...block, bytes: Uint8Array.from(block.bytes) } : block);
+    }
   }
 
   end(): void {
@@ -27,9 +31,7 @@ export class OrderedLines implements StreamDecoder {
     if (last !== null) this.#block(last);
   }
 
-  #block({ bytes: block, byteOffset, byteLength }: LineBlock): void {
-    // A copy: whoever made the chunk may use its buffer again while a batch is still quoted.
-    const bytes = Buffer.from(block);
+  #block({ bytes, byteOffset, byteLength }: LineBlock): void {
     const writer = new BatchWriter(bytes.length * LOG_BYTES);
     const lines = this.#decode(bytes, writer);
     this.#emit({ ...writer.finish(bytes, byteOffset, lines), byteLength });
