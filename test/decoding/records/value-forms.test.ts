@@ -63,7 +63,7 @@ const TOOLS: readonly Tool[] = [
     counted: details('vfio_user_recv_hdr', ['name: unix:/run/vfu.sock', 'id: 0xK', 'cmd: M']),
     lines: [
       details('vtd_page_walk_one', [
-        'domain: 0x2',
+        'domain: 0xK',
         'iova: 0xK',
         'gpa: 0xK',
         'mask: 0xfff',
@@ -72,6 +72,7 @@ const TOOLS: readonly Tool[] = [
       details('vfio_iommu_map_notify', ['op: MAP', 'iova_start: 0xK', 'iova_end: 0xK']),
       details('vfio_iommu_map_notify', ['op: N', 'iova_start: M', 'iova_end: 0xH']),
       details('vfio_user_recv_read', ['id: 0xK', 'read: M']),
+      details('global_dirty_changed', ['bitmask: 0xK']),
       details('vtd_reset_exit', []),
       details('vtd_page_walk_one', ['domain: 0x2', 'iova: 0xK']),
       `${details('vtd_reset_exit', [])}\r\n${details('vtd_reset_exit', [])}`,
