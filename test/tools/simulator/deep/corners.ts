@@ -16,6 +16,16 @@ const blocks: Act = {
   invalidate: 'device',
   flush: true,
 };
+/** One page more than the containers take that these guests have. */
+const seventeenPages: Act = {
+  kind: 'map',
+  domain: 1,
+  iova: 0x1000_0000n,
+  level: 1,
+  gpas: Array.from({ length: 17 }, (_, index) => 0x20_0000n + 0x1000n * BigInt(index)),
+  permission: 3,
+  flush: 'pages',
+};
 const map = (iova: bigint, gpa: bigint, level: 1 | 2 | 3 = 1): Act => ({
   kind: 'map',
   domain: 1,
@@ -151,18 +161,7 @@ const corners: readonly Case[] = [
   {
     // One mapping more than the container takes, and no message says so.
     options: { qemu: '10.0', errorsInLog: false, dmaEntryLimit: 16 },
-    acts: [
-      ...attached,
-      {
-        kind: 'map',
-        domain: 1,
-        iova: 0x1000_0000n,
-        level: 1,
-        gpas: Array.from({ length: 17 }, (_, index) => 0x20_0000n + 0x1000n * BigInt(index)),
-        permission: 3,
-        flush: 'pages',
-      },
-    ],
+    acts: [...attached, seventeenPages],
     told: 'all',
   },
   {
@@ -233,21 +232,7 @@ const corners: readonly Case[] = [
   {
     // A dirty sync forgets a node whose MAP failed, and finds it again without another MAP.
     options: { qemu: '10.0', migratable: true, dmaEntryLimit: 16 },
-    acts: [
-      ...attached,
-      {
-        kind: 'map',
-        domain: 1,
-        iova: 0x1000_0000n,
-        level: 1,
-        gpas: Array.from({ length: 17 }, (_, index) => 0x20_0000n + 0x1000n * BigInt(index)),
-        permission: 3,
-        flush: 'pages',
-      },
-      measures,
-      { kind: 'dirty-sync' },
-      unmap(0x1000_0000n),
-    ],
+    acts: [...attached, seventeenPages, measures, { kind: 'dirty-sync' }, unmap(0x1000_0000n)],
     told: 'all',
   },
   {
