@@ -32,7 +32,7 @@ analysis must not call it otherwise. What others are compared with is left out w
 (rg, mawk, python3). The rows are written to --json, too (last.json beside the inputs). Each reader alone
 is measured behind the table, on --readers bytes.
 
-All of it takes some ten minutes of a quiet machine with two threads, and two more the first time;
+All of it takes some fifteen minutes of a quiet machine with two threads, and two more the first time;
 --quick two and a half.
 `;
 

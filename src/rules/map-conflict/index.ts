@@ -104,25 +104,29 @@ export const mapConflict: RuleBody = {
     }
     return `${plural(count, 'unmap')} ${verb} with ${errno}: the first, ${sizeText} at iova ${iova}, cuts through a larger mapping, which type1 does not allow. The mapping stays.`;
   },
-  fix: ({ facts, topic }) =>
-    mayBeChanged({ facts, topic })
-      ? {
-          today:
-            'Keep QEMU\'s messages (standard error) in the trace: "Found conflicting translation" there shows a mapping that leads elsewhere.',
-        }
-      : topic === 'map repeated'
-        ? { today: 'Nothing needs fixing here; VTD016 tells what such a dirty sync lacks.' }
-        : topic === 'abort'
-          ? {
-              release: {
-                of: 'Entries that cross the interrupt range',
-                first: '10.2',
-                note: 'which cuts the event in two',
-              },
-              today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
-            }
-          : {
-              followsFrom:
-                'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
-            },
+  fix({ facts, topic }) {
+    if (mayBeChanged({ facts, topic })) {
+      return {
+        today:
+          'Keep QEMU\'s messages (standard error) in the trace: "Found conflicting translation" there shows a mapping that leads elsewhere.',
+      };
+    }
+    if (topic === 'map repeated') {
+      return { today: 'Nothing needs fixing here; VTD016 tells what such a dirty sync lacks.' };
+    }
+    if (topic === 'abort') {
+      return {
+        release: {
+          of: 'Entries that cross the interrupt range',
+          first: '10.2',
+          note: 'which cuts the event in two',
+        },
+        today: 'No guest system that maps, or clears, entries of 1 GiB and more there.',
+      };
+    }
+    return {
+      followsFrom:
+        'mappings left behind, or from a guest that replaces a large page by small ones without unmapping it first: look at the finding before it',
+    };
+  },
 };

@@ -8,6 +8,11 @@ const attached: readonly Act[] = [
   { kind: 'attach', device: 0, to: 1, invalidate: 'none', flush: false },
   { kind: 'translation', on: true },
 ];
+const migrates: readonly Act[] = [
+  { kind: 'migrate', step: 'setup' },
+  { kind: 'migrate', step: 'log' },
+  { kind: 'migrate', step: 'active' },
+];
 const measures: Act = { kind: 'dirty-rate', on: true, mode: 'dirty-bitmap', fails: false };
 const blocks: Act = {
   kind: 'attach',
@@ -90,9 +95,7 @@ const corners: readonly Case[] = [
     acts: [
       ...attached,
       map(0x1000_0000n, 0x20_0000n),
-      { kind: 'migrate', step: 'setup' },
-      { kind: 'migrate', step: 'log' },
-      { kind: 'migrate', step: 'active' },
+      ...migrates,
       { kind: 'run', on: false },
       unmap(0x1000_0000n),
     ],
@@ -151,9 +154,7 @@ const corners: readonly Case[] = [
     acts: [
       ...attached,
       map(0x1000_0000n, 0x20_0000n, 2),
-      { kind: 'migrate', step: 'setup' },
-      { kind: 'migrate', step: 'log' },
-      { kind: 'migrate', step: 'active' },
+      ...migrates,
       { kind: 'split', domain: 1, iova: 0x1000_0000n, level: 2, flush: 'pages' },
     ],
     told: 'all',
@@ -266,9 +267,7 @@ const corners: readonly Case[] = [
     acts: [
       ...attached,
       map(0x1000_0000n, 0x20_0000n),
-      { kind: 'migrate', step: 'setup' },
-      { kind: 'migrate', step: 'log' },
-      { kind: 'migrate', step: 'active' },
+      ...migrates,
       { kind: 'migrate', step: 'cancel' },
       unmap(0x1000_0000n),
     ],
